@@ -1,0 +1,1 @@
+"""Datasets: the mini-LVIS generator, LVIS-format folders and their manifests."""

@@ -1,0 +1,1 @@
+"""Detections to files, LVIS evaluation, inference speed."""

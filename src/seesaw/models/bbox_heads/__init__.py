@@ -1,0 +1,1 @@
+"""Box heads on top of mmdet."""

@@ -1,0 +1,1 @@
+"""Classification losses on top of mmdet."""

@@ -1,0 +1,1 @@
+"""Mask heads on top of mmdet."""

@@ -1,0 +1,1 @@
+"""Necks on top of mmdet."""

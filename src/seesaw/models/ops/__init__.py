@@ -1,0 +1,1 @@
+"""Operators on top of mmdet."""

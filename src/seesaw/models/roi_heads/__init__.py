@@ -1,0 +1,1 @@
+"""RoI heads on top of mmdet."""
