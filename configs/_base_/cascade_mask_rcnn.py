@@ -1,0 +1,10 @@
+"""Cascade Mask R-CNN, ResNet-50-FPN, for LVIS v1: three stages, class-agnostic boxes."""
+
+_base_ = 'mmdet::_base_/models/cascade-mask-rcnn_r50_fpn.py'
+model = _base_.model
+for head in model.roi_head.bbox_head:
+    head.num_classes = 1203
+model.roi_head.mask_head.num_classes = 1203
+# mmdet's released LVIS configs; the main paper's text says 1e-3
+model.test_cfg.rcnn.update(score_thr=1e-4, max_per_img=300)
+del head

@@ -1,0 +1,4 @@
+"""Registers this project's modules; mmengine's defaults otherwise."""
+
+custom_imports = dict(imports=['seesaw.models'], allow_failed_imports=False)
+default_scope = 'mmdet'

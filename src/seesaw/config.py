@@ -1,0 +1,115 @@
+"""Resolved configs: a rung's file, its scale's overlay and its dataset, laid over in that order."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from seesaw.errors import UserError
+from seesaw.scales import Scale
+
+
+def resolve(path: Path, scale: Scale) -> Config:
+    """The config that a training or evaluation runs with at ``scale``.
+
+    Args:
+        path: a rung's file under configs/.
+        scale: overlay and dataset to lay over it.
+
+    Raises:
+        UserError: the file is no config, or the overlay knows no stand-in for its backbone.
+    """
+    try:
+        raw = Config.fromfile(path).to_dict()
+    except (KeyError, AttributeError, SyntaxError, OSError, TypeError, NameError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} cannot be read as a config ({reason}); correct it.") from None
+    if scale.overlay.backbones:
+        _swap_backbone(raw["model"], path, scale)
+    values = {
+        key: {_spelled(json.loads(str(old))): new for old, new in pairs.items()}
+        for key, pairs in scale.overlay.replace.items()
+    }
+    return Config(_with_dataset(_replace(raw, values), scale))
+
+
+def backbone_checkpoint(path: Path) -> str:
+    """The pre-trained checkpoint that a rung's backbone starts from at paper scale."""
+    return Config.fromfile(path).model.backbone.init_cfg.checkpoint
+
+
+def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
+    """A resolved config as dotted paths to plain values; list items by index."""
+    if isinstance(node, dict):
+        items = [(str(k), v) for k, v in node.items()]
+    elif isinstance(node, (list, tuple)) and any(isinstance(v, (dict, list, tuple)) for v in node):
+        items = [(str(i), v) for i, v in enumerate(node)]
+    else:
+        return {prefix: node}
+    flat: dict[str, Any] = {}
+    for key, value in items:
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else key)
+    return flat or {prefix: node}
+
+
+def difference(a: Config, b: Config) -> list[tuple[str, Any, Any]]:
+    """Dotted paths whose values differ, with both values; ``None`` where a path is absent."""
+    old, new = flatten(a.to_dict()), flatten(b.to_dict())
+    return [
+        (key, old.get(key), new.get(key))
+        for key in sorted(old.keys() | new.keys())
+        if _spelled(old.get(key)) != _spelled(new.get(key)) or (key in old) != (key in new)
+    ]
+
+
+def _swap_backbone(model: dict, path: Path, scale: Scale) -> None:
+    backbone = model["backbone"]
+    checkpoint = backbone["init_cfg"]["checkpoint"]
+    stand_in = scale.overlay.backbones.get(checkpoint)
+    if stand_in is None:
+        raise UserError(f"{scale.path}: backbones lacks {checkpoint!r} of {path}; add it.")
+    backbone |= stand_in.set
+    backbone["init_cfg"]["checkpoint"] = str(scale.pretrained(stand_in.name))
+    model["neck"]["in_channels"] = stand_in.out_channels
+
+
+def _spelled(value: Any) -> str:
+    """One spelling of a value, tuples and lists alike."""
+    return json.dumps(value, default=str)
+
+
+def _replace(node: Any, values: dict[str, dict[str, Any]]) -> Any:
+    """Swap values by key name, everywhere in ``node``."""
+    if isinstance(node, dict):
+        return {k: values.get(k, {}).get(_spelled(v), _replace(v, values)) for k, v in node.items()}
+    if isinstance(node, (list, tuple)):
+        return type(node)(_replace(item, values) for item in node)
+    return node
+
+
+def _with_dataset(raw: dict, scale: Scale) -> dict:
+    """Point every dataset and category-count file of a config at the scale's dataset."""
+    entry = scale.entry
+    files = {
+        "annotations/lvis_v1_train.json": entry.train,
+        "annotations/lvis_v1_val.json": entry.val,
+    }
+
+    def visit(node: Any) -> Any:
+        if isinstance(node, dict):
+            node = {k: visit(v) for k, v in node.items()}
+            if "ann_file" in node and "data_root" in node:
+                node["ann_file"] = files[node["ann_file"]]
+            if "data_root" in node:
+                node["data_root"] = f"{entry.root}/"
+            if "category_counts" in node:
+                node["category_counts"] = str(entry.category_counts)
+            return node
+        if isinstance(node, (list, tuple)):
+            return type(node)(visit(item) for item in node)
+        return node
+
+    return visit(raw)

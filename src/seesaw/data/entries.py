@@ -1,0 +1,77 @@
+"""The dataset table (configs/datasets.yaml)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from seesaw import experiments, paths
+from seesaw.errors import UserError
+
+
+class DatasetEntry(BaseModel):
+    """A dataset in LVIS format: a folder, its annotation files, and how it is generated, if so."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    root: Path
+    train: str
+    val: str
+    test_dev: str | None = None
+    generate: dict[str, Any] | None = None
+
+    @property
+    def manifest(self) -> Path:
+        """Hashes of the annotation files: what the workflow depends on instead of the data."""
+        return self.root / "manifest.json"
+
+    @property
+    def category_counts(self) -> Path:
+        """Images and instances of each category in the training set."""
+        return self.root / "category_counts.json"
+
+    @property
+    def truth(self) -> Path:
+        """Where a generated set's test-dev truth lies: outside the dataset's folder."""
+        return self.root.with_name(f"{self.root.name}_test_dev_truth")
+
+
+def load(name: str) -> DatasetEntry:
+    """An entry of the table by name, or an LVIS-format folder by its path.
+
+    A folder's files are found by name: the one ``annotations/*train*.json``, ``*val*`` and, if
+    there is one, ``*test*``.
+    """
+    table = experiments.read_yaml(paths.DATASETS).get("datasets", {})
+    if name in table:
+        try:
+            return DatasetEntry.model_validate({"name": name, **table[name]})
+        except ValidationError as error:
+            raise UserError(experiments.one_sentence(paths.DATASETS, error)) from None
+    folder = Path(name)
+    if not folder.is_dir():
+        raise UserError(
+            f"{paths.DATASETS}: the dataset {name!r} is neither an entry "
+            f"({', '.join(table)}) nor a folder; add an entry or correct the name."
+        )
+    return DatasetEntry(
+        name=folder.resolve().name,
+        root=folder,
+        train=_only(folder, "train", required=True),
+        val=_only(folder, "val", required=True),
+        test_dev=_only(folder, "test", required=False),
+    )
+
+
+def _only(folder: Path, word: str, required: bool) -> str | None:
+    found = sorted(folder.glob(f"annotations/*{word}*.json"))
+    if len(found) == 1:
+        return str(found[0].relative_to(folder))
+    if not required and not found:
+        return None
+    raise UserError(
+        f"{folder}/annotations holds {len(found)} files named *{word}*.json, not one; "
+        f"give the folder an entry in {paths.DATASETS}."
+    )

@@ -1,0 +1,185 @@
+"""Any folder in LVIS format: checked annotations, images, counts and a hashed manifest.
+
+Reads LVIS v1 files (``coco_url``) and those of v0.5 (``file_name``). Labels are
+``category_id - 1``, so a training needs category ids 1..C without gaps.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+from PIL import Image
+
+from seesaw.data.lvis_checks import check_content
+from seesaw.errors import UserError
+
+URL_PREFIX = "http://images.cocodataset.org/"  # what mmdet's LVISV1Dataset strips
+
+
+def load_annotations(path: Path, contiguous: bool = True) -> dict:
+    """Reads and checks an annotation file.
+
+    Args:
+        path: LVIS annotation file.
+        contiguous: Require category ids 1..C, as trainings and label-indexed results do.
+
+    Returns:
+        The file's content, records in the file's order.
+
+    Raises:
+        UserError: The file is missing, truncated, or breaks the format.
+    """
+    path = Path(path)
+    try:
+        content = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist: build the data set or correct its path") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): correct its path") from None
+    except orjson.JSONDecodeError as error:
+        raise UserError(f"{path} is no valid JSON ({error}): get the file again") from None
+    check_content(content, path, contiguous)
+    return content
+
+
+def image_file(root: Path, image: dict) -> Path:
+    """Where an image record's file lies: by ``coco_url`` as in LVIS v1, else ``file_name``."""
+    url = image.get("coco_url")
+    return Path(root) / (url.removeprefix(URL_PREFIX) if url else image["file_name"])
+
+
+def check_images(root: Path, ann_file: str, decode: bool = True) -> int:
+    """Checks that every image of an annotation file is there.
+
+    Args:
+        root: LVIS folder.
+        ann_file: Annotation file, relative to ``root``.
+        decode: Also decode each image to the end (a minute per 10,000 images of COCO's size).
+
+    Returns:
+        Number of images checked.
+
+    Raises:
+        UserError: An image is missing, damaged, or of another size than annotated.
+    """
+    images = load_annotations(Path(root) / ann_file, contiguous=False)["images"]
+    for image in images:
+        path = image_file(root, image)
+        try:
+            with Image.open(path) as picture:
+                size = picture.size
+                if decode:
+                    picture.load()
+        except FileNotFoundError:
+            raise UserError(f"{path} is missing but listed in {ann_file}: get it again") from None
+        except (OSError, SyntaxError) as error:
+            raise UserError(f"{path} is no readable image ({error}): get it again") from None
+        if size != (image["width"], image["height"]):
+            raise UserError(
+                f"{path} is {size[0]}x{size[1]} pixels but {ann_file} says "
+                f"{image['width']}x{image['height']}: get the matching data set"
+            )
+    return len(images)
+
+
+def frequency_of(images: int, edges: tuple[int, int] = (10, 100)) -> str:
+    """LVIS's group of a category by its training images: r up to 10, c up to 100, else f."""
+    return "r" if images <= edges[0] else "c" if images <= edges[1] else "f"
+
+
+def category_counts(path: Path, contiguous: bool = True) -> list[dict]:
+    """Images and instances per category, counted from the annotations.
+
+    Args:
+        path: LVIS annotation file.
+        contiguous: As in :func:`load_annotations`.
+
+    Returns:
+        ``{"id", "name", "image_count", "instance_count", "frequency"}`` by ascending id. The
+        frequency is the file's own, which the evaluation groups by (a val or test file cannot
+        tell it by counting); where the file has none, LVIS's rule on the counted images.
+
+    Raises:
+        UserError: As in :func:`load_annotations`.
+    """
+    content = load_annotations(path, contiguous)
+    instances = {c["id"]: 0 for c in content["categories"]}
+    images: dict[int, set[int]] = {c: set() for c in instances}
+    for annotation in content["annotations"]:
+        instances[annotation["category_id"]] += 1
+        images[annotation["category_id"]].add(annotation["image_id"])
+    return [
+        {
+            "id": c["id"],
+            "name": c["name"],
+            "image_count": len(images[c["id"]]),
+            "instance_count": instances[c["id"]],
+            "frequency": c.get("frequency") or frequency_of(len(images[c["id"]])),
+        }
+        for c in sorted(content["categories"], key=lambda c: c["id"])
+    ]
+
+
+def manifest(root: Path, files: dict[str, str], hash_images: bool = True) -> dict:
+    """The small stand-in for a data set, whose hash changes when the data set does.
+
+    Args:
+        root: LVIS folder.
+        files: Split -> annotation file relative to ``root``.
+        hash_images: Hash the images' bytes; else only their names and sizes (COCO has 25 GB).
+
+    Returns:
+        ``{"categories": C, "hash": "content" | "names and sizes", "splits": {split:
+        {"annotations": {"file", "bytes", "sha256"}, "images": {"count", "bytes", "sha256"}}}}``.
+
+    Raises:
+        UserError: A file is missing or damaged, or the splits differ in their categories.
+    """
+    root, splits, categories = Path(root), {}, None
+    for split, name in sorted(files.items()):
+        content = load_annotations(root / name)
+        mine = sorted((c["id"], c["name"]) for c in content["categories"])
+        categories = categories or mine
+        if mine != categories:
+            raise UserError(f"{root / name} has other categories than {files}: use one data set")
+        raw = (root / name).read_bytes()
+        total, digest = 0, hashlib.sha256()
+        for path, size in _sizes(root, name, content["images"]):
+            total += size
+            digest.update(f"{path.relative_to(root).as_posix()} {size}\n".encode())
+            if hash_images:
+                digest.update(path.read_bytes())
+        splits[split] = {
+            "annotations": {
+                "file": name,
+                "bytes": len(raw),
+                "sha256": hashlib.sha256(raw).hexdigest(),
+            },
+            "images": {
+                "count": len(content["images"]),
+                "bytes": total,
+                "sha256": digest.hexdigest(),
+            },
+        }
+    kind = "content" if hash_images else "names and sizes"
+    return {"categories": len(categories or []), "hash": kind, "splits": splits}
+
+
+def _sizes(root: Path, name: str, images: list[dict]) -> Iterator[tuple[Path, int]]:
+    for path in sorted(image_file(root, image) for image in images):
+        try:
+            yield path, path.stat().st_size
+        except OSError:
+            raise UserError(f"{path} is missing but listed in {name}: get it again") from None
+
+
+def write_json(content: dict, path: Path) -> None:
+    """Writes a manifest or counts: keys sorted, atomically."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    part.write_bytes(orjson.dumps(content, option=options))
+    os.replace(part, path)

@@ -1,0 +1,273 @@
+"""mini-LVIS: a synthetic, long-tailed, federated data set in the format of LVIS v1.
+
+Made without a download, byte for byte the same from one run to the next. It has what the paper's
+losses need of LVIS (Gupta et al., 2019): three frequency groups by LVIS's own rule, Zipf-like
+image counts, tail categories that look like head categories, federated annotation.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from seesaw.data.federation import assign, plan_image, zipf_counts
+from seesaw.data.lvis_folder import URL_PREFIX, frequency_of
+from seesaw.data.scenes import draw_scene, sample_size
+from seesaw.data.segments import encode
+from seesaw.data.shapes import Look, looks
+from seesaw.errors import UserError
+
+SPLITS = ("train", "val", "test_dev")
+MARKER = "mini_lvis.json"  # the spec, kept in the folder; also says that it may be replaced
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+_POSITIVES = 4.2  # positive categories per val image
+_Count = Annotated[int, Field(ge=2)]
+
+
+class MiniLvisSpec(BaseModel):
+    """What to generate; the defaults are the mini scale.
+
+    Attributes:
+        seed: Everything follows from it.
+        groups: Number of rare, common and frequent categories.
+        edges: Most training images of a rare and of a common category (LVIS: 10 and 100).
+        train_images: Images of the train split.
+        val_images: Images of the val split.
+        test_dev_images: Images of the test-dev split.
+        image_side: Smallest and largest height and width in pixels.
+        large: Share of objects as wide as most of the image.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(0, ge=0)
+    groups: tuple[_Count, _Count, _Count] = (14, 18, 16)
+    edges: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=2)]] = (10, 100)
+    train_images: int = Field(1200, ge=1)
+    val_images: int = Field(240, ge=1)
+    test_dev_images: int = Field(120, ge=1)
+    image_side: tuple[Annotated[int, Field(ge=64)], int] = (144, 176)
+    large: float = Field(0.08, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        if self.image_side[0] > self.image_side[1]:
+            raise ValueError(f"image_side {self.image_side} must be (smallest, largest)")
+        if not self.edges[0] + 1 < self.edges[1] < 0.65 * self.train_images:
+            raise ValueError(f"edges {self.edges} leave no room for three groups of categories")
+        if self.groups[0] + self.groups[1] > 29 * self.groups[2]:
+            raise ValueError(f"groups {self.groups}: more than 29 kin per frequent category")
+        pairs = sum(zipf_counts(self.groups, self.edges, self.train_images))
+        if pairs > 5 * self.train_images:
+            raise ValueError(
+                f"{pairs} image-category pairs do not fit into train_images={self.train_images}"
+            )
+        return self
+
+    @property
+    def categories(self) -> int:
+        """Number of categories."""
+        return sum(self.groups)
+
+    def images(self, split: str) -> int:
+        """Number of images of a split."""
+        return getattr(self, f"{split}_images")
+
+    @classmethod
+    def parse(cls, fields: dict, source: str) -> "MiniLvisSpec":
+        """A spec from a configuration file's mapping; ``source`` names the file in errors."""
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the spec"
+            raise UserError(f"{source}: mini-LVIS: {where}: {first['msg']}; correct it") from None
+
+
+def generate(spec: MiniLvisSpec, root: Path, truth_root: Path) -> None:
+    """Writes the data set and, apart from it, what its annotations do not tell.
+
+    ``root`` gets ``annotations/{train,val,test_dev}.json``, the images ``<split>/<id>.png`` and
+    ``mini_lvis.json``; test_dev has no annotations, as in LVIS. ``truth_root`` gets
+    ``test_dev.json`` (its annotations, for an evaluation server) and ``drawn_<split>.json`` (every
+    object drawn; ``annotation_id`` is null where it was left unannotated).
+
+    Args:
+        spec: What to generate.
+        root: Data set folder; an earlier mini-LVIS there is replaced.
+        truth_root: Folder for the truth, outside ``root``.
+
+    Raises:
+        UserError: ``truth_root`` lies in ``root`` or a folder holds something else.
+    """
+    root, truth_root = Path(root).resolve(), Path(truth_root).resolve()
+    if truth_root.is_relative_to(root) or root.is_relative_to(truth_root):
+        raise UserError(f"{truth_root}: the truth must lie outside {root}: name another folder")
+    targets = {
+        path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in (truth_root, root)
+    }
+    for path in targets:
+        if not (path / MARKER).is_file() and any(p.is_file() for p in path.rglob("*")):
+            raise UserError(f"{path} holds files that are no mini-LVIS: name an empty folder")
+    try:
+        for path in targets.values():
+            (path / "annotations").mkdir(parents=True)
+            _dump(path / MARKER, spec.model_dump())
+        _write(spec, targets[root], targets[truth_root])
+        (targets[truth_root] / "annotations").rmdir()
+        for path, made in targets.items():
+            shutil.rmtree(path, ignore_errors=True)
+            os.replace(made, path)
+    finally:
+        for made in targets.values():
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def _write(spec: MiniLvisSpec, root: Path, truth_root: Path) -> None:
+    rare, common, heads = spec.groups
+    shapes = looks(heads, rare + common)
+    names = _names(spec)
+    ids = np.argsort(np.argsort(names)) + 1  # LVIS numbers its categories alphabetically
+    balanced = [round(_POSITIVES * spec.val_images / spec.categories)] * spec.categories
+    train_counts = zipf_counts(spec.groups, spec.edges, spec.train_images)
+    for number, split in enumerate(SPLITS):
+        images = spec.images(split)
+        counts = (
+            train_counts
+            if split == "train"
+            else [max(1, round(n * images / spec.val_images)) for n in balanced]
+        )
+        positives = assign(counts, images, np.random.default_rng([spec.seed, number]))
+        out = _Split(spec, shapes, ids)
+        (root / split).mkdir()
+        for i in range(images):
+            image_id = 100_000 * number + i + 1
+            picture = out.add_image(split, image_id, positives[i], [spec.seed, number, i])
+            path = root / split / f"{image_id:012d}.png"
+            path.write_bytes(cv2.imencode(".png", picture[..., ::-1], _PNG)[1].tobytes())
+        content = out.content(names, train_counts)
+        _dump(truth_root / f"drawn_{split}.json", out.drawn)
+        if split == "test_dev":
+            _dump(truth_root / "test_dev.json", content)
+            content = _image_info(content)
+        _dump(root / "annotations" / f"{split}.json", content)
+
+
+class _Split:
+    """Collects the records of one split."""
+
+    def __init__(self, spec: MiniLvisSpec, shapes: list[Look], ids: np.ndarray):
+        self.spec, self.shapes, self.ids = spec, shapes, ids
+        self.images, self.annotations, self.drawn = [], [], []
+
+    def add_image(self, split: str, image_id: int, positives: list[int], seed: list[int]):
+        """Draws an image, (H, W, 3) RGB uint8, and records what its annotators say."""
+        spec, rng = self.spec, np.random.default_rng(seed)
+        plan = plan_image(
+            positives, spec.groups[2], spec.categories, max(2, spec.categories // 6), rng
+        )
+        height, width = (int(n) for n in rng.integers(*spec.image_side, 2, endpoint=True))
+        sizes = [sample_size(min(height, width), spec.large, rng) for _ in plan.drawn]
+        picture, masks = draw_scene(
+            height, width, [self.shapes[c] for c, _ in plan.drawn], sizes, rng
+        )
+        self.images.append(
+            {
+                "id": image_id,
+                "width": width,
+                "height": height,
+                "coco_url": f"{URL_PREFIX}{split}/{image_id:012d}.png",
+                "flickr_url": "",
+                "license": 1,
+                "date_captured": "2021-12-01 00:00:00",
+                "neg_category_ids": sorted(int(self.ids[c]) for c in plan.negative),
+                "not_exhaustive_category_ids": sorted(
+                    int(self.ids[c]) for c in plan.not_exhaustive
+                ),
+            }
+        )
+        for (category, annotated), mask in zip(plan.drawn, masks, strict=True):
+            self._add_object(image_id, int(self.ids[category]), annotated, mask, split == "train")
+        return picture
+
+    def _add_object(self, image_id, category_id, annotated, mask, polygons) -> None:
+        number = 1_000_000 * (image_id // 100_000) + len(self.annotations) + 1
+        # As in LVIS, training masks are polygons only: InstaBoost reads nothing else.
+        kind = None if polygons else ("compressed", "uncompressed")[number % 2]
+        segmentation, area, bbox = encode(mask, kind)
+        record = {"image_id": image_id, "category_id": category_id, "bbox": bbox, "area": area}
+        self.drawn.append({**record, "annotation_id": number if annotated else None})
+        if annotated:
+            self.annotations.append({"id": number, **record, "segmentation": segmentation})
+
+    def content(self, names: list[str], train_counts: list[int]) -> dict:
+        """The split's annotation file."""
+        heads = self.spec.groups[2]
+        categories = []
+        for c in np.argsort(self.ids):
+            mine = [a for a in self.annotations if a["category_id"] == self.ids[c]]
+            look = self.shapes[c].describe()
+            kin = f", easily taken for a {names[c % heads]}" if c >= heads else ""
+            categories.append(
+                {
+                    "id": int(self.ids[c]),
+                    "name": names[c],
+                    "synset": f"{names[c]}.n.01",
+                    "synonyms": [names[c]],
+                    "def": look + kin,
+                    "frequency": frequency_of(train_counts[c], self.spec.edges),
+                    "image_count": len({a["image_id"] for a in mine}),
+                    "instance_count": len(mine),
+                }
+            )
+        return {
+            "info": {
+                "description": "mini-LVIS, synthetic",
+                "version": "v1",
+                "year": 2021,
+                "contributor": "seesaw",
+                "url": "",
+                "date_created": "2021-12-01",
+            },
+            "licenses": [
+                {
+                    "id": 1,
+                    "name": "CC0 1.0",
+                    "url": "https://creativecommons.org/publicdomain/zero/1.0/",
+                }
+            ],
+            "categories": categories,
+            "images": self.images,
+            "annotations": self.annotations,
+        }
+
+
+def _image_info(content: dict) -> dict:
+    """What LVIS publishes of test-dev: no annotations, no verdicts, no counts."""
+    hidden = ("neg_category_ids", "not_exhaustive_category_ids")
+    images = [{k: v for k, v in im.items() if k not in hidden} for im in content["images"]]
+    categories = [{**c, "image_count": 0, "instance_count": 0} for c in content["categories"]]
+    return {**content, "categories": categories, "images": images, "annotations": []}
+
+
+def _names(spec: MiniLvisSpec) -> list[str]:
+    """Pronounceable names; kin share the stem of their head: ``talmo``, ``talmina``, ``talmux``."""
+    rng, heads = np.random.default_rng(spec.seed), spec.groups[2]
+    stems: list[str] = []
+    while len(stems) < heads:
+        a, b = rng.choice(list("bdfgklmnprstvz"), 2)
+        stem = a + rng.choice(list("aeiou")) + rng.choice(list("lmnr")) + b
+        if stem not in stems:
+            stems.append(stem)
+    endings = ["o", "ina", "ux", "ade", "ello"]
+    endings += [f"{e}{f}" for e in ("on", "ar", "is", "um", "et") for f in endings]
+    return [stems[j % heads] + endings[j // heads] for j in range(spec.categories)]
+
+
+def _dump(path: Path, content: object) -> None:
+    path.write_bytes(orjson.dumps(content) + b"\n")

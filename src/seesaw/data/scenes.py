@@ -1,0 +1,101 @@
+"""Scenes of mini-LVIS: objects painted one over another on a noisy coloured ground."""
+
+import cv2
+import numpy as np
+
+from seesaw.data.shapes import Look, render
+from seesaw.errors import UserError
+
+MIN_AREA = 60  # visible pixels every object keeps
+_MIN_SEEN = 0.4  # of an object's pixels, the share that later objects leave visible
+_MIN_INSIDE = 0.7  # of an object's pixels, the share inside the image
+_TRIES, _SHRINKS = 12, 16
+
+
+def background(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """A muted, cloudy, grainy ground, (H, W, 3) RGB float32 in 0..1."""
+    base = rng.uniform(0.3, 0.75) + rng.uniform(-0.1, 0.1, 3)
+    out = np.broadcast_to(base.astype(np.float32), (height, width, 3)).copy()
+    for cells, grey, tint in ((4, 0.08, 0.05), (11, 0.04, 0.02), (36, 0.03, 0.01)):
+        grid = rng.normal(0, grey, (cells, cells, 1)) + rng.normal(0, tint, (cells, cells, 3))
+        out += cv2.resize(grid.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    return out
+
+
+def sample_size(side: int, large: float, rng: np.random.Generator) -> float:
+    """A diameter in pixels, log-uniform in 13..52 % of ``side``; a share ``large`` in 78..95 %."""
+    if rng.random() < large:
+        return side * rng.uniform(0.78, 0.95)
+    return side * float(np.exp(rng.uniform(np.log(0.13), np.log(0.52))))
+
+
+def draw_scene(
+    height: int, width: int, looks: list[Look], sizes: list[float], rng: np.random.Generator
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Paints objects, big ones first.
+
+    Args:
+        height: Image height in pixels.
+        width: Image width in pixels.
+        looks: One look per object.
+        sizes: Their diameters; an object that finds no room is drawn smaller.
+        rng: The image's own generator.
+
+    Returns:
+        The image, (H, W, 3) RGB uint8, and per object its visible pixels, (H, W) bool.
+
+    Raises:
+        UserError: An object finds no room even at a fifth of its size.
+    """
+    canvas = background(height, width, rng)
+    full: dict[int, int] = {}  # object -> pixels before anything covered it
+    seen: dict[int, np.ndarray] = {}
+    for i in sorted(range(len(looks)), key=lambda i: -sizes[i]):
+        colour, cover, shadow, window = _place(looks[i], sizes[i], full, seen, (height, width), rng)
+        solid = np.zeros((height, width), bool)
+        solid[window] = cover >= 0.5
+        for mask in seen.values():
+            mask &= ~solid
+        seen[i], full[i] = solid, int(solid.sum())
+        ground = canvas[window] * (1 - 0.4 * shadow * (1 - cover))[..., None]
+        canvas[window] = ground + (colour - ground) * cover[..., None]
+    canvas += 0.016 * rng.standard_normal((height, width, 1), np.float32)
+    image = np.rint(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
+    return image, [seen[i] for i in range(len(looks))]
+
+
+def _place(look, size, full, seen, shape, rng) -> tuple:
+    """Colour, coverage, shadow and window of one object, where it hides no other too much."""
+    for shrink in range(_SHRINKS):
+        colour, cover = render(look, size * 0.9**shrink, rng)
+        solid = cover >= 0.5
+        for _ in range(_TRIES):
+            top, left = (_corner(n, side, rng) for n, side in zip(cover.shape, shape, strict=True))
+            window, patch = zip(
+                *(_cut(*args) for args in zip((top, left), cover.shape, shape, strict=True)),
+                strict=True,
+            )
+            if solid[patch].sum() < max(MIN_AREA, _MIN_INSIDE * solid.sum()):
+                continue
+            if all(
+                mask.sum() - (mask[window] & solid[patch]).sum()
+                >= max(MIN_AREA, _MIN_SEEN * full[i])
+                for i, mask in seen.items()
+            ):
+                shadow = cv2.GaussianBlur(np.roll(cover, (2, 2), (0, 1)), (0, 0), 1.6)
+                return colour[patch], cover[patch], shadow[patch], window
+    raise UserError(
+        f"no room for an object in a {shape[1]}x{shape[0]} image: raise image_side in the spec"
+    )
+
+
+def _corner(patch: int, side: int, rng: np.random.Generator) -> int:
+    """Where a patch begins along an axis: up to a quarter of it may lie outside the image."""
+    low, high = sorted((-patch // 4, side - 3 * patch // 4))
+    return int(rng.integers(low, high + 1))
+
+
+def _cut(start: int, patch: int, side: int) -> tuple[slice, slice]:
+    """The image's and the patch's slice of a patch that begins at ``start``."""
+    low, high = max(start, 0), min(start + patch, side)
+    return slice(low, high), slice(low - start, high - start)

@@ -1,0 +1,92 @@
+"""Fingerprints of the whole experiment table at one scale: what must be made again, and when."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from seesaw import experiments, fingerprint, paths
+from seesaw.errors import UserError
+from seesaw.scales import Scale
+
+PACKAGE = Path(__file__).parent
+
+
+def cached(scale: Scale) -> dict[str, str]:
+    """The fingerprints, computed in a process of their own when a config or module has changed.
+
+    Resolving the configs imports mmengine, which the Snakefile must not.
+    """
+    keys = [*paths.CONFIGS.rglob("*.py"), *paths.CONFIGS.rglob("*.yaml"), *PACKAGE.rglob("*.py")]
+    keys = [k for k in keys if k != paths.PAPER_VALUES]
+    return fingerprint.cached_json(
+        keys, paths.CACHE / "fingerprints" / f"{scale.run}.json", lambda: _in_subprocess(scale)
+    )
+
+
+def compute(scale: Scale) -> dict[str, str]:
+    """``train/<id>/seed<k>``, ``detect/<evaluation>``, ``pretrain/<backbone>`` ... -> hash."""
+    from seesaw.config import backbone_checkpoint, resolve
+
+    table = experiments.load()
+    entry = scale.entry
+    generator = ["seesaw.data.mini_lvis"] if entry.generate is not None else []
+    result = {
+        "data": fingerprint.fingerprint(
+            entry=entry.model_dump(mode="json"), code=fingerprint.code_hash(generator)
+        ),
+        "evaluate": fingerprint.code_hash(["seesaw.evaluation.lvis_eval"])[:16],
+        "speed": fingerprint.code_hash(["seesaw.evaluation.speed"])[:16],
+        "table": fingerprint.code_hash(["seesaw.reporting.collect", "seesaw.reporting.render"])[:16],
+    }
+    for stand_in in scale.overlay.backbones.values():
+        result[f"pretrain/{stand_in.name}"] = fingerprint.fingerprint(
+            backbone=stand_in.model_dump(),
+            settings=scale.overlay.pretrain,
+            data=result["data"],
+            code=fingerprint.code_hash(["seesaw.training.pretrain"]),
+        )
+    parents_first = sorted(table.trainings.values(), key=lambda t: t.init_from is not None)
+    for t in parents_first:
+        if t.config is None or (t.init_from and table.trainings[t.init_from].config is None):
+            continue
+        stand_in = scale.overlay.backbones.get(backbone_checkpoint(t.config))
+        for seed in t.seeds:
+            parent = f"train/{t.init_from}/seed{seed}" if t.init_from else None
+            if parent is None and stand_in:
+                parent = f"pretrain/{stand_in.name}"
+            result[f"train/{t.id}/seed{seed}"] = fingerprint.training_fingerprint(
+                resolve(t.config, scale).to_dict(),
+                dataset_hash=result["data"],
+                seed=seed,
+                parent=result[parent] if parent else None,
+            )
+    for e in table.evaluations.values():
+        if table.built(e.id):
+            config = resolve(e.config_path, scale).to_dict()
+            types = fingerprint.modules_of_types(
+                fingerprint.config_types(config), fingerprint.registry_map()
+            )
+            result[f"detect/{e.id}"] = fingerprint.fingerprint(
+                config=config,
+                split=e.split,
+                code=fingerprint.code_hash(types | {"seesaw.evaluation.detect"}),
+            )
+    return result
+
+
+def _in_subprocess(scale: Scale) -> dict[str, str]:
+    command = [sys.executable, "-m", "seesaw.cli", "fingerprints", "--scale", scale.name]
+    command += ["--dataset", _dataset_argument(scale)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise UserError(last[0].removeprefix("seesaw fingerprints: "))
+    return json.loads(done.stdout)
+
+
+def _dataset_argument(scale: Scale) -> str:
+    named = experiments.read_yaml(paths.DATASETS).get("datasets", {})
+    return scale.entry.name if scale.entry.name in named else str(scale.entry.root)

@@ -1,0 +1,176 @@
+"""The compiled inner loops of LVIS evaluation: IoUs and greedy matching of one image, AP curves.
+
+Shape legend: D detections, G ground truths, T IoU thresholds, A area ranges, C categories.
+All follow lvis-api (lvis/eval.py) line by line in what they compute, never in how they store it.
+"""
+
+import numpy as np
+from numba import njit
+
+IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
+RECALL_THRESHOLDS = np.linspace(0.0, 1.0, 101)
+AREA_RANGES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])
+
+
+@njit(cache=True)
+def box_ious(detections, detection_category, truths, truth_category):  # pragma: no cover
+    """IoUs (D, G) of boxes [x, y, w, h] (pycocotools bbIou); 0 where categories differ."""
+    ious = np.zeros((len(detections), len(truths)))
+    for d in range(len(detections)):
+        for g in range(len(truths)):
+            if detection_category[d] != truth_category[g]:
+                continue
+            a, b = detections[d], truths[g]
+            w = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+            h = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+            if w > 0 and h > 0:
+                ious[d, g] = w * h / (a[2] * a[3] + b[2] * b[3] - w * h)
+    return ious
+
+
+@njit(cache=True)
+def mask_ious(
+    rows, starts, ends, offsets, areas, category, starts_g, ends_g, offsets_g, areas_g, category_g
+):  # pragma: no cover
+    """IoUs (D, G) of masks given as intervals; ``rows`` (D,) picks the detections' masks."""
+    ious = np.zeros((len(rows), len(areas_g)))
+    for d in range(len(rows)):
+        row = rows[d]
+        for g in range(len(areas_g)):
+            if category[d] != category_g[g]:
+                continue
+            i, j = offsets[row], offsets_g[g]
+            last_i, last_j = offsets[row + 1], offsets_g[g + 1]
+            shared = 0
+            while i < last_i and j < last_j:
+                low, high = max(starts[i], starts_g[j]), min(ends[i], ends_g[j])
+                if high > low:
+                    shared += high - low
+                if ends[i] < ends_g[j]:
+                    i += 1
+                else:
+                    j += 1
+            if shared:
+                ious[d, g] = shared / (areas[row] + areas_g[g] - shared)
+    return ious
+
+
+@njit(cache=True)
+def match_image(
+    ious, category, area, lenient, category_g, area_g, ignore_g, ranges, thresholds
+):  # pragma: no cover
+    """Greedy matching of one image's detections, highest score first (lvis evaluate_img).
+
+    Args:
+        ious: (D, G), detections in descending score order.
+        category: (D,) of the detections.
+        area: (D,) of the detections.
+        lenient: (D,) bool, the category is not exhaustively annotated in this image.
+        category_g: (G,) of the ground truths.
+        area_g: (G,) of the ground truths.
+        ignore_g: (G,) bool, ignored whatever their area.
+        ranges: (A, 2) area ranges.
+        thresholds: (T,) IoU thresholds.
+
+    Returns:
+        Bits over T: true positive (D, A) uint16, ignored (D, A) uint16, in neither: false
+        positive; and which ground truths count (G, A) bool.
+    """
+    hit = np.zeros((len(category), len(ranges)), np.uint16)
+    ignored = np.zeros((len(category), len(ranges)), np.uint16)
+    counts = np.zeros((len(category_g), len(ranges)), np.bool_)
+    taken = np.empty(len(category_g), np.bool_)
+    order = np.empty(len(category_g), np.int64)
+    for a in range(len(ranges)):
+        low, high = ranges[a]
+        size = 0
+        for g in range(len(category_g)):
+            counts[g, a] = not (ignore_g[g] or area_g[g] < low or area_g[g] > high)
+            if counts[g, a]:
+                order[size] = g
+                size += 1
+        counting = size
+        for g in range(len(category_g)):
+            if not counts[g, a]:
+                order[size] = g
+                size += 1
+        for t in range(len(thresholds)):
+            bit = np.uint16(1 << t)
+            taken[:] = False
+            for d in range(len(category)):
+                best, found = min(thresholds[t], 1 - 1e-10), -1
+                for k in range(len(order)):
+                    g = order[k]
+                    if category_g[g] != category[d] or taken[g]:
+                        continue
+                    if k >= counting and found > -1 and counts[found, a]:
+                        break  # a match that counts is kept before one to be ignored
+                    if ious[d, g] >= best:
+                        best, found = ious[d, g], g
+                if found > -1:
+                    taken[found] = True
+                    if counts[found, a]:
+                        hit[d, a] |= bit
+                    else:
+                        ignored[d, a] |= bit
+                elif lenient[d] or area[d] < low or area[d] > high:
+                    ignored[d, a] |= bit
+    return hit, ignored, counts
+
+
+@njit(cache=True)
+def average_precision(offsets, image, hit, ignored, truths, weights, recalls, levels):
+    """AP and recall of every category at every IoU threshold (lvis accumulate).
+
+    Args:
+        offsets: (C + 1,), detections of category c are rows offsets[c]:offsets[c + 1], in
+            descending score order.
+        image: (N,) image index of each detection.
+        hit: (N,) uint16, bits over T.
+        ignored: (N,) uint16, bits over T.
+        truths: (C,) number of ground truths that count, already weighted.
+        weights: (I,) how often each image occurs: ones, or a bootstrap sample.
+        recalls: (101,) recall thresholds.
+        levels: T.
+
+    Returns:
+        Two arrays (T, C), NaN where a category has no ground truth that counts.
+    """
+    categories = len(offsets) - 1
+    ap = np.full((levels, categories), np.nan)
+    recall = np.full((levels, categories), np.nan)
+    longest = 0
+    for c in range(categories):
+        longest = max(longest, offsets[c + 1] - offsets[c])
+    curve, reached = np.empty((levels, longest)), np.empty((levels, longest))
+    for c in range(categories):
+        if truths[c] == 0:
+            continue
+        tp, fp = np.zeros(levels), np.zeros(levels)
+        points = np.zeros(levels, np.int64)
+        for n in range(offsets[c], offsets[c + 1]):
+            weight = weights[image[n]]
+            if weight == 0:
+                continue
+            for t in range(levels):
+                if (hit[n] >> t) & 1:
+                    tp[t] += weight
+                    # Precision peaks at true positives: the envelope needs no other point.
+                    curve[t, points[t]] = tp[t] / (fp[t] + tp[t] + 2.220446049250313e-16)
+                    reached[t, points[t]] = tp[t] / truths[c]
+                    points[t] += 1
+                elif not (ignored[n] >> t) & 1:
+                    fp[t] += weight
+        for t in range(levels):
+            for k in range(points[t] - 2, -1, -1):
+                curve[t, k] = max(curve[t, k], curve[t, k + 1])
+            total, k = 0.0, 0
+            for level in recalls:
+                while k < points[t] and reached[t, k] < level:
+                    k += 1
+                if k == points[t]:
+                    break
+                total += curve[t, k]
+            ap[t, c] = total / len(recalls)
+            recall[t, c] = tp[t] / truths[c]
+    return ap, recall

@@ -1,0 +1,180 @@
+"""Seesaw Loss in log space: mmdet's values and gradients, global and resumable counts.
+
+Relates to mmdet/models/losses/seesaw_loss.py, which walks over the labels of a batch in Python,
+waits for the device at each, builds a C x C matrix, and counts each rank's samples apart.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from mmdet.models.losses.seesaw_loss import SeesawLoss
+from mmdet.models.losses.utils import weight_reduce_loss
+from mmdet.registry import MODELS
+from mmengine.dist import all_reduce
+from torch import Tensor
+
+from seesaw.models.losses.common import check_num_classes, masked_accuracy, sampled
+
+
+@torch.no_grad()
+def seesaw_log_weights(
+    logits: Tensor, labels: Tensor, cum_samples: Tensor, p: float, q: float, eps: float
+) -> Tensor:
+    """Seesaw weights log S_ij = log M_ij + log C_ij of each row's label i (paper Eqn 5-7).
+
+    log M_ij = p min(0, log n_j - log n_i) with n = max(N, 1), and
+    log C_ij = q max(0, log sigma_j - max(log sigma_i, log eps)) with sigma = softmax(logits).
+    Both are 0 for j = i. They are constants to autograd, so that the gradient is Eqn A1.
+
+    Args:
+        logits: Class logits, (N, C).
+        labels: Foreground labels in [0, C), (N,).
+        cum_samples: Cumulative sample counts N_j, (C,).
+        p: Exponent of the mitigation factor M.
+        q: Exponent of the compensation factor C.
+        eps: Lower bound of sigma_i in C; 0 is the paper's formula without a bound.
+
+    Returns:
+        log S, (N, C), in the type of ``logits``.
+    """
+    rows = labels[:, None]
+    log_weights = torch.zeros_like(logits) if q == 0 else logits.log_softmax(dim=1)
+    if q > 0:
+        bound = math.log(eps) if eps > 0 else -math.inf
+        own = log_weights.gather(1, rows).clamp_(min=bound)
+        log_weights.sub_(own).clamp_(min=0).mul_(q)
+    if p > 0:
+        log_counts = cum_samples.clamp(min=1).log().mul_(p).to(logits.dtype)
+        log_weights.add_((log_counts - log_counts[rows]).clamp_(max=0))
+    return log_weights
+
+
+def seesaw_cross_entropy(
+    logits: Tensor,
+    labels: Tensor,
+    foreground: Tensor,
+    cum_samples: Tensor,
+    p: float,
+    q: float,
+    eps: float,
+) -> Tensor:
+    """Class loss of each RoI: cross-entropy of logits + log S (paper Eqn 4), 0 off foreground.
+
+    Every row is computed and the others are masked: a boolean index would wait for the device.
+
+    Args:
+        logits: Class logits, (N, C).
+        labels: Labels, (N,); only those of ``foreground`` need lie in [0, C).
+        foreground: Boolean, (N,).
+        cum_samples: Cumulative sample counts, (C,).
+        p: See :func:`seesaw_log_weights`; so are q and eps.
+        q: Exponent of the compensation factor.
+        eps: Lower bound of sigma_i.
+
+    Returns:
+        Unreduced loss, (N,).
+    """
+    index = labels.clamp(min=0, max=logits.shape[1] - 1)
+    weights = seesaw_log_weights(logits, index, cum_samples, p, q, eps)
+    targets = torch.where(foreground, index, -1)
+    return F.cross_entropy(weights.add_(logits), targets, ignore_index=-1, reduction="none")
+
+
+@MODELS.register_module()
+class SyncedSeesawLoss(SeesawLoss):
+    """mmdet's ``SeesawLoss`` without loops, device syncs or a C x C matrix.
+
+    Channels: C class logits, then objectness logits [object, background]. The class loss sees
+    foreground RoIs, the objectness loss all (paper Section 3.3). ``cum_samples`` keeps mmdet's
+    name and shape (C + 1,), so public checkpoints load; it is held in float64 because float32
+    stops counting background RoIs at 2**24. Only training steps count, and neither ignored RoIs
+    (label < 0) nor those of weight 0 do. Every rank must compute the loss in every step.
+
+    Args:
+        sync: True counts the samples of all ranks, so that a resumed run, where each rank loads
+            rank 0's counts, continues exactly; False counts each rank's own as mmdet does.
+        **kwargs: As mmdet's ``SeesawLoss``: num_classes, p, q, eps, loss_weight, return_dict.
+    """
+
+    def __init__(self, *args, sync: bool = True, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.sync = sync
+        self.cls_criterion = seesaw_cross_entropy
+        self.cum_samples = self.cum_samples.double()
+
+    def get_cls_channels(self, num_classes: int) -> int:
+        """C + 2 channels; a UserError if the head's C is another."""
+        check_num_classes(self, num_classes)
+        return super().get_cls_channels(num_classes)
+
+    def get_accuracy(self, cls_score: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """``acc_objectness`` over all RoIs and ``acc_classes`` over foreground, per cent, (1,)."""
+        classes, objectness = self._split_cls_score(cls_score)
+        valid, background = labels >= 0, labels == self.num_classes
+        return {
+            "acc_objectness": masked_accuracy(objectness, background.long(), valid),
+            "acc_classes": masked_accuracy(classes, labels, valid & ~background),
+        }
+
+    @torch.no_grad()
+    def accumulate(self, labels: Tensor, counted: Tensor) -> None:
+        """Add the step's label histogram, summed over ranks, to ``cum_samples``.
+
+        Args:
+            labels: Labels in [0, C], C = background, (N,).
+            counted: Boolean, (N,): the rows that count.
+        """
+        step = torch.zeros_like(self.cum_samples)
+        step.index_add_(0, labels.clamp(min=0), counted.to(step.dtype))
+        if self.sync:
+            all_reduce(step)
+        self.cum_samples += step
+
+    def forward(
+        self,
+        cls_score: Tensor,
+        labels: Tensor,
+        label_weights: Tensor | None = None,
+        avg_factor: float | None = None,
+        reduction_override: str | None = None,
+    ) -> Tensor | dict[str, Tensor]:
+        """Count the step's samples, then compute both losses.
+
+        Args:
+            cls_score: Logits, (N, C + 2); half precision is computed in float32.
+            labels: Labels in [0, C], C = background, < 0 = ignored, (N,).
+            label_weights: Weight of each RoI, (N,).
+            avg_factor: Divisor of the sums; BBoxHead gives the number of weighted RoIs.
+            reduction_override: "none", "mean" or "sum"; "none" gives (N,) for both losses.
+
+        Returns:
+            ``loss_cls_objectness`` and ``loss_cls_classes``, or their sum if not return_dict.
+        """
+        reduction = reduction_override or self.reduction
+        cls_score = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
+        valid, background = labels >= 0, labels == self.num_classes
+        foreground = valid & ~background
+        if self.training:
+            self.accumulate(labels, sampled(labels, label_weights))
+
+        # One split, not two slices: its backward writes the gradient once.
+        classes, objectness = cls_score.split([self.num_classes, 2], dim=1)
+        loss_classes = self.cls_criterion(
+            classes, labels, foreground, self.cum_samples[:-1], self.p, self.q, self.eps
+        )
+        loss_objectness = F.cross_entropy(objectness, background.long(), reduction="none")
+
+        losses = {}
+        for name, loss, rows in (
+            ("loss_cls_objectness", loss_objectness, valid),
+            ("loss_cls_classes", loss_classes, foreground),
+        ):
+            weights = rows.to(loss.dtype)
+            factor = avg_factor
+            if factor is None and reduction == "mean":
+                factor = weights.sum().clamp(min=1)
+            if label_weights is not None:
+                weights = weights * label_weights
+            losses[name] = self.loss_weight * weight_reduce_loss(loss, weights, reduction, factor)
+        return losses if self.return_dict else sum(losses.values())

@@ -1,0 +1,126 @@
+"""Mask heads that compute one class per RoI instead of all of them.
+
+A mask of an RoI is read, pasted and trained for one class only: the predicted one at inference,
+the ground-truth one in training. mmdet computes the 1x1 ``conv_logits`` for all 1,203 LVIS classes
+and picks one channel afterwards (``mmdet/models/roi_heads/mask_heads/fcn_mask_head.py``); here the
+row of the 1x1 weight is picked first. Outputs and gradients are those of the dense form (a class
+that is not asked for has gradient zero in both), and time and memory do not depend on the number
+of classes. ``state_dict`` keys and shapes are unchanged.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from mmdet.models.layers import NormedConv2d
+from mmdet.models.roi_heads.mask_heads import FCNMaskHead, HTCMaskHead
+from mmdet.registry import MODELS
+from torch import Tensor, nn
+
+from seesaw.errors import UserError
+
+
+class ClassIndexedConv2d(nn.Conv2d):
+    """1x1 convolution whose output is the channel ``labels[i]`` of sample i.
+
+    ``labels`` is an int64 tensor of shape (n,), or (1,) for one class in all samples; see
+    :meth:`ClassIndexedMaskHead.class_indexed`.
+    """
+
+    labels: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map features (n, in_channels, h, w) to logits (n, 1, h, w)."""
+        if self.labels is None:
+            raise UserError(
+                "A class-indexed mask head got no labels from its RoI head: set roi_head.type to "
+                "ClassIndexedStandardRoIHead, ClassIndexedCascadeRoIHead, HTCRoIHeadFixed or "
+                "HTCLiteRoIHead, or mask_head.type to FCNMaskHead or HTCMaskHead."
+            )
+        labels = self.labels.expand(len(x))
+        rows = self._normalise_rows(self.weight[labels].flatten(1))
+        logits = torch.bmm(rows[:, None], x.flatten(2)).unflatten(2, x.shape[2:])
+        logits = self._normalise_logits(logits, x)
+        return logits if self.bias is None else logits + self.bias[labels].view(-1, 1, 1, 1)
+
+    def _normalise_rows(self, rows: Tensor) -> Tensor:
+        return rows
+
+    def _normalise_logits(self, logits: Tensor, x: Tensor) -> Tensor:
+        return logits
+
+
+class ClassIndexedNormedConv2d(ClassIndexedConv2d, NormedConv2d):
+    """:class:`ClassIndexedConv2d` for mmdet's ``NormedConv2d`` (Seesaw Loss's "Norm Mask")."""
+
+    def _normalise_rows(self, rows: Tensor) -> Tensor:
+        return rows / (rows.norm(dim=1, keepdim=True).pow(self.power) + self.eps)
+
+    def _normalise_logits(self, logits: Tensor, x: Tensor) -> Tensor:
+        # dividing the logit, not the feature: one value per pixel instead of in_channels
+        norm = x.norm(dim=1, keepdim=True).pow(self.power) + self.eps
+        return logits * (self.temperature / norm)
+
+
+INDEXED = {
+    "Conv": ClassIndexedConv2d,
+    "Conv2d": ClassIndexedConv2d,
+    "NormedConv2d": ClassIndexedNormedConv2d,
+}
+
+
+class ClassIndexedMaskHead:
+    """Mixin before an ``FCNMaskHead`` class: one class's mask per RoI.
+
+    Raises:
+        UserError: ``predictor_cfg.type`` is a layer without one weight row per class.
+    """
+
+    def __init__(self, *args, predictor_cfg: dict | None = None, **kwargs) -> None:
+        predictor_cfg = dict(predictor_cfg or dict(type="Conv"))
+        if predictor_cfg["type"] not in INDEXED:
+            raise UserError(
+                f"mask_head.predictor_cfg type {predictor_cfg['type']!r} of "
+                f"{type(self).__name__} has no weight row per class: use one of {sorted(INDEXED)}, "
+                "or a dense mask head."
+            )
+        predictor_cfg["type"] = INDEXED[predictor_cfg["type"]]
+        super().__init__(*args, predictor_cfg=predictor_cfg, **kwargs)
+        # An agnostic head has one row, which every label means.
+        self._one_row = self.class_agnostic
+        # From here on mmdet sees one channel per RoI, for the loss as for pasting.
+        self.class_agnostic = True
+
+    @contextmanager
+    def class_indexed(self, labels: Tensor) -> Iterator[None]:
+        """Compute the class ``labels[i]`` (n,) for RoI i in every forward inside the block."""
+        self.conv_logits.labels = torch.zeros_like(labels) if self._one_row else labels
+        try:
+            yield
+        finally:
+            self.conv_logits.labels = None
+
+
+@MODELS.register_module()
+class ClassIndexedFCNMaskHead(ClassIndexedMaskHead, FCNMaskHead):
+    """``FCNMaskHead`` with logits (n, 1, h, w) of one class per RoI; same configuration keys."""
+
+
+@MODELS.register_module()
+class ClassIndexedHTCMaskHead(ClassIndexedMaskHead, HTCMaskHead):
+    """``HTCMaskHead`` with logits (n, 1, h, w) of one class per RoI; same configuration keys."""
+
+
+def select_class(mask_preds: Tensor, labels: Tensor) -> Tensor:
+    """Pick each RoI's class from dense or class-indexed logits.
+
+    Args:
+        mask_preds: (n, C, h, w), or (n, 1, h, w) from a class-indexed or class-agnostic head.
+        labels: (n,) int64.
+
+    Returns:
+        (n, h, w).
+    """
+    if mask_preds.size(1) == 1:
+        return mask_preds[:, 0]
+    return mask_preds[torch.arange(len(labels), device=labels.device), labels]

@@ -1,0 +1,14 @@
+"""Where everything lies, relative to the repository's root (the working directory)."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(os.environ.get("SEESAW_ROOT", "."))
+
+CONFIGS = ROOT / "configs"
+EXPERIMENTS = CONFIGS / "experiments.yaml"
+PAPER_VALUES = CONFIGS / "paper_values.yaml"
+DATASETS = CONFIGS / "datasets.yaml"
+SCALES = CONFIGS / "scales"
+LOCK = ROOT / "requirements.lock"
+CACHE = ROOT / ".cache"

@@ -1,0 +1,222 @@
+"""The evidence beside an artefact: ``<artefact>.provenance.json``, or ``<artefact>.failed.json``.
+
+Standard library only: the Snakefile and every verb import it. The environment is never dumped,
+and what it holds under a secret's name is masked wherever else it appears (a key in argv).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from seesaw import paths
+from seesaw.errors import UserError
+
+LIBRARIES = ["torch", "onedl-mmcv", "onedl-mmengine", "onedl-mmdetection"]
+LIBRARIES += ["numpy", "snakemake", "seesaw"]
+# Untracked files of these kinds count as uncommitted changes; data and images do not.
+SOURCES = ("*.py", "*.smk", "*.yaml", "*.toml", "*Snakefile")
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+
+
+def sha256_file(path: Path | str) -> str:
+    """The sha256 of a file's bytes, as 64 hex digits, read in pieces."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a text file so that readers see the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # unique over hosts that share a file system, where process ids are not
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def provenance_path(artefact: Path | str) -> Path:
+    """Where the record of an artefact lies."""
+    return Path(f"{artefact}.provenance.json")
+
+
+def failure_path(artefact: Path | str) -> Path:
+    """Where the record of an artefact's failed making lies."""
+    return Path(f"{artefact}.failed.json")
+
+
+def read_record(path: Path) -> dict | None:
+    """A record's content; None if there is none or it is no JSON object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def write_failure(artefact: Path | str, error: BaseException | str, **facts: Any) -> Path:
+    """Record why an artefact could not be made; the tables then say *failed*."""
+    path = failure_path(artefact)
+    kind = None if isinstance(error, str) else type(error).__name__
+    content = {"error": str(error), "type": kind, "time": _now(), "command": _command()}
+    write_atomic(path, _dump({**content, "host": platform.node(), **facts}))
+    return path
+
+
+def clear_failure(artefact: Path | str) -> None:
+    """Forget an earlier failure; called when the work starts again."""
+    failure_path(artefact).unlink(missing_ok=True)
+
+
+def git_state(root: Path) -> dict[str, str] | None:
+    """The commit and a hash of what is not committed (absent where clean); None outside git."""
+
+    def git(*arguments: str) -> bytes:
+        command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
+        return subprocess.run(command, capture_output=True, check=True).stdout
+
+    try:
+        commit = git("rev-parse", "HEAD").decode().strip()
+        top = Path(os.fsdecode(git("rev-parse", "--show-toplevel")).rstrip("\n"))
+        dirty = git("diff", "HEAD", "--binary", "--no-color", "--no-ext-diff", "--no-textconv")
+        new = git("ls-files", "--others", "--exclude-standard", "--full-name", "-z", "--", *SOURCES)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    for name in filter(None, new.split(b"\0")):
+        with contextlib.suppress(OSError):  # removed meanwhile, or a dangling link
+            dirty += name + b"\0" + sha256_file(top / os.fsdecode(name)).encode() + b"\0"
+    return {"commit": commit} | ({"dirty": hashlib.sha256(dirty).hexdigest()} if dirty else {})
+
+
+def library_versions() -> dict[str, str | None]:
+    """Versions of Python and of the libraries that decide numbers; None if not installed."""
+    versions: dict[str, str | None] = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return versions
+
+
+class Provenance:
+    """Time the making of artefacts and write a record beside each when it succeeds.
+
+    Git, the lock and the inputs are hashed at the start (what the work used), the artefacts at
+    the end. An ``Exception`` leaves a failure record instead, an interruption leaves nothing.
+
+    Args:
+        artefacts: Files that the work makes; they must exist when it ends.
+        inputs: Name to path of every file that was read.
+        root: Where git and requirements.lock are looked up.
+        facts: ``fingerprint``, ``config_hash``, ``seed``, ``device``, ``attempt``, ``wandb_run``,
+            ...; more can be added to the attribute ``facts`` while the work runs.
+
+    Raises:
+        UserError: an input is missing at the start or an artefact at the end.
+    """
+
+    def __init__(
+        self,
+        *artefacts: Path | str,
+        inputs: Mapping[str, Path | str] | None = None,
+        root: Path = paths.ROOT,
+        **facts: Any,
+    ):
+        self.artefacts = [Path(a) for a in artefacts]
+        self.inputs = dict(inputs or {})
+        self.root = Path(root)
+        self.facts = {"fingerprint": None, "config_hash": None, "seed": None, "attempt": 1} | facts
+
+    def __enter__(self) -> Provenance:
+        self._clock, start = time.monotonic(), _now()
+        lock = self.root / paths.LOCK.name
+        self._state = {
+            "command": _command(),
+            "git": git_state(self.root),
+            "lock": sha256_file(lock) if lock.exists() else None,
+            "versions": library_versions(),
+            "inputs": {name: _file(path) for name, path in sorted(self.inputs.items())},
+            "host": platform.node(),
+            "start": start,
+        }
+        for artefact in self.artefacts:
+            clear_failure(artefact)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception):
+            with contextlib.suppress(OSError):  # a full disk must not hide the error itself
+                for artefact in self.artefacts:
+                    write_failure(artefact, error, attempt=self.facts["attempt"])
+        if error is not None:
+            return
+        seconds = round(time.monotonic() - self._clock, 3)
+        common = {**self._state, "duration": seconds, "device": _device(), **self.facts}
+        records = [_dump({"artefact": _file(a), **common}) for a in self.artefacts]
+        for artefact, record in zip(self.artefacts, records, strict=True):
+            write_atomic(provenance_path(artefact), record)
+
+
+def record(*artefacts: Path | str, **facts: Any) -> None:
+    """Write the record of artefacts that are finished (arguments as for `Provenance`)."""
+    with Provenance(*artefacts, **facts):
+        pass
+
+
+def _file(path: Path | str) -> dict:
+    try:
+        size = os.path.getsize(path)
+        return {"path": Path(path).as_posix(), "bytes": size, "sha256": sha256_file(path)}
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); make it first.") from None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _command() -> list[str]:
+    return [Path(sys.argv[0]).name, *sys.argv[1:]]
+
+
+def _device() -> str:
+    """The GPUs that the work could use; asks torch only if the work has imported it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    return f"cpu ({platform.machine()}, {os.cpu_count()} cores)"
+
+
+def _dump(content: dict) -> str:
+    named = {v for k, v in os.environ.items() if _SECRET.search(k) and len(v) >= 8}
+    secrets = sorted(named, key=len, reverse=True)  # one may be part of another
+
+    def masked(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(k): masked(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [masked(v) for v in value]
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        text = str(value)
+        for secret in secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    return json.dumps(masked(content), indent=2, ensure_ascii=False) + "\n"

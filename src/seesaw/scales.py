@@ -1,0 +1,98 @@
+"""A scale's overlay (configs/scales/<scale>.yaml) and where its results lie.
+
+Imports neither torch nor mmdet: the Snakefile reads it in every job.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from seesaw import experiments, paths
+from seesaw.data import entries
+from seesaw.errors import UserError
+
+
+class StandIn(BaseModel):
+    """The small backbone that stands for one of the paper's at this scale."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    set: dict[str, Any]
+    out_channels: list[int]
+
+
+class Overlay(BaseModel):
+    """What a scale changes of the paper's configs.
+
+    ``replace`` maps a key's old value to a new one wherever that key stands; ``backbones`` names
+    the stand-in for each pre-trained checkpoint. Neither can add a key.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    dataset: str
+    replace: dict[str, dict[Any, Any]] = {}
+    backbones: dict[str, StandIn] = {}
+    pretrain: dict[str, Any] = {}
+
+
+class Scale:
+    """One scale on one dataset: overlay, dataset entry, paths.
+
+    Results of a dataset other than the scale's own lie apart, under ``<scale>@<dataset>``.
+    """
+
+    def __init__(self, name: str, dataset: str | None = None):
+        path = paths.SCALES / f"{name}.yaml"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in paths.SCALES.glob("*.yaml")))
+            raise UserError(f"{path}: the scale {name!r} is unknown; use one of {known}.")
+        try:
+            self.overlay = Overlay.model_validate(experiments.read_yaml(path))
+        except ValidationError as error:
+            raise UserError(experiments.one_sentence(path, error)) from None
+        self.name = name
+        self.path = path
+        self.entry = entries.load(dataset or self.overlay.dataset)
+        own = self.entry.name == self.overlay.dataset
+        self.run = name if own else f"{name}@{self.entry.name}"
+
+    @cached_property
+    def results(self) -> Path:
+        """The root of this scale's live results."""
+        return paths.ROOT / "results" / self.run
+
+    @cached_property
+    def work(self) -> Path:
+        """The root of intermediate checkpoints and training logs, never a declared output."""
+        return paths.ROOT / "work" / self.run
+
+    @cached_property
+    def tables(self) -> Path:
+        """Where the tables are written."""
+        return self.results / "tables"
+
+    def model(self, training: str, seed: int) -> Path:
+        """A finished training's weights."""
+        return self.results / training / f"seed{seed}" / "model.pth"
+
+    def detections(self, evaluation: experiments.Evaluation, seed: int) -> Path:
+        """An evaluation's detections, one image a line."""
+        folder = self.model(evaluation.training, seed).parent / evaluation.id
+        return folder / "detections.jsonl"
+
+    def metrics(self, evaluation: experiments.Evaluation, seed: int) -> Path:
+        """An evaluation's metrics."""
+        return self.detections(evaluation, seed).with_name("metrics.json")
+
+    def pretrained(self, stand_in: str) -> Path:
+        """A stand-in's weights."""
+        return self.results / "pretrained" / f"{stand_in}.pth"
+
+    @property
+    def speed(self) -> Path:
+        """Inference speed of Table A2's frameworks."""
+        return self.results / "speed.json"

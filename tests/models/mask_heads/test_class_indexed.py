@@ -1,0 +1,113 @@
+"""Class-indexed masks equal the dense form, outputs and gradients (oracle: mmdet's mask heads)."""
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmdet.utils import register_all_modules
+
+from seesaw.errors import UserError
+from seesaw.models.mask_heads import class_indexed as ci
+
+register_all_modules(init_default_scope=True)
+
+CLASSES = 6
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
+PREDICTORS = [dict(type="Conv"), dict(type="NormedConv2d")]
+UPSAMPLES = ["deconv", "bilinear", "nearest"]
+
+
+def pair(kind="FCNMaskHead", dtype=torch.float64, **kwargs):
+    """A dense mmdet head and the class-indexed one with its weights."""
+    cfg = dict(num_convs=1, in_channels=8, conv_out_channels=8, num_classes=CLASSES, **kwargs)
+    torch.manual_seed(0)
+    dense = MODELS.build(dict(type=kind, **cfg)).to(dtype)
+    torch.nn.init.normal_(dense.conv_logits.bias)
+    indexed = MODELS.build(dict(type=f"ClassIndexed{kind}", **cfg)).to(dtype)
+    indexed.load_state_dict(dense.state_dict(), strict=True)
+    return dense, indexed
+
+
+def grads(head, x, logits):
+    head.zero_grad()
+    weight = torch.linspace(-1, 1, logits.numel(), dtype=logits.dtype).view_as(logits)
+    (gradient_x,) = torch.autograd.grad((logits * weight).sum(), x, retain_graph=True)
+    (logits * weight).sum().backward()
+    return {"x": gradient_x} | {name: p.grad for name, p in head.named_parameters()}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("upsample", UPSAMPLES)
+@pytest.mark.parametrize("predictor", PREDICTORS, ids=lambda cfg: cfg["type"])
+def test_logits_and_gradients_equal_dense(dtype, upsample, predictor):
+    options = dict(
+        upsample_cfg=dict(type=upsample, scale_factor=2),
+        predictor_cfg=predictor,
+    )
+    dense, indexed = pair(dtype=dtype, **options)
+    x = torch.randn(5, 8, 14, 14, dtype=dtype, requires_grad=True)
+    labels = torch.tensor([4, 0, 4, 1, 5])
+    expected = dense(x)[torch.arange(5), labels]
+    with indexed.class_indexed(labels):
+        actual = indexed(x)
+    assert actual.shape == (5, 1, 28, 28)
+    tolerance = dict(rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+    torch.testing.assert_close(actual[:, 0], expected, **tolerance)
+    expected_grads = grads(dense, x, expected)
+    actual_grads = grads(indexed, x, actual[:, 0])
+    scale = max(g.abs().max() for g in expected_grads.values())
+    assert actual_grads.keys() == expected_grads.keys()
+    for name, expected_grad in expected_grads.items():
+        error = (actual_grads[name] - expected_grad).abs().max() / scale
+        assert error <= TOLERANCE[dtype], name
+    # classes 2 and 3 were not asked for
+    assert actual_grads["conv_logits.weight"][2:4].abs().max() == 0
+    assert actual_grads["conv_logits.bias"][2:4].abs().max() == 0
+
+
+def test_htc_head_equals_dense_with_information_flow():
+    dense, indexed = pair("HTCMaskHead")
+    x, previous = torch.randn(2, 3, 8, 14, 14, dtype=torch.float64)
+    labels = torch.tensor([3, 3, 0])
+    expected, expected_feat = dense(x, previous)
+    with indexed.class_indexed(labels):
+        actual, feat = indexed(x, previous)
+    torch.testing.assert_close(actual[:, 0], expected[torch.arange(3), labels], rtol=0, atol=1e-12)
+    torch.testing.assert_close(feat, expected_feat, rtol=0, atol=0)
+
+
+def test_no_rois():
+    _, indexed = pair()
+    x = torch.zeros(0, 8, 14, 14, dtype=torch.float64)
+    with indexed.class_indexed(torch.zeros(0, dtype=torch.long)):
+        logits = indexed(x)
+    assert logits.shape == (0, 1, 28, 28)
+    logits.sum().backward()
+    assert indexed.conv_logits.weight.grad.abs().max() == 0
+
+
+def test_class_agnostic_head_has_one_row_for_every_label():
+    dense, indexed = pair(class_agnostic=True)
+    x = torch.randn(2, 8, 14, 14, dtype=torch.float64)
+    with indexed.class_indexed(torch.tensor([5, 2])):
+        torch.testing.assert_close(indexed(x), dense(x), rtol=0, atol=1e-12)
+
+
+def test_labels_are_needed_and_do_not_outlive_their_block():
+    _, indexed = pair()
+    x = torch.zeros(1, 8, 14, 14, dtype=torch.float64)
+    with indexed.class_indexed(torch.tensor([1])):
+        indexed(x)
+    with pytest.raises(UserError, match="got no labels"):
+        indexed(x)
+
+
+def test_predictor_without_rows_is_refused():
+    with pytest.raises(UserError, match="'DCNv2'"):
+        ci.ClassIndexedFCNMaskHead(predictor_cfg=dict(type="DCNv2"))
+
+
+def test_select_class_reads_dense_and_indexed_logits():
+    dense = torch.arange(12.0).view(3, 4, 1, 1)
+    labels = torch.tensor([2, 0, 3])
+    assert ci.select_class(dense, labels).flatten().tolist() == [2, 4, 11]
+    assert ci.select_class(dense[:, :1], labels).flatten().tolist() == [0, 4, 8]

@@ -1,0 +1,110 @@
+"""Mask scoring: IoU targets by hand, and scores kept apart (mmdet#10978)."""
+
+import numpy as np
+import pytest
+import torch
+from mmdet.structures.mask import BitmapMasks
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+
+from seesaw.errors import UserError
+from seesaw.models.mask_heads.mask_iou_head import SeparateMaskIoUHead
+
+SMALL = dict(num_convs=1, in_channels=2, conv_out_channels=2, fc_out_channels=4, num_classes=3)
+
+
+def one_object(box, mask):
+    """Sampling result and ground truth of one positive RoI on a 40 x 40 image."""
+    result = ConfigDict(
+        pos_priors=torch.tensor([box], dtype=torch.float32), pos_assigned_gt_inds=torch.tensor([0])
+    )
+    masks = np.zeros((1, 40, 40), np.uint8)
+    x1, y1, x2, y2 = mask
+    masks[0, y1:y2, x1:x2] = 1
+    return [result], [InstanceData(masks=BitmapMasks(masks, 40, 40))]
+
+
+def target(logit, box=(0, 0, 20, 20), mask=(0, 0, 20, 20), target_mask=None, **kwargs):
+    head = SeparateMaskIoUHead(**SMALL, **kwargs)
+    sampling, objects = one_object(box, mask)
+    logits = logit if torch.is_tensor(logit) else torch.full((1, 28, 28), float(logit))
+    target_mask = torch.ones(1, 28, 28) if target_mask is None else target_mask
+    return head.get_targets(sampling, objects, logits, target_mask, ConfigDict()).item()
+
+
+def test_perfect_mask_has_iou_one():
+    assert target(5.0) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_half_of_the_object_outside_the_box_halves_the_iou():
+    assert target(5.0, mask=(0, 0, 40, 20)) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_threshold_is_probability_one_half_unless_switched_to_the_logit():
+    assert target(0.3) == pytest.approx(1.0, abs=1e-6)
+    assert target(0.3, target_threshold="logit05") == 0.0
+    assert target(0.51, target_threshold="logit05") == pytest.approx(1.0, abs=1e-6)
+    assert target(-0.01) == 0.0
+
+
+def test_half_covering_prediction():
+    logits = torch.full((1, 28, 28), -3.0)
+    logits[:, :14] = 3.0
+    assert target(logits) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_empty_masks_give_no_loss():
+    head = SeparateMaskIoUHead(**SMALL)
+    sampling, objects = one_object((0, 0, 20, 20), (0, 0, 20, 20))
+    pred = torch.tensor([0.4], requires_grad=True)
+    loss = head.loss_and_target(
+        pred,
+        torch.full((1, 28, 28), -5.0),
+        torch.ones(1, 28, 28),
+        sampling,
+        objects,
+        ConfigDict(),
+    )["loss_mask_iou"]
+    loss.backward()
+    assert loss.item() == 0
+    assert pred.grad.item() == 0
+
+
+def test_loss_is_half_the_squared_error():
+    head = SeparateMaskIoUHead(**SMALL)
+    sampling, objects = one_object((0, 0, 20, 20), (0, 0, 40, 20))
+    loss = head.loss_and_target(
+        torch.tensor([0.9]),
+        torch.full((1, 28, 28), 5.0),
+        torch.ones(1, 28, 28),
+        sampling,
+        objects,
+        ConfigDict(),
+    )["loss_mask_iou"]
+    assert loss.item() == pytest.approx(0.5 * (0.9 - 0.5) ** 2, abs=1e-6)
+
+
+def test_mask_scores_are_products_and_box_scores_stay():
+    head = SeparateMaskIoUHead(**SMALL)
+    results = InstanceData(
+        scores=torch.tensor([0.8, 0.5]), labels=torch.tensor([2, 0]), bboxes=torch.zeros(2, 4)
+    )
+    empty = InstanceData(scores=torch.zeros(0), labels=torch.zeros(0, dtype=torch.long))
+    ious = torch.tensor([[0.0, 0.0, 0.5], [0.1, 0.0, 0.0]])
+    head.predict_by_feat([ious, torch.zeros(0, 3)], [results, empty])
+    assert results.scores.tolist() == pytest.approx([0.8, 0.5])
+    assert results.mask_scores.tolist() == pytest.approx([0.4, 0.05])
+    assert empty.mask_scores.shape == (0,)
+
+
+def test_constant_iou_keeps_the_ranking():
+    head = SeparateMaskIoUHead(**SMALL)
+    scores = torch.rand(20)
+    results = InstanceData(scores=scores, labels=torch.randint(0, 3, (20,)))
+    head.predict_by_feat([torch.full((20, 3), 0.7)], [results])
+    assert torch.equal(results.mask_scores.argsort(), scores.argsort())
+
+
+def test_unknown_threshold_is_refused():
+    with pytest.raises(UserError, match="'half'"):
+        SeparateMaskIoUHead(target_threshold="half", **SMALL)

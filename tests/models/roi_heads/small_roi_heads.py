@@ -1,0 +1,193 @@
+"""Small RoI heads, pyramids and batches for the tests of this folder."""
+
+import numpy as np
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks
+from mmdet.utils import register_all_modules
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+
+import seesaw.models.mask_heads.mask_iou_head
+import seesaw.models.roi_heads.cascade
+import seesaw.models.roi_heads.htc
+import seesaw.models.roi_heads.htc_lite  # noqa: F401
+
+register_all_modules(init_default_scope=True)
+
+CLASSES, CHANNELS, SIZE = 7, 8, 128
+STAGE_STDS = ([0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1], [0.033, 0.033, 0.067, 0.067])
+GLBCTX = dict(
+    type="GlobalContextHead",
+    num_convs=4,
+    in_channels=CHANNELS,
+    conv_out_channels=CHANNELS,
+    num_classes=CLASSES,
+    loss_weight=3.0,
+    conv_to_res=True,
+)
+MASK_IOU = dict(
+    type="SeparateMaskIoUHead",
+    in_channels=CHANNELS,
+    conv_out_channels=CHANNELS,
+    fc_out_channels=16,
+    num_classes=CLASSES,
+)
+
+
+def extractor(size):
+    layer = dict(type="RoIAlign", output_size=size, sampling_ratio=2)
+    return dict(
+        type="SingleRoIExtractor",
+        roi_layer=layer,
+        out_channels=CHANNELS,
+        featmap_strides=[4, 8, 16, 32],
+        finest_scale=8,
+    )
+
+
+def bbox_head(stds, bbox_type="Shared2FCBBoxHead", **kwargs):
+    return dict(
+        type=bbox_type,
+        in_channels=CHANNELS,
+        fc_out_channels=16,
+        roi_feat_size=7,
+        num_classes=CLASSES,
+        reg_class_agnostic=True,
+        bbox_coder=dict(type="DeltaXYWHBBoxCoder", target_means=[0.0] * 4, target_stds=stds),
+        loss_cls=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0),
+        loss_bbox=dict(type="SmoothL1Loss", beta=1.0, loss_weight=1.0),
+        **kwargs,
+    )
+
+
+def mask_head(mask_type="ClassIndexedFCNMaskHead", **kwargs):
+    return dict(
+        type=mask_type,
+        num_convs=2,
+        in_channels=CHANNELS,
+        conv_out_channels=CHANNELS,
+        num_classes=CLASSES,
+        **kwargs,
+    )
+
+
+def build(roi_type, mask=None, bbox_type="Shared2FCBBoxHead", score_thr=0.0, seed=0, **kwargs):
+    """Build a RoI head of type ``roi_type`` with seeded weights large enough to matter."""
+    standard = roi_type.endswith("StandardRoIHead")
+    train = [
+        ConfigDict(
+            assigner=dict(
+                type="MaxIoUAssigner",
+                pos_iou_thr=iou,
+                neg_iou_thr=iou,
+                min_pos_iou=iou,
+                match_low_quality=False,
+                ignore_iof_thr=-1,
+            ),
+            sampler=dict(
+                type="RandomSampler",
+                num=32,
+                pos_fraction=0.25,
+                neg_pos_ub=-1,
+                add_gt_as_proposals=True,
+            ),
+            mask_size=28,
+            pos_weight=-1,
+            debug=False,
+        )
+        for iou in (0.5, 0.6, 0.7)
+    ]
+    shared = dict(num_shared_fcs=2) if bbox_type == "SCNetBBoxHead" else {}
+    heads = [bbox_head(stds, bbox_type, **shared) for stds in STAGE_STDS]
+    mask = mask or mask_head()
+    if "HTCMaskHead" in mask["type"]:  # as mmdet's HTC: the first stage has nothing to add to
+        mask = [mask | dict(with_conv_res=stage > 0) for stage in range(3)]
+    cfg = dict(
+        type=roi_type,
+        bbox_roi_extractor=extractor(7),
+        bbox_head=heads[0] if standard else heads,
+        mask_roi_extractor=extractor(14),
+        mask_head=mask,
+        train_cfg=train[0] if standard else train,
+        test_cfg=ConfigDict(
+            score_thr=score_thr,
+            nms=dict(type="nms", iou_threshold=0.5),
+            max_per_img=10,
+            mask_thr_binary=0.5,
+        ),
+        **kwargs,
+    )
+    if not standard:
+        cfg.update(num_stages=3, stage_loss_weights=[1, 0.5, 0.25])
+    torch.manual_seed(seed)
+    head = MODELS.build(cfg)
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in head.parameters():
+        scale = 0.2 if parameter.dim() > 1 else 0.05
+        parameter.data = torch.randn(parameter.shape, generator=generator) * scale
+    return head
+
+
+def pyramid(images=2, seed=0, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(seed)
+    return tuple(
+        torch.randn(images, CHANNELS, SIZE // s, SIZE // s, generator=generator).to(dtype)
+        for s in (4, 8, 16, 32, 64)
+    )
+
+
+def batch(objects=(3, 2), proposals=(20, 20), seed=0, flip=False):
+    """Data samples with square-masked objects, and proposals that jitter around them."""
+    rng = np.random.default_rng(seed)
+    samples, rpn = [], []
+    for count, number in zip(objects, proposals, strict=True):
+        corner = rng.uniform(0, SIZE * 0.5, (count, 2))
+        boxes = np.concatenate([corner, corner + rng.uniform(20, SIZE * 0.45, (count, 2))], 1)
+        masks = np.zeros((count, SIZE, SIZE), np.uint8)
+        for mask, (x1, y1, x2, y2) in zip(masks, boxes.astype(int), strict=True):
+            mask[y1:y2, x1 : (x1 + x2) // 2 + 2] = 1
+        sample = DetDataSample(
+            metainfo=dict(
+                img_shape=(SIZE, SIZE),
+                ori_shape=(SIZE, SIZE),
+                pad_shape=(SIZE, SIZE),
+                batch_input_shape=(SIZE, SIZE),
+                scale_factor=(1.0, 1.0),
+                flip=flip,
+                flip_direction="horizontal" if flip else None,
+            )
+        )
+        sample.gt_instances = InstanceData(
+            bboxes=torch.from_numpy(boxes).float().reshape(-1, 4),
+            labels=torch.from_numpy(rng.integers(0, CLASSES, count)),
+            masks=BitmapMasks(masks, SIZE, SIZE),
+        )
+        sample.ignored_instances = InstanceData(
+            bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)
+        )
+        samples.append(sample)
+        around = boxes[rng.integers(0, max(count, 1), number)] if count else None
+        if around is None:
+            around = np.tile([10.0, 10.0, 60.0, 60.0], (number, 1))
+        around = np.clip(around + rng.normal(0, 6, (number, 4)), 0, SIZE)
+        around[:, 2:] = np.maximum(around[:, 2:], around[:, :2] + 4).clip(max=SIZE)
+        rpn.append(InstanceData(bboxes=torch.from_numpy(around).float().reshape(-1, 4)))
+    return samples, rpn
+
+
+def total(losses):
+    return sum(value.sum() for name, value in losses.items() if "loss" in name)
+
+
+def losses_and_gradients(head, x, samples, rpn, seed=0):
+    """Losses, and gradients by parameter name, of one training step."""
+    head.train()
+    head.zero_grad()
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    losses = head.loss(x, rpn, samples)
+    total(losses).backward()
+    grads = {name: p.grad for name, p in head.named_parameters() if p.requires_grad}
+    return {name: value.detach() for name, value in losses.items()}, grads

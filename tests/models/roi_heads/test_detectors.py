@@ -1,0 +1,86 @@
+"""Shrunk versions of the shipped detectors train one step and predict, with our RoI heads."""
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmdet.testing import demo_mm_inputs
+from mmengine.config import ConfigDict
+from mmengine.model import revert_sync_batchnorm
+from test_parameter_counts import CLASSES as PAPER_CLASSES
+from test_parameter_counts import cascade, htc, htc_lite, mask_rcnn
+
+CLASSES, CHANNELS = 20, 32
+SIZES = {256: CHANNELS, 1024: 64, PAPER_CLASSES: CLASSES}
+IOU_HEAD = dict(type="SeparateMaskIoUHead", num_classes=PAPER_CLASSES)
+SIZED = (
+    "in_channels",
+    "out_channels",
+    "feat_channels",
+    "conv_out_channels",
+    "fc_out_channels",
+    "num_classes",
+)
+
+
+def shrink(cfg):
+    """Replace channel and class numbers everywhere, in place."""
+    for value in cfg.values() if isinstance(cfg, dict) else cfg:
+        if isinstance(value, dict | list | tuple):
+            shrink(value)
+    if isinstance(cfg, dict):
+        for key in SIZED:
+            if isinstance(cfg.get(key), int):
+                cfg[key] = SIZES.get(cfg[key], cfg[key])
+        if cfg.get("type") in ("GlobalContextHead", "SeparateMaskIoUHead"):
+            cfg.update(in_channels=CHANNELS, conv_out_channels=CHANNELS)
+    return cfg
+
+
+def small(model):
+    model = shrink(model)
+    model.backbone = ConfigDict(type="ResNet", depth=18, base_channels=16, norm_eval=True)
+    model.neck.in_channels = [16, 32, 64, 128]
+    for cfg in (model.train_cfg.rpn_proposal, model.test_cfg.rpn):
+        cfg.update(nms_pre=60, max_per_img=60)
+    rcnn = model.train_cfg.rcnn
+    for cfg in rcnn if isinstance(rcnn, list) else [rcnn]:
+        cfg.sampler.num = 32
+    model.test_cfg.rcnn.update(score_thr=1e-4, max_per_img=10)
+    return model
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        mask_rcnn,
+        cascade,
+        htc,
+        lambda: htc_lite(four_convs=True, norm=True, mask_iou_head=ConfigDict(IOU_HEAD)),
+    ],
+    ids=["mask_rcnn", "cascade", "htc", "htc_lite"],
+)
+def test_one_step_and_one_prediction(model):
+    torch.manual_seed(0)
+    detector = MODELS.build(small(model()))
+    detector.init_weights()
+    detector = revert_sync_batchnorm(detector)
+    packed = demo_mm_inputs(
+        2, [[3, 128, 128], [3, 112, 128]], num_items=[3, 0], num_classes=CLASSES, with_mask=True
+    )
+    detector.train()
+    losses = detector.loss(**detector.data_preprocessor(packed, training=True))
+    total, logs = detector.parse_losses(losses)
+    total.backward()
+    assert torch.isfinite(total)
+    assert any("loss_mask" in name for name in logs)
+    idle = [n for n, p in detector.named_parameters() if p.requires_grad and p.grad is None]
+    assert idle == []
+
+    detector.eval()
+    with torch.no_grad():
+        data = detector.data_preprocessor(packed, training=False)
+        for sample in detector.predict(**data, rescale=True):
+            found = sample.pred_instances
+            assert len(found) == 10
+            assert found.masks.shape == (10, *sample.ori_shape)
+            assert (found.scores[:-1] >= found.scores[1:]).all()

@@ -1,0 +1,195 @@
+"""A detector small enough for unit tests, with the structure of the ladder's TSD rungs."""
+
+import copy
+import functools
+import json
+import logging
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks
+from mmdet.utils import register_all_modules
+from mmengine.config import ConfigDict
+from mmengine.structures import InstanceData
+
+import seesaw.models.detectors.dual_head
+import seesaw.models.losses.seesaw_loss
+import seesaw.models.roi_heads.dual_head  # noqa: F401
+
+logging.disable(logging.INFO)  # mmengine logs every initialised tensor
+
+CLASSES, SIZE, CHANNELS = 4, 96, 8
+CE = dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0)
+SEESAW = dict(type="SyncedSeesawLoss", p=0.8, q=2.0, num_classes=CLASSES)
+NORMED = dict(type="NormedLinear")
+STDS = ([0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1], [0.033, 0.033, 0.067, 0.067])
+
+
+def bbox_head(stage=0, **options):
+    head = dict(
+        type="TSDBBoxHead",
+        in_channels=CHANNELS,
+        roi_feat_size=3,
+        fc_out_channels=12,
+        delta_channels=6,
+        num_classes=CLASSES,
+        reg_class_agnostic=True,
+        bbox_coder=dict(type="DeltaXYWHBBoxCoder", target_means=[0.0] * 4, target_stds=STDS[stage]),
+        loss_cls=CE,
+        loss_bbox=dict(type="SmoothL1Loss", beta=1.0, loss_weight=1.0),
+    )
+    return head | options
+
+
+def seesaw_options():
+    return dict(loss_cls=SEESAW, cls_predictor_cfg=NORMED, pc_cls=None)
+
+
+def extractor(size):
+    return dict(
+        type="SingleRoIExtractor",
+        roi_layer=dict(type="RoIAlign", output_size=size, sampling_ratio=2),
+        out_channels=CHANNELS,
+        featmap_strides=[4, 8, 16, 32],
+    )
+
+
+def roi_head(kind="TSDHTCLiteRoIHead", **options):
+    return dict(
+        type=kind,
+        num_stages=3,
+        stage_loss_weights=[1, 0.5, 0.25],
+        bbox_roi_extractor=extractor(3),
+        bbox_head=[bbox_head(stage, **options) for stage in range(3)],
+        mask_roi_extractor=extractor(4),
+        mask_head=dict(
+            type="FCNMaskHead",
+            num_convs=1,
+            in_channels=CHANNELS,
+            conv_out_channels=CHANNELS,
+            num_classes=CLASSES,
+            roi_feat_size=4,
+        ),
+        glbctx_head=dict(
+            type="GlobalContextHead",
+            num_convs=1,
+            in_channels=CHANNELS,
+            conv_out_channels=CHANNELS,
+            num_classes=CLASSES,
+        ),
+    )
+
+
+def rcnn(iou):
+    return dict(
+        assigner=dict(
+            type="MaxIoUAssigner", pos_iou_thr=iou, neg_iou_thr=iou, min_pos_iou=iou,
+            match_low_quality=False, ignore_iof_thr=-1,
+        ),
+        sampler=dict(
+            type="RandomSampler", num=16, pos_fraction=0.5, neg_pos_ub=-1, add_gt_as_proposals=True
+        ),
+        mask_size=8,
+        pos_weight=-1,
+        debug=False,
+    )  # fmt: skip
+
+
+def detector(kind="CascadeRCNN", roi="TSDHTCLiteRoIHead", seed=0, **options):
+    """Tiny detector; ``options`` go to every box head."""
+    register_all_modules()
+    rpn = dict(nms_pre=30, max_per_img=12, nms=dict(type="nms", iou_threshold=0.7), min_bbox_size=0)
+    model = dict(
+        type=kind,
+        data_preprocessor=dict(type="DetDataPreprocessor", pad_mask=True, pad_size_divisor=32),
+        backbone=dict(
+            type="ResNet", depth=18, base_channels=4, stem_channels=4, frozen_stages=-1,
+            norm_cfg=dict(type="BN"), norm_eval=False, style="pytorch",
+        ),
+        neck=dict(type="FPN", in_channels=[4, 8, 16, 32], out_channels=CHANNELS, num_outs=5),
+        rpn_head=dict(
+            type="RPNHead", in_channels=CHANNELS, feat_channels=CHANNELS,
+            anchor_generator=dict(
+                type="AnchorGenerator", scales=[8], ratios=[1.0], strides=[4, 8, 16, 32, 64]
+            ),
+        ),
+        roi_head=roi_head(roi, **options),
+        train_cfg=dict(
+            rpn=dict(
+                assigner=dict(
+                    type="MaxIoUAssigner", pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3
+                ),
+                sampler=dict(
+                    type="RandomSampler", num=16, pos_fraction=0.5, neg_pos_ub=-1,
+                    add_gt_as_proposals=False,
+                ),
+                allowed_border=0, pos_weight=-1, debug=False,
+            ),
+            rpn_proposal=rpn,
+            rcnn=[rcnn(0.5), rcnn(0.6), rcnn(0.7)],
+        ),
+        test_cfg=dict(
+            rpn=rpn,
+            rcnn=dict(
+                score_thr=1e-4, nms=dict(type="nms", iou_threshold=0.5), max_per_img=20,
+                mask_thr_binary=0.5,
+            ),
+        ),
+    )  # fmt: skip
+    return copy.deepcopy(_build(json.dumps(model), seed))
+
+
+@functools.cache
+def _build(model, seed):
+    torch.manual_seed(seed)
+    model = MODELS.build(ConfigDict(json.loads(model)))
+    model.init_weights()
+    return model
+
+
+BOXES = [[[8.0, 8, 40, 56], [50, 20, 90, 80]], [[20.0, 30, 70, 90]]]
+LABELS = [[0, 2], [3]]
+
+
+def batch(boxes=BOXES, labels=LABELS, seed=0):
+    """Two images with their ground truth."""
+    generator = torch.Generator().manual_seed(seed)
+    samples = []
+    for image_boxes, image_labels in zip(boxes, labels, strict=True):
+        masks = torch.zeros(len(image_boxes), SIZE, SIZE, dtype=torch.uint8)
+        for mask, (x1, y1, x2, y2) in zip(masks, image_boxes, strict=True):
+            mask[int(y1) : int(y2), int(x1) : int(x2)] = 1
+        sample = DetDataSample(
+            metainfo=dict(
+                img_shape=(SIZE, SIZE), ori_shape=(SIZE, SIZE), scale_factor=(1.0, 1.0),
+                batch_input_shape=(SIZE, SIZE), pad_shape=(SIZE, SIZE),
+            )
+        )  # fmt: skip
+        sample.gt_instances = InstanceData(
+            bboxes=torch.tensor(image_boxes).view(-1, 4),
+            labels=torch.tensor(image_labels, dtype=torch.long),
+            masks=BitmapMasks(masks.numpy(), SIZE, SIZE),
+        )
+        sample.ignored_instances = InstanceData(
+            bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)
+        )
+        samples.append(sample)
+    return torch.rand(len(boxes), 3, SIZE, SIZE, generator=generator), samples
+
+
+def losses(model, images_and_samples):
+    torch.manual_seed(0)
+    return model.loss(*images_and_samples)
+
+
+def total(loss_dict):
+    """Sum as mmengine does: every value whose name holds ``loss``."""
+    flat = [value for name, value in loss_dict.items() if "loss" in name]
+    return sum(sum(value) if isinstance(value, list) else value for value in flat)
+
+
+@torch.no_grad()
+def detections(model, images_and_samples):
+    model.eval()
+    return [sample.pred_instances for sample in model.predict(*images_and_samples)]

@@ -1,0 +1,137 @@
+"""Cells, increments and what may be compared, on hand-made tables."""
+
+import dataclasses
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from seesaw.reporting.formats import as_json
+from seesaw.reporting.layout import increment, number
+from seesaw.reporting.tables import Cell, Row, Table, as_dict, cells, from_dict, missing
+
+
+def table(rows, scale="mini", **kwargs):
+    columns = ["schedule", "AP", "AP_r", "AP_box"]
+    return Table("table_a1", "Steps", scale, columns, rows, "Step", ["AP", "AP_box"], **kwargs)
+
+
+def row(name, ap=None, state="done", paper=None, **kwargs):
+    metrics = None if ap is None else {"AP": ap, "AP_r": 1.0, "AP_box": ap + 1.0}
+    return Row(name, name, "2x", state, metrics, paper, **kwargs)
+
+
+PAPER = {"AP": 18.9, "AP_r": 0.7, "AP_box": 20.2, "increments": {"AP": 0.2, "AP_box": 0.1}}
+
+
+def test_an_increment_is_the_difference_of_unrounded_values():
+    # 10.04 prints as 10.0 and 10.16 as 10.2, yet the increment is +0.1, not +0.2.
+    below = cells(table([row("a", 10.04), row("b", 10.16)]))[1]["AP"]
+    assert below.increment == 10.16 - 10.04
+    assert (number(10.04), number(10.16), increment(below.increment)) == ("10.0", "10.2", "+0.1")
+
+
+def test_increments_exist_only_in_their_columns_and_below_a_row():
+    first, second = cells(table([row("a", 1.0, paper=PAPER), row("b", 2.0, paper=PAPER)]))
+    assert (first["AP"].increment, first["AP"].paper_increment) == (None, None)
+    assert (second["AP_r"].increment, second["AP_r"].paper_increment) == (None, None)
+    assert (second["AP_box"].increment, second["AP_box"].paper_increment) == (1.0, 0.1)
+
+
+@pytest.mark.parametrize("state", ["failed", "not run", "not built"])
+def test_a_missing_row_takes_its_own_and_the_next_increment(state):
+    rows = [row("a", 1.0), row("b", 5.0, state), row("c", 2.0), row("d", 4.0)]
+    ap = [r["AP"] for r in cells(table(rows))]
+    assert [c.increment for c in ap] == [None, None, None, 2.0]
+    assert [c.ours for c in ap] == [1.0, None, 2.0, 4.0]  # numbers of a failed run do not show
+    assert missing(table(rows)) == {state: 3}
+
+
+@pytest.mark.parametrize(
+    ("ours", "paper", "agrees"),
+    [
+        (0.02, 0.2, True),  # prints as +0.0 and still agrees: the sign is of the unrounded value
+        (-0.02, 0.2, False),
+        (-1.0, -0.3, True),
+        (0.0, 0.2, False),
+        (0.2, 0.0, False),
+        (0.0, 0.0, True),
+        (-0.0, 0.0, True),
+        (None, 0.2, None),
+        (0.2, None, None),
+    ],
+)
+def test_sign_agreement(ours, paper, agrees):
+    assert Cell("done", increment=ours, paper_increment=paper).agrees is agrees
+
+
+def test_the_papers_level_is_in_cells_at_paper_scale_only():
+    rows = [row("a", 18.0, paper=PAPER)]
+    levels = {
+        scale: cells(table(rows, scale))[0]["AP"].paper for scale in ("smoke", "mini", "paper")
+    }
+    assert levels == {"smoke": None, "mini": None, "paper": 18.9}
+
+
+def test_undefined_is_not_missing_and_unmeasured_is_not_run():
+    undefined = Row("a", "a", "2x", "done", {"AP": 1.0, "AP_r": None, "AP_box": 2.0})
+    assert missing(table([undefined])) == {}
+    assert cells(table([undefined]))[0]["AP_r"] == Cell("done")
+    unmeasured = Row("a", "a", "2x", "done", {"AP": 1.0, "AP_box": 2.0})
+    assert missing(table([unmeasured])) == {"not run": 1}
+
+
+def test_a_column_may_have_a_state_of_its_own():
+    one = Row("a", "a", "1x", "done", {"AP": 1.0}, states={"fps": "failed"})
+    two = Row("b", "b", "1x", "not run", {"fps": 3.0}, states={"fps": "done"})
+    a2 = Table("table_a2", "Frameworks", "mini", ["AP", "fps"], [one, two])
+    first, second = cells(a2)
+    assert (first["AP"].ours, first["fps"]) == (1.0, Cell("failed"))
+    assert (second["AP"], second["fps"].ours) == (Cell("not run"), 3.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    # Exact ties go to even; 0.35 lies below the tie in binary, 0.15 too.
+    [(0.25, "0.2"), (0.75, "0.8"), (0.35, "0.3"), (38.92, "38.9"), (0.0, "0.0"), (None, "–")],
+)
+def test_one_decimal(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(6.94, "+6.9"), (-0.26, "-0.3"), (0.02, "+0.0"), (-0.02, "-0.0"), (0.0, "0.0"), (-0.0, "0.0")],
+)
+def test_signed_increments(value, text):
+    assert increment(value) == text
+
+
+def test_json_holds_the_table_and_its_cells():
+    original = table(
+        [row("a", 1.0), row("b", 3.5, paper=PAPER, note="n", states={"AP_r": "failed"})],
+        test_dev="not submitted",
+        notes=["x"],
+    )
+    plain = json.loads(as_json(original))
+    assert from_dict(plain) == original
+    assert plain == json.loads(json.dumps(as_dict(original)))
+    assert plain["rows"][1]["cells"]["AP"] == {
+        "state": "done",
+        "ours": 3.5,
+        "paper": None,
+        "increment": 2.5,
+        "paper_increment": 0.2,
+        "agrees": True,
+    }
+
+
+@pytest.mark.parametrize("wrong", [{"state": "maybe"}, {"metrics": {"AP": float("nan")}}])
+def test_rows_are_checked(wrong):
+    with pytest.raises(ValidationError):
+        Row(**dataclasses.asdict(row("a", 1.0)) | wrong)
+
+
+def test_an_unknown_scale_is_refused():
+    with pytest.raises(ValidationError):
+        table([row("a", 1.0)], scale="huge")
