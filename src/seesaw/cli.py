@@ -22,8 +22,12 @@ def parser() -> argparse.ArgumentParser:
 
     def verb(name: str, text: str, *, threads: bool = False) -> argparse.ArgumentParser:
         sub = verbs.add_parser(name, help=text, description=text)
-        sub.add_argument("--scale", default=SCALE, help="smoke, mini or paper (default: %(default)s)")
-        sub.add_argument("--dataset", help="dataset entry or LVIS-format folder (default: the scale's)")
+        sub.add_argument(
+            "--scale", default=SCALE, help="smoke, mini or paper (default: %(default)s)"
+        )
+        sub.add_argument(
+            "--dataset", help="dataset entry or LVIS-format folder (default: the scale's)"
+        )
         if threads:
             sub.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
         return sub

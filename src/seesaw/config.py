@@ -84,10 +84,23 @@ def _spelled(value: Any) -> str:
 def _replace(node: Any, values: dict[str, dict[str, Any]]) -> Any:
     """Swap values by key name, everywhere in ``node``."""
     if isinstance(node, dict):
-        return {k: values.get(k, {}).get(_spelled(v), _replace(v, values)) for k, v in node.items()}
+        return {k: _swapped(v, values.get(k, {}), values) for k, v in node.items()}
     if isinstance(node, (list, tuple)):
         return type(node)(_replace(item, values) for item in node)
     return node
+
+
+def _swapped(value: Any, new: dict[str, Any], values: dict[str, dict[str, Any]]) -> Any:
+    spelled = _spelled(value)
+    return _like(value, new[spelled]) if spelled in new else _replace(value, values)
+
+
+def _like(old: Any, new: Any) -> Any:
+    """YAML has no tuples; transforms that want one get one where the paper's config has one."""
+    if isinstance(old, (list, tuple)) and isinstance(new, list):
+        inner = old[0] if old else None
+        return type(old)(_like(inner, item) for item in new)
+    return new
 
 
 def _with_dataset(raw: dict, scale: Scale) -> dict:

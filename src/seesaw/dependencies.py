@@ -39,7 +39,9 @@ def compute(scale: Scale) -> dict[str, str]:
         ),
         "evaluate": fingerprint.code_hash(["seesaw.evaluation.lvis_eval"])[:16],
         "speed": fingerprint.code_hash(["seesaw.evaluation.speed"])[:16],
-        "table": fingerprint.code_hash(["seesaw.reporting.collect", "seesaw.reporting.render"])[:16],
+        "table": fingerprint.code_hash(["seesaw.reporting.collect", "seesaw.reporting.render"])[
+            :16
+        ],
     }
     for stand_in in scale.overlay.backbones.values():
         result[f"pretrain/{stand_in.name}"] = fingerprint.fingerprint(

@@ -167,9 +167,7 @@ class Experiments:
             return matches[0]
         choice = matches if matches else sorted(names)
         word = "is not unique" if matches else "is unknown"
-        raise UserError(
-            f"{self.path}: the {kind} {name!r} {word}; use one of {', '.join(choice)}."
-        )
+        raise UserError(f"{self.path}: the {kind} {name!r} {word}; use one of {', '.join(choice)}.")
 
 
 def load(path: Path | None = None) -> Experiments:

@@ -91,9 +91,7 @@ def train(args: Namespace) -> None:
     output = scale.model(training.id, args.seed)
     # Checkpoints of another fingerprint are another training's and must not be resumed.
     work = scale.work / training.id / f"seed{args.seed}" / fingerprint
-    with Provenance(
-        output, inputs=inputs, fingerprint=fingerprint, seed=args.seed
-    ) as provenance:
+    with Provenance(output, inputs=inputs, fingerprint=fingerprint, seed=args.seed) as provenance:
         provenance.facts |= run(cfg, args.seed, work, output, start)
     facts = provenance.facts
     print(f"{output}: {facts['iterations']} iterations, {facts['seconds_per_iteration']} s each")

@@ -1,4 +1,4 @@
-"""Dual-head classification: freezing, initialisation, averaging (paper, supplementary, Sec. 4.2)."""
+"""Dual-head classification: freezing, initialisation, averaging (supplementary, Sec. 4.2)."""
 
 import pytest
 import torch

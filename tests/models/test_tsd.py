@@ -1,56 +1,25 @@
 """TSD: equations 2-9 of Song et al. 2020, the official code's details, and mmdet as the oracle."""
 
-import copy
-
 import pytest
 import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import bbox2roi, bbox_overlaps
-from mmengine.structures import InstanceData
 from tsd_cases import (
     CE,
-    CHANNELS,
     CLASSES,
     NORMED,
     batch,
     bbox_head,
-    detections,
     detector,
-    losses,
+    sampled,
     seesaw_options,
-    total,
+    trained_like,
+    zero_deltas,
 )
 
 from seesaw.errors import UserError
 from seesaw.models.bbox_heads.tsd_bbox_head import TSDBBoxHead, progressive_constraint
-
-
-def sampled(model, stage=0, images_and_samples=None):
-    """Pyramid with context, and the stage's sampling results for fixed proposals."""
-    images, samples = images_and_samples or batch()
-    head = model.roi_head
-    x = head.with_context(model.extract_feat(images))
-    generator = torch.Generator().manual_seed(1)
-    results = []
-    for sample in samples:
-        gts = sample.gt_instances
-        noise = torch.rand(12, 4, generator=generator) * 8
-        boxes = gts.bboxes.repeat(12, 1)[:12] + noise[: 12 if len(gts) else 0]
-        corner = torch.rand(6, 2, generator=generator) * 60
-        boxes = torch.cat([boxes, torch.cat([corner, corner + 25], 1)])
-        priors = InstanceData(priors=boxes)
-        torch.manual_seed(0)
-        assigned = head.bbox_assigner[stage].assign(priors, gts)
-        results.append(head.bbox_sampler[stage].sample(assigned, priors, gts))
-    return x, results
-
-
-def zero_deltas(head):
-    """Make P_r = P and F_c = F."""
-    for mlp in (head.delta_r, head.delta_c):
-        for parameter in mlp[2].parameters():
-            torch.nn.init.zeros_(parameter)
 
 
 def copy_sibling(head):
@@ -59,17 +28,6 @@ def copy_sibling(head):
         fcs.load_state_dict(head.sibling.shared_fcs.state_dict())
     head.fc_cls.load_state_dict(head.sibling.fc_cls.state_dict())
     head.fc_reg.load_state_dict(head.sibling.fc_reg.state_dict())
-
-
-def trained_like(model, std=0.5):
-    """Weights large enough for scores and boxes to differ between heads."""
-    generator = torch.Generator().manual_seed(3)
-    for head in model.roi_head.bbox_head:
-        for part in (head, head.sibling):
-            noise = torch.randn(part.fc_cls.weight.shape, generator=generator)
-            part.fc_cls.weight.data = noise * std
-            part.fc_reg.weight.data = torch.randn(part.fc_reg.weight.shape, generator=generator)
-    return model
 
 
 def parameters(module):
@@ -168,7 +126,7 @@ def test_constraints_reach_the_deltas_and_never_the_sibling():
 
 @pytest.mark.parametrize("agnostic", [True, False])
 def test_translated_deltas_are_those_of_the_translated_proposal(agnostic):
-    """decode(P, translate(d)) == decode(P_r, d), P_r = P + gamma (w, h) delta_r (Eq. 3)."""
+    """decode(P, translate(d)) == decode(P_r, d), P_r = P + gamma (w, h) delta_r."""
     head = MODELS.build(bbox_head(1, reg_class_agnostic=agnostic)).double()
     torch.manual_seed(0)
     corner = torch.rand(50, 2).double() * 100
@@ -212,71 +170,6 @@ def test_box_loss_and_its_gradient_are_those_of_targets_on_the_translated_propos
     assert torch.autograd.gradcheck(ours, raw)
 
 
-def fixed_shift(model, shift):
-    """Every stage translates by ``shift`` (units of gamma times size) and regresses nothing."""
-    for head in model.roi_head.bbox_head:
-        zero_deltas(head)
-        head.delta_r[2].bias.data = torch.tensor(shift)
-        torch.nn.init.zeros_(head.fc_reg.weight)
-    return model
-
-
-def test_cascade_continues_from_the_translated_proposals_by_hand():
-    """P = (10, 10, 30, 50), delta_r = (1, -.5): P_r = (12, 8, 32, 48), thrice (16, 4, 36, 44)."""
-    model = fixed_shift(detector(), [1.0, -0.5]).eval()
-    head, (images, samples) = model.roi_head, batch()
-    x = head.with_context(model.extract_feat(images[:1]))
-    rois = torch.tensor([[0.0, 10, 10, 30, 50]])
-    metas = [samples[0].metainfo]
-    last, scores, preds = head._refine_roi(x, rois, metas, [1])
-    torch.testing.assert_close(last[0], torch.tensor([[0.0, 14, 6, 34, 46]]))
-    final = head.bbox_head[-1].predict_by_feat(last, scores, preds, metas)[0].bboxes
-    torch.testing.assert_close(final, torch.tensor([[16.0, 4, 36, 44]]))
-
-
-def test_training_refines_from_the_translated_proposals():
-    model = fixed_shift(detector(), [1.0, -0.5]).train()
-    x, results = sampled(model)
-    out = model.roi_head.bbox_loss(0, x, results)
-    metas = [sample.metainfo for sample in batch()[1]]
-    refined = model.roi_head.bbox_head[0].refine_bboxes(results, out, metas)
-    for result, boxes in zip(results, refined, strict=True):
-        priors = result.priors[len(result.pos_is_gt[result.pos_is_gt.bool()]) :]
-        size = priors[:, 2:] - priors[:, :2]
-        moved = priors + (size * torch.tensor([0.1, -0.05])).repeat(1, 2)
-        torch.testing.assert_close(boxes.bboxes, moved.clamp(0, 96))
-
-
-def test_evaluation_skips_the_sibling_head():
-    model = trained_like(detector())
-    before = detections(model, batch())
-    keys = list(model.state_dict())
-    out = model.roi_head._bbox_forward(0, sampled(model)[0], torch.tensor([[0.0, 5, 5, 40, 40]]))
-    assert not any("sibling" in key for key in out)
-    for head in model.roi_head.bbox_head:
-        for parameter in head.sibling.parameters():
-            parameter.data.fill_(float("nan"))
-    after = detections(model, batch())
-    assert sum(map(len, before)) > 10
-    for old, new in zip(before, after, strict=True):
-        assert torch.equal(old.bboxes, new.bboxes) and torch.equal(old.scores, new.scores)
-    assert list(model.train().state_dict()) == keys
-
-
-@pytest.mark.parametrize("options", [{}, seesaw_options()], ids=["ce", "seesaw"])
-def test_batch_without_positives_gives_every_parameter_a_gradient(options):
-    model = detector(**options).train()
-    loss = losses(model, batch([[], []], [[], []]))
-    for stage in range(3):
-        for name in ("loss_bbox", "sibling_loss_bbox", "loss_pc_loc"):
-            assert loss[f"s{stage}.{name}"] == 0
-    total(loss).backward()
-    lacking = [name for name, p in model.named_parameters() if p.grad is None]
-    assert lacking == []
-    head = model.roi_head.bbox_head[0]
-    assert head.fc_reg.weight.grad.abs().sum() == 0 < head.fc_cls.weight.grad.abs().sum()
-
-
 def test_seesaw_counts_once_per_classifier_and_drops_the_constraint_on_classification():
     model = detector(**seesaw_options()).train()
     x, results = sampled(model)
@@ -290,58 +183,6 @@ def test_seesaw_counts_once_per_classifier_and_drops_the_constraint_on_classific
     names = {"loss_cls_classes", "loss_cls_objectness", "acc_classes", "acc_objectness"}
     names |= {"loss_bbox"}
     assert set(out["loss_bbox"]) == names | {f"sibling_{n}" for n in names} | {"loss_pc_loc"}
-
-
-def test_switches_change_the_losses_they_name():
-    def run(**change):
-        context = change.pop("context_in_tsd", True)
-        model = trained_like(detector(**change)).train()
-        model.roi_head.context_in_tsd = context
-        return losses(model, batch())
-
-    base = run()
-    wide, off, gamma, context = run(pc_cls=0.5), run(pc_loc=None), run(gamma=0.3), run(
-        context_in_tsd=False
-    )  # fmt: skip
-    assert wide["s0.loss_pc_cls"] > base["s0.loss_pc_cls"]
-    assert wide["s0.loss_pc_loc"] == base["s0.loss_pc_loc"]
-    assert "s0.loss_pc_loc" in base and "s0.loss_pc_loc" not in off
-    for other in (gamma, context):
-        assert other["s0.loss_cls"] != base["s0.loss_cls"]
-        assert other["s0.sibling_loss_cls"] == base["s0.sibling_loss_cls"]
-
-
-def test_shifted_features_are_those_of_the_shifted_roi():
-    """F_r of a translated proposal is the RoI feature of P_r on the level chosen by P (Eq. 3)."""
-    model = fixed_shift(detector(), [1.0, -0.5]).eval()
-    head, (images, _) = model.roi_head, batch()
-    x = head.with_context(model.extract_feat(images))
-    seen = {}
-    head.bbox_head[0].register_forward_pre_hook(lambda _, args: seen.update(reg=args[1]))
-    head._bbox_forward(0, x, torch.tensor([[1.0, 10, 20, 50, 80]]))
-    moved = torch.tensor([[1.0, 14, 17, 54, 77]])
-    expected = head.extract_roi_feats(head.bbox_roi_extractor[0], x, moved)
-    assert expected.shape == (1, CHANNELS, 3, 3)
-    torch.testing.assert_close(seen["reg"], expected, rtol=0, atol=1e-5)
-
-
-def test_training_step_lowers_the_loss_and_reload_is_exact():
-    model = detector(**seesaw_options()).train()
-    data = batch()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
-    history = []
-    for _ in range(6):
-        loss = total(losses(model, data))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 35)
-        optimizer.step()
-        history.append(loss.item())
-    assert history[-1] < 0.8 * history[0]
-    other = detector(seed=5, **seesaw_options())
-    other.load_state_dict(copy.deepcopy(model.state_dict()))
-    for old, new in zip(detections(model, data), detections(other, data), strict=True):
-        assert torch.equal(old.bboxes, new.bboxes) and torch.equal(old.scores, new.scores)
 
 
 def test_clamped_centres_are_refused():

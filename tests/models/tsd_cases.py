@@ -96,8 +96,8 @@ def rcnn(iou):
     )  # fmt: skip
 
 
-def detector(kind="CascadeRCNN", roi="TSDHTCLiteRoIHead", seed=0, **options):
-    """Tiny detector; ``options`` go to every box head."""
+def detector(kind="CascadeRCNN", roi="TSDHTCLiteRoIHead", seed=0, roi_options=None, **options):
+    """Tiny detector; ``options`` go to every box head, ``roi_options`` to the RoI head."""
     register_all_modules()
     rpn = dict(nms_pre=30, max_per_img=12, nms=dict(type="nms", iou_threshold=0.7), min_bbox_size=0)
     model = dict(
@@ -114,7 +114,7 @@ def detector(kind="CascadeRCNN", roi="TSDHTCLiteRoIHead", seed=0, **options):
                 type="AnchorGenerator", scales=[8], ratios=[1.0], strides=[4, 8, 16, 32, 64]
             ),
         ),
-        roi_head=roi_head(roi, **options),
+        roi_head=roi_head(roi, **options) | (roi_options or {}),
         train_cfg=dict(
             rpn=dict(
                 assigner=dict(
@@ -193,3 +193,41 @@ def total(loss_dict):
 def detections(model, images_and_samples):
     model.eval()
     return [sample.pred_instances for sample in model.predict(*images_and_samples)]
+
+
+def sampled(model, stage=0, images_and_samples=None):
+    """Pyramid with context, and the stage's sampling results for fixed proposals."""
+    images, samples = images_and_samples or batch()
+    head = model.roi_head
+    x = head.with_context(model.extract_feat(images))
+    generator = torch.Generator().manual_seed(1)
+    results = []
+    for sample in samples:
+        gts = sample.gt_instances
+        noise = torch.rand(12, 4, generator=generator) * 8
+        boxes = gts.bboxes.repeat(12, 1)[:12] + noise[: 12 if len(gts) else 0]
+        corner = torch.rand(6, 2, generator=generator) * 60
+        boxes = torch.cat([boxes, torch.cat([corner, corner + 25], 1)])
+        priors = InstanceData(priors=boxes)
+        torch.manual_seed(0)
+        assigned = head.bbox_assigner[stage].assign(priors, gts)
+        results.append(head.bbox_sampler[stage].sample(assigned, priors, gts))
+    return x, results
+
+
+def trained_like(model, std=0.5):
+    """Weights large enough for scores and boxes to differ between heads."""
+    generator = torch.Generator().manual_seed(3)
+    for head in model.roi_head.bbox_head:
+        for part in (head, head.sibling):
+            noise = torch.randn(part.fc_cls.weight.shape, generator=generator)
+            part.fc_cls.weight.data = noise * std
+            part.fc_reg.weight.data = torch.randn(part.fc_reg.weight.shape, generator=generator)
+    return model
+
+
+def zero_deltas(head):
+    """Make P_r = P and F_c = F."""
+    for mlp in (head.delta_r, head.delta_c):
+        for parameter in mlp[2].parameters():
+            torch.nn.init.zeros_(parameter)

@@ -10,7 +10,8 @@ import numpy as np
 
 MAX_OBJECTS, MIN_OBJECTS = 7, 3
 _MAX_POSITIVES = 6
-_NOT_EXHAUSTIVE, _UNKNOWN, _ANOTHER = 0.16, 0.1, 0.35  # probabilities
+_NOT_EXHAUSTIVE = 0.14  # share of positives
+_UNKNOWN, _ANOTHER = 0.1, 0.35  # probabilities, per image and per further object
 
 
 @dataclass
@@ -63,7 +64,12 @@ def assign(counts: list[int], images: int, rng: np.random.Generator) -> list[lis
 
 
 def plan_image(
-    positives: list[int], heads: int, categories: int, negatives: int, rng: np.random.Generator
+    positives: list[int],
+    heads: int,
+    categories: int,
+    negatives: int,
+    turn: float,
+    rng: np.random.Generator,
 ) -> ImagePlan:
     """Adds to the positives what makes an image federated.
 
@@ -74,11 +80,12 @@ def plan_image(
         categories: Number of categories.
         negatives: How many absent categories to verify; kin of what is drawn first, they are
             what a detector takes it for.
+        turn: In [0, 1), even over the images, so that the share of positives that are not
+            exhaustively annotated is met in a small split as well.
         rng: The image's own generator.
     """
     drawn = [(c, True) for c in positives]
-    partial = [c for c in positives if rng.random() < _NOT_EXHAUSTIVE]
-    partial = partial[: MAX_OBJECTS - len(drawn)]
+    partial = rng.permutation(positives)[: int(len(positives) * _NOT_EXHAUSTIVE + turn)].tolist()
     drawn += [(c, False) for c in partial]
     while len(drawn) < MAX_OBJECTS and (len(drawn) < MIN_OBJECTS or rng.random() < _ANOTHER):
         stranger = int(rng.integers(heads))

@@ -30,6 +30,9 @@ def check_content(content: object, path: Path, contiguous: bool) -> None:
     for key in _TOP:
         if not isinstance(content.get(key), list):
             raise UserError(f"{path} has no list {key!r}: get an annotation file in LVIS format")
+    for key in ("images", "categories"):
+        if not content[key]:
+            raise UserError(f"{path} lists no {key}: get the whole file")
     categories = _ids(content["categories"], "category", _CATEGORY, path)
     if contiguous and categories != set(range(1, len(categories) + 1)):
         gap = min(set(range(1, len(categories) + 1)) - categories)

@@ -141,9 +141,11 @@ def manifest(root: Path, files: dict[str, str], hash_images: bool = True) -> dic
     for split, name in sorted(files.items()):
         content = load_annotations(root / name)
         mine = sorted((c["id"], c["name"]) for c in content["categories"])
-        categories = categories or mine
-        if mine != categories:
-            raise UserError(f"{root / name} has other categories than {files}: use one data set")
+        if mine != (categories or mine):
+            raise UserError(
+                f"{root / name} has other categories than another split: use files of one set"
+            )
+        categories = mine
         raw = (root / name).read_bytes()
         total, digest = 0, hashlib.sha256()
         for path, size in _sizes(root, name, content["images"]):

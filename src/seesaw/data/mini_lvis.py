@@ -25,6 +25,7 @@ from seesaw.errors import UserError
 SPLITS = ("train", "val", "test_dev")
 MARKER = "mini_lvis.json"  # the spec, kept in the folder; also says that it may be replaced
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+_GOLDEN = (5**0.5 - 1) / 2
 _POSITIVES = 4.2  # positive categories per val image
 _Count = Annotated[int, Field(ge=2)]
 
@@ -112,7 +113,8 @@ def generate(spec: MiniLvisSpec, root: Path, truth_root: Path) -> None:
         path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in (truth_root, root)
     }
     for path in targets:
-        if not (path / MARKER).is_file() and any(p.is_file() for p in path.rglob("*")):
+        ours = (path / MARKER).is_file() or not any(p.is_file() for p in path.rglob("*"))
+        if path.is_file() or not ours:
             raise UserError(f"{path} holds files that are no mini-LVIS: name an empty folder")
     try:
         for path in targets.values():
@@ -168,9 +170,8 @@ class _Split:
     def add_image(self, split: str, image_id: int, positives: list[int], seed: list[int]):
         """Draws an image, (H, W, 3) RGB uint8, and records what its annotators say."""
         spec, rng = self.spec, np.random.default_rng(seed)
-        plan = plan_image(
-            positives, spec.groups[2], spec.categories, max(2, spec.categories // 6), rng
-        )
+        negatives, turn = max(2, spec.categories // 6), len(self.images) * _GOLDEN % 1
+        plan = plan_image(positives, spec.groups[2], spec.categories, negatives, turn, rng)
         height, width = (int(n) for n in rng.integers(*spec.image_side, 2, endpoint=True))
         sizes = [sample_size(min(height, width), spec.large, rng) for _ in plan.drawn]
         picture, masks = draw_scene(

@@ -128,7 +128,7 @@ def read(
     if not path.is_file():
         raise UserError(f"{path} is missing: run detect first.")
     known = None if categories is None else np.unique(np.asarray(categories))
-    with path.open("rb") as lines:
+    with path.open("rb", buffering=1 << 20) as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 image = _parse(line)
@@ -204,6 +204,7 @@ def _check(image: ImageDetections, last: int, images, known) -> None:
                 f"{size[0]} x {size[1]} in the annotations"
             )
     if known is not None:
-        unknown = image.category_ids[~np.isin(image.category_ids, known)]
+        at = np.searchsorted(known, image.category_ids).clip(max=len(known) - 1)
+        unknown = image.category_ids[known[at] != image.category_ids]
         if len(unknown):
             raise ValueError(f"category {unknown[0]} is not in the annotations")

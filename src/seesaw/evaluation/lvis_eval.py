@@ -3,6 +3,10 @@
 lvis-api stores a cell for every image × category × area range; almost all are empty. Here images
 pass one by one through the compiled matcher and leave a few bytes per kept detection (`Matches`),
 from which `accumulate` computes AP for the whole set or for a bootstrap sample of images.
+
+hotcoco 1.3.0 gives the same numbers at about the same speed, but its per-detection matches come
+as Python dicts (``eval_imgs``: 3 ms and 0.6 MB an image), five times the cost of its matching; it
+is a cross-check in the tests. One difference from lvis-api: an annotation with id 0 can be found.
 """
 
 from dataclasses import dataclass, fields

@@ -9,6 +9,7 @@ from numba import njit
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_THRESHOLDS = np.linspace(0.0, 1.0, 101)
+EPSILON = np.spacing(1)  # lvis-api's, in the denominator of precision
 AREA_RANGES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])
 
 
@@ -81,6 +82,11 @@ def match_image(
     counts = np.zeros((len(category_g), len(ranges)), np.bool_)
     taken = np.empty(len(category_g), np.bool_)
     order = np.empty(len(category_g), np.int64)
+    hopeless = np.ones(len(category), np.bool_)  # too little overlap for any threshold
+    for d in range(len(category)):
+        for g in range(len(category_g)):
+            hopeless[d] &= ious[d, g] < thresholds[0]
+    every = np.uint16((1 << len(thresholds)) - 1)
     for a in range(len(ranges)):
         low, high = ranges[a]
         size = 0
@@ -94,10 +100,15 @@ def match_image(
             if not counts[g, a]:
                 order[size] = g
                 size += 1
+        for d in range(len(category)):
+            if hopeless[d] and (lenient[d] or area[d] < low or area[d] > high):
+                ignored[d, a] = every
         for t in range(len(thresholds)):
             bit = np.uint16(1 << t)
             taken[:] = False
             for d in range(len(category)):
+                if hopeless[d]:
+                    continue
                 best, found = min(thresholds[t], 1 - 1e-10), -1
                 for k in range(len(order)):
                     g = order[k]
@@ -146,17 +157,20 @@ def average_precision(offsets, image, hit, ignored, truths, weights, recalls, le
     for c in range(categories):
         if truths[c] == 0:
             continue
-        tp, fp = np.zeros(levels), np.zeros(levels)
+        tp, fp, fp_at_all = np.zeros(levels), np.zeros(levels), 0.0
         points = np.zeros(levels, np.int64)
         for n in range(offsets[c], offsets[c + 1]):
             weight = weights[image[n]]
             if weight == 0:
                 continue
+            if hit[n] == 0 and ignored[n] == 0:  # most: a false positive at every threshold
+                fp_at_all += weight
+                continue
             for t in range(levels):
                 if (hit[n] >> t) & 1:
                     tp[t] += weight
                     # Precision peaks at true positives: the envelope needs no other point.
-                    curve[t, points[t]] = tp[t] / (fp[t] + tp[t] + 2.220446049250313e-16)
+                    curve[t, points[t]] = tp[t] / (fp_at_all + fp[t] + tp[t] + EPSILON)
                     reached[t, points[t]] = tp[t] / truths[c]
                     points[t] += 1
                 elif not (ignored[n] >> t) & 1:

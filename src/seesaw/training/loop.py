@@ -5,8 +5,8 @@ import random
 import numpy as np
 import torch
 from mmengine.dist import get_rank
-from mmengine.runner import IterBasedTrainLoop
 from mmengine.registry import LOOPS
+from mmengine.runner import IterBasedTrainLoop
 
 
 def seed_iteration(seed: int, iteration: int) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
-from typing import Any
 
 import torch
+from mmdet.registry import DATASETS
 from mmengine.config import Config
-from mmengine.dist import get_world_size
-from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner, set_random_seed
+from mmengine.runner import Runner, find_latest_checkpoint, set_random_seed
 
+import seesaw.models
+import seesaw.training.loop  # noqa: F401  (registers)
 from seesaw.errors import UserError
-from seesaw.training.loop import SeededIterLoop
 from seesaw.training.schedule import iterations
 
 
@@ -36,17 +36,60 @@ def train(cfg: Config, seed: int, work: Path, output: Path, init_from: Path | No
         UserError: an image, an annotation or pre-trained weights are missing or broken, or the
             loss is no number.
     """
-    launcher = "pytorch" if "WORLD_SIZE" in os.environ else "none"
-    runner_cfg, facts = _runner_config(cfg, seed, work, launcher)
-    runner = Runner.from_cfg(runner_cfg)
+    init_default_scope(cfg.default_scope)
+    gpus = int(os.environ.get("WORLD_SIZE", 1))
+    if cfg.batch_size % gpus:
+        raise UserError(
+            f"batch_size is {cfg.batch_size}, which {gpus} GPUs cannot share evenly; "
+            f"use a number of GPUs that divides it."
+        )
+    set_random_seed(seed, deterministic=torch.cuda.is_available())
+    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    total, schedulers = iterations(cfg.schedule, len(dataset), cfg.batch_size)
+    loader = cfg.train_dataloader.to_dict() | dict(
+        dataset=dataset,
+        batch_size=cfg.batch_size // gpus,
+        sampler=dict(type="InfiniteSampler", seed=seed),
+    )
+    if not torch.cuda.is_available():
+        loader |= dict(num_workers=0, persistent_workers=False)
+    newest = find_latest_checkpoint(str(work))
+    runner = Runner(
+        model=cfg.model,
+        work_dir=str(work),
+        train_dataloader=loader,
+        train_cfg=dict(type="SeededIterLoop", max_iters=total, val_interval=total + 1, seed=seed),
+        optim_wrapper=cfg.optim_wrapper,
+        param_scheduler=schedulers,
+        default_hooks=_hooks(total),
+        custom_hooks=[dict(type="CheckInvalidLossHook", interval=10), *cfg.get("custom_hooks", [])],
+        log_processor=dict(type="LogProcessor", window_size=20, by_epoch=False),
+        resume=newest is not None,
+        load_from=newest or (str(init_from) if init_from else None),
+        launcher="pytorch" if "WORLD_SIZE" in os.environ else "none",
+        default_scope=cfg.default_scope,
+        randomness=dict(seed=seed),
+        experiment_name="train",
+        cfg=cfg,
+    )
     if not torch.cuda.is_available():
         # torch's SyncBatchNorm needs a GPU; on one process BN is the same function.
         runner.model = revert_sync_batchnorm(runner.model)
-    if init_from is not None:
-        runner.load_checkpoint(str(init_from), strict=False)
-    runner.train()
+    start = time.monotonic()
+    first = runner.iter
+    try:
+        runner.train()
+    except AssertionError as error:
+        raise UserError(_told(error)) from error
+    seconds = time.monotonic() - start
     save_model(runner.model, output)
-    return facts | _timing(runner)
+    return dict(
+        iterations=total,
+        batch=cfg.batch_size,
+        gpus=gpus,
+        epoch_images=len(dataset),
+        seconds_per_iteration=round(seconds / max(total - first, 1), 4),
+    )
 
 
 def save_model(model: torch.nn.Module, path: Path) -> None:
@@ -66,51 +109,20 @@ def save_model(model: torch.nn.Module, path: Path) -> None:
     part.replace(path)
 
 
-def _runner_config(cfg: Config, seed: int, work: Path, launcher: str) -> tuple[Config, dict]:
-    cfg = cfg.copy()
-    init_default_scope("mmdet")
-    set_random_seed(seed, deterministic=torch.cuda.is_available())
-    dataset = Runner.build_dataloader(
-        cfg.train_dataloader | dict(batch_size=1, num_workers=0, persistent_workers=False)
-    ).dataset
-    gpus = int(os.environ.get("WORLD_SIZE", 1))
-    if cfg.batch_size % gpus:
-        raise UserError(
-            f"{cfg.filename or 'config'}: batch_size {cfg.batch_size} does not divide over "
-            f"{gpus} GPUs; use a number of GPUs that divides it."
-        )
-    total, schedulers = iterations(cfg.schedule, len(dataset), cfg.batch_size)
-    cfg.train_dataloader.batch_size = cfg.batch_size // gpus
-    cfg.train_dataloader.sampler.seed = seed
-    cfg.train_cfg = dict(
-        type=SeededIterLoop.__name__, max_iters=total, val_interval=total + 1, seed=seed
-    )
-    cfg.param_scheduler = schedulers
-    cfg.default_hooks = dict(
+def _hooks(total: int) -> dict:
+    return dict(
         timer=dict(type="IterTimerHook"),
         logger=dict(type="LoggerHook", interval=20, log_metric_by_epoch=False),
         param_scheduler=dict(type="ParamSchedulerHook"),
         checkpoint=dict(
             type="CheckpointHook", by_epoch=False, interval=max(total // 10, 100), max_keep_ckpts=2
         ),
-        sampler_seed=None,
     )
-    cfg.custom_hooks = [dict(type="CheckInvalidLossHook", interval=10)]
-    cfg.log_processor = dict(type="LogProcessor", window_size=20, by_epoch=False)
-    cfg.work_dir = str(work)
-    cfg.resume = True
-    cfg.launcher = launcher
-    cfg.experiment_name = "train"
-    cfg.randomness = dict(seed=seed)
-    facts = dict(
-        iterations=total,
-        batch=cfg.batch_size,
-        gpus=gpus,
-        training_images=len(dataset),
-    )
-    return cfg, facts
 
 
-def _timing(runner: Runner) -> dict[str, Any]:
-    times = [float(t) for t in runner.message_hub.get_scalar("train/time").data[0]]
-    return dict(seconds_per_iteration=round(sum(times) / max(len(times), 1), 4))
+def _told(error: AssertionError) -> str:
+    """What went wrong, of the assertions that mean broken data or a diverged training."""
+    text = " ".join(str(error).split())
+    if "failed to load image" in text:
+        return f"{text.rsplit(' ', 1)[-1]} is missing or no image; get the dataset again."
+    return "the loss is not finite; lower optim_wrapper.optimizer.lr or clip gradients."

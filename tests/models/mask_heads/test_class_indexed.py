@@ -111,3 +111,14 @@ def test_select_class_reads_dense_and_indexed_logits():
     labels = torch.tensor([2, 0, 3])
     assert ci.select_class(dense, labels).flatten().tolist() == [2, 4, 11]
     assert ci.select_class(dense[:, :1], labels).flatten().tolist() == [0, 4, 8]
+
+
+@pytest.mark.parametrize("predictor", PREDICTORS, ids=lambda cfg: cfg["type"])
+def test_initial_weights_are_those_of_the_dense_head(predictor):
+    states = []
+    for head in pair(predictor_cfg=predictor):
+        torch.manual_seed(3)
+        head.init_weights()
+        states.append(head.state_dict())
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])

@@ -108,6 +108,16 @@ def test_down_windows_are_a_softmax_and_the_switches_change_the_output():
     assert count(CARAFEDown(8, down_group=2)) == (8 * 16 + 16) + (16 * 9 * 50 + 50)
 
 
+def test_under_autocast_the_result_keeps_the_precision_of_the_features():
+    torch.manual_seed(0)
+    x = torch.randn(1, 8, 6, 6)
+    for pack in (CARAFEAny(8, 2), CARAFEDown(8)):
+        want = pack(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            out = pack(x)
+        assert out.dtype == torch.float32 and (out - want).abs().max() < 0.02
+
+
 def test_parameter_counts():
     assert count(CARAFEAny(256, 2)) == 74_148
     assert count(nn.ConvTranspose2d(256, 256, 2, 2)) == 262_400

@@ -68,7 +68,7 @@ def test_one_step_and_one_prediction(model):
         2, [[3, 128, 128], [3, 112, 128]], num_items=[3, 0], num_classes=CLASSES, with_mask=True
     )
     detector.train()
-    losses = detector.loss(**detector.data_preprocessor(packed, training=True))
+    losses = detector(**detector.data_preprocessor(packed, training=True), mode="loss")
     total, logs = detector.parse_losses(losses)
     total.backward()
     assert torch.isfinite(total)
@@ -78,8 +78,7 @@ def test_one_step_and_one_prediction(model):
 
     detector.eval()
     with torch.no_grad():
-        data = detector.data_preprocessor(packed, training=False)
-        for sample in detector.predict(**data, rescale=True):
+        for sample in detector.test_step(packed):
             found = sample.pred_instances
             assert len(found) == 10
             assert found.masks.shape == (10, *sample.ori_shape)

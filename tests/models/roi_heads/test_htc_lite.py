@@ -136,3 +136,18 @@ def test_constant_iou_of_one_leaves_mask_scores_equal_to_scores():
     with torch.no_grad():
         for result in head.predict(pyramid(), rpn, samples):
             assert torch.equal(result.mask_scores, result.scores)
+
+
+def test_shipped_mask_iou_head_overwrites_box_scores():
+    """The alternative by type: mmdet 3.x ranks boxes by mask quality too (mmdet#10978)."""
+    separate = lite(mask_iou_head=MASK_IOU).eval()
+    shipped = lite(mask_iou_head=MASK_IOU | dict(type="MaskIoUHead")).eval()
+    shipped.load_state_dict(separate.state_dict(), strict=True)
+    results = []
+    for head in (separate, shipped):
+        samples, rpn = batch()
+        with torch.no_grad():
+            results.append(head.predict(pyramid(), rpn, samples)[0])
+    assert "mask_scores" not in results[1]
+    assert torch.equal(results[1].scores, results[0].mask_scores)
+    assert not torch.equal(results[1].scores, results[0].scores)

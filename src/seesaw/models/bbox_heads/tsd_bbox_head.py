@@ -27,7 +27,7 @@ def _init_cfg(*fcs: str) -> list[dict]:
 
 
 def progressive_constraint(sibling: Tensor, tsd: Tensor, margin: float) -> Tensor:
-    """Hinge that makes TSD beat the sibling head by a margin (TSD Eqs. 6 and 8).
+    """Hinge that makes TSD beat the sibling head by a margin (TSD, progressive constraint).
 
     Args:
         sibling: Probability of the label, or IoU with the ground truth, of the sibling head, (N,).
@@ -61,13 +61,13 @@ class TSDBBoxHead(LazyNMSMixin, ConvFCBBoxHead):
     Each of ``fc_cls`` and ``sibling.fc_cls`` has a loss module of its own, so Seesaw Loss counts
     samples once per classifier.
 
-    Against the official code (Sense-X/TSD, mmdet 1.x) this head drops: the legacy ``+1`` widths; the
-    deformable PS-RoI pooling that rounds RoIs and averages left-aligned samples (mmcv's DeformRoIPool
-    instead); the label 0 for background; one loss module shared by both classifiers; the single zero
-    entry an image without positives adds to the means of the constraints; the missing TSD box loss
-    in a batch without positives (unused parameters under DDP). Kept: gamma 0.1, kaiming
-    initialisation, capped and detached margins, the classification constraint on all RoIs of images
-    with a positive, gradients of the box losses into ``delta_r``, no clipping of P_r.
+    Dropped from the official code (Sense-X/TSD, mmdet 1.x): the legacy ``+1`` widths; deformable
+    PS-RoI pooling, which rounds RoIs and averages left-aligned samples (here mmcv's DeformRoIPool);
+    background as label 0; one loss module for both classifiers; the zero entry that an image
+    without positives adds to the means of the constraints; the lack of a TSD box loss in a batch
+    without positives (unused parameters under DDP). Kept: gamma 0.1, kaiming initialisation, capped
+    and detached margins, the classification constraint on all RoIs of images with a positive,
+    gradients of the box losses into ``delta_r``, no clipping of P_r, pyramid level of P.
 
     Args:
         delta_channels: Width of the layers that predict the deltas.

@@ -13,6 +13,7 @@ from mmdet.models.losses.utils import weight_reduce_loss
 from mmdet.registry import MODELS
 from mmengine.dist import all_reduce
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from seesaw.models.losses.common import check_num_classes, masked_accuracy, sampled
 
@@ -39,46 +40,78 @@ def seesaw_log_weights(
         log S, (N, C), in the type of ``logits``.
     """
     rows = labels[:, None]
-    log_weights = torch.zeros_like(logits) if q == 0 else logits.log_softmax(dim=1)
+    log_counts = cum_samples.clamp(min=1).log().mul_(p).to(logits.dtype)
+    log_weights = (log_counts - log_counts[rows]).clamp_(max=0)
     if q > 0:
-        bound = math.log(eps) if eps > 0 else -math.inf
-        own = log_weights.gather(1, rows).clamp_(min=bound)
-        log_weights.sub_(own).clamp_(min=0).mul_(q)
-    if p > 0:
-        log_counts = cum_samples.clamp(min=1).log().mul_(p).to(logits.dtype)
-        log_weights.add_((log_counts - log_counts[rows]).clamp_(max=0))
+        log_probs = logits.log_softmax(dim=1)
+        own = log_probs.gather(1, rows).clamp_(min=math.log(eps) if eps > 0 else -math.inf)
+        log_weights.add_(log_probs.sub_(own).clamp_(min=0), alpha=q)
     return log_weights
 
 
-def seesaw_cross_entropy(
-    logits: Tensor,
-    labels: Tensor,
-    foreground: Tensor,
-    cum_samples: Tensor,
-    p: float,
-    q: float,
-    eps: float,
-) -> Tensor:
-    """Class loss of each RoI: cross-entropy of logits + log S (paper Eqn 4), 0 off foreground.
+class SeesawCrossEntropy(torch.autograd.Function):
+    """Both losses of each RoI in one node, so that the (N, C + 2) gradient is written once.
 
-    Every row is computed and the others are masked: a boolean index would wait for the device.
-
-    Args:
-        logits: Class logits, (N, C).
-        labels: Labels, (N,); only those of ``foreground`` need lie in [0, C).
-        foreground: Boolean, (N,).
-        cum_samples: Cumulative sample counts, (C,).
-        p: See :func:`seesaw_log_weights`; so are q and eps.
-        q: Exponent of the compensation factor.
-        eps: Lower bound of sigma_i.
-
-    Returns:
-        Unreduced loss, (N,).
+    Every row is computed and background is masked: a boolean index would wait for the device.
+    Built from autograd's own operations the same result takes half as long again.
     """
-    index = labels.clamp(min=0, max=logits.shape[1] - 1)
-    weights = seesaw_log_weights(logits, index, cum_samples, p, q, eps)
-    targets = torch.where(foreground, index, -1)
-    return F.cross_entropy(weights.add_(logits), targets, ignore_index=-1, reduction="none")
+
+    @staticmethod
+    def forward(
+        ctx,
+        cls_score: Tensor,
+        labels: Tensor,
+        cum_samples: Tensor,
+        p: float,
+        q: float,
+        eps: float,
+    ) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of logits + log S (paper Eqn 4) and of the objectness logits.
+
+        Args:
+            ctx: Autograd context.
+            cls_score: C class logits, then [object, background], (N, C + 2).
+            labels: Labels, C = background, < 0 = ignored, (N,).
+            cum_samples: Cumulative sample counts, (C,).
+            p: See :func:`seesaw_log_weights`; so are q and eps.
+            q: Exponent of the compensation factor.
+            eps: Lower bound of sigma_i.
+
+        Returns:
+            Class loss, 0 off foreground, and objectness loss, 0 if ignored; (N,) each.
+        """
+        num_classes = len(cum_samples)
+        classes, objectness = cls_score.split([num_classes, 2], dim=1)
+        valid, background = labels >= 0, labels == num_classes
+        foreground = valid & ~background
+        label = labels.clamp(min=0, max=num_classes - 1)
+        weighted = seesaw_log_weights(classes, label, cum_samples, p, q, eps).add_(classes)
+        probs = weighted.softmax(dim=1)
+        if p == q == 0:
+            loss_classes = F.cross_entropy(classes, label, reduction="none")
+        else:
+            # log sum exp from the softmax at hand: its largest entry is exp(max - log sum exp).
+            log_sum = weighted.amax(dim=1) - probs.amax(dim=1).log()
+            loss_classes = log_sum - weighted.gather(1, label[:, None]).squeeze(1)
+        target = background.long()
+        loss_objectness = F.cross_entropy(objectness, target, reduction="none")
+        ctx.save_for_backward(probs, objectness.softmax(dim=1), label, target, foreground, valid)
+        return loss_classes * foreground, loss_objectness * valid
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad_classes: Tensor, grad_objectness: Tensor) -> tuple:
+        """Eqn A1: softmax(logits + log S) minus the one-hot label, likewise for objectness."""
+        probs, objectness, label, target, foreground, valid = ctx.saved_tensors
+        num_classes = probs.shape[1]
+        grad_classes = (grad_classes * foreground)[:, None]
+        grad_objectness = (grad_objectness * valid)[:, None]
+        grad = probs.new_empty(len(probs), num_classes + 2)
+        torch.mul(probs, grad_classes, out=grad[:, :num_classes])
+        torch.mul(objectness, grad_objectness, out=grad[:, num_classes:])
+        grad.scatter_add_(1, label[:, None], -grad_classes)
+        grad.scatter_add_(1, target[:, None] + num_classes, -grad_objectness)
+        return grad, None, None, None, None, None
 
 
 @MODELS.register_module()
@@ -100,7 +133,7 @@ class SyncedSeesawLoss(SeesawLoss):
     def __init__(self, *args, sync: bool = True, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.sync = sync
-        self.cls_criterion = seesaw_cross_entropy
+        self.cls_criterion = SeesawCrossEntropy.apply
         self.cum_samples = self.cum_samples.double()
 
     def get_cls_channels(self, num_classes: int) -> int:
@@ -153,28 +186,20 @@ class SyncedSeesawLoss(SeesawLoss):
         """
         reduction = reduction_override or self.reduction
         cls_score = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
-        valid, background = labels >= 0, labels == self.num_classes
-        foreground = valid & ~background
         if self.training:
             self.accumulate(labels, sampled(labels, label_weights))
 
-        # One split, not two slices: its backward writes the gradient once.
-        classes, objectness = cls_score.split([self.num_classes, 2], dim=1)
-        loss_classes = self.cls_criterion(
-            classes, labels, foreground, self.cum_samples[:-1], self.p, self.q, self.eps
+        loss_classes, loss_objectness = self.cls_criterion(
+            cls_score, labels, self.cum_samples[:-1], self.p, self.q, self.eps
         )
-        loss_objectness = F.cross_entropy(objectness, background.long(), reduction="none")
-
         losses = {}
         for name, loss, rows in (
-            ("loss_cls_objectness", loss_objectness, valid),
-            ("loss_cls_classes", loss_classes, foreground),
+            ("loss_cls_objectness", loss_objectness, labels >= 0),
+            ("loss_cls_classes", loss_classes, (labels >= 0) & (labels < self.num_classes)),
         ):
-            weights = rows.to(loss.dtype)
             factor = avg_factor
             if factor is None and reduction == "mean":
-                factor = weights.sum().clamp(min=1)
-            if label_weights is not None:
-                weights = weights * label_weights
-            losses[name] = self.loss_weight * weight_reduce_loss(loss, weights, reduction, factor)
+                factor = rows.sum().clamp(min=1)
+            loss = weight_reduce_loss(loss, label_weights, reduction, factor)
+            losses[name] = self.loss_weight * loss
         return losses if self.return_dict else sum(losses.values())

@@ -42,7 +42,8 @@ def reassemble(
     radius = kernel_size // 2
     padded = F.pad(features, [radius] * 4).unflatten(1, (group_size, c // group_size))
     rows, columns = masks.shape[2] // up, masks.shape[3] // up
-    masks = masks.reshape(n, group_size, kernel_size**2, rows, up, columns, up)
+    # Autocast may hand over masks of another precision than the features.
+    masks = masks.to(features.dtype).reshape(n, group_size, kernel_size**2, rows, up, columns, up)
     out = features.new_zeros(n, group_size, c // group_size, rows, up, columns, up)
     for (dy, dx), mask in zip(product(range(kernel_size), repeat=2), masks.unbind(2), strict=True):
         window = padded[..., dy : dy + h : down, dx : dx + w : down]

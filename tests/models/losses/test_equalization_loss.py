@@ -1,0 +1,144 @@
+"""EQL against its formula, plain BCE, and LVIS v1's own counts."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from seesaw.errors import UserError
+from seesaw.models.losses.common import load_category_counts
+from seesaw.models.losses.equalization_loss import EqualizationLoss
+
+# Frequencies 0.5, 0.1, 0.01, 0.001 of 1,000 annotated images.
+COUNTS = {
+    "annotated_images": 1000,
+    "categories": [
+        {"id": k + 1, "image_count": n, "instance_count": 3 * n}
+        for k, n in enumerate((500, 100, 10, 1))
+    ],
+}
+
+
+def by_formula(z, labels, frequencies, lambda_):
+    """1/N sum_r sum_j w_rj BCE(z_rj, t_rj), entry by entry."""
+    total = 0.0
+    for r, label in enumerate(labels.tolist()):
+        for j, f in enumerate(frequencies):
+            t = float(j == label)
+            w = 1 - float(label < len(frequencies)) * float(f < lambda_) * (1 - t)
+            s = torch.sigmoid(z[r, j].double()).item()
+            total += w * -torch.tensor(s if t else 1 - s, dtype=torch.float64).log().item()
+    return total / len(labels)
+
+
+@pytest.mark.parametrize("lambda_,tail", [(0.0, 0), (5e-3, 1), (0.1, 2), (1.0, 4)])
+def test_formula_and_closed_form_gradient(lambda_, tail):
+    torch.manual_seed(0)
+    z = torch.randn(20, 4, dtype=torch.float64, requires_grad=True)
+    labels = torch.randint(0, 5, (20,))
+    loss = EqualizationLoss(4, COUNTS, lambda_=lambda_, loss_weight=0.5)
+    value = loss(z, labels, torch.rand(20) + 0.1, avg_factor=3.0)
+    assert loss.tail.sum() == tail
+    frequencies = [0.5, 0.1, 0.01, 0.001]
+    assert value.item() == pytest.approx(0.5 * by_formula(z, labels, frequencies, lambda_))
+    t = F.one_hot(labels, 5)[:, :4].double()
+    foreground = (labels < 4).double()[:, None]
+    w = 1 - foreground * (torch.tensor(frequencies) < lambda_) * (1 - t)
+    gradient = torch.autograd.grad(value, z)[0]
+    assert (gradient - 0.5 * w * (z.sigmoid() - t) / 20).abs().max() < 1e-15
+
+
+def test_lambda_zero_is_plain_bce():
+    torch.manual_seed(1)
+    z, labels = torch.randn(9, 4), torch.randint(0, 5, (9,))
+    t = F.one_hot(labels, 5)[:, :4].float()
+    plain = F.binary_cross_entropy_with_logits(z, t, reduction="sum") / 9
+    assert EqualizationLoss(4, COUNTS, lambda_=0.0)(z, labels).item() == pytest.approx(plain.item())
+    assert EqualizationLoss(4, COUNTS, lambda_=0.05)(z, labels) < plain
+
+
+def test_only_background_suppresses_the_tail():
+    z = torch.zeros(2, 4, requires_grad=True)
+    EqualizationLoss(4, COUNTS, lambda_=0.05)(z, torch.tensor([0, 4])).backward()
+    assert z.grad[0].tolist() == [-0.25, 0.25, 0.0, 0.0]
+    assert z.grad[1].tolist() == [0.25] * 4
+
+
+def test_ignored_rois_are_left_out():
+    torch.manual_seed(2)
+    z, loss = torch.randn(4, 4), EqualizationLoss(4, COUNTS)
+    labels, weights = torch.tensor([0, -1, 4, 2]), torch.tensor([1.0, 1.0, 1.0, 0.0])
+    kept = loss(z[[0, 2]], labels[[0, 2]])
+    assert loss(z, labels, weights).item() == pytest.approx(kept.item())
+    rows = loss(z, labels, weights, reduction_override="none")
+    assert (rows[[1, 3]] == 0).all() and rows.sum().item() == pytest.approx(2 * kept.item())
+    assert loss(torch.zeros(0, 4), torch.zeros(0, dtype=torch.long)) == 0
+
+
+def test_activation_accuracy_and_channels():
+    loss = EqualizationLoss(4, COUNTS)
+    z = torch.tensor([[0.0, 2.0, -1.0, 1.0], [3.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    scores = loss.get_activation(z)
+    assert scores.shape == (3, 5) and (scores[:, 4] == 0).all()
+    assert torch.equal(scores[:, :4], torch.sigmoid(z))
+    assert loss.get_accuracy(z, torch.tensor([1, 2, 4]))["acc_classes"].tolist() == [50.0]
+    assert loss.get_cls_channels(4) == 4
+    with pytest.raises(UserError, match="set both"):
+        loss.get_cls_channels(80)
+
+
+def test_default_lambda_is_the_lvis_v1_value():
+    counts = {"annotated_images": 99_388, "categories": COUNTS["categories"]}
+    assert EqualizationLoss(4, counts).lambda_ == 1.1e-3
+    assert EqualizationLoss(4, counts).tail.tolist() == [0, 1, 1, 1]  # 109.3 images
+
+
+def test_counts_from_a_file(tmp_path):
+    path = tmp_path / "category_counts.json"
+    rows = list(reversed(COUNTS["categories"]))
+    path.write_text(json.dumps({**COUNTS, "categories": rows}))
+    loss = EqualizationLoss(4, str(path), lambda_=0.05)
+    assert loss.tail.tolist() == [0, 0, 1, 1]
+    assert "tail" not in loss.state_dict()
+    assert loss.counts.instances == (1500, 300, 30, 3)
+
+
+@pytest.mark.parametrize(
+    "content,message",
+    [
+        (None, "do not exist; build them"),
+        ("{", "cannot be read as JSON"),
+        ("[]", "it needs 'annotated_images'"),
+        ('{"annotated_images": 3}', "it needs 'annotated_images' and 'categories'"),
+        (json.dumps({**COUNTS, "categories": [{"id": 1, "image_count": 2}]}), "instance_count"),
+        (json.dumps({**COUNTS, "categories": COUNTS["categories"][:3]}), r"3 categories.*1\.\.4"),
+        (json.dumps({**COUNTS, "annotated_images": 499}), "annotated_images is 499"),
+    ],
+)
+def test_bad_counts_are_one_sentence(content, message, tmp_path):
+    path = tmp_path / "counts.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match=message) as error:
+        load_category_counts(str(path), 4)
+    assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
+
+
+def lvis_v1_counts(annotated_images=99_388):
+    """Counts of LVIS v1's training set: a list of its categories, as LVIS publishes it."""
+    rows = json.loads(Path(os.environ["SEESAW_LVIS_CAT_INFO"]).read_text())
+    return {"annotated_images": annotated_images, "categories": rows}
+
+
+if "SEESAW_LVIS_CAT_INFO" in os.environ:
+
+    @pytest.mark.parametrize("lambda_,tail", [(1.1e-3, 815), (1e-3, 796), (1.76e-4, 439)])
+    def test_tail_of_lvis_v1(lambda_, tail):
+        counts = lvis_v1_counts()
+        loss = EqualizationLoss(1203, counts, lambda_=lambda_)
+        assert loss.tail.sum() == tail
+        rare = torch.tensor([c["frequency"] == "r" for c in counts["categories"]])
+        assert rare.sum() == 337 and loss.tail[rare].all()
