@@ -1,7 +1,6 @@
 """LVIS v1, random sampler, multi-scale training (main paper, section 4.1)."""
 
 data_root = 'data/lvis_v1/'
-category_counts = data_root + 'category_counts.json'
 batch_size = 16  # images an iteration, over all GPUs
 
 train_pipeline = [

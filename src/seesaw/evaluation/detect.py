@@ -62,11 +62,16 @@ def dataloader(cfg: Config) -> torch.utils.data.DataLoader:
 def detect(cfg: Config, weights: Path, output: Path) -> dict:
     """Detect on the config's test images and write one line an image.
 
+    With ``tta_model`` in the config, the test pipeline ends in ``TestTimeAug`` and that wrapper
+    merges the views of every image.
+
     Returns:
         Facts for the provenance record: images and detections.
     """
     set_random_seed(0)
     model = build_model(cfg, weights)
+    if "tta_model" in cfg:
+        model = MODELS.build(cfg.tta_model, default_args=dict(module=model))
     detections = images = 0
     with DetectionWriter(output) as writer:
         for batch in dataloader(cfg):

@@ -5,7 +5,7 @@ import torch
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from torch import nn
 
-from seesaw.models.ops.carafe import CARAFEAny, reassemble
+from seesaw.models.ops.carafe import CARAFEAny, _shifted, _unfolded, reassemble
 from seesaw.models.ops.carafe_down import CARAFEDown
 
 DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
@@ -181,3 +181,21 @@ def test_the_pack_equals_the_loop_on_every_device(device, group, dtype, toleranc
     assert torch.allclose(want, loop_reassemble(x.double(), masks.double(), 3, group, 2, 1))
     for ours, expected in zip((out, *grads), (want, *want_grads), strict=True):
         assert torch.allclose(ours.cpu().double(), expected, atol=10 * tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize(("groups", "up", "down"), [(1, 2, 1), (4, 2, 1), (1, 1, 2), (2, 1, 2)])
+def test_both_torch_forms_are_the_same_sum(groups, up, down):
+    torch.manual_seed(0)
+    padded = torch.randn(2, groups, 3, 11, 13, dtype=torch.float64, requires_grad=True)
+    h, w = -(-7 // down), -(-9 // down)
+    masks = torch.randn(2, groups, 25, h, up, w, up, dtype=torch.float64, requires_grad=True)
+    a = _shifted(padded, masks, 5, down)
+    b = _unfolded(padded, masks, 5, down)
+    torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+    g = torch.randn_like(a)
+    for x, y in zip(
+        torch.autograd.grad(a, (padded, masks), g),
+        torch.autograd.grad(b, (padded, masks), g),
+        strict=True,
+    ):
+        torch.testing.assert_close(x, y, rtol=1e-12, atol=1e-12)

@@ -53,7 +53,6 @@ class SeesawCrossEntropy(torch.autograd.Function):
     """Both losses of each RoI in one node, so that the (N, C + 2) gradient is written once.
 
     Every row is computed and background is masked: a boolean index would wait for the device.
-    Built from autograd's own operations the same result takes half as long again.
     """
 
     @staticmethod
@@ -85,29 +84,32 @@ class SeesawCrossEntropy(torch.autograd.Function):
         valid, background = labels >= 0, labels == num_classes
         foreground = valid & ~background
         label = labels.clamp(min=0, max=num_classes - 1)
-        weighted = seesaw_log_weights(classes, label, cum_samples, p, q, eps).add_(classes)
-        probs = weighted.softmax(dim=1)
+        # S_ij e^{z_j} in place, with the row's maximum taken out.
+        terms = seesaw_log_weights(classes, label, cum_samples, p, q, eps).add_(classes)
+        terms.sub_(terms.amax(dim=1, keepdim=True))
+        own = terms.gather(1, label[:, None])
+        total = terms.exp_().sum(dim=1, keepdim=True)
         if p == q == 0:
             loss_classes = F.cross_entropy(classes, label, reduction="none")
         else:
-            # log sum exp from the softmax at hand: its largest entry is exp(max - log sum exp).
-            log_sum = weighted.amax(dim=1) - probs.amax(dim=1).log()
-            loss_classes = log_sum - weighted.gather(1, label[:, None]).squeeze(1)
+            loss_classes = (total.log() - own).squeeze(1)
         target = background.long()
         loss_objectness = F.cross_entropy(objectness, target, reduction="none")
-        ctx.save_for_backward(probs, objectness.softmax(dim=1), label, target, foreground, valid)
+        ctx.save_for_backward(
+            terms, total, objectness.softmax(dim=1), label, target, foreground, valid
+        )
         return loss_classes * foreground, loss_objectness * valid
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_classes: Tensor, grad_objectness: Tensor) -> tuple:
-        """Eqn A1: softmax(logits + log S) minus the one-hot label, likewise for objectness."""
-        probs, objectness, label, target, foreground, valid = ctx.saved_tensors
-        num_classes = probs.shape[1]
+        """Eqn A1: S_ij e^{z_j} / sum_k S_ik e^{z_k} minus the one-hot label; so for objectness."""
+        terms, total, objectness, label, target, foreground, valid = ctx.saved_tensors
+        num_classes = terms.shape[1]
         grad_classes = (grad_classes * foreground)[:, None]
         grad_objectness = (grad_objectness * valid)[:, None]
-        grad = probs.new_empty(len(probs), num_classes + 2)
-        torch.mul(probs, grad_classes, out=grad[:, :num_classes])
+        grad = terms.new_empty(len(terms), num_classes + 2)
+        torch.mul(terms, grad_classes / total, out=grad[:, :num_classes])
         torch.mul(objectness, grad_objectness, out=grad[:, num_classes:])
         grad.scatter_add_(1, label[:, None], -grad_classes)
         grad.scatter_add_(1, target[:, None] + num_classes, -grad_objectness)
