@@ -1,4 +1,5 @@
 """Registers this project's modules; mmengine's defaults otherwise."""
 
-custom_imports = dict(imports=['seesaw.models', 'seesaw.data.instaboost', 'seesaw.training.loop'], allow_failed_imports=False)
+custom_imports = dict(
+    imports=['seesaw.models', 'seesaw.data.transforms'], allow_failed_imports=False)
 default_scope = 'mmdet'

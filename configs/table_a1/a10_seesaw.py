@@ -9,6 +9,7 @@ Cost: about 3,230 V100-hours.
 _base_ = ['./a09_stronger_backbone.py', '../_base_/loss_seesaw.py']
 model = _base_.model
 for head in model.roi_head.bbox_head:
+    del head.loss_cls  # replaced, not merged
     head.update(_base_.classifier)
     head.pc_cls = None
 del head

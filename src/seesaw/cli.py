@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     sub = verb("train", "train one rung with one seed", threads=True)
     sub.add_argument("training")
     sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--fingerprint", help="the training's hash, if known (default: computed)")
     sub = verb("detect", "detect on the evaluation's split", threads=True)
     sub.add_argument("evaluation")
     sub.add_argument("--seed", type=int, default=0)

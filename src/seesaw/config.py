@@ -2,50 +2,77 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+import yaml
+from mmengine.config import Config, utils
+from mmengine.utils import import_modules_from_strings
 
 from seesaw.errors import UserError
 from seesaw.scales import Scale
 
+# `mmdet::` bases make mmengine parse mmdet's 102 metafiles, half a second a config: once will do.
+utils.load = cache(utils.load)
 
-def resolve(path: Path, scale: Scale) -> Config:
+# What only other config files read: it acts where they put it, and is compared there.
+_PARTS = {"classifier", "context_encoder", "data_root", "norm_cfg", "stages"} | {
+    "test_pipeline",
+    "train_dataset",
+    "train_pipeline",
+}
+
+
+def resolve(path: Path, scale: Scale, register: bool = True) -> Config:
     """The config that a training or evaluation runs with at ``scale``.
 
     Args:
         path: a rung's file under configs/.
         scale: overlay and dataset to lay over it.
+        register: import the modules that the config names, and with them torch and mmdet; only
+            what builds models or datasets needs it.
 
     Raises:
         UserError: the file is no config, or the overlay knows no stand-in for its backbone.
     """
-    try:
-        raw = Config.fromfile(path).to_dict()
-    except (KeyError, AttributeError, SyntaxError, OSError, TypeError, NameError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be read as a config ({reason}); correct it.") from None
+    raw = copy.deepcopy(load(path))
+    if register:
+        import_modules_from_strings(**raw.get("custom_imports", {"imports": None}))
     if scale.overlay.backbones:
         _swap_backbone(raw["model"], path, scale)
     values = {
-        key: {_spelled(json.loads(str(old))): new for old, new in pairs.items()}
+        key: {_key(old): new for old, new in pairs.items()}
         for key, pairs in scale.overlay.replace.items()
     }
     return Config(_with_dataset(_replace(raw, values), scale))
 
 
+@cache
+def load(path: Path) -> dict:
+    """A rung's config at paper scale, as plain data."""
+    try:
+        raw = Config.fromfile(path, import_custom_modules=False).to_dict()
+    except (KeyError, AttributeError, SyntaxError, OSError, TypeError, NameError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} cannot be read as a config ({reason}); correct it.") from None
+    if "model" not in raw:
+        raise UserError(f"{path} has no model; inherit one by _base_ or write it.")
+    return raw
+
+
 def backbone_checkpoint(path: Path) -> str:
     """The pre-trained checkpoint that a rung's backbone starts from at paper scale."""
-    return Config.fromfile(path).model.backbone.init_cfg.checkpoint
+    return load(path)["model"]["backbone"]["init_cfg"]["checkpoint"]
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
-    """A resolved config as dotted paths to plain values; list items by index."""
+    """A resolved config as dotted paths to plain values; lists of dicts by index."""
     if isinstance(node, dict):
         items = [(str(k), v) for k, v in node.items()]
-    elif isinstance(node, (list, tuple)) and any(isinstance(v, (dict, list, tuple)) for v in node):
+    elif isinstance(node, (list, tuple)) and _holds_dict(node):
         items = [(str(i), v) for i, v in enumerate(node)]
     else:
         return {prefix: node}
@@ -57,12 +84,25 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
 
 def difference(a: Config, b: Config) -> list[tuple[str, Any, Any]]:
     """Dotted paths whose values differ, with both values; ``None`` where a path is absent."""
-    old, new = flatten(a.to_dict()), flatten(b.to_dict())
+    old, new = (
+        flatten({k: v for k, v in config.to_dict().items() if k not in _PARTS}) for config in (a, b)
+    )
     return [
         (key, old.get(key), new.get(key))
         for key in sorted(old.keys() | new.keys())
         if _spelled(old.get(key)) != _spelled(new.get(key)) or (key in old) != (key in new)
     ]
+
+
+def _key(old: Any) -> str:
+    """A key of ``replace``; lists stand there as quoted strings."""
+    return _spelled(yaml.safe_load(old) if isinstance(old, str) else old)
+
+
+def _holds_dict(node: Any) -> bool:
+    return isinstance(node, dict) or (
+        isinstance(node, (list, tuple)) and any(_holds_dict(item) for item in node)
+    )
 
 
 def _swap_backbone(model: dict, path: Path, scale: Scale) -> None:

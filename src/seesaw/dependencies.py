@@ -9,6 +9,7 @@ from pathlib import Path
 
 from seesaw import experiments, fingerprint, paths
 from seesaw.errors import UserError
+from seesaw.experiments import Experiments
 from seesaw.scales import Scale
 
 PACKAGE = Path(__file__).parent
@@ -27,7 +28,10 @@ def cached(scale: Scale) -> dict[str, str]:
 
 
 def compute(scale: Scale) -> dict[str, str]:
-    """``train/<id>/seed<k>``, ``detect/<evaluation>``, ``pretrain/<backbone>`` ... -> hash."""
+    """``train/<id>/seed<k>``, ``detect/<evaluation>``, ``pretrain/<backbone>`` ... -> hash.
+
+    And ``backbones``: training -> name of the stand-in that it starts from.
+    """
     from seesaw.config import backbone_checkpoint, resolve
 
     table = experiments.load()
@@ -43,6 +47,7 @@ def compute(scale: Scale) -> dict[str, str]:
             :16
         ],
     }
+    result["backbones"] = backbones = {}
     for stand_in in scale.overlay.backbones.values():
         result[f"pretrain/{stand_in.name}"] = fingerprint.fingerprint(
             backbone=stand_in.model_dump(),
@@ -55,19 +60,21 @@ def compute(scale: Scale) -> dict[str, str]:
         if t.config is None or (t.init_from and table.trainings[t.init_from].config is None):
             continue
         stand_in = scale.overlay.backbones.get(backbone_checkpoint(t.config))
+        if stand_in:
+            backbones[t.id] = stand_in.name
         for seed in t.seeds:
             parent = f"train/{t.init_from}/seed{seed}" if t.init_from else None
             if parent is None and stand_in:
                 parent = f"pretrain/{stand_in.name}"
             result[f"train/{t.id}/seed{seed}"] = fingerprint.training_fingerprint(
-                resolve(t.config, scale).to_dict(),
+                resolve(t.config, scale, register=False).to_dict(),
                 dataset_hash=result["data"],
                 seed=seed,
                 parent=result[parent] if parent else None,
             )
     for e in table.evaluations.values():
         if table.built(e.id):
-            config = resolve(e.config_path, scale).to_dict()
+            config = resolve(e.config_path, scale, register=False).to_dict()
             types = fingerprint.modules_of_types(
                 fingerprint.config_types(config), fingerprint.registry_map()
             )
@@ -79,16 +86,22 @@ def compute(scale: Scale) -> dict[str, str]:
     return result
 
 
+def starting_weights(scale: Scale, table: Experiments, training: str, seed: int) -> list[str]:
+    """What a training starts from: another training's model or a stand-in backbone.
+
+    Empty at paper scale, where released weights are downloaded by their own loader.
+    """
+    if parent := table.trainings[training].init_from:
+        return [str(scale.model(parent, seed))]
+    name = cached(scale)["backbones"].get(training)
+    return [str(scale.pretrained(name))] if name else []
+
+
 def _in_subprocess(scale: Scale) -> dict[str, str]:
     command = [sys.executable, "-m", "seesaw.cli", "fingerprints", "--scale", scale.name]
-    command += ["--dataset", _dataset_argument(scale)]
+    command += ["--dataset", scale.dataset]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
         raise UserError(last[0].removeprefix("seesaw fingerprints: "))
     return json.loads(done.stdout)
-
-
-def _dataset_argument(scale: Scale) -> str:
-    named = experiments.read_yaml(paths.DATASETS).get("datasets", {})
-    return scale.entry.name if scale.entry.name in named else str(scale.entry.root)

@@ -154,6 +154,10 @@ class Experiments:
         """The rows of a place, in the table's order."""
         return [c for c in self.cells if c.place == place]
 
+    def seeds(self, evaluation: str) -> list[int]:
+        """The seeds that an evaluation runs over: its training's."""
+        return self.trainings[self.evaluations[evaluation].training].seeds
+
     def built(self, evaluation: str) -> bool:
         """Whether the configs of an evaluation and of all it starts from exist."""
         e = self.evaluations[evaluation]
@@ -191,10 +195,23 @@ def load(path: Path | None = None) -> Experiments:
     return Experiments(file, path)
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error, not the last one's silent victory."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if (spelled := str(key.value)) in seen:
+                problem = f"{spelled} stands here twice"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen.add(spelled)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict:
     """A YAML mapping, or one sentence about what is wrong with the file."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run from the repository's root.") from None
     except yaml.YAMLError as error:
@@ -216,5 +233,6 @@ def one_sentence(path: Path, error: ValidationError) -> str:
         return f"{path}: {where} is no known key; remove it or correct its spelling{more}."
     if first["type"] == "missing":
         return f"{path}: {where} is missing; add it{more}."
-    message = first["msg"][0].lower() + first["msg"][1:]
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
     return f"{path}: {where} is {first['input']!r}, but {message}; correct it{more}."

@@ -56,7 +56,8 @@ class Scale:
             raise UserError(experiments.one_sentence(path, error)) from None
         self.name = name
         self.path = path
-        self.entry = entries.load(dataset or self.overlay.dataset)
+        self.dataset = dataset or self.overlay.dataset
+        self.entry = entries.load(self.dataset)
         own = self.entry.name == self.overlay.dataset
         self.run = name if own else f"{name}@{self.entry.name}"
 

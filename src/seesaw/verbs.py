@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from seesaw import experiments
 from seesaw.errors import UserError
 from seesaw.provenance import Provenance, write_atomic
 from seesaw.scales import Scale
-
-ACCELERATED = ("train", "detect", "speed", "pretrain")
 
 
 def data(args: Namespace) -> None:
@@ -87,7 +87,13 @@ def train(args: Namespace) -> None:
     for name, path in inputs.items():
         if not path.is_file():
             raise UserError(f"{path} is missing; make {name} first.")
-    fingerprint = _fingerprints(args)[f"train/{training.id}/seed{args.seed}"]
+    key = f"train/{training.id}/seed{args.seed}"
+    fingerprint = args.fingerprint or _fingerprints(args).get(key)
+    if fingerprint is None:
+        raise UserError(
+            f"seed {args.seed} is not among seeds {training.seeds} of {training.id}; "
+            f"add it to {table.path}."
+        )
     output = scale.model(training.id, args.seed)
     # Checkpoints of another fingerprint are another training's and must not be resumed.
     work = scale.work / training.id / f"seed{args.seed}" / fingerprint
@@ -199,7 +205,7 @@ def diff(args: Namespace) -> None:
         if evaluation.config_path is None:
             raise UserError(f"configs/*/{evaluation.id}.py is missing: this rung is not built.")
         files.append(evaluation.config_path)
-    for key, old, new in difference(*(resolve(path, scale) for path in files)):
+    for key, old, new in difference(*(resolve(path, scale, register=False) for path in files)):
         print(f"{key}: {json.dumps(old, default=str)} -> {json.dumps(new, default=str)}")
 
 
@@ -207,7 +213,9 @@ def fingerprints(args: Namespace) -> None:
     """Print what each training, detection and evaluation depends on, as hashes."""
     from seesaw.dependencies import compute
 
-    print(json.dumps(compute(_scale(args)), indent=1))
+    with redirect_stdout(sys.stderr):  # mmdet prints while it loads
+        made = compute(_scale(args))
+    print(json.dumps(made, indent=1))
 
 
 def _fingerprints(args: Namespace) -> dict[str, str]:

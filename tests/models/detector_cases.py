@@ -1,12 +1,20 @@
 """A tiny detector of every kind of the ladder and of Table A2, with seeded weights that matter."""
 
+import copy
+import functools
+
+import numpy as np
 import torch
 import tsd_cases
 from mmdet.registry import MODELS
+from mmdet.utils import register_all_modules
 from mmengine.config import ConfigDict
+from mmengine.dataset import Compose, pseudo_collate
 from tsd_cases import CHANNELS, CLASSES, extractor, seesaw_options
 
 import seesaw.models  # noqa: F401  (registers)
+
+register_all_modules(init_default_scope=True)
 
 SIZED = dict(in_channels=CHANNELS, conv_out_channels=CHANNELS, roi_feat_size=4)
 MASK_IOU = SIZED | dict(type="SeparateMaskIoUHead", fc_out_channels=12, num_classes=CLASSES)
@@ -69,6 +77,11 @@ KINDS = [*PLAIN, *TSD_KINDS]
 
 def build(name, seed=0, classes=CLASSES):
     """Detector ``name`` of KINDS in evaluation mode; weights and buffers are functions of seed."""
+    return copy.deepcopy(_build(name, seed, classes))
+
+
+@functools.cache
+def _build(name, seed, classes):
     if name in TSD_KINDS:
         model = tsd_cases.detector(**TSD_KINDS[name])
     else:
@@ -76,12 +89,12 @@ def build(name, seed=0, classes=CLASSES):
         cfg = plain(**PLAIN[name] | dict(classes=classes))
         model.roi_head = MODELS.build(ConfigDict(cfg, test_cfg=model.test_cfg.rcnn))
     generator = torch.Generator().manual_seed(seed)
-    for name, parameter in [*model.neck.named_parameters(), *model.named_parameters()]:
-        if parameter.dim() > 1 and not name.startswith("backbone"):
+    for key, parameter in model.named_parameters():
+        if parameter.dim() > 1 and not key.startswith("backbone"):
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.data = noise * (2 / parameter[0].numel()) ** 0.5
-    for name, buffer in model.named_buffers():
-        if name.endswith("cum_samples"):
+    for key, buffer in model.named_buffers():
+        if key.endswith("cum_samples"):
             buffer += torch.rand(buffer.shape, generator=generator)
     _calibrate(model, generator)
     model.eval()
@@ -99,3 +112,30 @@ def _calibrate(model, generator):
     for conv, level in zip(model.neck.fpn_convs, levels, strict=False):
         conv.conv.weight /= level.std()
     model.rpn_head.rpn_reg.weight *= 0.2
+
+
+def picture(seed=0, height=70, width=83):
+    """Smooth uint8 image (H, W, 3)."""
+    coarse = np.random.default_rng(seed).uniform(0, 255, (12, 14, 3))
+    rows, columns = np.linspace(0, 10.99, height), np.linspace(0, 12.99, width)
+    for axis, at in enumerate((rows, columns)):
+        low, share = at.astype(int), (at % 1).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        coarse = coarse.take(low, axis) * (1 - share) + coarse.take(low + 1, axis) * share
+    return coarse.astype(np.uint8)
+
+
+def view(image, size=96, flip=None):
+    """One packed view: longer edge ``size``, mirrored in direction ``flip``."""
+    pipeline = [
+        dict(type="LoadImageFromNDArray"),
+        dict(type="Resize", scale=(size, size), keep_ratio=True),
+        dict(type="RandomFlip", prob=float(flip is not None), direction=flip or "horizontal"),
+        dict(type="PackDetInputs"),
+    ]
+    return Compose(pipeline)(dict(img=image, img_id=1))
+
+
+@torch.no_grad()
+def predict(model, image, size=96):
+    """The detector's own detections on an image."""
+    return model.test_step(pseudo_collate([view(image, size)]))[0].pred_instances

@@ -47,9 +47,10 @@ def load(name: str) -> DatasetEntry:
     table = experiments.read_yaml(paths.DATASETS).get("datasets", {})
     if name in table:
         try:
-            return DatasetEntry.model_validate({"name": name, **table[name]})
+            entry = DatasetEntry.model_validate({"name": name, **table[name]})
         except ValidationError as error:
             raise UserError(experiments.one_sentence(paths.DATASETS, error)) from None
+        return entry.model_copy(update={"root": paths.ROOT / entry.root})
     folder = Path(name)
     if not folder.is_dir():
         raise UserError(

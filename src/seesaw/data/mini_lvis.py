@@ -198,7 +198,7 @@ class _Split:
 
     def _add_object(self, image_id, category_id, annotated, mask, polygons) -> None:
         number = 1_000_000 * (image_id // 100_000) + len(self.annotations) + 1
-        # As in LVIS, training masks are polygons only: InstaBoost reads nothing else.
+        # As in LVIS, training masks are polygons only.
         kind = None if polygons else ("compressed", "uncompressed")[number % 2]
         segmentation, area, bbox = encode(mask, kind)
         record = {"image_id": image_id, "category_id": category_id, "bbox": bbox, "area": area}

@@ -22,7 +22,7 @@ def build_model(cfg: Config, weights: Path) -> torch.nn.Module:
     Raises:
         UserError: the weights are missing, unreadable or of another model.
     """
-    init_default_scope("mmdet")
+    init_default_scope(cfg.default_scope)
     cfg = cfg.copy()
     # The finished weights replace the pre-trained ones, which need not exist here.
     cfg.model.backbone.init_cfg = None
@@ -49,6 +49,7 @@ def build_model(cfg: Config, weights: Path) -> torch.nn.Module:
 
 def dataloader(cfg: Config) -> torch.utils.data.DataLoader:
     """The config's test images, ascending in image id, as the detections file wants them."""
+    init_default_scope(cfg.default_scope)
     loader = cfg.test_dataloader.to_dict()
     dataset = DATASETS.build(loader["dataset"])
     ids = [dataset.get_data_info(i)["img_id"] for i in range(len(dataset))]

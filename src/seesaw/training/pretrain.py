@@ -44,6 +44,7 @@ def pretrain(
     net = revert_sync_batchnorm(MODELS.build(plain))
     net.init_weights()
     images, labels = class_crops(entry.root, entry.train, crop)
+    net.eval()
     with torch.no_grad():
         width = net(torch.zeros(1, 3, crop, crop))[-1].shape[1]
     head = nn.Linear(width, int(labels.max()) + 1)
@@ -81,6 +82,7 @@ def _augment(crops: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
 
     Args:
         crops: (N, S, S, 3) uint8, RGB.
+        rng: draws flips and shifts.
 
     Returns:
         (N, 3, S, S) float32.

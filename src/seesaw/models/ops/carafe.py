@@ -63,11 +63,14 @@ def _shifted(padded: Tensor, masks: Tensor, kernel_size: int, down: int) -> Tens
 
 def _unfolded(padded: Tensor, masks: Tensor, kernel_size: int, down: int) -> Tensor:
     """The same as `_shifted`, one small matrix product per cell."""
-    windows = padded.unfold(3, kernel_size, down).unfold(4, kernel_size, down).flatten(5, 6)
-    kernels = masks.permute(0, 1, 3, 5, 2, 4, 6).flatten(5, 6)  # (N, G, h, w, k*k, s*s)
+    # Channels last: windows are copied in runs of C/G values, not one by one.
+    last = padded.permute(0, 1, 3, 4, 2).contiguous()
+    windows = last.unfold(2, kernel_size, down).unfold(3, kernel_size, down)
+    windows = windows.permute(0, 1, 2, 3, 5, 6, 4).flatten(4, 5)  # (N, G, h, w, k*k, C/G)
+    kernels = masks.permute(0, 1, 3, 5, 4, 6, 2).flatten(4, 5)  # (N, G, h, w, s*s, k*k)
     with torch.autocast("cpu", enabled=False):  # keep the precision of the features
-        out = windows.permute(0, 1, 3, 4, 2, 5) @ kernels
-    return out.unflatten(5, (masks.shape[4],) * 2).permute(0, 1, 4, 2, 5, 3, 6)
+        out = kernels @ windows
+    return out.unflatten(4, (masks.shape[4],) * 2).permute(0, 1, 6, 2, 4, 3, 5)
 
 
 @MODELS.register_module(name="carafe", force=True)

@@ -76,6 +76,8 @@ class InstSegTTAModel(BaseTTAModel):
         data_preprocessor: As ``BaseTTAModel``.
     """
 
+    merge_preds = None  # views are merged between the stages of the model, not behind it
+
     @torch.no_grad()
     def test_step(self, data: dict) -> list[DetDataSample]:
         """Detect on a batch from mmcv's ``TestTimeAug``.

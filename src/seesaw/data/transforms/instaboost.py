@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
 import random
@@ -33,12 +32,12 @@ class SafeInstaBoost(InstaBoost):
 
     Deviations, each a defect upstream:
 
-    - Every mask goes in and comes out as uncompressed run lengths. The package raises ValueError
+    - Every mask goes in and comes out as uncompressed run lengths. The package raises TypeError
       on compressed ones, and, from NumPy 1.24, on any image of which a mask has several outlines
-      (waspinator/pycococreator#47). Its polygons also lie half a pixel off and lose holes.
+      (waspinator/pycococreator#47). Its polygons also lie half a pixel off.
     - ValueError, IndexError and RecursionError (grouping recurses over overlapping objects), or a
-      result without any object (mmdet#4657, #2082), leave the sample as it was. The first failure
-      of a process is logged.
+      result without any object (mmdet#4657, #2082), leave the sample as it was. The first error
+      is logged.
     - A sample that is not augmented is not touched. mmdet rebuilds its instances.
 
     Random numbers come from Python's and NumPy's global generators. Importing instaboostfast sets
@@ -82,6 +81,7 @@ class SafeInstaBoost(InstaBoost):
                 f"SafeInstaBoost: action_prob={tuple(action_prob)} must be (p, 0, 1 - p): "
                 "leave flips to RandomFlip."
             )
+        self._warned = False
         try:
             super().__init__(
                 action_prob=action_prob,
@@ -108,7 +108,7 @@ class SafeInstaBoost(InstaBoost):
                 skip=action_prob[2], scale=scale, dx=dx, dy=dy, theta=theta, color_prob=color_prob
             )
             self.engine, self._paste = "opencv", opencv_jitter
-            _log_once("SafeInstaBoost: instaboostfast is missing, OpenCV jitter replaces it.")
+            _warn("instaboostfast is missing, OpenCV jitter replaces it.")
 
     def _load_anns(self, results: dict) -> tuple[list, list]:
         anns, ignored = super()._load_anns(results)
@@ -118,14 +118,14 @@ class SafeInstaBoost(InstaBoost):
         return anns, ignored
 
     def transform(self, results: dict) -> dict:
-        """Augments ``img`` (H, W, 3), uint8, BGR, and ``instances``, in place or not at all."""
+        """Replaces ``img`` (H, W, 3), uint8, BGR, and ``instances``: both or neither."""
         if "img" not in results or "gt_bboxes" in results or "gt_masks" in results:
             raise UserError(
                 "SafeInstaBoost: wrong place in train_pipeline: move it between LoadImageFromFile "
                 "and LoadAnnotations."
             )
         results["instaboost"] = "none"
-        if np.random.random() >= self.aug_ratio:
+        if not results.get("instances") or np.random.random() >= self.aug_ratio:
             return results
         anns, ignored = self._load_anns(results)
         if not anns:
@@ -133,16 +133,14 @@ class SafeInstaBoost(InstaBoost):
         try:
             anns, img = self._paste(anns, results["img"].astype(np.uint8), self.cfg)
         except (ValueError, IndexError, RecursionError) as error:
-            _log_once(f"SafeInstaBoost: {type(error).__name__}: {error}; sample left as it was.")
-            results["instaboost"] = "identity"
-            return results
+            if not self._warned:
+                _warn(f"a sample stays as it was ({type(error).__name__}: {error}).")
+            self._warned = True
+            return {**results, "instaboost": "identity"}
         new = self._parse_anns({}, anns, ignored, img.astype(results["img"].dtype))
-        kept = len(new["instances"]) > len(ignored)
-        return {
-            **results,
-            **(new if kept else {}),
-            "instaboost": self.engine if kept else "identity",
-        }
+        if len(new["instances"]) == len(ignored):
+            return {**results, "instaboost": "identity"}
+        return {**results, **new, "instaboost": self.engine}
 
 
 def opencv_jitter(anns: list[dict], img: np.ndarray, cfg) -> tuple[list[dict], np.ndarray]:
@@ -220,6 +218,5 @@ def _run_lengths(segmentation: list | dict, height: int, width: int) -> dict:
     return {"size": [height, width], "counts": counts.tolist()}
 
 
-@functools.cache
-def _log_once(message: str) -> None:
-    print_log(message, logger="current", level=logging.WARNING)
+def _warn(message: str) -> None:
+    print_log(f"SafeInstaBoost: {message}", logger="current", level=logging.WARNING)

@@ -1,0 +1,33 @@
+# Thin: each target is what a user would type. Set-up is shared and does nothing when up to date.
+SHELL := /bin/bash
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+TARGETS := table_a1 table_a2
+
+.PHONY: reproduce all smoke test test-all lint setup bench clean
+
+reproduce: setup  ## Tables A1 and A2 at mini scale
+	@snakemake --profile local $(TARGETS); status=$$?; seesaw show $(TARGETS) || status=1; exit $$status
+
+all: setup  ## every target at mini scale
+	@snakemake --profile local all; status=$$?; seesaw show $(TARGETS) figure_a2 || status=1; exit $$status
+
+smoke: setup  ## every target at smoke scale: proves the plumbing
+	@snakemake --profile local --config scale=smoke -- all
+
+test: setup  ## unit tests
+	@pytest -n 2 -m "not slow"
+
+test-all: setup  ## unit tests and the slow ones
+	@pytest -n 2
+
+lint: setup
+	@ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && snakemake --lint
+
+bench: setup  ## ratios against peers, minutes
+	@for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
+
+setup:
+	@tools/setup.sh
+
+clean:  ## removes results, work and logs of all scales; data and .venv stay
+	rm -rf results work logs

@@ -1,0 +1,48 @@
+"""The header of each rung's file tells the paper's section, its numbers and the expected cost."""
+
+import ast
+import re
+
+import pytest
+import yaml
+from config_cases import BUILT, TABLE
+
+from seesaw import paths
+
+VALUES = yaml.safe_load(paths.PAPER_VALUES.read_text())
+NUMBER = re.compile(r"(AP(?:_\w+)?) (\d+\.\d)(?: \(([+-]\d+\.\d)\))?")
+
+
+def header(experiment):
+    """The docstring of an experiment's file, on one line."""
+    path = TABLE.evaluations[experiment].config_path
+    return " ".join(ast.get_docstring(ast.parse(path.read_text())).split())
+
+
+def numbers(text):
+    """AP numbers and increments after "Paper:", in the form of paper_values.yaml."""
+    stated = re.search(r"Paper: (.*?)\. Cost:", text).group(1)
+    found = NUMBER.findall(stated)
+    values = {name: float(value) for name, value, _ in found}
+    increments = {name: float(step) for name, _, step in found if step}
+    return values | ({"increments": increments} if increments else {})
+
+
+@pytest.mark.parametrize("experiment", BUILT)
+def test_states_the_papers_numbers(experiment):
+    places = [c.place for c in TABLE.cells if c.evaluation == experiment and c.place in VALUES]
+    expected = VALUES[places[0]][experiment]
+    assert numbers(header(experiment)) == {k: v for k, v in expected.items() if k != "fps"}
+
+
+@pytest.mark.parametrize("experiment", BUILT)
+def test_states_section_and_cost(experiment):
+    text = header(experiment)
+    assert re.search(r"section 4\.[12]|Table A2|Figures? A", text)
+    assert re.search(r"Cost: about [\d,]+ V100-hours", text)
+
+
+def test_a_wrong_number_is_found():
+    text = header("a04_htc_lite")
+    wrong = text.replace("23.6 (+3.2)", "23.6 (+3.1)")
+    assert wrong != text and numbers(wrong)["increments"] == {"AP": 2.5, "AP_box": 3.1}

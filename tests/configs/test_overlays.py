@@ -1,0 +1,145 @@
+"""Overlay lint: a scale changes sizes, lengths and what depends on the dataset, nothing else."""
+
+import re
+import shutil
+from fnmatch import fnmatchcase
+
+import numpy as np
+import pytest
+from config_cases import BUILT, TABLE, resolved
+
+from seesaw import paths
+from seesaw.config import difference, flatten, resolve
+from seesaw.scales import Scale
+from seesaw.training.schedule import iterations
+
+SCALES = ("mini", "smoke")
+# Freezing, norms, the scheduler's kind, learning rates and losses are not among them.
+ALLOWED = [
+    # the stand-in backbone
+    "model.backbone.depth",
+    "model.backbone.base_channels",
+    "model.backbone.stem_channels",
+    "model.backbone.with_cp",
+    "model.backbone.init_cfg.checkpoint",
+    # classes, widths, depths
+    "model.roi_head.*num_classes",
+    "model.*in_channels",
+    "model.*out_channels",
+    "model.*feat_channels",
+    "model.*delta_channels",
+    "model.*compressed_channels",
+    "model.neck.stack_times",
+    # length
+    "schedule.epochs",
+    "schedule.milestones",
+    "schedule.warmup_iters",
+    "batch_size",
+    # image sizes
+    "*_dataloader.dataset*pipeline.*.scale",
+    "*_dataloader.dataset*pipeline.*.scales",
+    "*_dataloader.dataset*pipeline.*.crop_size",
+    # RoI numbers
+    "model.train_cfg.*sampler.num",
+    "model.*_cfg.*.nms_pre",
+    "model.*_cfg.*.max_per_img",
+    # thresholds that depend on the number of images
+    "train_dataloader.dataset.oversample_thr",
+    "model.roi_head.bbox_head.*loss_cls.lambda_",
+    "model.roi_head.bbox_head.*loss_cls.edges",
+    # the dataset
+    "model.roi_head.bbox_head.*loss_cls.category_counts",
+    "*_dataloader.dataset*.data_root",
+    "*_dataloader.dataset*.ann_file",
+]
+EPOCHS = {"1x": 12, "2x": 24, "45e": 45}
+
+
+def strays(paper, scaled):
+    """Paths that a scale changes and must not."""
+    changed = [path for path, _, _ in difference(paper, scaled)]
+    return [path for path in changed if not any(fnmatchcase(path, p) for p in ALLOWED)]
+
+
+@pytest.mark.parametrize("experiment", BUILT)
+@pytest.mark.parametrize("scale", SCALES)
+def test_changes_only_what_is_listed(scale, experiment):
+    assert strays(resolved(experiment), resolved(experiment, scale)) == []
+
+
+@pytest.mark.parametrize(
+    ("planted", "path"),
+    [
+        ("lr: {0.02: 0.01}", "optim_wrapper.optimizer.lr"),
+        ("norm_eval: {true: false}", "model.backbone.norm_eval"),
+        ("frozen_stages: {1: 0}", "model.backbone.frozen_stages"),
+        ("gamma: {0.1: 0.2}", "schedule.gamma"),
+        ("type: {L1Loss: SmoothL1Loss}", "model.roi_head.bbox_head.loss_bbox.type"),
+        ("score_thr: {0.0001: 0.05}", "model.test_cfg.rcnn.score_thr"),
+    ],
+)
+def test_a_forbidden_key_is_found(planted, path, tmp_path, monkeypatch):
+    shutil.copytree(paths.SCALES, tmp_path / "scales")
+    mini = tmp_path / "scales" / "mini.yaml"
+    mini.write_text(mini.read_text().replace("\nreplace:\n", f"\nreplace:\n  {planted}\n"))
+    monkeypatch.setattr(paths, "SCALES", tmp_path / "scales")
+    scaled = resolve(TABLE.evaluations["a01_mask_rcnn"].config_path, Scale("mini"))
+    assert path in strays(resolved("a01_mask_rcnn"), scaled)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_line_of_an_overlay_changes_something(scale):
+    """A replacement that matches no experiment is a misspelt key or an outdated value."""
+    used = {
+        (path.rpartition(".")[2], str(old).replace("(", "[").replace(")", "]"))
+        for experiment in BUILT
+        for path, old, _ in difference(resolved(experiment), resolved(experiment, scale))
+    }
+    lines = {(key, str(old)) for key, olds in Scale(scale).overlay.replace.items() for old in olds}
+    assert lines - used == set()
+
+
+def pixels(config):
+    """The largest edge that any step of a config's pipelines makes."""
+    flat = flatten(config.train_dataloader.to_dict()) | flatten(config.test_dataloader.to_dict())
+    sizes = [v for k, v in flat.items() if re.search(r"\.(scales?|crop_size)$", k)]
+    return int(max(np.max(size) for size in sizes))
+
+
+@pytest.mark.parametrize("experiment", BUILT)
+@pytest.mark.parametrize(("scale", "largest"), [("mini", 256), ("smoke", 128)])
+def test_no_image_size_is_left_at_paper_scale(scale, largest, experiment):
+    """A step whose size the overlay forgets would enlarge small images tenfold."""
+    assert pixels(resolved(experiment)) >= 1333
+    assert pixels(resolved(experiment, scale)) <= largest
+
+
+@pytest.mark.parametrize("training", [t.id for t in TABLE.trainings.values() if t.config])
+def test_paper_scale_has_the_schedule_of_the_table(training):
+    schedule = resolved(training).schedule
+    assert schedule.epochs == EPOCHS[TABLE.trainings[training].schedule]
+
+
+@pytest.mark.parametrize("scale", ("paper", *SCALES))
+def test_schedules_keep_their_order_of_length(scale):
+    """1x < 2x < 45e in iterations, over the same images; equal schedules are equally long."""
+    images = {"paper": 99388, "mini": 1200, "smoke": 40}[scale]
+    length = {}
+    for t in TABLE.trainings.values():
+        if t.config:
+            cfg = resolved(t.id, scale)
+            total, _ = iterations(cfg.schedule, images, cfg.batch_size)
+            assert length.setdefault(t.schedule, total) == total
+    assert list(length) and sorted(length, key=length.get) == [s for s in EPOCHS if s in length]
+    assert len(set(length.values())) == len(EPOCHS)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(
+    "experiment", ["a01_mask_rcnn", "a07_augmentation", "b01_cascade_mask_rcnn"]
+)
+def test_milestones_keep_their_fractions(scale, experiment):
+    """2x drops its rate after 16/24 and 22/24 of the training, to within one rounding."""
+    paper, scaled = resolved(experiment).schedule, resolved(experiment, scale).schedule
+    fractions = [m / paper.epochs for m in paper.milestones]
+    assert [m / scaled.epochs for m in scaled.milestones] == pytest.approx(fractions, abs=2e-3)

@@ -1,0 +1,38 @@
+"""Parameters of every training at paper scale: the sum of the modules that the paper names."""
+
+import pytest
+import torch
+import yaml
+from config_cases import TABLE, resolved
+from mmdet.registry import MODELS
+from mmengine.config import ConfigDict
+from mmengine.registry import init_default_scope
+
+import seesaw.models  # noqa: F401  (registers)
+from seesaw import paths
+
+EXPECTED = yaml.safe_load(paths.PAPER_VALUES.read_text())["parameters"]
+# only their number matters for the size of a model
+COUNTS = {
+    "annotated_images": 99388,
+    "categories": [{"id": i, "image_count": i, "instance_count": 2 * i} for i in range(1, 1204)],
+}
+
+
+def test_every_training_has_an_expected_total():
+    assert EXPECTED.keys() == TABLE.trainings.keys()
+
+
+@pytest.mark.parametrize("training", [t.id for t in TABLE.trainings.values() if t.config])
+def test_total_in_millions(training):
+    init_default_scope("mmdet")
+    model = ConfigDict(resolved(training).model.to_dict())
+    heads = model.roi_head.bbox_head
+    for head in heads if isinstance(heads, list) else [heads]:
+        if "category_counts" in head.loss_cls:
+            head.loss_cls.category_counts = COUNTS
+    with torch.device("meta"):
+        parameters = MODELS.build(model).parameters()
+    total = sum(p.numel() for p in parameters)
+    # printed with three decimals
+    assert total / 1e6 == pytest.approx(EXPECTED[training], abs=5.01e-4)

@@ -1,0 +1,317 @@
+"""Rung 7's training pipeline: longer edge, crop, and InstaBoost on polygons and run lengths."""
+
+import random
+import sys
+from copy import deepcopy
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mmcv.transforms import Compose
+from mmdet.registry import TRANSFORMS
+from mmdet.structures.bbox import HorizontalBoxes
+from mmdet.structures.mask import BitmapMasks
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from pycocotools import mask as coco_mask
+from scipy.stats import kstest
+
+from seesaw.data.transforms.instaboost import SafeInstaBoost, _run_lengths
+from seesaw.data.segments import encode, to_rle
+from seesaw.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+SIZE = (150, 180)
+COLORS = [(250, 20, 20), (20, 250, 20), (20, 20, 250), (250, 250, 20), (250, 20, 250)]
+
+
+@pytest.fixture(scope="module")
+def steps():
+    """Type -> config of each transform of a07."""
+    init_default_scope("mmdet")
+    config = Config.fromfile(ROOT / "configs/table_a1/a07_augmentation.py")
+    return {step["type"]: step.to_dict() for step in config.train_pipeline}
+
+
+def draw_masks() -> list[np.ndarray]:
+    """A ring, an object in two parts, two that overlap, one at the border; the last on top."""
+    masks = np.zeros((5, *SIZE), np.uint8)
+    cv2.circle(masks[0], (40, 40), 22, 1, -1)
+    cv2.circle(masks[0], (40, 40), 9, 0, -1)
+    masks[1, 30:50, 90:105] = masks[1, 30:50, 115:130] = 1
+    cv2.circle(masks[2], (60, 110), 20, 1, -1)
+    cv2.circle(masks[3], (84, 110), 15, 1, -1)
+    masks[4, 100:140, 160:180] = 1
+    for i in range(4):
+        masks[i][masks[i + 1 :].any(0)] = 0
+    return list(masks)
+
+
+def sample(kind: str = "polygons") -> dict:
+    """What InstaBoost gets: objects of one colour each, on grey."""
+    img = np.full((*SIZE, 3), 128, np.uint8)
+    instances = []
+    for label, mask in enumerate(draw_masks()):
+        img[mask > 0] = COLORS[label]
+        segmentation, _, (x, y, w, h) = encode(mask > 0)
+        assert (coco_mask.decode(to_rle(segmentation, *SIZE)) == mask).all() or label in (0, 2, 3)
+        if kind == "uncompressed":
+            segmentation = _run_lengths(segmentation, *SIZE)
+        elif kind == "compressed":
+            code = to_rle(segmentation, *SIZE)
+            segmentation = {"size": list(SIZE), "counts": code["counts"].decode()}
+        box = [x, y, x + w, y + h]
+        instances.append(dict(bbox=box, bbox_label=label, mask=segmentation, ignore_flag=0))
+    return dict(img=img, img_shape=SIZE, height=SIZE[0], width=SIZE[1], instances=instances)
+
+
+def seeded(transform, results: dict, seed: int = 0) -> dict:
+    random.seed(seed)
+    np.random.seed(seed)
+    return transform(deepcopy(results))
+
+
+def decoded(instance: dict) -> np.ndarray:
+    return coco_mask.decode(to_rle(instance["mask"], *SIZE))
+
+
+def by_label(results: dict) -> list[dict]:
+    return sorted(results["instances"], key=lambda i: i["bbox_label"])
+
+
+@pytest.mark.parametrize("engine", ["instaboostfast", "opencv"])
+@pytest.mark.parametrize("kind", ["polygons", "compressed", "uncompressed"])
+def test_pasted_pixels_and_masks_agree(engine, kind, monkeypatch):
+    """A pasted object has its colour inside its new mask, and its new box is the mask's."""
+    if engine == "opencv":
+        monkeypatch.setitem(sys.modules, "instaboostfast", None)
+    boost = SafeInstaBoost(aug_ratio=1, color_prob=0, fallback=True)
+    before = sample(kind)
+    factors = []
+    for seed in range(8):
+        after = seeded(boost, before, seed)
+        assert after["instaboost"] == engine
+        assert not np.array_equal(after["img"], before["img"])
+        assert [i["bbox_label"] for i in by_label(after)] == [0, 1, 2, 3, 4]
+        for instance in after["instances"]:
+            mask, label = decoded(instance), instance["bbox_label"]
+            ys, xs = np.nonzero(mask)
+            assert instance["bbox"] == [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+            inner = cv2.erode(mask, np.ones((5, 5), np.uint8)) > 0
+            error = np.abs(after["img"][inner].astype(int) - COLORS[label]).max(axis=1)
+            assert (error < 40).mean() > 0.97
+            factors.append(mask.sum() / draw_masks()[label].sum())
+            if label == 0:  # the ring's hole is not filled
+                _, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+                assert (tree[0, :, 3] >= 0).sum() == 1
+    assert 0.6 < min(factors) < 0.85 and 1.15 < max(factors) < 1.5  # areas: 0.8² .. 1.2²
+
+
+def test_every_kind_of_segmentation_gives_the_same_sample():
+    boost = SafeInstaBoost(aug_ratio=1)
+    polygons, *others = (
+        seeded(boost, sample(k), 5) for k in ("polygons", "compressed", "uncompressed")
+    )
+    for other in others:
+        assert np.array_equal(polygons["img"], other["img"])
+        assert polygons["instances"] == other["instances"]
+
+
+def test_run_lengths_are_exact():
+    rng = np.random.default_rng(0)
+    for share in (0, 0.3, 0.7, 1):
+        mask = np.asfortranarray(rng.random((7, 5)) < share, np.uint8)
+        code = _run_lengths(coco_mask.encode(mask), 7, 5)
+        assert sum(code["counts"]) == 35
+        assert np.array_equal(coco_mask.decode(to_rle(code, 7, 5)), mask)
+
+
+def test_output_is_a_function_of_the_seed():
+    boost = SafeInstaBoost(aug_ratio=1)
+    one, same, other = (seeded(boost, sample(), seed) for seed in (3, 3, 4))
+    assert np.array_equal(one["img"], same["img"]) and one["instances"] == same["instances"]
+    assert not np.array_equal(one["img"], other["img"])
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [
+        dict(scale=(1.0, 1.0)),
+        dict(theta=(9, 10)),
+        dict(dx=2),
+        dict(dy=2),
+        dict(color_prob=1),
+        dict(hflag=True),
+        dict(action_prob=(0, 0, 1)),
+    ],
+    ids=lambda s: next(iter(s)),
+)
+def test_each_parameter_changes_the_picture(switch):
+    before = sample()
+    before["img"] += np.random.default_rng(0).integers(0, 5, before["img"].shape, np.uint8)
+    default = seeded(SafeInstaBoost(aug_ratio=1, color_prob=0), before)
+    changed = seeded(SafeInstaBoost(**{"aug_ratio": 1, "color_prob": 0, **switch}), before)
+    assert changed["instaboost"] == "instaboostfast"
+    assert not np.array_equal(default["img"], changed["img"])
+
+
+def test_aug_ratio_is_the_share_of_augmented_samples():
+    """A sample that is not drawn is the same object, not rebuilt; 400 draws at 0.5 ± 4 sigma."""
+    tiny = dict(img=np.full((24, 24, 3), 9, np.uint8), instances=[square(11, 11, 3)])
+    random.seed(0)
+    np.random.seed(0)
+    boost, applied = SafeInstaBoost(), 0
+    for _ in range(400):
+        results = dict(tiny)
+        after = boost(results)
+        applied += after["instaboost"] == "instaboostfast"
+        if after["instaboost"] == "none":
+            assert after is results and after["instances"] is tiny["instances"]
+    assert abs(applied - 200) < 40
+
+
+def square(x, y, side, **changes) -> dict:
+    ring = [x, y, x + side, y, x + side, y + side, x, y + side]
+    box = [x, y, x + side, y + side]
+    return dict(bbox=box, bbox_label=0, mask=[ring], ignore_flag=0) | changes
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    "instances",
+    [
+        [square(5, 5, 9, bbox=[5, NAN, 14, 14])],  # ValueError: NaN is no pixel
+        [square(5 + i % 3, 5, 9) for i in range(1100)],  # RecursionError in the grouping
+        [square(5, 5, 9, bbox=[5.2, 5.2, 5.4, 5.4])],  # the cut-out is empty: nothing is left
+    ],
+    ids=["nan", "crowded", "all dropped"],
+)
+def test_failure_leaves_the_sample_as_it_was(instances):
+    img = np.random.default_rng(0).integers(0, 255, (24, 24, 3), np.uint8)
+    after = seeded(SafeInstaBoost(aug_ratio=1), dict(img=img, instances=instances))
+    assert after["instaboost"] == "identity"
+    assert np.array_equal(after["img"], img)
+    assert repr(after["instances"]) == repr(instances)
+
+
+def test_ignored_objects_keep_place_and_mask():
+    ignored = square(3, 3, 4, ignore_flag=1, bbox_label=7)
+    img = np.full((40, 40, 3), 9, np.uint8)
+    boost = SafeInstaBoost(aug_ratio=1)
+    both = seeded(boost, dict(img=img, instances=[ignored, square(18, 18, 9)]))
+    assert both["instaboost"] == "instaboostfast" and both["instances"][-1] == ignored
+    assert seeded(boost, dict(img=img, instances=[ignored]))["instaboost"] == "none"
+    assert seeded(boost, dict(img=img, instances=[]))["instaboost"] == "none"
+
+
+def test_mistakes_are_told_in_one_sentence():
+    with pytest.raises(UserError, match="between LoadImageFromFile and LoadAnnotations"):
+        SafeInstaBoost()(dict(img=np.zeros((4, 4, 3)), gt_bboxes=[], instances=[]))
+    for wrong in ((0.5, 0.5, 0), (1, 0), (0.5, 0, 0)):
+        with pytest.raises(UserError, match="action_prob"):
+            SafeInstaBoost(action_prob=wrong)
+
+
+def test_fallback_runs_only_when_configured_and_is_recorded(monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "instaboostfast", None)  # Python then refuses to import it
+    logger = MMLogger.get_current_instance()
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
+    for refused in ({}, dict(fallback=True, hflag=True)):
+        with pytest.raises(UserError, match="pip install instaboostfast"):
+            SafeInstaBoost(**refused)
+    assert not caplog.messages
+    boost = SafeInstaBoost(aug_ratio=1, fallback=True)
+    assert boost.engine == "opencv"
+    assert [m for m in caplog.messages if "instaboostfast is missing" in m] == caplog.messages != []
+    after = seeded(boost, sample())
+    assert after["instaboost"] == "opencv"
+    assert not np.array_equal(after["img"], sample()["img"])
+    again = seeded(boost, sample())
+    assert np.array_equal(after["img"], again["img"]) and after["instances"] == again["instances"]
+    stays = SafeInstaBoost(action_prob=(0, 0, 1), color_prob=0, aug_ratio=1, fallback=True)
+    for old, new in zip(sample()["instances"], by_label(seeded(stays, sample())), strict=True):
+        assert np.array_equal(decoded(old), decoded(new))
+
+
+def test_installed_package_is_used_even_with_fallback():
+    assert SafeInstaBoost(fallback=True).engine == "instaboostfast"
+
+
+def test_longer_edge_is_uniform(steps):
+    """Supplementary 4.2: longer edge uniform in 768..1792; the aspect ratio stays."""
+    resize = TRANSFORMS.build(steps["RandomResize"])
+    np.random.seed(0)
+    edges = []
+    for i in range(2000):
+        height, width = (30, 40) if i % 2 else (40, 30)
+        out = resize(dict(img=np.zeros((height, width), np.uint8), img_shape=(height, width)))
+        long, short = max(out["img_shape"]), min(out["img_shape"])
+        assert (out["img_shape"][0] > out["img_shape"][1]) == (height > width)
+        assert abs(short - 0.75 * long) <= 1
+        edges.append(long)
+    assert 768 <= min(edges) < 775 and 1785 < max(edges) <= 1792
+    assert abs(np.mean(edges) - 1280) < 4 * 1024 / np.sqrt(12 * 2000)
+    assert kstest(edges, "uniform", args=(768, 1024)).pvalue > 0.01
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [((900, 1500), (900, 1280)), ((1700, 900), (1280, 900)), ((700, 1000), (700, 1000))],
+)
+def test_crop_keeps_smaller_images_whole(steps, before, after):
+    crop = TRANSFORMS.build(steps["RandomCrop"])
+    boxes = np.array([[600, 500, 650, 560], [300, 600, 400, 690]], np.float32)
+    masks = np.zeros((2, *before), np.uint8)
+    for mask, (x1, y1, x2, y2) in zip(masks, boxes.astype(int), strict=True):
+        mask[y1:y2, x1:x2] = 1
+    np.random.seed(0)
+    out = crop(
+        dict(
+            img=np.zeros((*before, 3), np.uint8),
+            img_shape=before,
+            gt_bboxes=HorizontalBoxes(boxes),
+            gt_bboxes_labels=np.array([4, 5]),
+            gt_ignore_flags=np.zeros(2, bool),
+            gt_masks=BitmapMasks(masks, *before),
+        )
+    )
+    assert out["img"].shape[:2] == out["img_shape"] == after
+    assert out["gt_masks"].masks.shape[1:] == after
+    if before == after:
+        assert np.array_equal(out["gt_bboxes"].numpy(), boxes)
+        assert np.array_equal(out["gt_masks"].masks, masks)
+
+
+@pytest.mark.parametrize("kind", ["polygons", "compressed", "uncompressed"])
+def test_whole_pipeline(steps, tmp_path, kind):
+    """a07's own transforms at a tenth of the size: boxes, labels and masks stay in step."""
+    path = tmp_path / "image.png"
+    results = sample(kind)
+    cv2.imwrite(str(path), results.pop("img"))
+    results |= dict(img_path=str(path), img_id=1)
+    small = deepcopy(steps)
+    small["RandomResize"]["scale"] = (179, 179)
+    small["RandomCrop"]["crop_size"] = (128, 128)
+    assert list(small)[:3] == ["LoadImageFromFile", "SafeInstaBoost", "LoadAnnotations"]
+    pipeline = Compose(list(small.values()))
+    counts = []
+    for seed in range(10):
+        out, again = seeded(pipeline, results, seed), seeded(pipeline, results, seed)
+        assert np.array_equal(out["inputs"], again["inputs"])
+        height, width = out["inputs"].shape[1:]
+        assert max(height, width) <= 128
+        objects = out["data_samples"].gt_instances
+        masks, boxes = objects.masks.masks, objects.bboxes.numpy()
+        assert masks.shape == (len(objects), height, width)
+        assert len(set(objects.labels.tolist())) == len(objects) == len(boxes)
+        for mask, (x1, y1, x2, y2) in zip(masks, boxes, strict=True):
+            ys, xs = np.nonzero(mask)
+            assert len(xs) > 0
+            assert np.abs([xs.min() - x1, ys.min() - y1]).max() <= 2
+            assert np.abs([xs.max() + 1 - x2, ys.max() + 1 - y2]).max() <= 2
+        counts.append(len(objects))
+    assert max(counts) == 5 and min(counts) >= 1

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Creates .venv with the locked dependencies, or does nothing if it is up to date.
+# onedl-mmcv has no wheel: it is compiled once and kept in ${SEESAW_WHEELS:-~/.cache/seesaw/wheels}.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 2; }
+
+python=${PYTHON:-python3}
+command -v "$python" >/dev/null || die "$python is missing; install Python 3.11 or set PYTHON."
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+[ "$version" = 3.11 ] || die "$python is Python $version; install 3.11 and set PYTHON=python3.11."
+
+stamp=.venv/.lock
+wanted=$(cat requirements.lock pyproject.toml "$0" | sha256sum | cut -d' ' -f1)
+if [ "$(cat $stamp 2>/dev/null)" = "$wanted" ]; then exit 0; fi
+
+command -v "${CXX:-g++}" >/dev/null || die "${CXX:-g++} is missing; install a C++ compiler (apt install g++)."
+"$python" -c 'import venv, ensurepip' 2>/dev/null || die "$python has no venv; apt install python3.11-venv."
+pinned() { grep -E "^$1==" requirements.lock || die "requirements.lock does not pin $1; restore it."; }
+
+started=$SECONDS
+say "creating .venv (log: logs/setup.log)"
+mkdir -p logs
+log=$PWD/logs/setup.log
+: > "$log"
+trap 'say "failed; the end of $log:"; tail -n 15 "$log"' ERR
+[ -x .venv/bin/python ] || "$python" -m venv .venv >> "$log" 2>&1
+pip=(.venv/bin/python -m pip --disable-pip-version-check)
+"${pip[@]}" install -q "$(pinned pip)" "$(pinned setuptools)" "$(pinned wheel)" "$(pinned ninja)" >> "$log" 2>&1
+say "installing torch"
+# With its dependencies: which CUDA libraries it needs is the wheel's own business.
+"${pip[@]}" install -q "$(pinned torch)" -c requirements.lock >> "$log" 2>&1
+
+mmcv=$(pinned onedl-mmcv)
+wheels=${SEESAW_WHEELS:-${XDG_CACHE_HOME:-$HOME/.cache}/seesaw/wheels}
+if ! ls "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >/dev/null 2>&1; then
+  say "compiling $mmcv with its operators, once (kept in $wheels)"
+  build=$(mktemp -d)
+  # No debug symbols, plain -O2: half the time, the same operators.
+  MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(nproc)} CFLAGS="-g0 -O2 -w" CXXFLAGS="-g0 -O2 -w" \
+    "${pip[@]}" wheel -v --no-deps --no-build-isolation -w "$build" "$mmcv" > "$log.mmcv" 2>&1 &
+  job=$!
+  while kill -0 $job 2>/dev/null; do
+    sleep 5
+    done_=$(grep -oE '^ *\[[0-9]+/[0-9]+\]' "$log.mmcv" | tail -n 1 || true)
+    printf '\rsetup: compiled %s, %d min %02d s ' "${done_:-nothing yet}" $(((SECONDS-started)/60)) $(((SECONDS-started)%60))
+  done
+  echo
+  wait $job || { trap - ERR; tail -n 15 "$log.mmcv"; die "$mmcv did not compile; see $log.mmcv."; }
+  mkdir -p "$wheels"
+  # Renamed last: a parallel set-up never sees half a wheel.
+  for wheel in "$build"/*.whl; do cp "$wheel" "$wheels/.part.$$" && mv "$wheels/.part.$$" "$wheels/$(basename "$wheel")"; done
+  rm -r "$build"
+fi
+"${pip[@]}" install -q --no-deps "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >> "$log" 2>&1
+say "installing the other locked packages"
+"${pip[@]}" install -q --no-deps -r requirements.lock >> "$log" 2>&1
+"${pip[@]}" install -q --no-deps --no-build-isolation -e . >> "$log" 2>&1
+echo "$wanted" > $stamp
+say "done in $(((SECONDS-started)/60)) min $(((SECONDS-started)%60)) s, .venv is $(du -sm .venv | cut -f1) MB"

@@ -1,0 +1,54 @@
+"""The experiment table, the scale and what depends on what; no torch, no mmdet."""
+
+from snakemake.exceptions import WorkflowError
+
+from seesaw import dependencies, experiments
+from seesaw.errors import UserError
+from seesaw.scales import Scale
+
+try:
+    EXPERIMENTS = experiments.load()
+    SCALE = Scale(config.get("scale", "mini"), config.get("dataset"))
+    FINGERPRINTS = dependencies.cached(SCALE)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+PLACES = ["table_a1", "table_a2", "figure_a2"]
+ENTRY = SCALE.entry
+RESULTS = str(SCALE.results)
+LOGS = f"logs/{SCALE.run}"
+BENCHMARKS = f"logs/{SCALE.run}/benchmarks"
+OPTIONS = f"--scale {SCALE.name} --dataset {SCALE.dataset}"
+
+
+def starting_weights(wildcards):
+    """What a training starts from: another training's model or a pre-trained backbone."""
+    return dependencies.starting_weights(SCALE, EXPERIMENTS, wildcards.training, wildcards.seed)
+
+
+def place_metrics(wildcards):
+    """The metrics of every built cell of a place, over all seeds."""
+    return [
+        str(SCALE.metrics(EXPERIMENTS.evaluations[cell.evaluation], seed))
+        for cell in EXPERIMENTS.place_cells(wildcards.place)
+        if EXPERIMENTS.built(cell.evaluation)
+        for seed in EXPERIMENTS.seeds(cell.evaluation)
+    ]
+
+
+def speed_models(wildcards):
+    """One model of each framework in Table A2."""
+    cells = EXPERIMENTS.place_cells("table_a2")
+    evaluations = [EXPERIMENTS.evaluations[c.evaluation] for c in cells]
+    return [
+        str(SCALE.model(e.training, EXPERIMENTS.seeds(e.id)[0]))
+        for e in evaluations
+        if EXPERIMENTS.built(e.id)
+    ]
+
+
+def table_files(place):
+    """All formats of a table."""
+    return [
+        f"{SCALE.tables}/{place}.{kind}" for kind in ("txt", "md", "tex", "html", "csv", "json")
+    ]

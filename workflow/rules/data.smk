@@ -1,0 +1,49 @@
+# Compute nodes have no internet and data is made once: local rules.
+localrules:
+    data,
+
+
+rule data:
+    output:
+        manifest=str(ENTRY.manifest),
+        counts=str(ENTRY.category_counts),
+    log:
+        f"{LOGS}/data.log",
+    benchmark:
+        f"{BENCHMARKS}/data.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        options=OPTIONS,
+        fingerprint=FINGERPRINTS["data"],
+    message:
+        "Dataset {ENTRY.name}"
+    shell:
+        "seesaw data {params.options} > {log} 2>&1"
+
+
+rule pretrain:
+    input:
+        manifest=str(ENTRY.manifest),
+    output:
+        f"{RESULTS}/pretrained/{{backbone}}.pth",
+    log:
+        f"{LOGS}/pretrain/{{backbone}}.log",
+    benchmark:
+        f"{BENCHMARKS}/pretrain/{{backbone}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime="1h",
+    params:
+        options=OPTIONS,
+        fingerprint=lambda w: FINGERPRINTS[f"pretrain/{w.backbone}"],
+    message:
+        "Pre-train {wildcards.backbone}"
+    shell:
+        "seesaw pretrain {wildcards.backbone} {params.options} --threads {threads} > {log} 2>&1"

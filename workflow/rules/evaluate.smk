@@ -1,0 +1,74 @@
+rule detect:
+    input:
+        manifest=str(ENTRY.manifest),
+        model=f"{RESULTS}/{{training}}/seed{{seed}}/model.pth",
+    output:
+        f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/detections.jsonl",
+    log:
+        f"{LOGS}/detect/{{training}}/seed{{seed}}/{{evaluation}}.log",
+    benchmark:
+        f"{BENCHMARKS}/detect/{{training}}_seed{{seed}}_{{evaluation}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="12h",
+    params:
+        options=OPTIONS,
+        fingerprint=lambda w: FINGERPRINTS[f"detect/{w.evaluation}"],
+    message:
+        "Detect {wildcards.evaluation}, seed {wildcards.seed}"
+    shell:
+        "seesaw detect {wildcards.evaluation} --seed {wildcards.seed} {params.options}"
+        " --threads {threads} > {log} 2>&1"
+
+
+rule evaluate:
+    input:
+        manifest=str(ENTRY.manifest),
+        detections=f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/detections.jsonl",
+    output:
+        f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/metrics.json",
+    log:
+        f"{LOGS}/evaluate/{{training}}/seed{{seed}}/{{evaluation}}.log",
+    benchmark:
+        f"{BENCHMARKS}/evaluate/{{training}}_seed{{seed}}_{{evaluation}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        options=OPTIONS,
+        fingerprint=FINGERPRINTS["evaluate"],
+    message:
+        "Evaluate {wildcards.evaluation}, seed {wildcards.seed}"
+    shell:
+        "seesaw evaluate {wildcards.evaluation} --seed {wildcards.seed} {params.options} > {log} 2>&1"
+
+
+rule speed:
+    input:
+        models=speed_models,
+    output:
+        str(SCALE.speed),
+    log:
+        f"{LOGS}/speed.log",
+    benchmark:
+        f"{BENCHMARKS}/speed.tsv"
+    conda:
+        "../../environment.yml"
+    # All of the workflow's cores: nothing else runs beside a timing.
+    threads: workflow.cores or 1
+    resources:
+        mem_mb=8000,
+        runtime="1h",
+    params:
+        options=OPTIONS,
+        fingerprint=FINGERPRINTS["speed"],
+    message:
+        "Inference speed of Table A2"
+    shell:
+        "seesaw speed {params.options} > {log} 2>&1"

@@ -1,0 +1,46 @@
+localrules:
+    table,
+
+
+rule table:
+    input:
+        metrics=place_metrics,
+        speed=lambda w: str(SCALE.speed) if w.place == "table_a2" else [],
+        paper="configs/paper_values.yaml",
+    output:
+        expand(
+            f"{SCALE.tables}/{{{{place}}}}.{{kind}}",
+            kind=["txt", "md", "tex", "html", "csv", "json"],
+        ),
+    log:
+        f"{LOGS}/table/{{place}}.log",
+    benchmark:
+        f"{BENCHMARKS}/table/{{place}}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=500,
+        runtime="10m",
+    params:
+        options=OPTIONS,
+        fingerprint=FINGERPRINTS["table"],
+        cells=lambda w: [cell.model_dump() for cell in EXPERIMENTS.place_cells(w.place)],
+    message:
+        "Write {wildcards.place}"
+    shell:
+        "seesaw table {wildcards.place} {params.options} > {log} 2>&1"
+
+
+rule table_a1:
+    input:
+        table_files("table_a1"),
+
+
+rule table_a2:
+    input:
+        table_files("table_a2"),
+
+
+rule figure_a2:
+    input:
+        table_files("figure_a2"),

@@ -1,0 +1,26 @@
+rule train:
+    input:
+        manifest=str(ENTRY.manifest),
+        counts=str(ENTRY.category_counts),
+        start=starting_weights,
+    output:
+        # The work directory with the checkpoints is undeclared: Snakemake would delete it.
+        f"{RESULTS}/{{training}}/seed{{seed}}/model.pth",
+    log:
+        f"{LOGS}/train/{{training}}/seed{{seed}}.log",
+    benchmark:
+        f"{BENCHMARKS}/train/{{training}}_seed{{seed}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="24h",
+    params:
+        options=OPTIONS,
+        fingerprint=lambda w: FINGERPRINTS[f"train/{w.training}/seed{w.seed}"],
+    message:
+        "Train {wildcards.training}, seed {wildcards.seed}"
+    shell:
+        "seesaw train {wildcards.training} --seed {wildcards.seed} {params.options}"
+        " --fingerprint {params.fingerprint} --threads {threads} > {log} 2>&1"
