@@ -23,10 +23,10 @@ def background(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def sample_size(side: int, large: float, rng: np.random.Generator) -> float:
-    """A diameter in pixels, log-uniform in 13..52 % of ``side``; a share ``large`` in 78..95 %."""
+    """A diameter in pixels, log-uniform in 18..55 % of ``side``; a share ``large`` in 78..95 %."""
     if rng.random() < large:
         return side * rng.uniform(0.78, 0.95)
-    return side * float(np.exp(rng.uniform(np.log(0.13), np.log(0.52))))
+    return side * float(np.exp(rng.uniform(np.log(0.18), np.log(0.55))))
 
 
 def draw_scene(
