@@ -8,10 +8,11 @@ stages = [
 ]
 # SCNet's released values (mmdet configs/scnet)
 context_encoder = dict(
-    type='GlobalContextHead',
+    type="GlobalContextHead",
     num_convs=4,
     in_channels=256,
     conv_out_channels=256,
     num_classes=1203,
     loss_weight=3.0,
-    conv_to_res=True)
+    conv_to_res=True,
+)

@@ -2,8 +2,10 @@
 
 classifier = dict(
     loss_cls=dict(
-        type='GroupSoftmaxLoss',
+        type="GroupSoftmaxLoss",
         num_classes=1203,
-        category_counts='data/lvis_v1/category_counts.json',
+        category_counts="data/lvis_v1/category_counts.json",
         edges=(10, 100, 1000),
-        beta=8.0))
+        beta=8.0,
+    )
+)

@@ -3,7 +3,7 @@
 Paper: AP 25.8, AP_r 16.5, AP_c 25.7, AP_f 30.1, AP_box 26.5. Cost: about 217 V100-hours.
 """
 
-_base_ = ['./mask_rcnn_rfs_ce.py', '../_base_/loss_bags.py']
+_base_ = ["./mask_rcnn_rfs_ce.py", "../_base_/loss_bags.py"]
 model = _base_.model
 del model.roi_head.bbox_head.loss_cls  # replaced, not merged
 model.roi_head.bbox_head.update(_base_.classifier)

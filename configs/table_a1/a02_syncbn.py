@@ -7,11 +7,14 @@ Paper: AP 18.9 (+0.2), AP_r 0.7, AP_c 16.0, AP_f 30.3, AP_box 20.2 (+0.1).
 Cost: about 182 V100-hours.
 """
 
-_base_ = './a01_mask_rcnn.py'
-norm_cfg = dict(type='SyncBN', requires_grad=True)
+_base_ = "./a01_mask_rcnn.py"
+norm_cfg = dict(type="SyncBN", requires_grad=True)
 model = dict(
     backbone=dict(norm_cfg=norm_cfg, norm_eval=False),
     roi_head=dict(
         bbox_head=dict(
-            type='LazyNMSShared4Conv1FCBBoxHead', conv_out_channels=256, norm_cfg=norm_cfg),
-        mask_head=dict(norm_cfg=norm_cfg)))
+            type="LazyNMSShared4Conv1FCBBoxHead", conv_out_channels=256, norm_cfg=norm_cfg
+        ),
+        mask_head=dict(norm_cfg=norm_cfg),
+    ),
+)

@@ -7,28 +7,38 @@ Paper: AP 21.9 (+2.5), AP_r 1.1, AP_c 19.8, AP_f 33.5, AP_box 23.6 (+3.2).
 Cost: about 258 V100-hours.
 """
 
-_base_ = ['./a03_carafe.py', '../_base_/htc_lite.py']
+_base_ = ["./a03_carafe.py", "../_base_/htc_lite.py"]
 model = _base_.model
 roi_head = model.roi_head
 rcnn = model.train_cfg.rcnn
-model.type = 'CascadeRCNN'
-roi_head.type = 'HTCLiteRoIHead'
+model.type = "CascadeRCNN"
+roi_head.type = "HTCLiteRoIHead"
 roi_head.num_stages = 3
 roi_head.stage_loss_weights = [1, 0.5, 0.25]
 roi_head.glbctx_head = _base_.context_encoder
 roi_head.bbox_head.update(
-    reg_class_agnostic=True,
-    loss_bbox=dict(type='SmoothL1Loss', beta=1.0, loss_weight=1.0))
+    reg_class_agnostic=True, loss_bbox=dict(type="SmoothL1Loss", beta=1.0, loss_weight=1.0)
+)
 roi_head.bbox_head = [
     dict(
         roi_head.bbox_head,
         bbox_coder=dict(
-            type='DeltaXYWHBBoxCoder', target_means=[0., 0., 0., 0.], target_stds=stds))
+            type="DeltaXYWHBBoxCoder", target_means=[0.0, 0.0, 0.0, 0.0], target_stds=stds
+        ),
+    )
     for _, stds in _base_.stages
 ]
 model.train_cfg.rcnn = [
-    dict(rcnn, assigner=dict(rcnn.assigner, pos_iou_thr=iou, neg_iou_thr=iou, min_pos_iou=iou,
-                             match_low_quality=False))
+    dict(
+        rcnn,
+        assigner=dict(
+            rcnn.assigner,
+            pos_iou_thr=iou,
+            neg_iou_thr=iou,
+            min_pos_iou=iou,
+            match_low_quality=False,
+        ),
+    )
     for iou, _ in _base_.stages
 ]
 del roi_head, rcnn

@@ -6,7 +6,7 @@ Paper: AP 36.8 (+6.9), AP_r 25.5, AP_c 35.6, AP_f 42.9, AP_box 39.8 (+7.7).
 Cost: about 3,230 V100-hours.
 """
 
-_base_ = ['./a09_stronger_backbone.py', '../_base_/loss_seesaw.py']
+_base_ = ["./a09_stronger_backbone.py", "../_base_/loss_seesaw.py"]
 model = _base_.model
 for head in model.roi_head.bbox_head:
     del head.loss_cls  # replaced, not merged

@@ -6,14 +6,16 @@ Paper: AP 24.3, AP_r 13.7, AP_c 23.8, AP_f 29.6, AP_box 27.2. Cost: about 123 V1
 """
 
 _base_ = [
-    '../_base_/cascade_mask_rcnn.py',
-    '../_base_/lvis_v1.py',
-    '../_base_/schedule_1x.py',
-    '../_base_/runtime.py',
+    "../_base_/cascade_mask_rcnn.py",
+    "../_base_/lvis_v1.py",
+    "../_base_/schedule_1x.py",
+    "../_base_/runtime.py",
 ]
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
-        type='ClassBalancedDataset',
+        type="ClassBalancedDataset",
         oversample_thr=1e-3,
-        dataset=_base_.train_dataset))
+        dataset=_base_.train_dataset,
+    )
+)

@@ -5,6 +5,6 @@ ResNet-50-FPN, repeat factor sampler, 1x; heads as in Cascade Mask R-CNN.
 Paper: AP 25.5, AP_r 15.0, AP_c 25.4, AP_f 30.3, AP_box 28.0. Cost: about 115 V100-hours.
 """
 
-_base_ = ['./b01_cascade_mask_rcnn.py', '../_base_/htc_lite.py']
+_base_ = ["./b01_cascade_mask_rcnn.py", "../_base_/htc_lite.py"]
 model = _base_.model
-model.roi_head.update(type='HTCLiteRoIHead', glbctx_head=_base_.context_encoder)
+model.roi_head.update(type="HTCLiteRoIHead", glbctx_head=_base_.context_encoder)

@@ -18,8 +18,8 @@ from mmengine.registry import init_default_scope
 from pycocotools import mask as coco_mask
 from scipy.stats import kstest
 
-from seesaw.data.transforms.instaboost import SafeInstaBoost, _run_lengths
 from seesaw.data.segments import encode, to_rle
+from seesaw.data.transforms.instaboost import SafeInstaBoost, _run_lengths
 from seesaw.errors import UserError
 
 ROOT = Path(__file__).parents[2]
