@@ -56,7 +56,7 @@ def test_ten_views_of_the_papers_sizes(images):
 
 def test_the_sizes_may_be_those_of_the_shorter_edge(images, tmp_path):
     copy = shutil.copytree(paths.CONFIGS, tmp_path / "configs") / RUNG.relative_to(paths.CONFIGS)
-    copy.write_text(copy.read_text().replace("edge = 'longer'", "edge = 'shorter'"))
+    copy.write_text(copy.read_text().replace('edge = "longer"', 'edge = "shorter"'))
     data = Compose(Config.fromfile(copy).test_pipeline)(dict(img_path=str(images[0]), img_id=1))
     shapes = [sample.img_shape for sample in data["data_samples"][::2]]
     assert shapes == [(1200, 1600), (1400, 1867), (1600, 2133), (1800, 2400), (2000, 2667)]

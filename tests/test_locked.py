@@ -1,0 +1,52 @@
+"""The lock holds what the project needs, and what is installed is what it says."""
+
+import importlib
+import re
+import tomllib
+from importlib import metadata
+
+import pytest
+
+from seesaw import paths
+
+LOCK = dict(
+    line.split("==") for line in paths.LOCK.read_text().splitlines() if re.match(r"[\w.-]+==", line)
+)
+MODULES = {
+    "torch": "torch",
+    "onedl-mmcv": "mmcv.ops",
+    "onedl-mmengine": "mmengine",
+    "onedl-mmdetection": "mmdet.models",
+    "snakemake": "snakemake",
+    "snakemake-executor-plugin-slurm": "snakemake_executor_plugin_slurm",
+    "dvc": "dvc",
+    "lvis": "lvis",
+    "hotcoco": "hotcoco",
+    "wandb": "wandb",
+    "jupyterlab": "jupyterlab",
+    "jupytext": "jupytext",
+    "nbclient": "nbclient",
+    "instaboostfast": "instaboostfast",
+}
+
+
+@pytest.mark.parametrize(("package", "module"), MODULES.items())
+def test_imports_at_its_locked_version(package, module):
+    importlib.import_module(module)
+    assert metadata.version(package).split("+")[0] == LOCK[package]
+
+
+def test_every_direct_dependency_is_locked():
+    project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
+    names = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    assert sorted(set(names) - {name.lower() for name in LOCK}) == []
+
+
+def test_versions_that_the_design_names():
+    named = {
+        "torch": "2.13.0",
+        "onedl-mmcv": "2.3.6",
+        "onedl-mmdetection": "3.5.1",
+        "onedl-mmengine": "0.10.12",
+    }
+    assert {k: LOCK[k] for k in named} == named

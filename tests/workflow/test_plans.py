@@ -1,0 +1,90 @@
+"""Dry runs of the workflow: which jobs a target needs, and what a wrong call says."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seesaw import experiments
+
+REPOSITORY = Path(__file__).parents[2]
+KEEP = ("Snakefile", "workflow", "configs", "profiles", "environment.yml")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """What a fresh clone has: no data, no results, no caches."""
+    root = tmp_path_factory.mktemp("clone")
+    for name in KEEP:
+        source = REPOSITORY / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, root / name)
+    for name in ("local", "slurm"):
+        (root / name).symlink_to(f"profiles/{name}")
+    return root
+
+
+def snakemake(root, *arguments):
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+
+
+def jobs(done):
+    text = done.stdout + done.stderr
+    table = text[text.index("Job stats") :]
+    return {k: int(n) for k, n in re.findall(r"^ *(\w+) +(\d+) *$", table, re.M)}
+
+
+def test_paper_scale_plans_every_training_from_a_fresh_clone(clone):
+    done = snakemake(clone, "--profile", "slurm", "-n", "all")
+    table = experiments.load()
+    planned = jobs(done)
+    assert done.returncode == 0
+    assert planned["train"] == sum(len(t.seeds) for t in table.trainings.values()) == 30
+    assert planned["detect"] == planned["evaluate"] == 31
+    assert planned["speed"] == 1 and planned["table"] == 3 and planned["data"] == 1
+
+
+def test_one_table_plans_only_its_rungs(clone):
+    done = snakemake(clone, "--profile", "local", "-n", "table_a1")
+    planned = jobs(done)
+    assert (planned["train"], planned["detect"], planned["table"]) == (11, 12, 1)
+    assert planned["pretrain"] == 2 and "speed" not in planned
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("scale=huge", "the scale 'huge' is unknown; use one of mini, paper, smoke."),
+        ("dataset=nowhere", "the dataset 'nowhere' is neither an entry"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_a_sentence(clone, setting, told):
+    done = snakemake(clone, "-n", "--config", setting, "--", "all")
+    assert done.returncode != 0
+    assert told in " ".join((done.stdout + done.stderr).split())
+    assert not (clone / "results").exists()
+
+
+def test_a_malformed_row_stops_the_plan_with_its_place(clone):
+    path = clone / "configs/experiments.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("schedule: 2x", "schedule: 3x", 1))
+    done = snakemake(clone, "-n", "all")
+    path.write_text(before)
+    assert done.returncode != 0
+    told = " ".join((done.stdout + done.stderr).split())
+    assert "configs/experiments.yaml: trainings.a01_mask_rcnn.schedule is '3x'" in told
+
+
+def test_a_row_without_config_is_not_built_and_not_planned(clone):
+    config = clone / "configs/table_a1/a12_test_time_augmentation.py"
+    kept = config.read_text()
+    config.unlink()
+    done = snakemake(clone, "-n", "table_a1")
+    config.write_text(kept)
+    assert done.returncode == 0
+    assert jobs(done)["detect"] == 11

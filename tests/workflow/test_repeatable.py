@@ -1,0 +1,87 @@
+"""Trainings in processes of their own: same bytes twice, broken data told in one sentence."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+
+
+def seesaw(root, *arguments, ok=True):
+    command = [sys.executable, "-m", "seesaw.cli", *arguments, "--scale", "smoke"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=os.environ.copy())
+    assert (done.returncode == 0) == ok, done.stderr[-2000:]
+    return done
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("root")
+    shutil.copytree(REPOSITORY / "configs", root / "configs")
+    shutil.copy(REPOSITORY / "requirements.lock", root)
+    seesaw(root, "data")
+    seesaw(root, "pretrain", "resnet18")
+    return root
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("training", ["a01_mask_rcnn", "cascade_rfs_seesaw"])
+def test_two_trainings_give_the_same_bytes(root, training):
+    made = []
+    for attempt in ("first", "second"):
+        seesaw(root, "train", training, "--fingerprint", attempt)
+        seesaw(root, "detect", training)
+        seesaw(root, "evaluate", training)
+        folder = root / "results/smoke" / training / "seed0"
+        names = ("model.pth", f"{training}/detections.jsonl", f"{training}/metrics.json")
+        made.append([digest(folder / name) for name in names])
+        shutil.rmtree(folder)
+    assert made[0] == made[1]
+
+
+def test_another_seed_gives_other_weights(root):
+    seesaw(root, "train", "a01", "--seed", "0", "--fingerprint", "a")
+    seesaw(root, "train", "a01", "--seed", "1", "--fingerprint", "b")
+    folder = root / "results/smoke/a01_mask_rcnn"
+    assert digest(folder / "seed0/model.pth") != digest(folder / "seed1/model.pth")
+
+
+def test_a_corrupt_image_fails_in_one_sentence_and_the_table_says_so(root, tmp_path):
+    broken = shutil.copytree(root, tmp_path / "broken")
+    for image in (broken / "data/smoke_lvis/train").glob("*.png"):
+        image.write_bytes(b"no image")
+    done = seesaw(broken, "train", "b01", "--fingerprint", "x", ok=False)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("seesaw train: ") and ".png is missing or no image" in last
+    assert "Traceback" not in done.stderr
+    assert not (broken / "results/smoke/b01_cascade_mask_rcnn/seed0/model.pth").exists()
+    table = seesaw(broken, "show", "table_a2", ok=False).stdout
+    assert "failed" in table and "not run" in table
+
+
+def test_a_damaged_model_is_told(root, tmp_path):
+    copy = shutil.copytree(root, tmp_path / "copy")
+    weights = copy / "results/smoke/a01_mask_rcnn/seed0/model.pth"
+    seesaw(copy, "train", "a01", "--fingerprint", "y")
+    weights.write_bytes(weights.read_bytes()[:5000])
+    done = seesaw(copy, "detect", "a01", ok=False)
+    assert "is no readable model" in done.stderr.strip().splitlines()[-1]
+
+
+def test_a_folder_in_lvis_format_is_a_dataset_by_its_path(root):
+    shutil.copytree(root / "data/smoke_lvis", root / "mine", dirs_exist_ok=True)
+    for name in ("manifest.json", "category_counts.json"):
+        (root / "mine" / name).unlink()
+    seesaw(root, "data", "--dataset", "mine")
+    seesaw(root, "pretrain", "resnet18", "--dataset", "mine")
+    seesaw(root, "train", "a01", "--dataset", "mine", "--fingerprint", "m")
+    assert (root / "results/smoke@mine/a01_mask_rcnn/seed0/model.pth").is_file()
