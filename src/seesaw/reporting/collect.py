@@ -79,8 +79,6 @@ def _row(
 def _state(cell: Cell, experiments: Experiments, scale: Scale, complete: bool) -> tuple[State, str]:
     if not experiments.built(cell.evaluation):
         return "not built", ""
-    if complete:
-        return "done", ""
     evaluation = experiments.evaluations[cell.evaluation]
     training = experiments.trainings[evaluation.training]
     for seed in training.seeds:
@@ -92,7 +90,7 @@ def _state(cell: Cell, experiments: Experiments, scale: Scale, complete: bool) -
         ):
             if record := read_record(failure_path(artefact)):
                 return "failed", f"seed {seed}: {record['error']}"
-    return "not run", ""
+    return ("done", "") if complete else ("not run", "")
 
 
 def _read(path: Path) -> dict:
