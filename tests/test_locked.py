@@ -6,6 +6,7 @@ import tomllib
 from importlib import metadata
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from seesaw import paths
 
@@ -50,3 +51,13 @@ def test_versions_that_the_design_names():
         "onedl-mmengine": "0.10.12",
     }
     assert {k: LOCK[k] for k in named} == named
+
+
+def test_every_locked_package_runs_on_debians_python():
+    refused = [
+        name
+        for name in LOCK
+        if (needs := metadata.metadata(name)["Requires-Python"])
+        and not SpecifierSet(needs).contains("3.11.2")
+    ]
+    assert refused == []
