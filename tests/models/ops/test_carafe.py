@@ -199,3 +199,13 @@ def test_both_torch_forms_are_the_same_sum(groups, up, down):
         strict=True,
     ):
         torch.testing.assert_close(x, y, rtol=1e-12, atol=1e-12)
+
+
+def test_no_rois_give_no_maps_and_zero_gradients():
+    module = CARAFEAny(8, scale_factor=2)
+    x = torch.zeros(0, 8, 14, 14, requires_grad=True)
+    out = module(x)
+    assert out.shape == (0, 8, 28, 28)
+    out.sum().backward()
+    assert all(p.grad is not None and not p.grad.any() for p in module.parameters())
+    assert x.grad.shape == x.shape

@@ -82,6 +82,15 @@ class CARAFEAny(CARAFEPack):
     (N, C, H * scale_factor, W * scale_factor).
     """
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Upsample; no RoIs give no maps, where mmcv's reshape fails."""
+        if x.shape[0]:
+            return super().forward(x)
+        height, width = (side * self.scale_factor for side in x.shape[2:])
+        empty = x.new_zeros(0, x.shape[1], height, width)
+        # Every parameter stays in the graph: DDP waits for all gradients.
+        return empty + 0 * (x.sum() + sum(p.sum() for p in self.parameters()))
+
     def feature_reassemble(self, x: Tensor, mask: Tensor) -> Tensor:
         """Reassemble ``x`` with the normalised kernels ``mask``."""
         if x.is_cuda:
