@@ -20,14 +20,13 @@ def iterations(schedule: dict, images: int, batch: int) -> tuple[int, list[dict]
     total = round(schedule["epochs"] * per_epoch)
     # Fractions of the paper's schedule: 2x is [16, 22] of 24 epochs whatever its length.
     steps = [round(m * per_epoch) for m in schedule["milestones"]]
-    warmup = min(schedule["warmup_iters"], total)
     return total, [
         dict(
             type="LinearLR",
             start_factor=schedule["warmup_start"],
             by_epoch=False,
             begin=0,
-            end=warmup,
+            end=schedule["warmup_iters"],
         ),
         dict(
             type="MultiStepLR",
