@@ -53,7 +53,7 @@ class MiniLvisSpec(BaseModel):
     val_images: int = Field(240, ge=1)
     test_dev_images: int = Field(120, ge=1)
     image_side: tuple[Annotated[int, Field(ge=64)], int] = (144, 176)
-    large: float = Field(0.08, ge=0, le=1)
+    large: float = Field(0.12, ge=0, le=1)
 
     @model_validator(mode="after")
     def _consistent(self):
