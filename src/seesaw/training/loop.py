@@ -13,7 +13,8 @@ def seed_iteration(seed: int, iteration: int) -> None:
     """Seed Python, NumPy and torch for one iteration on this rank.
 
     Augmentation, RoI sampling and dropout of iteration k then do not depend on what ran before,
-    so that a resumed training continues exactly as an uninterrupted one.
+    so that a resumed training continues exactly as an uninterrupted one. Loader workers (GPU
+    scale) have random states of their own, which this does not reach.
     """
     state = np.random.SeedSequence([seed, iteration, get_rank()]).generate_state(3)
     random.seed(int(state[0]))

@@ -80,7 +80,9 @@ def train(cfg: Config, seed: int, work: Path, output: Path, init_from: Path | No
     try:
         runner.train()
     except AssertionError as error:
-        raise UserError(_told(error)) from error
+        if told := _told(error):
+            raise UserError(told) from error
+        raise
     seconds = time.monotonic() - start
     save_model(runner.model, output)
     return dict(
@@ -120,9 +122,11 @@ def _hooks(total: int) -> dict:
     )
 
 
-def _told(error: AssertionError) -> str:
+def _told(error: AssertionError) -> str | None:
     """What went wrong, of the assertions that mean broken data or a diverged training."""
     text = " ".join(str(error).split())
     if "failed to load image" in text:
         return f"{text.rsplit(' ', 1)[-1]} is missing or no image; get the dataset again."
-    return "the loss is not finite; lower optim_wrapper.optimizer.lr or clip gradients."
+    if text in ("", "None"):  # what mmdet's CheckInvalidLossHook raises
+        return "the loss is not finite; lower optim_wrapper.optimizer.lr or clip gradients."
+    return None
