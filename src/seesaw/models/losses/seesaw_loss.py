@@ -19,14 +19,14 @@ from seesaw.models.losses.common import check_num_classes, masked_accuracy, samp
 
 
 @torch.no_grad()
-def seesaw_log_weights(
+def seesaw_logits(
     logits: Tensor, labels: Tensor, cum_samples: Tensor, p: float, q: float, eps: float
 ) -> Tensor:
-    """Seesaw weights log S_ij = log M_ij + log C_ij of each row's label i (paper Eqn 5-7).
+    """Logits + log S_ij of each row's label i, up to a constant of the row (paper Eqn 4-7).
 
-    log M_ij = p min(0, log n_j - log n_i) with n = max(N, 1), and
-    log C_ij = q max(0, log sigma_j - max(log sigma_i, log eps)) with sigma = softmax(logits).
-    Both are 0 for j = i. They are constants to autograd, so that the gradient is Eqn A1.
+    log S_ij = log M_ij + log C_ij with log M_ij = p min(0, log n_j - log n_i), n = max(N, 1), and
+    log C_ij = q max(0, log sigma_j - max(log sigma_i, log eps)), sigma = softmax(logits).
+    S is a constant to autograd, so that the gradient is Eqn A1.
 
     Args:
         logits: Class logits, (N, C).
@@ -37,22 +37,26 @@ def seesaw_log_weights(
         eps: Lower bound of sigma_i in C; 0 is the paper's formula without a bound.
 
     Returns:
-        log S, (N, C), in the type of ``logits``.
+        The row's maximum is 0, (N, C), in the type of ``logits``.
     """
-    rows = labels[:, None]
-    log_counts = cum_samples.clamp(min=1).log().mul_(p).to(logits.dtype)
-    log_weights = (log_counts - log_counts[rows]).clamp_(max=0)
+    counts = cum_samples.clamp(min=1).log().mul_(p).to(logits.dtype)
+    # min(0, a - b) = min(a, b) - b and max(0, a - b) = max(a, b) - b: b is the row's constant.
+    terms = torch.minimum(counts, counts[labels][:, None])
+    log_probs = logits.log_softmax(dim=1)
+    terms.add_(log_probs)
     if q > 0:
-        log_probs = logits.log_softmax(dim=1)
-        own = log_probs.gather(1, rows).clamp_(min=math.log(eps) if eps > 0 else -math.inf)
-        log_weights.add_(log_probs.sub_(own).clamp_(min=0), alpha=q)
-    return log_weights
+        own = log_probs.gather(1, labels[:, None])
+        if eps > 0:
+            own.clamp_(min=math.log(eps))
+        terms.add_(torch.maximum(log_probs, own, out=log_probs), alpha=q)
+    return terms.sub_(terms.amax(dim=1, keepdim=True)) if len(terms) else terms
 
 
 class SeesawCrossEntropy(torch.autograd.Function):
     """Both losses of each RoI in one node, so that the (N, C + 2) gradient is written once.
 
-    Every row is computed and background is masked: a boolean index would wait for the device.
+    On a CPU only foreground rows enter the class loss. On a GPU every row does and background is
+    masked: to select rows would wait for the device.
     """
 
     @staticmethod
@@ -80,39 +84,39 @@ class SeesawCrossEntropy(torch.autograd.Function):
             Class loss, 0 off foreground, and objectness loss, 0 if ignored; (N,) each.
         """
         num_classes = len(cum_samples)
-        classes, objectness = cls_score.split([num_classes, 2], dim=1)
-        valid, background = labels >= 0, labels == num_classes
-        foreground = valid & ~background
-        label = labels.clamp(min=0, max=num_classes - 1)
-        # S_ij e^{z_j} in place, with the row's maximum taken out.
-        terms = seesaw_log_weights(classes, label, cum_samples, p, q, eps).add_(classes)
-        terms.sub_(terms.amax(dim=1, keepdim=True))
+        objectness = cls_score[:, num_classes:]
+        valid, target = labels >= 0, (labels == num_classes).long()
+        foreground = valid & (labels < num_classes)
+        rows = foreground.nonzero().squeeze(1) if cls_score.is_cpu else slice(None)
+        label = labels[rows].clamp(min=0, max=num_classes - 1)
+        logits = cls_score[rows, :num_classes]
+        terms = seesaw_logits(logits, label, cum_samples, p, q, eps)
         own = terms.gather(1, label[:, None])
         total = terms.exp_().sum(dim=1, keepdim=True)
-        if p == q == 0:
-            loss_classes = F.cross_entropy(classes, label, reduction="none")
+        loss_classes = cls_score.new_zeros(len(labels))
+        if p == q == 0:  # to the bit
+            loss_classes[rows] = F.cross_entropy(logits, label, reduction="none")
         else:
-            loss_classes = (total.log() - own).squeeze(1)
-        target = background.long()
-        loss_objectness = F.cross_entropy(objectness, target, reduction="none")
-        ctx.save_for_backward(
-            terms, total, objectness.softmax(dim=1), label, target, foreground, valid
-        )
+            loss_classes[rows] = (total.log() - own).squeeze(1)
+        log_objectness = objectness.log_softmax(dim=1)
+        loss_objectness = log_objectness.gather(1, target[:, None]).squeeze(1).neg()
+        ctx.rows = rows
+        ctx.save_for_backward(terms, total, log_objectness, label, target, foreground, valid)
         return loss_classes * foreground, loss_objectness * valid
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_classes: Tensor, grad_objectness: Tensor) -> tuple:
         """Eqn A1: S_ij e^{z_j} / sum_k S_ik e^{z_k} minus the one-hot label; so for objectness."""
-        terms, total, objectness, label, target, foreground, valid = ctx.saved_tensors
+        terms, total, log_objectness, label, target, foreground, valid = ctx.saved_tensors
         num_classes = terms.shape[1]
-        grad_classes = (grad_classes * foreground)[:, None]
+        grad_classes = (grad_classes * foreground)[ctx.rows, None]
         grad_objectness = (grad_objectness * valid)[:, None]
-        grad = terms.new_empty(len(terms), num_classes + 2)
-        torch.mul(terms, grad_classes / total, out=grad[:, :num_classes])
-        torch.mul(objectness, grad_objectness, out=grad[:, num_classes:])
-        grad.scatter_add_(1, label[:, None], -grad_classes)
-        grad.scatter_add_(1, target[:, None] + num_classes, -grad_objectness)
+        grad = terms.new_zeros(len(valid), num_classes + 2)
+        of_classes = (terms * (grad_classes / total)).scatter_add_(1, label[:, None], -grad_classes)
+        grad[ctx.rows, :num_classes] = of_classes
+        of_objectness = torch.mul(log_objectness.exp(), grad_objectness, out=grad[:, num_classes:])
+        of_objectness.scatter_add_(1, target[:, None], -grad_objectness)
         return grad, None, None, None, None, None
 
 
@@ -195,13 +199,13 @@ class SyncedSeesawLoss(SeesawLoss):
             cls_score, labels, self.cum_samples[:-1], self.p, self.q, self.eps
         )
         losses = {}
-        for name, loss, rows in (
-            ("loss_cls_objectness", loss_objectness, labels >= 0),
-            ("loss_cls_classes", loss_classes, (labels >= 0) & (labels < self.num_classes)),
+        for name, loss, classes in (
+            ("loss_cls_objectness", loss_objectness, self.num_classes + 1),
+            ("loss_cls_classes", loss_classes, self.num_classes),
         ):
             factor = avg_factor
             if factor is None and reduction == "mean":
-                factor = rows.sum().clamp(min=1)
+                factor = ((labels >= 0) & (labels < classes)).sum().clamp(min=1)
             loss = weight_reduce_loss(loss, label_weights, reduction, factor)
             losses[name] = self.loss_weight * loss
         return losses if self.return_dict else sum(losses.values())
