@@ -23,8 +23,8 @@ test-all: setup  ## unit tests and the slow ones
 lint: setup
 	@ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && snakemake --lint
 
-bench: setup  ## ratios against peers, minutes
-	@for script in benchmarks/*.py; do echo "== $$script"; python $$script || exit 1; done
+bench: setup  ## ratios against peers, minutes (SIZE=full: an hour) -> docs/benchmarks.md
+	@python benchmarks/report.py $(if $(filter full,$(SIZE)),--full)
 
 setup:
 	@tools/setup.sh

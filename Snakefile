@@ -9,6 +9,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/submission.smk"
 include: "workflow/rules/tables.smk"
 
 
@@ -24,6 +25,7 @@ localrules:
     table_a1,
     table_a2,
     figure_a2,
+    submission,
 
 
 rule all:
@@ -32,6 +34,7 @@ rule all:
         rules.table_a1.input,
         rules.table_a2.input,
         rules.figure_a2.input,
+        rules.submission.input,
 
 
 # What exists is shown whatever failed; the exit code stays non-zero.

@@ -4,7 +4,7 @@ Runs mmdet's ``FCNMaskHead`` and ``ClassIndexedFCNMaskHead`` in one process on t
 prints the ratios. Measured are the 1x1 ``conv_logits`` layer and what follows it up to the
 probability of each detection's class (sigmoid and selection), as ``predict_by_feat`` does.
 
-    python benchmarks/class_indexed_masks.py [--classes 80 1203 --detections 300 --size 28]
+    python benchmarks/class_indexed_masks.py [--full] [--classes 80 1203 --detections 300]
 """
 
 import argparse
@@ -12,6 +12,7 @@ import time
 
 import torch
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+from report import row
 from torch.profiler import ProfilerActivity, profile
 
 from seesaw.models.mask_heads.class_indexed import ClassIndexedFCNMaskHead, select_class
@@ -43,15 +44,15 @@ def seconds(function, repeats: int) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="five repeats instead of two")
     parser.add_argument("--classes", type=int, nargs="+", default=[80, 1203])
     parser.add_argument("--detections", type=int, default=300)
     parser.add_argument("--size", type=int, default=28)
-    parser.add_argument("--repeats", type=int, default=2)
     args = parser.parse_args()
+    repeats = 5 if args.full else 2
     torch.set_num_threads(1)
     torch.manual_seed(0)
     x = torch.randn(args.detections, 256, args.size, args.size)
-    print(f"{args.detections} detections, {args.size}x{args.size}, one thread")
     for classes in args.classes:
         dense = FCNMaskHead(num_convs=0, num_classes=classes)
         indexed = ClassIndexedFCNMaskHead(num_convs=0, num_classes=classes)
@@ -67,14 +68,13 @@ def main() -> None:
 
         with torch.inference_mode():
             error = (run_dense() - run_indexed()).abs().max()
-            times = [seconds(run, args.repeats) for run in (run_dense, run_indexed)]
+            times = [seconds(run, repeats) for run in (run_dense, run_indexed)]
             peaks = [peak_bytes(run) for run in (run_dense, run_indexed)]
-        print(
-            f"C={classes:5d}  dense {times[0]:7.3f} s {peaks[0] / 1e6:8.1f} MB   "
-            f"class-indexed {times[1]:7.3f} s {peaks[1] / 1e6:6.2f} MB   "
-            f"{times[0] / times[1]:6.1f} x faster  {peaks[0] / peaks[1]:7.0f} x less memory  "
-            f"(max difference {error:.1e})"
-        )
+        if error > 1e-5:
+            raise SystemExit(f"the layers differ by {error:.1e}")
+        what = f"Mask logits layer, {args.detections} detections, {classes:,} classes"
+        row(f"{what}: time", times[1], "s", times[0], "mmdet")
+        row(f"{what}: peak memory", peaks[1] / 1e6, "MB", peaks[0] / 1e6, "mmdet")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """CPU time and peak memory of LVIS evaluation against ``lvis`` and hotcoco, in one run.
 
 Each evaluator reads generated annotations (1,203 categories, federated as LVIS) and 300
-detections an image from files, in a process of its own. ``--images 19809 --only ours`` is the
-size of LVIS v1 val.
+detections an image from files, in a process of its own. Also: 1,000 bootstrap replicates of AP,
+AP_r, AP_c, AP_f (masks) and AP (boxes). ``--full`` adds ours alone at the size of LVIS v1 val.
 """
 
 import argparse
@@ -15,27 +15,31 @@ from pathlib import Path
 
 import numpy as np
 import orjson
+from report import row
 
 from seesaw.evaluation import rle
 
 HEIGHT, WIDTH, CATEGORIES, DETECTIONS, VARIANTS = 480, 640, 1203, 300, 5
+VAL = 19809  # images of LVIS v1 val
 ORACLE = Path(__file__).parents[1] / "tests" / "evaluation"
 CHILD = {
-    "ours": "from seesaw.evaluation.lvis_eval import evaluate\n"
-    "both = evaluate(found, truth)\nprint(both['segm']['AP'], both['bbox']['AP'])",
-    "ours-masks": "from seesaw.evaluation.lvis_eval import *\n"
-    "t = load(truth); m = match(found, t, ['segm'])['segm']\n"
-    "print(summarize(*accumulate(m), t.groups)['AP'])",
-    "lvis-masks": "import lvis, lvis_oracle\n"
-    "run = lvis.LVISEval(str(truth), str(results), 'segm'); run.run()\nprint(run.results['AP'])",
-    "hotcoco-masks": "import hotcoco\n"
+    "ours": "from seesaw.evaluation.lvis_eval import *\nsaid = evaluate(found, truth)['segm']",
+    "ours, masks": "from seesaw.evaluation.lvis_eval import *\n"
+    "t = load(truth); said = metrics_of(match(found, t, ['segm']), t)['segm']",
+    "lvis": "import lvis, lvis_oracle\n"
+    "run = lvis.LVISEval(str(truth), str(results), 'segm'); run.run(); said = run.results\n"
+    "said = {lvis_oracle.KEYS.get(k, k): None if v < 0 else v for k, v in said.items()}",
+    "hotcoco": "import hotcoco, lvis_oracle\n"
     "t = hotcoco.COCO(str(truth)); run = hotcoco.COCOeval(t, t.loadRes(str(results)), 'segm',\n"
-    "lvis_style=True); run.run(); print(run.get_results()['AP'])",
-    "bootstrap-100": "from seesaw.evaluation.lvis_eval import *\n"
-    "from seesaw.evaluation.resample import standard_errors\nimport time\n"
-    "m = match(found, load(truth)); start = time.process_time()\n"
-    "for kind in m.values(): part = standard_errors(kind, 100)['AP']\n"
-    "print(f\"{time.process_time() - start:.1f} s for 100 replicates of both\", part['se'])",
+    "lvis_style=True); run.run(); said = run.get_results()\n"
+    "said = {lvis_oracle.KEYS.get(k, k): None if v < 0 else v for k, v in said.items()}",
+    "bootstrap": "from seesaw.evaluation.lvis_eval import *\n"
+    "from seesaw.evaluation import resample\nimport time\n"
+    "path = found.with_name('matches.npz'); pairs = match(found, load(truth)).items()\n"
+    "resample.save({kind: resample.Ranking.of(m) for kind, m in pairs}, path)\n"
+    "start = time.process_time(); kinds = resample.load(path)\n"
+    "all = [resample.standard_errors(ranking, 1000) for ranking in kinds.values()]\n"
+    "said = {'seconds': time.process_time() - start, 'bytes': path.stat().st_size}",
 }
 
 
@@ -74,7 +78,8 @@ def generate(folder: Path, images: int, seed: int = 0, results: bool = True) -> 
         category = rng.choice(CATEGORIES, 12, p=share) + 1
         lists = {"neg_category_ids": rng.integers(1, CATEGORIES + 1, 20).tolist()}
         lists["not_exhaustive_category_ids"] = category[:1].tolist()
-        truth["images"].append({"id": image, "height": HEIGHT, "width": WIDTH} | lists)
+        name = {"id": image, "file_name": f"{image}.jpg"}
+        truth["images"].append(name | {"height": HEIGHT, "width": WIDTH} | lists)
         for base, c in zip(objects.tolist(), category.tolist(), strict=True):
             box = boxes[base * VARIANTS].tolist()
             number = len(truth["annotations"]) + 1
@@ -106,50 +111,78 @@ def generate(folder: Path, images: int, seed: int = 0, results: bool = True) -> 
     (folder / "truth.json").write_text(json.dumps(truth))
 
 
-def measure(name: str, folder: Path) -> tuple[float, float, str]:
-    """CPU seconds, peak MB and the last line of output of one evaluator in a new process."""
-    files = {key: folder / f for key, f in [("truth", "truth.json"), ("found", "found.jsonl")]}
-    files["results"] = folder / "results.json"
-    code = "import logging, resource; logging.disable(30); from pathlib import Path\n"
-    code += "".join(f"{key} = Path({str(path)!r})\n" for key, path in files.items())
-    code += CHILD[name] + "\nusage = resource.getrusage(resource.RUSAGE_SELF)\n"
+def measure(name: str, folder: Path) -> tuple[float, float, dict]:
+    """CPU seconds, peak MB and what one evaluator says, in a new process."""
+    return child(CHILD[name], folder, name)
+
+
+def child(code: str, folder: Path, name: str) -> tuple[float, float, dict]:
+    """Run ``code``, which knows the files of `generate` and sets ``said``, in a new process."""
+    files = {"truth": "truth.json", "found": "found.jsonl", "results": "results.json"}
+    before = "import json, logging, resource; logging.disable(30); from pathlib import Path\n"
+    before += "".join(f"{key} = Path({str(folder / f)!r})\n" for key, f in files.items())
+    after = "\nusage = resource.getrusage(resource.RUSAGE_SELF)\n"
     # VmHWM, not ru_maxrss: that one starts from the size of the parent process.
-    code += "peak = open('/proc/self/status').read().split('VmHWM:')[1].split()[0]\n"
-    code += "print(usage.ru_utime + usage.ru_stime, peak)"
+    after += "peak = open('/proc/self/status').read().split('VmHWM:')[1].split()[0]\n"
+    after += "print(); print(json.dumps([usage.ru_utime + usage.ru_stime, int(peak), said]))"
     path = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(ORACLE)])
-    environment = os.environ | {"PYTHONPATH": path, "RAYON_NUM_THREADS": "1"}
-    child = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    one = {name: "1" for name in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", before + code + after],
+        capture_output=True,
+        text=True,
+        env=os.environ | one | {"PYTHONPATH": path},
     )
-    if child.returncode:
-        raise SystemExit(f"{name} failed:\n{child.stderr}")
-    *_, said, figures = child.stdout.splitlines()
-    cpu, peak = map(float, figures.split())
-    return cpu, peak / 1024, said
+    if done.returncode:
+        raise SystemExit(f"{name} failed:\n{done.stderr}")
+    cpu, peak, said = json.loads(done.stdout.splitlines()[-1])
+    return cpu, peak * 1024 / 1e6, said
+
+
+def against(folder: Path, images: int) -> None:
+    """Ours, lvis and hotcoco on the same files, the thirteen metrics equal."""
+    generate(folder, images)
+    size = f"{images:,} images x {DETECTIONS}, masks"
+    cpu, memory, ours = measure("ours, masks", folder)
+    for peer, faster, smaller in (("lvis", 20, 5), ("hotcoco", None, None)):
+        their_cpu, their_memory, theirs = measure(peer, folder)
+        worst = max(abs((ours[k] or 0) - (theirs[k] or 0)) for k in ours)
+        if worst > 1e-9 or any((ours[k] is None) != (theirs[k] is None) for k in ours):
+            raise SystemExit(f"{peer} says {theirs}, ours {ours}")
+        time_ = {"unit": "CPU s", "peer": their_cpu, "peer_name": peer, "at_least": faster}
+        row(f"Evaluation, {size}: time (13 metrics equal to {worst:.0e})", cpu, **time_)
+        peak = {"unit": "MB", "peer": their_memory, "peer_name": peer, "at_least": smaller}
+        row(f"Evaluation, {size}: peak memory", memory, **peak)
+
+
+def alone(folder: Path, images: int, full: bool) -> None:
+    """Masks and boxes of a whole split, and the bootstrap."""
+    if full:
+        generate(folder, images, results=False)
+        for name, what in (("ours, masks", "masks"), ("ours", "masks and boxes")):
+            cpu, memory, _ = measure(name, folder)
+            size = f"{images:,} images x {DETECTIONS}, {what}"
+            row(f"Evaluation, {size}: time", cpu, "CPU s", at_most=60)
+            row(f"Evaluation, {size}: peak memory", memory, "MB", at_most=1500)
+    *_, said = measure("bootstrap", folder)
+    what = f"Bootstrap, 1,000 replicates of 5 metrics, {images:,} images"
+    row(f"{what}: time", said["seconds"], "CPU s", at_most=90 if full else None)
+    row(f"{what}: cached matches", said["bytes"] / 1e6, "MB")
 
 
 def main() -> None:
-    """Print one line per evaluator, with its ratio to ours on masks."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--only", nargs="*", choices=CHILD, default=list(CHILD))
+    """Measure and report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--full", action="store_true", help=f"also {VAL:,} images")
+    parser.add_argument("--images", type=int, default=2000, help="beside lvis (2000)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        others = any(name.startswith(("lvis", "hotcoco")) for name in options.only)
-        generate(Path(folder), 4, results=True)
-        for name in options.only:
-            measure(name, Path(folder))  # compiled code and file caches are warm below
-        generate(Path(folder), options.images, results=others)
-        print(f"{options.images} images x {DETECTIONS} detections; ratios to ours-masks")
-        ours = None
-        for name in sorted(options.only, key=lambda name: name != "ours-masks"):
-            cpu, memory, output = measure(name, Path(folder))
-            ours = ours or (cpu, memory)
-            print(
-                f"{name:14s} {cpu:8.1f} CPU s {memory:8.0f} MB   "
-                f"x{cpu / ours[0]:.1f} CPU  x{memory / ours[1]:.1f} MB   AP {output}",
-                flush=True,
-            )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        generate(folder, 4)
+        for evaluator in CHILD:
+            measure(evaluator, folder)  # compiled code and file caches are warm below
+        against(folder, options.images)
+        alone(folder, VAL if options.full else options.images, options.full)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from seesaw import paths, verbs
 from seesaw.cli import main, parser
 
 REPOSITORY = Path(__file__).parents[1]
-MAKING = {"data", "pretrain", "train", "detect", "evaluate", "speed", "table"}
+MAKING = {"data", "pretrain", "train", "detect", "evaluate", "speed", "submit", "table"}
 
 
 def run(*args, cwd=REPOSITORY, **environment):
@@ -120,6 +120,8 @@ def test_a_users_mistake_is_one_line(refused, args, said):
         (("train", "a11"), "results/mini/a10_seesaw/seed0/model.pth is missing; "),
         (("detect", "a01"), "results/mini/a01_mask_rcnn/seed0/model.pth is missing; run `seesaw "),
         (("evaluate", "a01"), "detections.jsonl is missing; run `seesaw detect a01_mask_rcnn"),
+        (("submit",), "test_dev_a12/detections.jsonl is missing; run `seesaw detect test_dev_a12"),
+        (("grade",), "test_dev_truth/test_dev.json is missing: test-dev is graded on generated"),
         (("pretrain", "vgg"), "the backbone 'vgg' is unknown; use one of resne"),
     ],
 )

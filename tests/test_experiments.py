@@ -122,7 +122,7 @@ def edited(tmp_path):
             "evaluation a02_syncbn repeats a training's own; rename it.",
         ),
         ("columns: [schedule, AP,", "columns: [schedule, APP,", "places.table_a1.columns.1 is"),
-        (ROW, ROW + ROW, "line 39: a01_mask_rcnn stands here twice; correct the YAML."),
+        (ROW, ROW + ROW, "line 41: a01_mask_rcnn stands here twice; correct the YAML."),
         ("trainings:\n", "trainings: [\n", "line "),
         ("trainings:\n", "training:\n", "trainings is missing; add it (1 more)."),
     ],

@@ -45,9 +45,27 @@ def parser() -> argparse.ArgumentParser:
     sub = verb("evaluate", "score detections by the LVIS protocol")
     sub.add_argument("evaluation")
     sub.add_argument("--seed", type=int, default=0)
+    sub = verb("submit", "package detections for the LVIS server, or enter what it said")
+    sub.add_argument("evaluation", nargs="?", help="default: the entry, a12")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--split", choices=["test_dev", "val"], default="test_dev")
+    instead = sub.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--record", metavar="AP", help="`pending` after the upload, then the server's AP in percent"
+    )
+    instead.add_argument(
+        "--check", metavar="FILE", help="list the faults of any results file (.json or .zip)"
+    )
+    sub = verb("grade", "score a package as the server does, where the truth is known")
+    sub.add_argument("evaluation", nargs="?", help="default: the entry, a12")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--split", choices=["test_dev", "val"], default="test_dev")
     sub = verb("speed", "time the frameworks of Table A2, interleaved", threads=True)
-    sub.add_argument("--images", type=int, default=10, help="images a round (default: 10)")
+    sub.add_argument("--images", type=int, default=5, help="images a round (default: 5)")
     sub.add_argument("--rounds", type=int, default=5, help="rounds (default: 5)")
+    sub.add_argument(
+        "--detections", type=int, default=300, help="of LVIS-size post-processing (default: 300)"
+    )
     sub = verb("table", "write a table from what has been computed")
     sub.add_argument("place", help="table_a1, table_a2 or figure_a2")
     sub = verb("show", "print tables in the terminal and where their files lie")

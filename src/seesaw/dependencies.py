@@ -41,8 +41,11 @@ def compute(scale: Scale) -> dict[str, str]:
         "data": fingerprint.fingerprint(
             entry=entry.model_dump(mode="json"), code=fingerprint.code_hash(generator)
         ),
-        "evaluate": fingerprint.code_hash(["seesaw.evaluation.lvis_eval"])[:16],
-        "speed": fingerprint.code_hash(["seesaw.evaluation.speed"])[:16],
+        "evaluate": fingerprint.code_hash(["seesaw.evaluation.resample"])[:16],
+        "speed": fingerprint.code_hash(
+            ["seesaw.evaluation.speed", "seesaw.evaluation.post_processing"]
+        )[:16],
+        "submit": fingerprint.code_hash(["seesaw.submission.package"])[:16],
         "table": fingerprint.code_hash(["seesaw.reporting.collect", "seesaw.reporting.render"])[
             :16
         ],

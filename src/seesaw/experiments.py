@@ -137,6 +137,11 @@ class Experiments:
         for c in self.cells:
             known("place", c.place, self.places, f"the cell {c.label!r}")
             known("evaluation", c.evaluation, self.evaluations, f"the cell {c.label!r}")
+            if self.evaluations[c.evaluation].split == "test_dev":
+                raise UserError(
+                    f"{self.path}: the cell {c.label!r} names {c.evaluation}, but test_dev has no "
+                    "annotations to score it; name an evaluation on val."
+                )
 
     def training(self, name: str) -> Training:
         """Look up a training by id or unique prefix."""
@@ -153,6 +158,28 @@ class Experiments:
     def place_cells(self, place: str) -> list[Cell]:
         """The rows of a place, in the table's order."""
         return [c for c in self.cells if c.place == place]
+
+    @cached_property
+    def submissions(self) -> list[Evaluation]:
+        """The evaluations on test-dev, the entry's own first: what the server may score."""
+        return [e for e in self.evaluations.values() if e.split == "test_dev"]
+
+    def on_split(self, name: str | None, split: str) -> Evaluation:
+        """The evaluation of this name, or that of the same model and settings on another split.
+
+        Without a name: the first of `submissions`.
+        """
+        if name is None and not self.submissions:
+            raise UserError(f"{self.path}: no evaluation is on test_dev; add a row for one.")
+        named = self.submissions[0] if name is None else self.evaluation(name)
+        same = (named.training, named.config or named.training)
+        for e in [named, *self.evaluations.values()]:
+            if e.split == split and (e.training, e.config or e.training) == same:
+                return e
+        raise UserError(
+            f"{self.path}: {named.id} has no evaluation on {split}; add under evaluations "
+            f"`{split}_{named.id}: {{training: {same[0]}, split: {split}, config: {same[1]}}}`."
+        )
 
     def seeds(self, evaluation: str) -> list[int]:
         """The seeds that an evaluation runs over: its training's."""

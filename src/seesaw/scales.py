@@ -89,6 +89,23 @@ class Scale:
         """An evaluation's metrics."""
         return self.detections(evaluation, seed).with_name("metrics.json")
 
+    def matches(self, evaluation: experiments.Evaluation, seed: int) -> Path:
+        """What resampling needs of an evaluation: which detections found what."""
+        return self.metrics(evaluation, seed).with_name("matches.npz")
+
+    def submission(self, evaluation: experiments.Evaluation, seed: int) -> Path:
+        """An evaluation's detections, packaged for the LVIS server."""
+        return self.detections(evaluation, seed).with_name("submission.zip")
+
+    def annotations(self, split: str) -> Path:
+        """The annotation file of val or test_dev (which lists images and categories only)."""
+        name = self.entry.val if split == "val" else self.entry.test_dev
+        if name is None:
+            raise UserError(
+                f"{paths.DATASETS}: {self.entry.name} has no test_dev; name its file there."
+            )
+        return self.entry.root / name
+
     def pretrained(self, stand_in: str) -> Path:
         """A stand-in's weights."""
         return self.results / "pretrained" / f"{stand_in}.pth"

@@ -11,7 +11,8 @@ from seesaw.config import difference, resolve
 from seesaw.scales import Scale
 
 TABLE = experiments.load()
-BUILT = [e.id for e in TABLE.evaluations.values() if TABLE.built(e.id)]
+# one id a config file
+BUILT = [e.id for e in TABLE.evaluations.values() if TABLE.built(e.id) and e.split == "val"]
 STAGES = 3
 
 

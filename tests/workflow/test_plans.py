@@ -44,8 +44,15 @@ def test_paper_scale_plans_every_training_from_a_fresh_clone(clone):
     planned = jobs(done)
     assert done.returncode == 0
     assert planned["train"] == sum(len(t.seeds) for t in table.trainings.values()) == 30
-    assert planned["detect"] == planned["evaluate"] == 31
+    assert (planned["detect"], planned["evaluate"], planned["submit"]) == (32, 31, 1)
     assert planned["speed"] == 1 and planned["table"] == 3 and planned["data"] == 1
+
+
+def test_a_submission_needs_the_entrys_trainings_and_test_dev_only(clone):
+    done = snakemake(clone, "--profile", "local", "-n", "submission")
+    planned = jobs(done)
+    assert (planned["train"], planned["detect"], planned["submit"]) == (2, 1, 1)
+    assert "evaluate" not in planned
 
 
 def test_one_table_plans_only_its_rungs(clone):

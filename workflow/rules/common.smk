@@ -19,6 +19,8 @@ RESULTS = str(SCALE.results)
 LOGS = f"logs/{SCALE.run}"
 BENCHMARKS = f"logs/{SCALE.run}/benchmarks"
 OPTIONS = f"--scale {SCALE.name} --dataset {SCALE.dataset}"
+# Noise is enough for the plumbing.
+FEW = " --images 2 --rounds 2 --detections 20" if SCALE.name == "smoke" else ""
 
 
 def starting_weights(wildcards):
@@ -44,6 +46,16 @@ def speed_models(wildcards):
         str(SCALE.model(e.training, EXPERIMENTS.seeds(e.id)[0]))
         for e in evaluations
         if EXPERIMENTS.built(e.id)
+    ]
+
+
+def submissions():
+    """The packages of every built evaluation on test-dev, over all seeds."""
+    return [
+        str(SCALE.submission(evaluation, seed))
+        for evaluation in EXPERIMENTS.submissions
+        if ENTRY.test_dev and EXPERIMENTS.built(evaluation.id)
+        for seed in EXPERIMENTS.seeds(evaluation.id)
     ]
 
 

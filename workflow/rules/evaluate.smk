@@ -30,6 +30,7 @@ rule evaluate:
         detections=f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/detections.jsonl",
     output:
         f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/metrics.json",
+        f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/matches.npz",
     log:
         f"{LOGS}/evaluate/{{training}}/seed{{seed}}/{{evaluation}}.log",
     benchmark:
@@ -63,10 +64,10 @@ rule speed:
     # All of the workflow's cores: nothing else runs beside a timing.
     threads: workflow.cores or 1
     resources:
-        mem_mb=8000,
+        mem_mb=14000,
         runtime="1h",
     params:
-        options=OPTIONS,
+        options=OPTIONS + FEW,
         fingerprint=FINGERPRINTS["speed"],
     message:
         "Inference speed of Table A2"

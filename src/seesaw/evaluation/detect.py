@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -13,7 +15,8 @@ from mmengine.runner import Runner, set_random_seed
 
 import seesaw.models  # noqa: F401  (registers)
 from seesaw.errors import UserError
-from seesaw.evaluation.detections import DetectionWriter
+from seesaw.evaluation.paste import rle_masks
+from seesaw.evaluation.shards import ShardWriter
 
 
 def build_model(cfg: Config, weights: Path) -> torch.nn.Module:
@@ -47,35 +50,53 @@ def build_model(cfg: Config, weights: Path) -> torch.nn.Module:
     return model
 
 
-def dataloader(cfg: Config) -> torch.utils.data.DataLoader:
-    """The config's test images, ascending in image id, as the detections file wants them."""
+def dataloader(
+    cfg: Config, choose: Callable[[list[int]], list[int]] = list
+) -> torch.utils.data.DataLoader:
+    """The config's test images, ascending in image id, as the detections file wants them.
+
+    Args:
+        cfg: A resolved config.
+        choose: Given all image ids, those to load; default all.
+    """
     init_default_scope(cfg.default_scope)
     loader = cfg.test_dataloader.to_dict()
     dataset = DATASETS.build(loader["dataset"])
-    ids = [dataset.get_data_info(i)["img_id"] for i in range(len(dataset))]
-    loader |= dict(dataset=dataset, sampler=sorted(range(len(ids)), key=ids.__getitem__))
+    index = {dataset.get_data_info(i)["img_id"]: i for i in range(len(dataset))}
+    loader |= dict(dataset=dataset, sampler=[index[i] for i in choose(sorted(index))])
     if not torch.cuda.is_available():
         loader |= dict(num_workers=0, persistent_workers=False)
     return Runner.build_dataloader(loader)
 
 
 @torch.no_grad()
-def detect(cfg: Config, weights: Path, output: Path) -> dict:
+def detect(cfg: Config, weights: Path, output: Path, key: str) -> dict:
     """Detect on the config's test images and write one line an image.
 
     With ``tta_model`` in the config, the test pipeline ends in ``TestTimeAug`` and that wrapper
-    merges the views of every image.
+    merges the views of every image. Processes that torchrun started share the images; what was
+    written before an interruption under the same key is kept.
+
+    Args:
+        cfg: A resolved config.
+        weights: A finished training's.
+        output: The detections file.
+        key: Hash of all that decides the detections (weights, config, data, code).
 
     Returns:
         Facts for the provenance record: images and detections.
     """
+    if "WORLD_SIZE" in os.environ and not torch.distributed.is_initialized():
+        gpu = torch.cuda.is_available()
+        if gpu:
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        torch.distributed.init_process_group("nccl" if gpu else "gloo")
     set_random_seed(0)
     model = build_model(cfg, weights)
     if "tta_model" in cfg:
         model = MODELS.build(cfg.tta_model, default_args=dict(module=model))
-    detections = images = 0
-    with DetectionWriter(output) as writer:
-        for batch in dataloader(cfg):
+    with ShardWriter(output, key) as writer, rle_masks(model):
+        for batch in dataloader(cfg, writer.todo):
             for sample in model.test_step(batch):
                 found = sample.pred_instances
                 height, width = sample.ori_shape
@@ -86,8 +107,7 @@ def detect(cfg: Config, weights: Path, output: Path) -> dict:
                     found.bboxes.cpu().numpy(),
                     found.scores.cpu().numpy(),
                     found.labels.cpu().numpy(),
-                    found.masks.cpu().numpy(),
+                    found.masks,
                     found.mask_scores.cpu().numpy() if "mask_scores" in found else None,
                 )
-                images, detections = images + 1, detections + len(found)
-    return dict(images=images, detections=detections)
+    return dict(images=writer.images, detections=writer.detections)

@@ -3,53 +3,171 @@
 A replicate draws as many images as there are, with replacement (multinomial bootstrap), and
 recomputes AP from the cached matches. Its mean is biased upwards for LVIS AP (a rare category
 without a drawn image drops out of the average), so percentile intervals are invalid; estimate
-± 1.96 SE is what the functions here report.
+± 1.96 SE is what the functions here report. It covers AP on data sets of this size: AP of a
+category with few objects is itself biased upwards, alike for all models.
 """
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 
+from seesaw.errors import UserError
 from seesaw.evaluation.ground_truth import GROUPS
-from seesaw.evaluation.lvis_eval import Matches, accumulate, mean
+from seesaw.evaluation.lvis_eval import Matches
+from seesaw.evaluation.matcher import IOU_THRESHOLDS, sample_ap
 
 NAMES = ("AP", *(f"AP_{group}" for group in GROUPS))
+DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, RuntimeError)
+DAMAGE += (zipfile.BadZipFile, zlib.error)  # what numpy and zipfile raise on a damaged archive
+LANES = 16  # replicates at once: one cache line of float32 weights an image
 
 
-def scores(matches: Matches, weights: np.ndarray | None = None) -> np.ndarray:
-    """AP, AP_r, AP_c, AP_f with images weighted (I,); NaN where undefined."""
-    ap = accumulate(matches, weights, areas=(0,))[0][:, :, 0]
-    parts = [ap] + [ap[:, matches.groups == group] for group in range(len(GROUPS))]
-    return np.array([np.nan if (value := mean(part)) is None else value for part in parts])
+@dataclass(frozen=True)
+class Ranking:
+    """What AP over all areas depends on: N detections by category, then by descending score.
+
+    Of `Matches` it leaves out what cannot change AP: detections that are ignored at every
+    threshold, and those below the last true positive of their category.
+    """
+
+    offsets: np.ndarray  # (C + 1,), category c owns rows offsets[c]:offsets[c + 1]
+    image: np.ndarray  # (N,) int32 image index
+    hit: np.ndarray  # (N,) uint16, bits over IoU thresholds: true positive
+    ignored: np.ndarray  # (N,) uint16: neither true nor false positive
+    truth_image: np.ndarray  # (M,) int32 image index of each annotation that counts
+    truth_category: np.ndarray  # (M,) int32 its category index
+    groups: np.ndarray  # (C,) index into "rcf"
+    images: int  # I
+
+    @classmethod
+    def of(cls, matches: Matches) -> Ranking:
+        """The ranking that matches give."""
+        hit, ignored, counts = matches.hit[:, 0], matches.ignored[:, 0], matches.truth_counts[:, 0]
+        categories = len(matches.groups)
+        category = np.repeat(np.arange(categories), np.diff(matches.offsets))
+        found = np.flatnonzero(hit)
+        last = np.full(categories, -1)
+        np.maximum.at(last, category[found], found)
+        kept = (np.arange(len(hit)) <= last[category]) & (ignored != 2 ** len(IOU_THRESHOLDS) - 1)
+        return cls(
+            offsets=np.searchsorted(category[kept], np.arange(categories + 1)),
+            image=matches.image[kept],
+            hit=hit[kept],
+            ignored=ignored[kept],
+            truth_image=matches.truth_image[counts],
+            truth_category=matches.truth_category[counts],
+            groups=matches.groups.astype(np.uint8),
+            images=matches.images,
+        )
 
 
-def replicates(matches: Matches, count: int = 1000, seed: int = 0) -> np.ndarray:
+def save(rankings: dict[str, Ranking], path: Path | str) -> None:
+    """Write rankings by kind ("segm", "bbox") to an ``.npz`` file, whole or not at all.
+
+    The same rankings give the same bytes.
+    """
+    path = Path(path)
+    arrays = {
+        f"{kind}.{f.name}": getattr(ranking, f.name)
+        for kind, ranking in rankings.items()
+        for f in fields(Ranking)
+    }
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load(path: Path | str) -> dict[str, Ranking]:
+    """Read what `save` wrote.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    found: dict[str, dict] = {}
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            for key in arrays:
+                kind, name = key.split(".")
+                found.setdefault(kind, {})[name] = arrays[key]
+        return {
+            kind: Ranking(**parts | {"images": int(parts["images"])})
+            for kind, parts in found.items()
+        }
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run evaluate first.") from None
+    except DAMAGE as error:
+        raise UserError(f"{path} is damaged ({error}); run evaluate again.") from None
+
+
+def scores(ranking: Ranking, weights: np.ndarray | None = None) -> np.ndarray:
+    """AP, AP_r, AP_c, AP_f (4,) with images weighted (I,); NaN where undefined."""
+    weights = np.ones(ranking.images) if weights is None else np.asarray(weights)
+    return _scores(ranking, weights[:, None])[0]
+
+
+def replicates(ranking: Ranking, count: int = 1000, seed: int = 0) -> np.ndarray:
     """Bootstrap replicates (count, 4) of `scores`.
 
     The same seed draws the same images for every model and kind: replicates of two models on one
     data set are paired.
     """
     rng = np.random.default_rng(seed)
-    even = np.full(matches.images, 1 / matches.images)
-    return np.array([scores(matches, rng.multinomial(matches.images, even)) for _ in range(count)])
+    even = np.full(ranking.images, 1 / ranking.images)
+    drawn = np.empty((count, len(NAMES)))
+    for first in range(0, count, LANES):
+        size = min(LANES, count - first)
+        weights = rng.multinomial(ranking.images, even, size=size).T
+        drawn[first : first + size] = _scores(ranking, weights)
+    return drawn
 
 
-def standard_errors(matches: Matches, count: int = 1000, seed: int = 0) -> dict[str, dict]:
+def standard_errors(ranking: Ranking, count: int = 1000, seed: int = 0) -> dict[str, dict | None]:
     """Estimate, SE and 95 % interval of AP, AP_r, AP_c and AP_f (fractions)."""
-    return _report(scores(matches), replicates(matches, count, seed))
+    return _report(scores(ranking), replicates(ranking, count, seed))
 
 
-def paired_difference(a: Matches, b: Matches, count: int = 1000, seed: int = 0) -> dict[str, dict]:
+def paired_difference(a: Ranking, b: Ranking, count: int = 1000, seed: int = 0) -> dict:
     """Estimate, SE and 95 % interval of ``b - a``, two models on the same images.
 
     Raises:
-        ValueError: The matches are not of the same images and annotations.
+        ValueError: The rankings are not of the same images and annotations.
     """
-    if a.images != b.images or not np.array_equal(a.truth_category, b.truth_category):
+    same = a.images == b.images and np.array_equal(a.truth_image, b.truth_image)
+    if not (same and np.array_equal(a.truth_category, b.truth_category)):
         raise ValueError("paired differences need matches with the same annotations")
     change = replicates(b, count, seed) - replicates(a, count, seed)
     return _report(scores(b) - scores(a), change)
 
 
-def _report(estimate: np.ndarray, drawn: np.ndarray) -> dict[str, dict]:
+def _scores(ranking: Ranking, weights: np.ndarray) -> np.ndarray:
+    """`scores` (S, 4) of samples (I, S)."""
+    ap = sample_ap(
+        ranking.offsets,
+        ranking.image,
+        ranking.hit,
+        ranking.ignored,
+        ranking.truth_image,
+        ranking.truth_category,
+        np.ascontiguousarray(weights, np.float32),
+    )
+    parts = [slice(None)] + [ranking.groups == group for group in range(len(GROUPS))]
+    defined = ~np.isnan(ap)
+    with np.errstate(invalid="ignore"):  # no category: 0 / 0 is NaN
+        means = [np.where(defined[p], ap[p], 0).sum(0) / defined[p].sum(0) for p in parts]
+    return np.stack(means, axis=1)
+
+
+def _report(estimate: np.ndarray, drawn: np.ndarray) -> dict[str, dict | None]:
     report = {}
     for i, name in enumerate(NAMES):
         values = drawn[~np.isnan(drawn[:, i]), i]

@@ -1,25 +1,29 @@
-"""Inference speed of several models on the same images, interleaved (Table A2, column fps)."""
+"""Inference speed of several models in three modes, on the same images (Table A2, column fps)."""
 
 from __future__ import annotations
 
 import platform
 import statistics
-import time
+from collections.abc import Callable
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
+from torch import nn
 
 from seesaw.evaluation.detect import build_model, dataloader
+from seesaw.evaluation.modes import MODES, encode, in_mode, running
+from seesaw.evaluation.timing import PARTS, PartTimer, clock, timed
 
 
 @torch.no_grad()
-def measure(models: dict[str, tuple[Config, object]], images: int, rounds: int) -> dict:
-    """Time each model on the same images, in turn, for several rounds.
+def measure(models: dict[str, tuple[Config, Path]], images: int, rounds: int) -> dict:
+    """Time every model in every mode on the same images, in turn, for several rounds.
 
-    The machine's drift hits all models alike, and the median of the rounds is robust against a
-    burst. Data loading and RLE encoding are left out, NMS and mask pasting are in, as in mmdet's
-    benchmark tool.
+    The machine's drift hits all alike, and the median of the rounds is robust against a burst.
+    Timed is the way from the loaded image to RLE; data loading is left out.
 
     Args:
         models: name -> (resolved config, weights).
@@ -27,40 +31,63 @@ def measure(models: dict[str, tuple[Config, object]], images: int, rounds: int) 
         rounds: rounds; one more runs first and is dropped as warm-up.
 
     Returns:
-        ``{"fps": {name: median}, "rounds": {name: [fps of each round]}, ...}`` with device,
-        threads and detections an image.
+        ``fps``: mode -> name -> images/s; ``rounds``: the same with the list of all rounds;
+        ``parts``: mode -> name -> part of `PARTS` or ``other`` -> seconds an image;
+        ``detections_per_image``: mode -> name -> mean; and, once, ``images``, ``classes``,
+        ``resolution`` (height and width of the largest input in pixels), ``threads``, ``device``.
     """
-    cfg = next(iter(models.values()))[0]
-    batches = list(islice(dataloader(cfg), images))
-    nets = {name: build_model(config, weights) for name, (config, weights) in models.items()}
-    timed: dict[str, list[float]] = {name: [] for name in nets}
-    found: dict[str, float] = {}
-    for lap in range(rounds + 1):
-        for name, net in nets.items():
-            seconds, detections = _lap(net, batches)
-            if lap:
-                timed[name].append(len(batches) / seconds)
-                found[name] = detections / len(batches)
+    batches = list(islice(dataloader(next(iter(models.values()))[0]), images))
+    shapes = [sample.img_shape[:2] for batch in batches for sample in batch["data_samples"]]
+    nets = {
+        (mode, name): _build(config, weights, mode)
+        for name, (config, weights) in models.items()
+        for mode in MODES
+    }
+    laps: dict[tuple[str, str], list[dict]] = {key: [] for key in nets}
+    for number in range(rounds + 1):
+        for (mode, name), net in nets.items():
+            lap = _lap(net, mode, batches)
+            if number:
+                laps[mode, name].append(lap)
+
+    def table(value: Callable[[list[dict]], Any]) -> dict[str, dict[str, Any]]:
+        return {mode: {name: value(laps[mode, name]) for name in models} for mode in MODES}
+
+    head = next(iter(nets.values())).roi_head.bbox_head
     return dict(
-        fps={name: statistics.median(laps) for name, laps in timed.items()},
-        rounds={name: [round(fps, 4) for fps in laps] for name, laps in timed.items()},
-        detections_per_image=found,
+        fps=table(lambda found: statistics.median(lap["fps"] for lap in found)),
+        rounds=table(lambda found: [round(lap["fps"], 4) for lap in found]),
+        parts=table(
+            lambda found: {
+                part: round(statistics.median(lap["parts"][part] for lap in found), 6)
+                for part in (*PARTS, "other")
+            }
+        ),
+        detections_per_image=table(lambda found: found[-1]["detections"]),
         images=len(batches),
+        classes=(head[-1] if isinstance(head, nn.ModuleList) else head).num_classes,
+        resolution=list(max(shapes, key=lambda shape: shape[0] * shape[1])),
         threads=torch.get_num_threads(),
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
     )
 
 
-def _lap(net: torch.nn.Module, batches: list[dict]) -> tuple[float, int]:
-    detections = 0
-    _wait()
-    start = time.perf_counter()
-    for batch in batches:
-        detections += sum(len(sample.pred_instances) for sample in net.test_step(batch))
-    _wait()
-    return time.perf_counter() - start, detections
+def _build(config: Config, weights: Path, mode: str) -> nn.Module:
+    config = config.copy()
+    config.model = in_mode(config.model, mode)
+    return build_model(config, weights)
 
 
-def _wait() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+def _lap(net: nn.Module, mode: str, batches: list[dict]) -> dict:
+    """Images/s, seconds an image of each part, and detections an image of one round."""
+    timer, detections = PartTimer(), 0
+    with running(net, mode), timed(net, timer):
+        start = clock()
+        for batch in batches:
+            for sample in net.test_step(batch):
+                encode(sample.pred_instances.masks, timer)
+                detections += len(sample.pred_instances)
+        total = clock() - start
+    parts = {part: timer.seconds[part] / len(batches) for part in PARTS}
+    parts["other"] = total / len(batches) - sum(parts.values())
+    return dict(fps=len(batches) / total, parts=parts, detections=detections / len(batches))

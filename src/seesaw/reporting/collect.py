@@ -10,8 +10,10 @@ from seesaw.errors import UserError
 from seesaw.experiments import Cell, Experiments
 from seesaw.provenance import failure_path, read_record
 from seesaw.reporting import paper
+from seesaw.reporting.speed_notes import speed_notes
 from seesaw.reporting.tables import Row, State, Table
 from seesaw.scales import Scale
+from seesaw.submission import receipt
 
 # column of a table -> where its number stands in metrics.json
 _COLUMNS = {
@@ -31,7 +33,9 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
     """
     values = paper.load()
     spec = experiments.place(place)
-    fps = _read(scale.speed).get("fps", {}) if "fps" in spec.columns else {}
+    measured = _read(scale.speed) if "fps" in spec.columns else {}
+    fps = measured.get("fps", {}).get("ours", {})
+    labels = {cell.evaluation: cell.label for cell in experiments.place_cells(place)}
     return Table(
         name=place,
         title=spec.title,
@@ -40,9 +44,18 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
         increments=spec.increments,
         heading=spec.heading,
         rows=[_row(c, experiments, scale, values, fps) for c in experiments.place_cells(place)],
-        test_dev="not submitted" if place == "table_a1" else None,
+        test_dev=_test_dev(experiments, scale) if place == "table_a1" else None,
         paper_test_dev=values.test_dev.AP,
+        notes=speed_notes(measured, labels, scale.name) if fps else [],
     )
+
+
+def _test_dev(experiments: Experiments, scale: Scale) -> str:
+    """State or score of the entry's submission."""
+    if not experiments.submissions:
+        return "not submitted"
+    entry = experiments.submissions[0]
+    return receipt.status(scale.submission(entry, experiments.seeds(entry.id)[0]))
 
 
 def _row(

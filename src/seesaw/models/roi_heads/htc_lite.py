@@ -12,6 +12,7 @@ from mmdet.structures.bbox import bbox2roi
 from torch import Tensor, nn
 
 from seesaw.models.mask_heads.class_indexed import select_class
+from seesaw.models.roi_heads.federated_context import FederatedContextHead
 from seesaw.models.roi_heads.standard import ClassIndexedRoIHead
 
 
@@ -34,8 +35,8 @@ class HTCLiteRoIHead(ClassIndexedRoIHead, CascadeRoIHead):
     ``refine_bboxes``, ``_refine_roi`` and ``predict_by_feat`` stay as they are.
 
     Args:
-        glbctx_head: config of the context encoder (mmdet's ``GlobalContextHead``); None leaves the
-            context out.
+        glbctx_head: config of the context encoder (mmdet's ``GlobalContextHead`` or
+            ``FederatedContextHead``); None leaves the context out.
         mask_iou_head: config of a mask scoring head (``SeparateMaskIoUHead``); None scores masks
             by their class score.
         mask_loss_weight: weight of ``loss_mask``; 1.75, the sum of the stage weights, is SCNet's.
@@ -113,7 +114,10 @@ class HTCLiteRoIHead(ClassIndexedRoIHead, CascadeRoIHead):
         if self.glbctx_head:
             logits, context = self._encode_context(x)
             labels = [sample.gt_instances.labels for sample in batch_data_samples]
-            losses["loss_glbctx"] = self.glbctx_head.loss(logits, labels)
+            judged = ()
+            if isinstance(self.glbctx_head, FederatedContextHead):
+                judged = ([sample.absent_labels for sample in batch_data_samples],)
+            losses["loss_glbctx"] = self.glbctx_head.loss(logits, labels, *judged)
             x = (*x, context)
         return losses | super().loss(x, rpn_results_list, batch_data_samples)
 

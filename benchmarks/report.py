@@ -1,0 +1,140 @@
+"""Runs the benchmarks of this folder and writes their rows as one table (see README.md here).
+
+    python benchmarks/report.py [--full] [NAME ...]
+
+Without names all run, and docs/benchmarks.md is written.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+PAGE = FOLDER.parent / "docs" / "benchmarks.md"
+ROWS = "SEESAW_BENCHMARK_ROWS"  # names the file that collects the rows of a run
+MORE_IS_BETTER = ("images/s",)
+HEADER = ("what", "ours", "peer", "ratio", "target", "")
+
+
+def row(
+    what: str,
+    ours: float,
+    unit: str,
+    peer: float | None = None,
+    peer_name: str = "",
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> None:
+    """Print one measurement and add it to the table of the run, if there is one.
+
+    Args:
+        what: What was measured, with its size.
+        ours: Our number, in ``unit``.
+        unit: s, ms, CPU s, MB, kB, % or images/s.
+        peer: The peer's number on the same input in the same run, in ``unit``.
+        peer_name: Who the peer is.
+        at_least: Target for the ratio: how many times better than the peer.
+        at_most: Target for ``ours``, in ``unit``.
+    """
+    ratio = None
+    if peer is not None:
+        ratio = ours / peer if unit in MORE_IS_BETTER else peer / ours
+    targets = []
+    if at_least is not None:
+        targets.append((f"ratio ≥ {at_least:.3g}", ratio is not None and ratio >= at_least))
+    if at_most is not None:
+        targets.append((f"≤ {number(at_most)} {unit}", ours <= at_most))
+    cells = {
+        "what": what,
+        "ours": f"{number(ours)} {unit}",
+        "peer": "" if peer is None else f"{peer_name} {number(peer)} {unit}",
+        "ratio": "" if ratio is None else f"{ratio:.3g} ×",
+        "target": ", ".join(text for text, _ in targets),
+        "": "" if not targets else "met" if all(met for _, met in targets) else "missed",
+    }
+    print("  ".join(filter(None, cells.values())), flush=True)
+    if path := os.environ.get(ROWS):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(cells) + "\n")
+
+
+def number(value: float) -> str:
+    """Three significant digits, or all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def table(rows: list[dict]) -> str:
+    """The rows as Markdown that also reads well in a terminal."""
+    lines = [HEADER, *(tuple(cells[name] for name in HEADER) for cells in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    lines.insert(1, tuple("-" * max(3, width) for width in widths))
+    padded = [[c.ljust(w) for c, w in zip(line, widths, strict=True)] for line in lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in padded)
+
+
+def processor() -> str:
+    """The CPU's name, where Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def run(name: str, full: bool) -> tuple[list[dict], float]:
+    """Run one script in a process of its own; its rows and seconds.
+
+    A script that fails gives what it measured before, and a row that says so.
+    """
+    print(f"== {name}", flush=True)
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.jsonl"
+        one = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", ROWS: str(file)}
+        command = [sys.executable, str(FOLDER / f"{name}.py"), *(["--full"] if full else [])]
+        code = subprocess.run(command, env=os.environ | one).returncode
+        rows = [json.loads(r) for r in file.read_text().splitlines()] if file.exists() else []
+    if code:
+        failed = {"what": f"{name} (exit code {code})", "": "failed"}
+        rows.append(dict.fromkeys(HEADER, "") | failed)
+    return rows, time.perf_counter() - start
+
+
+def main() -> int:
+    """Run, print the table and write the page; 1 if a script failed."""
+    known = sorted(p.stem for p in FOLDER.glob("*.py") if p != Path(__file__))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}")
+    parser.add_argument("--full", action="store_true", help="the sizes of LVIS v1")
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(known):
+        parser.error(f"{min(unknown)} is no benchmark; choose of {', '.join(known)}")
+    rows, minutes = [], 0.0
+    for name in options.names or known:
+        found, seconds = run(name, options.full)
+        rows, minutes = rows + found, minutes + seconds / 60
+    print(f"\n{table(rows)}")
+    if not options.names:
+        size = "`make bench SIZE=full`" if options.full else "`make bench` (quick sizes)"
+        PAGE.write_text(
+            "# Benchmarks\n\n"
+            f"Written by the run that measured it: {size}, {minutes:.0f} minutes, one thread on "
+            f"{processor()} ({os.cpu_count()} cores), {time.strftime('%Y-%m-%d')}. A ratio says "
+            "how many times better ours is than the peer on the same input in the same run. What "
+            "each script does is told in `benchmarks/`.\n\n"
+            f"{table(rows)}\n\n![Growth with the number of images](growth.png)\n",
+            encoding="utf-8",
+        )
+        print(f"{PAGE.relative_to(FOLDER.parent)} is written")
+    return int(any(cells[""] == "failed" for cells in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

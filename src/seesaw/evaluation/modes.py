@@ -1,0 +1,85 @@
+"""Three ways from scores and mask features to run-length code, for Table A2's column fps.
+
+``ours``: one class per mask, NMS that stops at the best, RLE from the box's crop.
+``mmdet``: mmdet 3's own heads: masks of all classes, its ``multiclass_nms``, full-size masks,
+``pycocotools``. (Its HTC averages no masks, mmdet#10210, but computes those of every stage.)
+``old``: as mmdet 1 and 2, which the paper used: where several mask heads are averaged, the masks
+of all classes go to the host and are averaged there by numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from mmdet.models.roi_heads import cascade_roi_head, htc_roi_head
+from mmdet.structures.mask import encode_mask_results
+from torch import Tensor, nn
+
+from seesaw.evaluation.paste import rle_masks
+from seesaw.evaluation.timing import PartTimer
+
+MODES = ("old", "mmdet", "ours")
+# This project's heads -> those of mmdet with the same weights.
+_DENSE = {
+    "LazyNMSShared2FCBBoxHead": "Shared2FCBBoxHead",
+    "LazyNMSShared4Conv1FCBBoxHead": "Shared4Conv1FCBBoxHead",
+    "ClassIndexedFCNMaskHead": "FCNMaskHead",
+    "ClassIndexedHTCMaskHead": "HTCMaskHead",
+    "ClassIndexedStandardRoIHead": "StandardRoIHead",
+    "ClassIndexedCascadeRoIHead": "CascadeRoIHead",
+}
+_SHIPPED = _DENSE | {"HTCRoIHeadFixed": "HybridTaskCascadeRoIHead"}
+_TYPES = {"old": _DENSE, "mmdet": _SHIPPED, "ours": {}}
+
+
+def in_mode(config: Any, mode: str) -> Any:
+    """A copy of a model's config whose heads are those of a mode; weights fit all modes."""
+    if isinstance(config, Mapping):
+        config = {key: in_mode(value, mode) for key, value in config.items()}
+        kind = config.get("type")
+        if isinstance(kind, str) and kind in _TYPES[mode]:
+            config["type"] = _TYPES[mode][kind]
+            if kind == "HTCRoIHeadFixed":
+                config.pop("mask_stages", None)  # mmdet's own has no such choice
+        return config
+    if isinstance(config, list | tuple):
+        return type(config)(in_mode(item, mode) for item in config)
+    return config
+
+
+@contextmanager
+def running(model: nn.Module, mode: str) -> Iterator[None]:
+    """Inside the block a model of `in_mode` works as its mode does."""
+    if mode == "old":
+        with _replaced(cascade_roi_head), _replaced(htc_roi_head):
+            yield
+    else:
+        with rle_masks(model) if mode == "ours" else nullcontext():
+            yield
+
+
+def encode(masks: Tensor | list, timer: PartTimer) -> list[dict]:
+    """A prediction's masks as COCO RLE, as mmdet's metrics encode them; RLE is left alone."""
+    if not torch.is_tensor(masks):
+        return masks
+    with timer.part("paste_encode"):
+        return encode_mask_results(masks.cpu().numpy())
+
+
+@contextmanager
+def _replaced(module: Any) -> Iterator[None]:
+    original = module.merge_aug_masks
+    module.merge_aug_masks = _mean_on_host
+    try:
+        yield
+    finally:
+        module.merge_aug_masks = original
+
+
+def _mean_on_host(masks: list[Tensor], _meta: dict) -> np.ndarray:
+    """The mean of each head's (n, C, h, w), as mmdet 2's ``merge_aug_masks``."""
+    return np.mean([mask.cpu().numpy() for mask in masks], axis=0)

@@ -1,0 +1,167 @@
+"""Post-processing at the size of LVIS, with random weights: what Table A2's fps hang on.
+
+The paper's 0.1, 0.1 and 2.8 fps differ by the number of mask heads: with more than one, 300 masks
+of 1,203 classes from each went to the host to be averaged. Nothing of that shows at a reduced
+scale, so it is timed here at full size, from the class scores of 1,000 proposals and the 256
+channels before the mask predictor to RLE.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import ConfigDict
+from mmengine.registry import init_default_scope
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from seesaw.evaluation.modes import MODES, encode, in_mode, running
+from seesaw.evaluation.timing import PartTimer, clock, timed
+
+HEIGHT, WIDTH, PROPOSALS, SIDE = 480, 640, 1000, 28
+PARTS = ("nms", "masks", "paste_encode")
+# Tensors of all classes' masks that mmdet 3 holds at once when it averages three heads: the heads'
+# own, weighted, and in one piece, the last logits and the mean.
+_TENSORS = 11
+
+
+@torch.no_grad()
+def measure(models: dict[str, Any], detections: int = 300) -> dict:
+    """Time the post-processing of RoI heads on the CPU in every mode, once.
+
+    Args:
+        models: name -> a detector's config. HTC is left out: its mask heads pass features on to
+            each other and cannot be cut off before the predictor.
+        detections: detections of the image; fewer where memory cannot hold their masks.
+
+    Returns:
+        ``fps``: mode -> name -> images/s; ``parts``: mode -> name -> part of `PARTS` -> seconds;
+        ``mask_heads``: name -> number; and ``detections``, ``classes``, ``proposals``,
+        ``resolution`` (height and width of the image in pixels). Empty without such a head.
+    """
+    init_default_scope("mmdet")
+    models = {name: c for name, c in models.items() if "HTC" not in _mask_head(c)["type"]}
+    if not models:
+        return {}
+    mask_head = _mask_head(next(iter(models.values())))
+    classes, channels = mask_head["num_classes"], mask_head["conv_out_channels"]
+    mask_bytes = 4 * classes * SIDE**2
+    detections = max(1, min(detections, int(0.9 * _free_memory() / (mask_bytes * _TENSORS))))
+    generator = torch.Generator().manual_seed(0)
+    # smooth, so that masks are blobs and not noise
+    coarse = torch.randn(detections, channels, 5, 5, generator=generator)
+    features = interpolate(coarse, size=(SIDE, SIDE), mode="bilinear")
+    scored = _scored_proposals(classes, generator)
+    parts: dict[str, dict] = {mode: {} for mode in MODES}
+    heads = {}
+    for name, config in models.items():
+        for mode in MODES[::-1]:
+            roi_head = _roi_head(config, mode, features)
+            several = isinstance(roi_head.mask_head, nn.ModuleList)
+            heads[name] = len(roi_head.mask_head) if several else 1
+            if mode == "old" and not several:
+                # Nothing to average: mmdet has not changed since.
+                parts[mode][name] = parts["mmdet"][name]
+                continue
+            if mode == "ours":
+                post_process(roi_head, mode, *scored)  # warm-up, cheap in this mode only
+            parts[mode][name] = post_process(roi_head, mode, *scored)[1]
+    return dict(
+        fps={m: {name: 1 / sum(p.values()) for name, p in parts[m].items()} for m in MODES},
+        parts=parts,
+        mask_heads=heads,
+        detections=detections,
+        classes=classes,
+        proposals=PROPOSALS,
+        resolution=[HEIGHT, WIDTH],
+    )
+
+
+def post_process(
+    roi_head: nn.Module, mode: str, rois: Tensor, logits: Tensor, deltas: Tensor
+) -> tuple[list[dict], dict[str, float]]:
+    """Detections' RLE, and seconds by part, from what the last box stage gives.
+
+    Args:
+        roi_head: from `_roi_head` of the same mode.
+        mode: one of `MODES`.
+        rois: (n, 5), image index first.
+        logits: (n, C + 1).
+        deltas: (n, 4).
+    """
+    meta = dict(img_shape=(HEIGHT, WIDTH), ori_shape=(HEIGHT, WIDTH), scale_factor=(1.0, 1.0))
+    timer = PartTimer()
+    last = roi_head.bbox_head[-1]
+    with running(roi_head, mode), timed(roi_head, timer):
+        start = clock()
+        results = last.predict_by_feat(
+            (rois,), (logits,), (deltas,), [meta], rcnn_test_cfg=roi_head.test_cfg
+        )
+        (result,) = roi_head.predict_mask((rois,), [meta], results, rescale=True)
+        coded = encode(result.masks, timer)
+        total = clock() - start
+    seconds = {part: round(timer.seconds[part], 6) for part in PARTS}
+    seconds["other"] = round(total - sum(seconds.values()), 6)
+    return coded, seconds
+
+
+class _Given(nn.Module):
+    """In place of a RoI extractor: features that are there already."""
+
+    num_inputs = 1
+
+    def __init__(self, features: Tensor) -> None:
+        super().__init__()
+        self.features = features
+
+    def forward(self, _levels: tuple, rois: Tensor) -> Tensor:
+        return self.features[: len(rois)]
+
+
+def _roi_head(model: Any, mode: str, features: Tensor) -> nn.Module:
+    """A detector's RoI head, its mask heads reduced to their predictors on ``features``."""
+    cfg = ConfigDict(in_mode(model["roi_head"], mode))
+    cfg.test_cfg = ConfigDict(model["test_cfg"]["rcnn"], max_per_img=len(features))
+    cfg.pop("glbctx_head", None)
+    for head in cfg.bbox_head:
+        head.update(fc_out_channels=1)  # not run
+    cfg.mask_head.update(num_convs=0, upsample_cfg=dict(type=None))
+    torch.manual_seed(0)
+    roi_head = MODELS.build(cfg).eval()
+    given = _Given(features)
+    if isinstance(roi_head.mask_head, nn.ModuleList):
+        roi_head.mask_roi_extractor = nn.ModuleList([given] * len(roi_head.mask_head))
+    else:
+        roi_head.mask_roi_extractor = given
+    return roi_head
+
+
+def _scored_proposals(classes: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Proposals (n, 5) clustered about 60 objects, with class logits and zero box deltas."""
+    objects = torch.randint(60, (PROPOSALS,), generator=generator)
+    size = torch.tensor([WIDTH, HEIGHT])
+    corner = torch.rand(60, 2, generator=generator) * 0.9 * size
+    side = (torch.rand(60, 2, generator=generator) * 4 + 2).exp()
+    boxes = torch.cat([corner, corner + side], 1)[objects]
+    boxes += torch.randn(PROPOSALS, 4, generator=generator) * 0.1 * side[objects].repeat(1, 2)
+    boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2] + 2)
+    boxes = torch.minimum(boxes.clamp(min=0), size.repeat(2))
+    logits = torch.randn(60, classes + 1, generator=generator)[objects] * 3
+    logits += torch.randn(PROPOSALS, classes + 1, generator=generator)
+    logits[:, -1] += 6
+    rois = torch.cat([boxes.new_zeros(PROPOSALS, 1), boxes], 1)
+    return rois, logits, boxes.new_zeros(PROPOSALS, 4)
+
+
+def _mask_head(model: Any) -> Any:
+    head = model["roi_head"]["mask_head"]
+    return head[0] if isinstance(head, list) else head
+
+
+def _free_memory() -> int:
+    """Bytes of memory that can be had without swapping."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))

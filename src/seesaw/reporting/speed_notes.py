@@ -1,0 +1,69 @@
+"""The lines below Table A2: all that speed.json tells about its column fps."""
+
+from __future__ import annotations
+
+PAPER = "The paper's 0.1, 0.1 and 2.8 fps (one V100): three mask heads, three, one."
+
+
+def speed_notes(measured: dict, labels: dict[str, str], scale: str) -> list[str]:
+    """What was measured, where, and in which mode.
+
+    Args:
+        measured: content of speed.json, as `seesaw speed` writes it.
+        labels: evaluation id -> label of its row.
+        scale: name of the scale.
+    """
+    height, width = measured["resolution"]
+    seconds = {k: v for k, v in measured["training_seconds_per_iteration"].items() if v}
+    found = measured["detections_per_image"]["ours"].values()
+    notes = [
+        f"fps ({scale} scale, {width} x {height} px, {measured['classes']} classes, "
+        f"{_range(found)} detections an image, {measured['device']}, "
+        f"{_count(measured['threads'], 'thread')}, median of {_rounds(measured)} rounds), "
+        f"ours / as mmdet 3 ships / the old way: {_modes(measured['fps'], labels)}."
+    ]
+    if post := measured.get("post_processing"):
+        height, width = post["resolution"]
+        heads = {
+            name: f"{labels[name]} ({_count(n, 'mask head')})"
+            for name, n in post["mask_heads"].items()
+            if name in labels
+        }
+        notes.append(
+            f"Post-processing alone, images/s on the CPU ({post['classes']:,} classes, "
+            f"{post['detections']} detections, {width} x {height} px, random weights; NMS, mask "
+            f"predictor, pasting, encoding), same order: {_modes(post['fps'], heads)}. The old way "
+            f"(mmdet 1 and 2) averages masks of all classes on the host if there are several mask "
+            f"heads. {PAPER}"
+        )
+    if seconds:
+        each = "; ".join(f"{labels[name]} {s:.2f}" for name, s in seconds.items() if name in labels)
+        notes.append(f"Seconds a training iteration ({scale} scale): {each}.")
+    return notes
+
+
+def _modes(fps: dict[str, dict[str, float]], labels: dict[str, str]) -> str:
+    """``label ours / mmdet / old`` of every row that was measured."""
+    order = ("ours", "mmdet", "old")
+    return "; ".join(
+        f"{label} {' / '.join(_number(fps[mode][name]) for mode in order)}"
+        for name, label in labels.items()
+        if name in fps["ours"]
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def _range(values) -> str:
+    low, high = round(min(values)), round(max(values))
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _rounds(measured: dict) -> int:
+    return len(next(iter(measured["rounds"]["ours"].values())))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

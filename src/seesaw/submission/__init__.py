@@ -1,0 +1,1 @@
+"""Test-dev submission: package, validate, receipt, and a stand-in for the server."""

@@ -1,0 +1,119 @@
+"""Results lists of any tool, zipped or not, on one line or many, read in flat memory."""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import orjson
+from numba import njit
+
+from seesaw.errors import UserError
+
+BLOCK = 1 << 18  # bytes; larger ones leave the cache and wake the garbage collector
+LONGEST = 1 << 26  # bytes of one entry; without a limit a stray quote would fill the memory
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[BinaryIO]:
+    """The JSON of a results file, or of the one file in a zip.
+
+    Raises:
+        UserError: The file is missing, is a damaged zip or a zip of anything but one JSON.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            if file.read(2) != b"PK":
+                file.seek(0)
+                yield file
+                return
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if len(names) != 1 or not names[0].endswith(".json"):
+                held = ", ".join(names[:5]) or "nothing"
+                raise UserError(f"{path} holds {held}: zip one .json file and nothing else.")
+            with archive.open(names[0]) as file:
+                yield file
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: name a results file, .json or .zip.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): name a results file.") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise UserError(f"{path} is a damaged zip ({error}): zip it again.") from None
+
+
+def batches(file: BinaryIO) -> Iterator[list]:
+    """The elements of a JSON list, some thousand at a time, each batch whole.
+
+    Raises:
+        ValueError: Not a JSON list; the batches before the fault have been given.
+    """
+    rest = file.read(BLOCK).lstrip()
+    if not rest.startswith(b"["):
+        raise ValueError("is not a JSON list of detections")
+    rest, passed = rest[1:], 1
+    first = True
+    while True:
+        end, closed = _cut(np.frombuffer(rest, np.uint8))
+        if end >= 0:
+            batch = _parse(rest[:end], passed)
+            empty = not batch and not (closed and first)  # a comma with nothing beside it
+            if empty or (closed and rest[end : end + 1] != b"]"):
+                raise ValueError(f"is not JSON near byte {passed + end}")
+            yield batch
+            first = False
+        rest, passed = rest[end + 1 :], passed + end + 1
+        if closed:
+            if rest.strip() or file.read(BLOCK).strip():
+                raise ValueError(f"goes on after the list's end at byte {passed}")
+            return
+        block = file.read(BLOCK)
+        if not block:
+            raise ValueError(f"ends inside the list, at byte {passed + len(rest)}: it is cut off")
+        if len(rest) > LONGEST:
+            raise ValueError(f"has no end of an entry in the {LONGEST} bytes from byte {passed}")
+        rest += block
+
+
+def _parse(text: bytes, passed: int) -> list:
+    text = b"[" + text + b"]"
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(text)  # reads NaN and Infinity, which json.dump writes
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON near byte {passed + error.pos} ({error.msg})") from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"is not JSON after byte {passed} ({error})") from None
+
+
+@njit(cache=True)
+def _cut(text):  # pragma: no cover - compiled
+    """Index of the list's last comma or, with True, of its closing bracket; -1 if neither."""
+    depth, quoted, cut, i = 0, False, -1, 0
+    while i < len(text):
+        byte = text[i]
+        if quoted:
+            if byte == 92:  # a backslash hides what follows
+                i += 1
+            elif byte == 34:
+                quoted = False
+        elif byte == 34:
+            quoted = True
+        elif byte == 123 or byte == 91:
+            depth += 1
+        elif byte == 125 or byte == 93:
+            if depth == 0:
+                return i, True
+            depth -= 1
+        elif byte == 44 and depth == 0:
+            cut = i
+        i += 1
+    return cut, False

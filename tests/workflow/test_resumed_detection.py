@@ -1,0 +1,97 @@
+"""A real detection, killed in the middle and shared by two processes: the same bytes."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from seesaw.evaluation import resample
+
+REPOSITORY = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+CLI = ["-m", "seesaw.cli"]
+RANKS = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *CLI]
+
+
+def start(root: Path, *arguments: str, how=CLI) -> subprocess.Popen:
+    command = [sys.executable, *how, *arguments, "--scale", "smoke"]
+    return subprocess.Popen(command, cwd=root, text=True, stdout=-1, stderr=-1)
+
+
+def run(root: Path, *arguments: str, how=CLI) -> None:
+    process = start(root, *arguments, how=how)
+    _, said = process.communicate()
+    assert process.returncode == 0, said[-2000:]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("root")
+    shutil.copytree(REPOSITORY / "configs", root / "configs")
+    shutil.copy(REPOSITORY / "requirements.lock", root)
+    run(root, "data")
+    run(root, "pretrain", "resnet18")
+    run(root, "train", "a01", "--fingerprint", "a")
+    run(root, "detect", "a01")
+    return root
+
+
+def output(root: Path) -> Path:
+    return root / "results/smoke/a01_mask_rcnn/seed0/a01_mask_rcnn/detections.jsonl"
+
+
+def test_killed_in_the_middle_and_started_again(root):
+    path = output(root)
+    whole = path.read_bytes()
+    path.unlink()
+    killed = start(root, "detect", "a01")
+    shards: list[Path] = []
+    while killed.poll() is None and not any(s.read_bytes().count(b"\n") > 2 for s in shards):
+        shards = list(path.parent.glob(".*.part"))
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    assert not path.exists()
+    (shard,) = shards
+    lines = shard.read_bytes().count(b"\n")
+    assert 2 < lines < whole.count(b"\n")
+    inode = shard.stat().st_ino
+    again = start(root, "detect", "a01")
+    kept = b""
+    while again.poll() is None:
+        if shard.exists() and shard.stat().st_ino == inode:
+            kept = kept or shard.read_bytes()
+        time.sleep(0.01)
+    again.communicate()
+    assert again.returncode == 0
+    assert kept.count(b"\n") >= lines  # the first images were not made again
+    assert path.read_bytes() == whole
+
+
+def test_two_processes_make_the_same_file(root):
+    path = output(root)
+    whole = path.read_bytes()
+    path.unlink()
+    run(root, "detect", "a01", how=RANKS)
+    assert path.read_bytes() == whole
+    assert not list(path.parent.glob(".*.part"))
+
+
+def test_the_kept_matches_give_the_standard_errors_of_the_metrics(root):
+    run(root, "evaluate", "a01")
+    folder = output(root).parent
+    metrics = json.loads((folder / "metrics.json").read_text())
+    first = (folder / "matches.npz").read_bytes()
+    for kind, ranking in resample.load(folder / "matches.npz").items():
+        assert metrics["standard_errors"][kind] == resample.standard_errors(ranking)
+        estimate = metrics["standard_errors"][kind]["AP"]["estimate"]
+        assert estimate == pytest.approx(metrics[kind]["AP"], abs=1e-12)
+        assert len(metrics["per_category"][kind]) == len(ranking.groups)
+    run(root, "evaluate", "a01")
+    assert (folder / "matches.npz").read_bytes() == first

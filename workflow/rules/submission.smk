@@ -1,0 +1,31 @@
+rule submit:
+    input:
+        manifest=str(ENTRY.manifest),
+        detections=f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/detections.jsonl",
+    output:
+        # The receipt is undeclared: Snakemake would delete the server's score with it.
+        f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/submission.zip",
+    log:
+        f"{LOGS}/submit/{{training}}/seed{{seed}}/{{evaluation}}.log",
+    benchmark:
+        f"{BENCHMARKS}/submit/{{training}}_seed{{seed}}_{{evaluation}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="1h",
+    params:
+        options=OPTIONS,
+        split=lambda w: EXPERIMENTS.evaluations[w.evaluation].split,
+        fingerprint=FINGERPRINTS["submit"],
+    message:
+        "Package {wildcards.evaluation}, seed {wildcards.seed}"
+    shell:
+        "seesaw submit {wildcards.evaluation} --seed {wildcards.seed} --split {params.split}"
+        " {params.options} > {log} 2>&1"
+
+
+rule submission:
+    input:
+        submissions(),
