@@ -73,8 +73,9 @@ def main() -> None:
         if error > 1e-5:
             raise SystemExit(f"the layers differ by {error:.1e}")
         what = f"Mask logits layer, {args.detections} detections, {classes:,} classes"
-        row(f"{what}: time", times[1], "s", times[0], "mmdet")
-        row(f"{what}: peak memory", peaks[1] / 1e6, "MB", peaks[0] / 1e6, "mmdet")
+        time, memory = (20, 100) if classes == 1203 else (None, None)
+        row(f"{what}: time", times[1], "s", times[0], "mmdet", at_least=time)
+        row(f"{what}: peak memory", peaks[1] / 1e6, "MB", peaks[0] / 1e6, "mmdet", at_least=memory)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ Cost: about 99 V100-hours for val and test-dev.
 
 _base_ = "./a11_dual_head.py"
 edge = "longer"  # or 'shorter'; the longer one is then at most 5/3 of it, as in 1333 x 800
-scales = [(size if edge == "longer" else size * 5 // 3, size) for size in range(1200, 2001, 200)]
+longest = dict(longer=3, shorter=5)[edge]  # thirds of the size
+scales = [(size * longest // 3, size) for size in range(1200, 2001, 200)]
 test_pipeline = [
     dict(type="LoadImageFromFile"),
     dict(
@@ -36,4 +37,4 @@ test_pipeline = [
 ]
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 tta_model = dict(type="InstSegTTAModel")
-del scales
+del scales, longest

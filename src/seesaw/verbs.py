@@ -68,15 +68,16 @@ def pretrain(args: Namespace) -> None:
 
 def train(args: Namespace) -> None:
     """Train a rung with one seed."""
-    from seesaw.config import resolve
-    from seesaw.training.train import train as run
-
     scale = _scale(args, data=True)
     table = experiments.load()
     training = table.training(args.training)
-    _threads(args)
     if training.config is None:
         raise UserError(f"configs/*/{training.id}.py is missing: this rung is not built; write it.")
+    _threads(args)
+    # Heavy imports after the checks: a mistake is told at once.
+    from seesaw.config import resolve
+    from seesaw.training.train import train as run
+
     cfg = resolve(training.config, scale)
     inputs = {"manifest": scale.entry.manifest, "config": training.config}
     start = None
@@ -105,21 +106,21 @@ def train(args: Namespace) -> None:
 
 def detect(args: Namespace) -> None:
     """Detect on an evaluation's split."""
+    scale = _scale(args, data=True)
+    evaluation = experiments.load().evaluation(args.evaluation)
+    if evaluation.config_path is None:
+        raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
+    weights = scale.model(evaluation.training, args.seed)
+    if not weights.is_file():
+        raise UserError(f"{weights} is missing; run `seesaw train {evaluation.training}` first.")
+    _threads(args)
     from seesaw.config import resolve
     from seesaw.evaluation.detect import detect as run
 
-    scale = _scale(args, data=True)
-    evaluation = experiments.load().evaluation(args.evaluation)
-    _threads(args)
-    if evaluation.config_path is None:
-        raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
     cfg = resolve(evaluation.config_path, scale)
     if evaluation.split == "test_dev":
         annotations = scale.annotations("test_dev").relative_to(scale.entry.root)
         cfg.test_dataloader.dataset.ann_file = str(annotations)
-    weights = scale.model(evaluation.training, args.seed)
-    if not weights.is_file():
-        raise UserError(f"{weights} is missing; run `seesaw train {evaluation.training}` first.")
     output = scale.detections(evaluation, args.seed)
     inputs = {"weights": weights, "manifest": scale.entry.manifest}
     code = _fingerprints(args).get(f"detect/{evaluation.id}")
