@@ -1,7 +1,7 @@
 """Forward and backward time of Seesaw Loss: mmdet's, ours, and plain cross-entropy.
 
 The three are timed in turn on the same logits (N, C + 2), C = 1203; the best of the repetitions
-counts. Targets hold at the RoI sampler's share of foreground, 25 %; all-foreground is the worst case.
+counts. Targets hold at the RoI sampler's share of foreground, 25 %; 100 % is the worst case.
 """
 
 import argparse

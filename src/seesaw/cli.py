@@ -6,9 +6,11 @@ import argparse
 import os
 import sys
 
-from seesaw.errors import UserError
+from seesaw.errors import Interrupted, UserError
 
 SCALE = os.environ.get("SEESAW_SCALE", "mini")
+TARGET = "all (default), submission, a table or an experiment"
+EX_TEMPFAIL = 75  # sysexits.h: saved and stopped; run it again
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,6 +41,13 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("training")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--fingerprint", help="the training's hash, if known (default: computed)")
+    sub.add_argument(
+        "--deadline",
+        type=float,
+        metavar="MINUTES",
+        help="save and end with exit code 75 before so many minutes are over (default: never; "
+        "SEESAW_DEADLINE, seconds since 1970, holds too)",
+    )
     sub = verb("detect", "detect on the evaluation's split", threads=True)
     sub.add_argument("evaluation")
     sub.add_argument("--seed", type=int, default=0)
@@ -70,6 +79,13 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("place", help="table_a1, table_a2 or figure_a2")
     sub = verb("show", "print tables in the terminal and where their files lie")
     sub.add_argument("places", nargs="+")
+    sub = verb("plan", "what a target still costs: GPU-hours, wall time, disk, critical path")
+    sub.add_argument("target", nargs="?", default="all", help=TARGET)
+    sub.add_argument("--gpus", type=int, help="GPUs of a training (default: the site's, or 8)")
+    sub.add_argument("--gpu", help="their type (default: the site's, or v100)")
+    sub.add_argument("--budget", metavar="GPU-HOURS", help="say what fits, for instance 200gpuh")
+    sub = verb("status", "where each experiment stands, from files alone; 1 if one needs you")
+    sub.add_argument("target", nargs="?", default="all", help=TARGET)
     sub = verb("diff", "the difference of two resolved configs")
     sub.add_argument("a")
     sub.add_argument("b")
@@ -90,6 +106,10 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"seesaw {args.verb}: {error}", file=sys.stderr)
         return 2
+    except Interrupted as stop:
+        if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, one says it
+            print(f"seesaw {args.verb}: {stop}", file=sys.stderr)
+        return EX_TEMPFAIL
     except KeyboardInterrupt:
         print(f"seesaw {args.verb}: interrupted", file=sys.stderr)
         return 130

@@ -23,8 +23,12 @@ from seesaw.provenance import sha256_file, write_atomic
 
 PACKAGE = Path(__file__).parent
 TRAINING_ROOTS = ("seesaw.training.train",)
-# Bookkeeping: what these decide about a training is in the fingerprint by value.
-IGNORED = frozenset({"errors", "experiments", "fingerprint", "paths", "provenance"})
+# Bookkeeping: what these decide about a training is in the fingerprint by value. And when it is
+# saved and stopped decides nothing: an edit there must not throw away weeks of training.
+IGNORED = frozenset({"errors", "experiments", "fingerprint", "paths", "provenance"}) | {
+    "training.checkpoint",
+    "training.deadline",
+}
 TYPE_KEYS = frozenset({"type", "constructor", "runner_type"})
 
 

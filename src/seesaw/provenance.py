@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from seesaw import paths
-from seesaw.errors import UserError
+from seesaw.errors import PermanentError, UserError
 
 LIBRARIES = ["torch", "onedl-mmcv", "onedl-mmengine", "onedl-mmdetection"]
 LIBRARIES += ["numpy", "snakemake", "seesaw"]
@@ -81,6 +82,22 @@ def write_failure(artefact: Path | str, error: BaseException | str, **facts: Any
 def clear_failure(artefact: Path | str) -> None:
     """Forget an earlier failure; called when the work starts again."""
     failure_path(artefact).unlink(missing_ok=True)
+
+
+def refuse_known_failure(artefact: Path | str, fingerprint: str) -> None:
+    """End at once where an earlier attempt at the same work met an error that retries repeat.
+
+    Raises:
+        PermanentError: with the sentence of that attempt and the command that forgets it.
+    """
+    path = failure_path(artefact)
+    known = read_record(path) or {}
+    same = known.get("fingerprint") == fingerprint
+    if same and known.get("type") == PermanentError.__name__:
+        raise PermanentError(
+            f"{known['error']} An earlier attempt ended so, and nothing has changed since; "
+            f"to try again all the same: rm {shlex.quote(str(path))}"
+        )
 
 
 def git_state(root: Path) -> dict[str, str] | None:
@@ -162,8 +179,11 @@ class Provenance:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception):
             with contextlib.suppress(OSError):  # a full disk must not hide the error itself
+                facts = {name: self.facts[name] for name in ("attempt", "fingerprint")}
                 for artefact in self.artefacts:
-                    write_failure(artefact, error, attempt=self.facts["attempt"])
+                    # the first rank to fail says why; the others only lose contact
+                    if not failure_path(artefact).exists():
+                        write_failure(artefact, error, **facts)
         if error is not None:
             return
         seconds = round(time.monotonic() - self._clock, 3)

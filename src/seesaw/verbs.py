@@ -10,7 +10,14 @@ from pathlib import Path
 
 from seesaw import experiments, fingerprint
 from seesaw.errors import UserError
-from seesaw.provenance import Provenance, provenance_path, read_record, sha256_file, write_atomic
+from seesaw.provenance import (
+    Provenance,
+    provenance_path,
+    read_record,
+    refuse_known_failure,
+    sha256_file,
+    write_atomic,
+)
 from seesaw.scales import Scale
 
 
@@ -76,8 +83,10 @@ def train(args: Namespace) -> None:
     _threads(args)
     # Heavy imports after the checks: a mistake is told at once.
     from seesaw.config import resolve
+    from seesaw.training.deadline import deadline
     from seesaw.training.train import train as run
 
+    ends = deadline(args.deadline)
     cfg = resolve(training.config, scale)
     inputs = {"manifest": scale.entry.manifest, "config": training.config}
     start = None
@@ -96,10 +105,11 @@ def train(args: Namespace) -> None:
             f"add it to {table.path}."
         )
     output = scale.model(training.id, args.seed)
+    refuse_known_failure(output, fingerprint)
     # Checkpoints of another fingerprint are another training's and must not be resumed.
     work = scale.work / training.id / f"seed{args.seed}" / fingerprint
     with Provenance(output, inputs=inputs, fingerprint=fingerprint, seed=args.seed) as provenance:
-        provenance.facts |= run(cfg, args.seed, work, output, start)
+        provenance.facts |= run(cfg, args.seed, work, output, start, ends)
     facts = provenance.facts
     print(f"{output}: {facts['iterations']} iterations, {facts['seconds_per_iteration']} s each")
 
@@ -235,6 +245,20 @@ def show(args: Namespace) -> int:
         print("  ".join(str(path) for path in files.values()), end="\n\n")
         incomplete |= bool(missing(made).keys() - {"not built"})
     return int(incomplete)
+
+
+def plan(args: Namespace) -> None:
+    """Print what a target still costs."""
+    from seesaw.planning.commands import plan as run
+
+    run(args, _scale(args))
+
+
+def status(args: Namespace) -> int:
+    """Print where a target's experiments stand; exit code 1 if one needs the user."""
+    from seesaw.planning.commands import status as run
+
+    return run(args, _scale(args))
 
 
 def diff(args: Namespace) -> None:

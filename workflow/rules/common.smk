@@ -1,8 +1,11 @@
 """The experiment table, the scale and what depends on what; no torch, no mmdet."""
 
+from pathlib import Path
+
 from snakemake.exceptions import WorkflowError
 
 from seesaw import dependencies, experiments
+from seesaw.cluster import site
 from seesaw.errors import UserError
 from seesaw.scales import Scale
 
@@ -10,6 +13,7 @@ try:
     EXPERIMENTS = experiments.load()
     SCALE = Scale(config.get("scale", "mini"), config.get("dataset"))
     FINGERPRINTS = dependencies.cached(SCALE)
+    SITE = site.load()
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -21,6 +25,21 @@ BENCHMARKS = f"logs/{SCALE.run}/benchmarks"
 OPTIONS = f"--scale {SCALE.name} --dataset {SCALE.dataset}"
 # Noise is enough for the plumbing.
 FEW = " --images 2 --rounds 2 --detections 20" if SCALE.name == "smoke" else ""
+
+# Of one training; what trains on GPUs also detects and is timed on one.
+GPUS = SITE.gpus.get(SCALE.name, 0)
+TRAINER = SITE.trainer(
+    GPUS, "{SCALE.work}/{wildcards.training}/seed{wildcards.seed}/{params.fingerprint}"
+)
+site.watch_queue(Path(workflow.basedir) / "workflow/bin")
+if prefix := SITE.shell_prefix():
+    shell.prefix(prefix)
+
+
+def work_directory(wildcards):
+    """Where a training keeps its checkpoints."""
+    key = f"{wildcards.training}/seed{wildcards.seed}"
+    return SCALE.work / key / FINGERPRINTS[f"train/{key}"]
 
 
 def starting_weights(wildcards):

@@ -38,8 +38,7 @@ rule pretrain:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime="1h",
+        **SITE.job(mem_mb=3000, runtime="1h"),
     params:
         options=OPTIONS,
         fingerprint=lambda w: FINGERPRINTS[f"pretrain/{w.backbone}"],

@@ -12,8 +12,7 @@ rule detect:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="12h",
+        **SITE.job(mem_mb=4000, runtime="12h", gpus=min(GPUS, 1)),
     params:
         options=OPTIONS,
         fingerprint=lambda w: FINGERPRINTS[f"detect/{w.evaluation}"],
@@ -39,8 +38,7 @@ rule evaluate:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="1h",
+        **SITE.job(mem_mb=4000, runtime="1h"),
     params:
         options=OPTIONS,
         fingerprint=FINGERPRINTS["evaluate"],
@@ -62,10 +60,9 @@ rule speed:
     conda:
         "../../environment.yml"
     # All of the workflow's cores: nothing else runs beside a timing.
-    threads: workflow.cores or 1
+    threads: workflow.resource_settings.cores or 1
     resources:
-        mem_mb=14000,
-        runtime="1h",
+        **SITE.job(mem_mb=14000, runtime="1h", gpus=min(GPUS, 1)),
     params:
         options=OPTIONS + FEW,
         fingerprint=FINGERPRINTS["speed"],

@@ -13,8 +13,7 @@ rule submit:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime="1h",
+        **SITE.job(mem_mb=2000, runtime="1h"),
     params:
         options=OPTIONS,
         split=lambda w: EXPERIMENTS.evaluations[w.evaluation].split,

@@ -14,13 +14,12 @@ rule train:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime="24h",
+        **SITE.job(mem_mb=4000, runtime=SITE.segment, gpus=GPUS, work=work_directory),
     params:
         options=OPTIONS,
         fingerprint=lambda w: FINGERPRINTS[f"train/{w.training}/seed{w.seed}"],
     message:
         "Train {wildcards.training}, seed {wildcards.seed}"
     shell:
-        "seesaw train {wildcards.training} --seed {wildcards.seed} {params.options}"
+        f"{TRAINER} train {{wildcards.training}} --seed {{wildcards.seed}} {{params.options}}"
         " --fingerprint {params.fingerprint} --threads {threads} > {log} 2>&1"

@@ -1,25 +1,26 @@
-"""An iteration loop whose random state is a function of (seed, iteration) alone."""
+"""An iteration loop whose random state is a function of (seed, iteration, rank) alone."""
 
-import random
-
-import numpy as np
-import torch
 from mmengine.dist import get_rank
 from mmengine.registry import LOOPS
 from mmengine.runner import IterBasedTrainLoop
+from mmengine.runner.loops import _InfiniteDataloaderIterator
+
+from seesaw.training.batches import seed_iteration
 
 
-def seed_iteration(seed: int, iteration: int) -> None:
-    """Seed Python, NumPy and torch for one iteration on this rank.
+class _Batches(_InfiniteDataloaderIterator):
+    """mmengine's endless iterator, which goes to an iteration without loading what is before."""
 
-    Augmentation, RoI sampling and dropout of iteration k then do not depend on what ran before,
-    so that a resumed training continues exactly as an uninterrupted one. Loader workers (GPU
-    scale) have random states of their own, which this does not reach.
-    """
-    state = np.random.SeedSequence([seed, iteration, get_rank()]).generate_state(3)
-    random.seed(int(state[0]))
-    np.random.seed(int(state[1]))
-    torch.manual_seed(int(state[2]))
+    def __init__(self, dataloader, seed: int):
+        super().__init__(dataloader)
+        self._seed = seed
+
+    def skip_iter(self, num_iters: int) -> None:
+        """Make the next batch that of iteration ``num_iters``, as if the others had been had."""
+        self._dataloader.batch_sampler.start = num_iters
+        self._ensure_iterator()
+        # after it: a new iterator draws from torch's generator
+        seed_iteration(self._seed, num_iters, get_rank())
 
 
 @LOOPS.register_module()
@@ -33,13 +34,14 @@ class SeededIterLoop(IterBasedTrainLoop):
     def __init__(self, *args, seed: int, **kwargs):
         super().__init__(*args, **kwargs)
         self._seed = seed
+        self.dataloader_iterator = _Batches(self.dataloader, seed)
 
     def run(self):
         """Train to the last iteration."""
-        seed_iteration(self._seed, self._iter)
+        seed_iteration(self._seed, self._iter, get_rank())
         return super().run()
 
     def run_iter(self, data_batch) -> None:
         """One iteration; the next batch is fetched under the next iteration's seed."""
         super().run_iter(data_batch)
-        seed_iteration(self._seed, self._iter)
+        seed_iteration(self._seed, self._iter, get_rank())

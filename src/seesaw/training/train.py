@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import time
 from pathlib import Path
@@ -9,18 +11,31 @@ from pathlib import Path
 import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config
+from mmengine.dist import barrier, broadcast_object_list, is_distributed, is_main_process
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner, find_latest_checkpoint, set_random_seed
+from mmengine.runner import Runner, set_random_seed
 
 import seesaw.models
+import seesaw.training.deadline
 import seesaw.training.loop  # noqa: F401  (registers)
-from seesaw.errors import UserError
+from seesaw.errors import PermanentError, UserError
+from seesaw.training import batches
+from seesaw.training.checkpoint import durable, iteration, newest
 from seesaw.training.schedule import iterations
 
 
-def train(cfg: Config, seed: int, work: Path, output: Path, init_from: Path | None = None) -> dict:
-    """Train to the end, resuming from the newest checkpoint in ``work`` if there is one.
+def train(
+    cfg: Config,
+    seed: int,
+    work: Path,
+    output: Path,
+    init_from: Path | None = None,
+    deadline: float | None = None,
+) -> dict:
+    """Train to the end, going on from the newest whole checkpoint in ``work`` if there is one.
+
+    On a CPU, with one or two ranks, an interrupted training ends in the same bytes as another.
 
     Args:
         cfg: a resolved config.
@@ -28,13 +43,16 @@ def train(cfg: Config, seed: int, work: Path, output: Path, init_from: Path | No
         work: intermediate checkpoints and logs; kept when the training is cut off.
         output: where the finished weights go, whole or not at all.
         init_from: weights of the training that this one starts from.
+        deadline: when it must have ended, s since 1970.
 
     Returns:
         Facts for the provenance record: iterations, seconds an iteration, images, batch.
 
     Raises:
         UserError: an image, an annotation or pre-trained weights are missing or broken, or the
-            loss is no number.
+            disk is full.
+        PermanentError: the loss is no number.
+        Interrupted: told to stop, or the deadline is near; the state is saved.
     """
     init_default_scope(cfg.default_scope)
     gpus = int(os.environ.get("WORLD_SIZE", 1))
@@ -43,48 +61,63 @@ def train(cfg: Config, seed: int, work: Path, output: Path, init_from: Path | No
             f"batch_size is {cfg.batch_size}, which {gpus} GPUs cannot share evenly; "
             f"use a number of GPUs that divides it."
         )
+    _join_ranks()
     set_random_seed(seed, deterministic=torch.cuda.is_available())
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     total, schedulers = iterations(cfg.schedule, len(dataset), cfg.batch_size)
     loader = cfg.train_dataloader.to_dict() | dict(
-        dataset=dataset,
+        dataset=batches.SeededDataset(dataset, seed),
         batch_size=cfg.batch_size // gpus,
         sampler=dict(type="InfiniteSampler", seed=seed),
+        batch_sampler=dict(type="ResumableAspectRatioBatchSampler"),
+        worker_init_fn=dict(type=batches.leave_signals_to_the_trainer),
     )
     if not torch.cuda.is_available():
         loader |= dict(num_workers=0, persistent_workers=False)
-    newest = find_latest_checkpoint(str(work))
-    runner = Runner(
+    found = [newest(work) if is_main_process() else None]
+    broadcast_object_list(found)
+    start_from = found[0]
+    runner = _Runner(
         model=cfg.model,
         work_dir=str(work),
         train_dataloader=loader,
         train_cfg=dict(type="SeededIterLoop", max_iters=total, val_interval=total + 1, seed=seed),
         optim_wrapper=cfg.optim_wrapper,
         param_scheduler=schedulers,
-        default_hooks=_hooks(total),
-        custom_hooks=[dict(type="CheckInvalidLossHook", interval=10), *cfg.get("custom_hooks", [])],
+        default_hooks=_hooks(cfg, total),
+        custom_hooks=[
+            dict(type="CheckInvalidLossHook", interval=10),
+            dict(type="DeadlineHook", deadline=deadline),
+            *cfg.get("custom_hooks", []),
+        ],
         log_processor=dict(type="LogProcessor", window_size=20, by_epoch=False),
-        resume=newest is not None,
-        load_from=newest or (str(init_from) if init_from else None),
+        resume=start_from is not None,
+        load_from=str(p) if (p := start_from or init_from) else None,
         launcher="pytorch" if "WORLD_SIZE" in os.environ else "none",
         default_scope=cfg.default_scope,
         randomness=dict(seed=seed),
         experiment_name="train",
         cfg=cfg,
     )
-    if not torch.cuda.is_available():
-        # torch's SyncBatchNorm needs a GPU; on one process BN is the same function.
-        runner.model = revert_sync_batchnorm(runner.model)
     start = time.monotonic()
-    first = runner.iter
+    first = iteration(start_from) if start_from else 0
     try:
         runner.train()
     except AssertionError as error:
         if told := _told(error):
-            raise UserError(told) from error
+            raise told from error
         raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f"{work} cannot be written ({error.strerror}); make room there and run the same "
+            f"command again: it goes on from the last checkpoint."
+        ) from error
     seconds = time.monotonic() - start
-    save_model(runner.model, output)
+    if is_main_process():
+        save_model(runner.model, output)
+    barrier()  # the others' records need the file
     return dict(
         iterations=total,
         batch=cfg.batch_size,
@@ -101,32 +134,57 @@ def save_model(model: torch.nn.Module, path: Path) -> None:
     """
     module = model.module if hasattr(model, "module") else model
     state = {k: v.detach().cpu().contiguous() for k, v in sorted(module.state_dict().items())}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
     # torch names the archive after the file; a stream has always the same name.
-    with part.open("wb") as stream:
-        torch.save({"state_dict": state}, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(path)
+    stream = io.BytesIO()
+    torch.save({"state_dict": state}, stream)
+    with durable(path) as part:
+        part.write_bytes(stream.getbuffer())
 
 
-def _hooks(total: int) -> dict:
+class _Runner(Runner):
+    """mmengine's, also with several ranks on a CPU."""
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: torch.nn.Module):
+        if torch.cuda.is_available():
+            return super().wrap_model(model_wrapper_cfg, model)
+        # torch's SyncBatchNorm needs a GPU; in one process BN is the same function.
+        model = revert_sync_batchnorm(model)
+        unused = self.cfg.get("find_unused_parameters", False)
+        # as on GPUs, but for the device, which torch refuses to be told
+        wrapper = dict(device_ids=None, broadcast_buffers=False, find_unused_parameters=unused)
+        return super().wrap_model(wrapper, model)
+
+
+def _join_ranks() -> None:
+    """Join torchrun's processes; mmengine would do so later, and on GPUs only."""
+    if "WORLD_SIZE" not in os.environ or is_distributed():
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def _hooks(cfg: Config, total: int) -> dict:
+    # At most a fiftieth is lost, and the gradients between two updates are in no checkpoint.
+    interval = cfg.get("checkpoint_interval", max(total // 50, 100))
+    accumulated = cfg.optim_wrapper.get("accumulative_counts", 1)
+    interval = -(-interval // accumulated) * accumulated
     return dict(
         timer=dict(type="IterTimerHook"),
         logger=dict(type="LoggerHook", interval=20, log_metric_by_epoch=False),
         param_scheduler=dict(type="ParamSchedulerHook"),
-        checkpoint=dict(
-            type="CheckpointHook", by_epoch=False, interval=max(total // 10, 100), max_keep_ckpts=2
-        ),
+        checkpoint=dict(type="DurableCheckpointHook", interval=interval),
     )
 
 
-def _told(error: AssertionError) -> str | None:
+def _told(error: AssertionError) -> UserError | None:
     """What went wrong, of the assertions that mean broken data or a diverged training."""
     text = " ".join(str(error).split())
     if "failed to load image" in text:
-        return f"{text.rsplit(' ', 1)[-1]} is missing or no image; get the dataset again."
+        image = text.rsplit(" ", 1)[-1]
+        return UserError(f"{image} is missing or no image; get the dataset again.")
     if text in ("", "None"):  # what mmdet's CheckInvalidLossHook raises
-        return "the loss is not finite; lower optim_wrapper.optimizer.lr or clip gradients."
+        return PermanentError(
+            "the loss is not finite; lower optim_wrapper.optimizer.lr or clip gradients."
+        )
     return None

@@ -1,0 +1,115 @@
+"""A lease on a work directory: of two jobs that would write there, one does.
+
+An orphan on a node that Slurm gave up must not write beside its requeued twin. Slurm decides who
+may: a lease of a running job is waited for, any other is taken over; whoever lost it sees that
+within `period` seconds and stops. No clocks are compared.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+
+from seesaw.errors import UserError
+
+PERIOD = 20.0
+WAIT = 600.0
+
+
+class Lease:
+    """A context: entered when the directory is ours, left by giving it back.
+
+    Args:
+        path: the lease file.
+        job: this Slurm job's id.
+        period: seconds between two looks of a holder.
+        wait: seconds to wait for another running job before giving up.
+
+    Raises:
+        UserError: another running job holds it.
+    """
+
+    def __init__(self, path: Path, job: str, period: float | None = None, wait: float = WAIT):
+        self.path = path
+        self.job = job
+        self.period = period or float(os.environ.get("SEESAW_LEASE_SECONDS", PERIOD))
+        self.wait = wait
+        self.text = json.dumps(
+            dict(job=job, host=platform.node(), pid=os.getpid(), id=uuid.uuid4().hex)
+        )
+
+    def __enter__(self) -> Lease:
+        own = self.path.with_name(f".lease.{uuid.uuid4().hex}")
+        own.write_text(self.text, encoding="utf-8")
+        try:
+            self._take(own)
+        finally:
+            own.unlink(missing_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.held():
+            self.path.unlink(missing_ok=True)
+
+    def held(self) -> bool:
+        """Whether the lease is still ours; what cannot be read now is taken for ours."""
+        try:
+            return self.path.read_text(encoding="utf-8") == self.text
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+
+    def holder(self) -> str:
+        """The id of the job that holds it, "nobody" if none does."""
+        return self._other().get("job", "nobody")
+
+    def _take(self, own: Path) -> None:
+        until = time.monotonic() + self.wait
+        while True:
+            try:
+                os.link(own, self.path)  # fails if there is one, on network file systems too
+                return
+            except FileExistsError:
+                other = self._other()
+            if other.get("job") == self.job or not _running(other.get("job", "")):
+                os.replace(own, self.path)
+                if not _dead_here(other):
+                    time.sleep(2 * self.period)  # by then it has seen that it lost
+                if self.held():
+                    return
+                own.write_text(self.text, encoding="utf-8")
+            elif time.monotonic() > until:
+                raise UserError(
+                    f"{self.path}: job {other['job']} on {other['host']} trains this already; "
+                    f"wait for it, or `scancel {other['job']}` and run the same command again."
+                )
+            else:
+                time.sleep(min(self.period, max(self.wait / 10, 0.1)))
+
+    def _other(self) -> dict:
+        try:
+            return json.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+
+
+def _running(job: str) -> bool:
+    """Whether Slurm has this job on a node; yes if Slurm cannot be asked."""
+    if not job:
+        return False
+    told = subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], capture_output=True, text=True)
+    if told.returncode:
+        return "Invalid job id" not in told.stderr
+    return told.stdout.strip() in ("RUNNING", "COMPLETING", "SUSPENDED")
+
+
+def _dead_here(other: dict) -> bool:
+    return other.get("host") == platform.node() and not psutil.pid_exists(other.get("pid", -1))

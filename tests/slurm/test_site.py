@@ -1,0 +1,79 @@
+"""Site settings as Slurm options and commands; no Slurm needed."""
+
+import pytest
+
+from seesaw.cluster import site, torchrun
+from seesaw.cluster.site import Site
+from seesaw.errors import UserError
+
+HERE = {"SLURM_JOB_ID": "7"}
+
+
+def test_one_process_is_the_plain_command_outside_of_slurm():
+    assert Site().trainer(0, "work/x", {}) == "seesaw"
+    assert Site().trainer(1, "work/x", {}) == "seesaw"
+    assert Site().trainer(1, "w", HERE) == "python -m seesaw.cluster.segments w -- seesaw"
+
+
+def test_the_gpus_of_one_node():
+    ours = Site(gpu_model="a100", partition="gpu", account="lab")
+    assert ours.job(mem_mb=4000, runtime="24h", gpus=8) == {
+        "slurm_partition": "gpu",
+        "slurm_account": "lab",
+        "runtime": "24h",
+        "mem_mb": 8 * 32000,
+        "cpus_per_task": 64,
+        "nodes": 1,
+        "gpu": 8,
+        "gpu_model": "a100",
+    }
+    assert ours.trainer(8, "w", {}) == "python -m seesaw.cluster.torchrun 8 -m seesaw.cli"
+
+
+def test_more_gpus_than_a_node_has_span_nodes():
+    ours = Site(gpu_model="a100", gpus={"paper": 16})
+    job = ours.job(mem_mb=4000, runtime="24h", gpus=16)
+    assert (job["nodes"], job["tasks"], job["gres"]) == (2, 2, "gpu:a100:8")
+    assert (job["mem_mb"], job["cpus_per_task"]) == (8 * 32000, 64) and "gpu" not in job
+    assert (
+        ours.trainer(16, "w", HERE)
+        .split(" -- ")[1]
+        .startswith(
+            "srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --gres=gpu:a100:8 --cpus-per-task=64"
+        )
+    )
+
+
+def test_jobs_without_gpu_have_their_own_partition():
+    ours = Site(partition="gpu", cpu_partition="cpu")
+    assert ours.job(mem_mb=500, runtime="1h") == {
+        "slurm_partition": "cpu",
+        "runtime": "1h",
+        "mem_mb": 500,
+    }
+
+
+def test_defaults_are_what_the_example_says(tmp_path):
+    assert site.load(tmp_path / "none.yaml") == Site()
+    example = site.FILE.with_name("site.yaml.example")
+    assert site.load(example) == Site()
+    assert all(f"\n{key}: " in example.read_text() for key in Site.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("partitoin: gpu", "partitoin is no known key"),
+        ("gpus: {paper: 12}", "more GPUs than gpus_per_node must fill whole nodes"),
+        ("segment: 1 day", "segment is '1 day'"),
+    ],
+)
+def test_a_wrong_setting_is_told(tmp_path, text, told):
+    path = tmp_path / "site.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=told):
+        site.load(path)
+
+
+def test_one_node_needs_no_rendezvous():
+    assert torchrun.rendezvous({"SLURM_NNODES": "1"}) == ["--standalone"]

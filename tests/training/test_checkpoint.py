@@ -1,0 +1,99 @@
+"""What is taken for a whole checkpoint, and what a full disk leaves."""
+
+import logging
+import resource
+
+import pytest
+import torch
+from mmengine.fileio import LocalBackend
+from toy_training import attempt
+
+from seesaw.errors import UserError
+from seesaw.fingerprint import TRAINING_ROOTS, code_modules
+from seesaw.training.checkpoint import checkpoints, durable, newest
+
+
+def save(work, *numbers):
+    for number in numbers:
+        torch.save({"weights": torch.arange(1000.0) + number}, work / f"iter_{number}.pth")
+
+
+def test_newest_is_by_number_and_other_files_do_not_count(tmp_path):
+    assert newest(tmp_path / "none") is None
+    save(tmp_path, 900, 1000, 20)
+    for name in ("iter_2000.txt", ".iter_3000.pth.part", "iter_x.pth", "iter_.pth"):
+        (tmp_path / name).write_bytes(b"")
+    assert newest(tmp_path).name == "iter_1000.pth"
+    assert [p.name for p in checkpoints(tmp_path)] == [f"iter_{n}.pth" for n in (20, 900, 1000)]
+
+
+def truncate(content):
+    return content[: len(content) // 2]
+
+
+def flip(content):
+    """One bit, in the middle of the weights."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, lambda content: content[:-1], lambda _: b""])
+def test_a_broken_newest_falls_back_with_one_warning(tmp_path, caplog, damage):
+    save(tmp_path, 10, 20)
+    last = tmp_path / "iter_20.pth"
+    last.write_bytes(damage(last.read_bytes()))
+    with caplog.at_level(logging.WARNING):
+        assert newest(tmp_path).name == "iter_10.pth"
+    (warning,) = caplog.messages
+    assert warning.startswith(f"{last} is broken (") and "before it" in warning
+    first = tmp_path / "iter_10.pth"
+    first.write_bytes(damage(first.read_bytes()))
+    assert newest(tmp_path) is None
+
+
+def test_durable_replaces_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "a"
+    with durable(path) as part:
+        part.write_bytes(b"1")
+        assert not path.exists()
+    with pytest.raises(ZeroDivisionError), durable(path) as part:
+        part.write_bytes(b"2")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"1"
+    assert list(path.parent.iterdir()) == [path]
+    with (
+        pytest.raises(UserError, match="/dev/full/a cannot be written"),
+        durable(type(path)("/dev/full/a")),
+    ):
+        pass
+
+
+def test_a_full_disk_is_told_and_leaves_no_broken_checkpoint(tmp_path):
+    def small():
+        write = LocalBackend.put
+
+        def put(*arguments):  # the kernel refuses the rest of the checkpoint; logs go on
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY))
+            try:
+                write(*arguments)
+            finally:
+                infinite = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+                resource.setrlimit(resource.RLIMIT_FSIZE, infinite)
+
+        LocalBackend.put = put
+
+    assert attempt(tmp_path, patch=small) == 2
+    lines = (tmp_path / "log.0").read_text().splitlines()
+    (sentence,) = [line for line in lines if line.startswith("UserError: ")]
+    assert "iter_5.pth cannot be written (File too large); make room there" in sentence
+    work = tmp_path / "work"
+    assert not checkpoints(work) and not list(work.glob(".*.part"))
+    assert attempt(tmp_path) == 0
+    # the two newest are kept, and no others
+    assert [p.name for p in checkpoints(work)] == ["iter_25.pth", "iter_30.pth"]
+
+
+def test_an_edit_of_how_a_training_is_saved_or_stopped_does_not_start_it_anew():
+    counted = set(code_modules(TRAINING_ROOTS))
+    assert {f"seesaw.training.{name}" for name in ("train", "loop", "batches")} <= counted
+    assert not {"seesaw.training.checkpoint", "seesaw.training.deadline"} & counted

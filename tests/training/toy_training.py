@@ -1,0 +1,171 @@
+"""A training of a second through the real trainer, each attempt in a forked process of its own.
+
+It has all that a resumed training could lose: momentum, a warm-up and steps, batch statistics,
+dropout, Seesaw's counters, random augmentation, images of two aspect ratios.
+"""
+
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmdet.registry import DATASETS, HOOKS, MODELS
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.model import BaseModel
+from torch import nn
+
+from seesaw.errors import Interrupted, UserError
+from seesaw.models.losses.seesaw_loss import SyncedSeesawLoss
+from seesaw.training import batches
+from seesaw.training.train import train
+
+ITERATIONS = 30
+IMAGES = 24
+
+
+@DATASETS.register_module()
+class ToyDataset:
+    """Item i: (4, 6) float and a label in 0..3, 3 = background; every third is a portrait."""
+
+    metainfo = {"classes": ("a", "b", "c")}
+    loaded = 0
+
+    def __len__(self):
+        return IMAGES
+
+    def get_data_info(self, index):
+        return {"width": 3 if index % 3 == 0 else 5, "height": 4, "index": index}
+
+    def __getitem__(self, index):
+        ToyDataset.loaded += 1
+        picture = np.sin(np.arange(24.0) * (index + 1)).reshape(4, 6)
+        if random.random() < 0.5:
+            picture = picture[:, ::-1]
+        picture = picture + 0.1 * np.random.standard_normal(picture.shape)
+        return {"inputs": torch.tensor(picture.copy()).float(), "labels": torch.tensor(index % 4)}
+
+
+@MODELS.register_module()
+class ToyModel(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv1d(4, 8, 3), nn.SyncBatchNorm(8), nn.ReLU())
+        self.classifier = nn.Sequential(nn.Dropout(0.3), nn.Linear(8, 5))
+        self.loss = SyncedSeesawLoss(num_classes=3, p=0.8, q=2.0)
+
+    def forward(self, inputs, labels, mode="loss"):
+        scores = self.classifier(self.features(torch.stack(inputs)).mean(2))
+        return self.loss(scores, torch.stack(labels))
+
+
+@HOOKS.register_module()
+class Fault(Hook):
+    """Does something to its own process before iteration ``at`` (counted from 0)."""
+
+    def __init__(self, at, what="kill", seconds=0.0):
+        self.at, self.what, self.seconds = at, what, seconds
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter != self.at:
+            return
+        if self.what == "kill":
+            kill()
+        elif self.what == "term":
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:  # some time later the kernel ends the process: SIGALRM has no handler
+            signal.setitimer(signal.ITIMER_REAL, self.seconds)
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def config(hooks=(), interval=5, lr=0.05):
+    optimizer = dict(type="SGD", lr=lr, momentum=0.9, weight_decay=1e-4)
+    schedule = dict(epochs=2.5, milestones=[1, 2], gamma=0.1, warmup_iters=4, warmup_start=1e-3)
+    return Config(
+        dict(
+            default_scope="mmdet",
+            batch_size=2,
+            model=dict(type="ToyModel"),
+            train_dataloader=dict(num_workers=0, dataset=dict(type="ToyDataset")),
+            schedule=schedule,
+            optim_wrapper=dict(type="OptimWrapper", optimizer=optimizer),
+            checkpoint_interval=interval,
+            custom_hooks=list(hooks),
+        )
+    )
+
+
+def attempt(folder: Path, ranks=1, patch=None, deadline=None, **changes) -> int:
+    """Exit code of an attempt: 0, 2 (UserError), 75 (Interrupted), -9 (killed).
+
+    ``patch`` is called in each process before it trains. As under torchrun, the first rank that
+    fails takes the others with it.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = get_context("fork")
+    processes = []
+    for rank in range(ranks):
+        arguments = (folder, rank, ranks, port, patch, deadline, changes)
+        processes.append(context.Process(target=_attempt, args=arguments))
+        processes[-1].start()
+    while any(p.exitcode is None for p in processes):
+        if any(p.exitcode for p in processes):
+            for p in processes:
+                p.join(0.5)
+                p.kill()
+        time.sleep(0.01)
+    codes = [p.exitcode for p in processes]
+    return next((c for c in codes if c), 0)
+
+
+def _attempt(folder, rank, ranks, port, patch, deadline, changes):
+    folder.mkdir(exist_ok=True, parents=True)
+    sys.stdout = sys.stderr = open(folder / f"log.{rank}", "a")  # noqa: SIM115
+    if ranks > 1:
+        names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+        values = (rank, rank, ranks, "127.0.0.1", port)
+        os.environ |= {n: str(v) for n, v in zip(names, values, strict=True)}
+    torch.set_num_threads(1)
+    if patch:
+        patch()
+    code = 0
+    try:
+        train(config(**changes), 3, folder / "work", folder / "model.pth", deadline=deadline)
+    except (UserError, Interrupted) as told:
+        print(f"{type(told).__name__}: {told}")
+        code = 2 if isinstance(told, UserError) else 75
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def batches_of(workers: int, first: int, count: int) -> list:
+    """Batches ``first`` to ``first + count`` as a training would have them."""
+    from mmengine.runner import Runner
+
+    loader = Runner.build_dataloader(
+        dict(
+            dataset=batches.SeededDataset(ToyDataset(), seed=3),
+            batch_size=2,
+            num_workers=workers,
+            sampler=dict(type="InfiniteSampler", seed=3),
+            batch_sampler=dict(type="mmdet.ResumableAspectRatioBatchSampler"),
+            worker_init_fn=dict(type=batches.leave_signals_to_the_trainer),
+        )
+    )
+    loader.batch_sampler.start = first
+    made, iterator = [], iter(loader)
+    for iteration in range(first, first + count):
+        batches.seed_iteration(3, iteration, 0)
+        made.append(next(iterator))
+    return made
