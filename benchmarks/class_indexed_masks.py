@@ -8,11 +8,10 @@ probability of each detection's class (sigmoid and selection), as ``predict_by_f
 """
 
 import argparse
-import time
 
 import torch
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
-from report import row
+from report import median_cpu_seconds, row
 from torch.profiler import ProfilerActivity, profile
 
 from seesaw.models.mask_heads.class_indexed import ClassIndexedFCNMaskHead, select_class
@@ -29,16 +28,6 @@ def peak_bytes(function) -> int:
             live += event.nbytes()
             peak = max(peak, live)
     return peak
-
-
-def seconds(function, repeats: int) -> float:
-    """Best of ``repeats`` runs."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def main() -> None:
@@ -68,7 +57,7 @@ def main() -> None:
 
         with torch.inference_mode():
             error = (run_dense() - run_indexed()).abs().max()
-            times = [seconds(run, repeats) for run in (run_dense, run_indexed)]
+            times = [median_cpu_seconds(run, repeats) for run in (run_dense, run_indexed)]
             peaks = [peak_bytes(run) for run in (run_dense, run_indexed)]
         if error > 1e-5:
             raise SystemExit(f"the layers differ by {error:.1e}")

@@ -10,8 +10,6 @@ cascade, which take 13 GB in mmdet's way.
 """
 
 import argparse
-import statistics
-import time
 
 import torch
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
@@ -19,7 +17,7 @@ from mmdet.models.test_time_augs import merge_aug_masks
 from mmdet.structures.mask import encode_mask_results
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
-from report import row
+from report import median_cpu_seconds, row
 
 from seesaw.evaluation.paste import rle_masks
 from seesaw.models.mask_heads.class_indexed import ClassIndexedFCNMaskHead
@@ -52,16 +50,6 @@ def to_rle(heads, masks: list, boxes: torch.Tensor, labels: torch.Tensor) -> lis
     if not torch.is_tensor(result.masks):
         return [mask["counts"] for mask in result.masks]
     return [mask["counts"].decode() for mask in encode_mask_results(result.masks.numpy())]
-
-
-def seconds(function, repeats: int) -> float:
-    """Median CPU seconds."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        function()
-        times.append(time.process_time() - start)
-    return statistics.median(times)
 
 
 @torch.inference_mode()
@@ -99,9 +87,9 @@ def main() -> None:
         row(
             f"Mask post-processing of an image, {DETECTIONS} detections, {CLASSES:,} classes, "
             f"{number} mask head{'s' * (number > 1)}",
-            ours=1e3 * seconds(ours, 5),
+            ours=1e3 * median_cpu_seconds(ours, 5),
             unit="ms",
-            peer=1e3 * seconds(mmdet, 3 if number == 1 else 1),
+            peer=1e3 * median_cpu_seconds(mmdet, 3 if number == 1 else 1),
             peer_name="mmdet",
             at_least=15,
         )

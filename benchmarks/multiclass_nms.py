@@ -9,12 +9,11 @@ Usage: python benchmarks/multiclass_nms.py [--full]
 """
 
 import argparse
-import statistics
-import time
+from functools import partial
 
 import torch
 from mmdet.models.layers import multiclass_nms
-from report import row
+from report import median_cpu_seconds, row
 
 from seesaw.models.ops.multiclass_nms import lazy_multiclass_nms
 
@@ -40,16 +39,6 @@ def make_inputs(sharpness: float, class_specific: bool) -> tuple[torch.Tensor, t
     return boxes, logits.softmax(1)
 
 
-def median_seconds(function, arguments, repeats: int) -> float:
-    """Median wall time of ``repeats`` calls after one warm-up."""
-    times = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        function(*arguments, THRESHOLD, NMS, MAX_NUM)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[1:])
-
-
 def main() -> None:
     """Print one line per case."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -66,8 +55,10 @@ def main() -> None:
             ]
             if not all(torch.equal(a, b) for a, b in zip(*both, strict=True)):
                 raise SystemExit("the two differ in what they keep")
-            theirs = median_seconds(multiclass_nms, inputs, repeats)
-            ours = median_seconds(lazy_multiclass_nms, inputs, repeats)
+            theirs, ours = (
+                median_cpu_seconds(partial(nms, *inputs, THRESHOLD, NMS, MAX_NUM), repeats)
+                for nms in (multiclass_nms, lazy_multiclass_nms)
+            )
             boxes = "class-specific" if class_specific else "class-agnostic"
             what = f"Multiclass NMS, {boxes} boxes, {candidates:,} candidates"
             row(what, ours * 1e3, "ms", theirs * 1e3, "mmdet", at_least=5)

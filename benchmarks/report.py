@@ -9,10 +9,12 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -20,6 +22,16 @@ PAGE = FOLDER.parent / "docs" / "benchmarks.md"
 ROWS = "SEESAW_BENCHMARK_ROWS"  # names the file that collects the rows of a run
 MORE_IS_BETTER = ("images/s",)
 HEADER = ("what", "ours", "peer", "ratio", "target", "")
+
+
+def median_cpu_seconds(function: Callable[[], object], repeats: int) -> float:
+    """Median CPU seconds of ``repeats`` calls after one that warms up."""
+    times = []
+    for _ in range(repeats + 1):
+        start = time.process_time()
+        function()
+        times.append(time.process_time() - start)
+    return statistics.median(times[1:])
 
 
 def row(

@@ -10,7 +10,6 @@ from seesaw.errors import Interrupted, UserError
 
 SCALE = os.environ.get("SEESAW_SCALE", "mini")
 TARGET = "all (default), submission, a table or an experiment"
-EX_TEMPFAIL = 75  # sysexits.h: saved and stopped; run it again
 
 
 def parser() -> argparse.ArgumentParser:
@@ -109,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
     except Interrupted as stop:
         if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, one says it
             print(f"seesaw {args.verb}: {stop}", file=sys.stderr)
-        return EX_TEMPFAIL
+        return os.EX_TEMPFAIL
     except KeyboardInterrupt:
         print(f"seesaw {args.verb}: interrupted", file=sys.stderr)
         return 130

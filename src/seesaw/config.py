@@ -47,7 +47,7 @@ def resolve(path: Path, scale: Scale, register: bool = True) -> Config:
         key: {_key(old): new for old, new in pairs.items()}
         for key, pairs in scale.overlay.replace.items()
     }
-    return Config(_with_dataset(_replace(raw, values), scale))
+    return Config(_with_dataset(_replace(raw, values), scale), filename=str(path))
 
 
 @cache

@@ -16,5 +16,8 @@ class Interrupted(BaseException):
     """Work that was told to stop, saved its state and is to be started again.
 
     No failure, so not an ``Exception``; the command line prints the sentence and exits with 75
-    (EX_TEMPFAIL).
+    (EX_TEMPFAIL). A training leaves ``RECORD`` in its work directory: torchrun and srun hide the
+    exit codes of their processes.
     """
+
+    RECORD = "interrupted.json"

@@ -24,11 +24,9 @@ from typing import NamedTuple
 import psutil
 
 from seesaw.cluster.lease import Lease
-from seesaw.errors import UserError
+from seesaw.errors import Interrupted, UserError
 
-CUT_OFF = 75
-# What the trainer leaves when it was cut off: srun passes on the highest exit code of all nodes.
-INTERRUPTED = "interrupted.json"
+CUT_OFF = os.EX_TEMPFAIL
 # Cut-off segments in a row that end at the same checkpoint before the job gives up.
 PATIENCE = 3
 # Of the remaining time, for the requeue itself; the trainer keeps its own for the checkpoint.
@@ -108,7 +106,7 @@ def deadline(job: str) -> float | None:
 
 
 def _run(work: Path, job: str, command: list[str], lease: Lease) -> Ended:
-    (work / INTERRUPTED).unlink(missing_ok=True)
+    (work / Interrupted.RECORD).unlink(missing_ok=True)
     environment = dict(os.environ)
     if (until := deadline(job)) is not None:
         environment["SEESAW_DEADLINE"] = f"{until:.0f}"
@@ -133,7 +131,7 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> Ended:
                     f"this one ({job}) has stopped and nothing is to be done."
                 ) from None
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if status and (work / INTERRUPTED).exists():
+    if status and (work / Interrupted.RECORD).exists():
         status = CUT_OFF
     status = status if status >= 0 else 128 - status
     line = dict(job=job, host=platform.node(), started=round(started), until=until, status=status)

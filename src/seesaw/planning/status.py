@@ -14,6 +14,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from seesaw import paths
+from seesaw.errors import Interrupted
 from seesaw.experiments import Experiments
 from seesaw.planning.jobs import Job, in_order, snakemake_command, snakemake_record
 from seesaw.planning.plan import duration
@@ -209,7 +210,7 @@ def _work(job: Job, scale: Scale, fingerprints: Mapping[str, str] | None) -> Pat
 
 def _interruption(work: Path | None, sign: float) -> dict | None:
     """What a training said when it ended before its end; None if it has started again since."""
-    saved = work / "interrupted.json" if work else None
+    saved = work / Interrupted.RECORD if work else None
     return read_record(saved) if saved and sign <= mtime(saved) + AT_LEAST else None
 
 

@@ -19,7 +19,6 @@ from seesaw.training.checkpoint import DurableCheckpointHook
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 LEAST_MARGIN = 60.0  # s
-RECORD = "interrupted.json"  # in the work directory: torchrun hides its processes' exit codes
 _DEADLINE = 1
 
 
@@ -67,7 +66,7 @@ class DeadlineHook(Hook):
         hooks = (hook for hook in runner.hooks if isinstance(hook, DurableCheckpointHook))
         self._checkpoints = next(hooks)
         if is_main_process():
-            Path(runner.work_dir, RECORD).unlink(missing_ok=True)
+            Path(runner.work_dir, Interrupted.RECORD).unlink(missing_ok=True)
         self._old = {number: signal.signal(number, self._told) for number in SIGNALS}
 
     def after_train(self, runner) -> None:
@@ -89,7 +88,7 @@ class DeadlineHook(Hook):
         reason = "the deadline" if code == _DEADLINE else signal.Signals(int(code)).name
         if is_main_process():
             record = {"iteration": done, "iterations": total, "reason": reason}
-            write_atomic(Path(runner.work_dir, RECORD), json.dumps(record) + "\n")
+            write_atomic(Path(runner.work_dir, Interrupted.RECORD), json.dumps(record) + "\n")
         barrier()  # torchrun ends the others as soon as one has ended
         raise Interrupted(
             f"stopped by {reason} after iteration {done} of {total}, saved in {path}; "

@@ -104,7 +104,7 @@ def train(
     try:
         runner.train()
     except AssertionError as error:
-        if told := _told(error):
+        if told := _told(error, cfg.filename or "its config"):
             raise told from error
         raise
     except OSError as error:
@@ -177,7 +177,7 @@ def _hooks(cfg: Config, total: int) -> dict:
     )
 
 
-def _told(error: AssertionError) -> UserError | None:
+def _told(error: AssertionError, config: str) -> UserError | None:
     """What went wrong, of the assertions that mean broken data or a diverged training."""
     text = " ".join(str(error).split())
     if "failed to load image" in text:
@@ -185,6 +185,7 @@ def _told(error: AssertionError) -> UserError | None:
         return UserError(f"{image} is missing or no image; get the dataset again.")
     if text in ("", "None"):  # what mmdet's CheckInvalidLossHook raises
         return PermanentError(
-            "the loss is not finite; lower optim_wrapper.optimizer.lr or clip gradients."
+            "the loss is not finite; lower optim_wrapper.optimizer.lr or clip gradients "
+            f"(optim_wrapper.clip_grad) in {config}."
         )
     return None
