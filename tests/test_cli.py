@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seesaw import paths, verbs
+from seesaw import paths
 from seesaw.cli import main, parser
 
 REPOSITORY = Path(__file__).parents[1]
@@ -36,9 +36,8 @@ def names():
 def test_help_lists_the_verbs():
     done = run("--help")
     assert done.returncode == 0
-    listed = set(re.findall(r"^    (\w+)\b", done.stdout, re.MULTILINE))
+    listed = set(re.findall(r"^    ([\w-]+)", done.stdout, re.MULTILINE))
     assert listed == names() >= MAKING
-    assert all(callable(getattr(verbs, name)) for name in names())
 
 
 def rules():

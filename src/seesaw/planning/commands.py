@@ -14,13 +14,26 @@ from seesaw.planning import jobs
 from seesaw.planning import plan as planning
 from seesaw.planning import status as standings
 from seesaw.planning.costs import Costs
-from seesaw.scales import Scale
+from seesaw.verbs import scale_of
 
 WIDTH = 100
+TARGET = "all (default), submission, a table or an experiment"
 
 
-def plan(args: Namespace, scale: Scale) -> None:
+def add(verb) -> None:
+    """Declare the verbs."""
+    sub = verb(plan, "what a target still costs: GPU-hours, wall time, disk, critical path")
+    sub.add_argument("target", nargs="?", default="all", help=TARGET)
+    sub.add_argument("--gpus", type=int, help="GPUs of a training (default: the site's, or 8)")
+    sub.add_argument("--gpu", help="their type (default: the site's, or v100)")
+    sub.add_argument("--budget", metavar="GPU-HOURS", help="say what fits, for instance 200gpuh")
+    sub = verb(status, "where each experiment stands, from files alone; 1 if one needs you")
+    sub.add_argument("target", nargs="?", default="all", help=TARGET)
+
+
+def plan(args: Namespace) -> None:
     """Print what a target still costs."""
+    scale = scale_of(args)
     rows, here = experiments.load(), site.load()
     budget = planning.parse_budget(args.budget)
     gpus = args.gpus if args.gpus is not None else here.gpus.get(scale.name) or 8
@@ -34,8 +47,9 @@ def plan(args: Namespace, scale: Scale) -> None:
     planning.render(made, chosen, costs, _console())
 
 
-def status(args: Namespace, scale: Scale) -> int:
+def status(args: Namespace) -> int:
     """Print where a target's experiments stand; exit code 1 if one needs the user."""
+    scale = scale_of(args)
     rows, known = experiments.load(), jobs.known_fingerprints(scale)
     every = jobs.workflow(rows, scale, (known or {}).get("backbones", {}))
     done = jobs.finished(every, known)

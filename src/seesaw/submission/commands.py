@@ -8,15 +8,35 @@ from argparse import Namespace
 from seesaw import experiments
 from seesaw.errors import UserError
 from seesaw.provenance import Provenance
-from seesaw.scales import Scale
 from seesaw.submission import receipt
-from seesaw.submission.grade import grade as score
-from seesaw.submission.package import ImageList, package
-from seesaw.submission.validate import validate
+from seesaw.verbs import scale_of
 
 
-def submit(args: Namespace, scale: Scale) -> int:
+def add(verb) -> None:
+    """Declare the verbs."""
+    sub = verb(submit, "package detections for the LVIS server, or enter what it said")
+    sub.add_argument("evaluation", nargs="?", help="default: the entry, a12")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--split", choices=["test_dev", "val"], default="test_dev")
+    instead = sub.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--record", metavar="AP", help="`pending` after the upload, then the server's AP in percent"
+    )
+    instead.add_argument(
+        "--check", metavar="FILE", help="list the faults of any results file (.json or .zip)"
+    )
+    sub = verb(grade, "score a package as the server does, where the truth is known")
+    sub.add_argument("evaluation", nargs="?", help="default: the entry, a12")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--split", choices=["test_dev", "val"], default="test_dev")
+
+
+def submit(args: Namespace) -> int:
     """Package detections for the server, enter its answer, or check a results file."""
+    from seesaw.submission.package import ImageList, package
+    from seesaw.submission.validate import validate
+
+    scale = scale_of(args)
     if args.check:
         report = validate(args.check, ImageList.load(scale.annotations(args.split)))
         print("\n".join(report.lines()))
@@ -45,8 +65,11 @@ def submit(args: Namespace, scale: Scale) -> int:
     return 0
 
 
-def grade(args: Namespace, scale: Scale) -> None:
+def grade(args: Namespace) -> None:
     """Score a package from its own bytes, where the truth is known."""
+    from seesaw.submission.grade import grade as score
+
+    scale = scale_of(args)
     evaluation = experiments.load().on_split(args.evaluation, args.split)
     output = scale.submission(evaluation, args.seed)
     truth = scale.entry.truth / "test_dev.json"

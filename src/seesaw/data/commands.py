@@ -1,0 +1,37 @@
+"""``seesaw data``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from seesaw.verbs import scale_of
+
+
+def add(verb) -> None:
+    """Declare the verbs."""
+    verb(data, "make or check the scale's dataset and write its manifest")
+
+
+def data(args: Namespace) -> None:
+    """Make a generated dataset; check any, and write its manifest and category counts."""
+    from seesaw import paths
+    from seesaw.data import lvis_folder
+    from seesaw.data.mini_lvis import MiniLvisSpec, generate
+
+    entry = scale_of(args).entry
+    if entry.generate is not None:
+        spec = MiniLvisSpec.parse(entry.generate, f"{paths.DATASETS} ({entry.name})")
+        generate(spec, entry.root, entry.truth)
+    files = {"train": entry.train, "val": entry.val}
+    if entry.test_dev is not None:
+        files["test_dev"] = entry.test_dev
+    generated = entry.generate is not None
+    manifest = lvis_folder.manifest(entry.root, files, hash_images=generated)
+    annotations = lvis_folder.load_annotations(entry.root / entry.train)
+    counts = {
+        "annotated_images": len({a["image_id"] for a in annotations["annotations"]}),
+        "categories": lvis_folder.category_counts(entry.root / entry.train),
+    }
+    lvis_folder.write_json(counts, entry.category_counts)
+    lvis_folder.write_json(manifest, entry.manifest)
+    print(f"{entry.manifest}: {entry.name} is complete")

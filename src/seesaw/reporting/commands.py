@@ -1,0 +1,44 @@
+"""``seesaw table`` and ``seesaw show``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from seesaw import experiments
+from seesaw.verbs import scale_of
+
+
+def add(verb) -> None:
+    """Declare the verbs."""
+    sub = verb(table, "write a table from what has been computed")
+    sub.add_argument("place", help="table_a1, table_a2 or figure_a2")
+    sub = verb(show, "print tables in the terminal and where their files lie")
+    sub.add_argument("places", nargs="+")
+
+
+def table(args: Namespace) -> None:
+    """Write one table from the metrics that exist."""
+    from seesaw.reporting.collect import collect
+    from seesaw.reporting.render import write_table
+
+    scale = scale_of(args)
+    made = collect(args.place, experiments.load(), scale)
+    for path in write_table(made, scale.tables).values():
+        print(path)
+
+
+def show(args: Namespace) -> int:
+    """Print tables; exit code 1 if a cell that could have been computed is not."""
+    from seesaw.reporting.collect import collect
+    from seesaw.reporting.render import render_terminal, write_table
+    from seesaw.reporting.tables import missing
+
+    scale, rows = scale_of(args), experiments.load()
+    incomplete = False
+    for place in args.places:
+        made = collect(place, rows, scale)
+        files = write_table(made, scale.tables)
+        render_terminal(made)
+        print("  ".join(str(path) for path in files.values()), end="\n\n")
+        incomplete |= bool(missing(made).keys() - {"not built"})
+    return int(incomplete)

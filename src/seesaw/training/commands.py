@@ -1,0 +1,96 @@
+"""``seesaw pretrain`` and ``seesaw train``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from seesaw import experiments
+from seesaw.errors import UserError
+from seesaw.provenance import Provenance, refuse_known_failure
+from seesaw.verbs import fingerprints_of, scale_of, set_threads
+
+
+def add(verb) -> None:
+    """Declare the verbs."""
+    sub = verb(pretrain, "train or fetch a pre-trained backbone", threads=True)
+    sub.add_argument("backbone", help="name in the scale's file")
+    sub = verb(train, "train one rung with one seed", threads=True)
+    sub.add_argument("training")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--fingerprint", help="the training's hash, if known (default: computed)")
+    sub.add_argument(
+        "--deadline",
+        type=float,
+        metavar="MINUTES",
+        help="save and end with exit code 75 before so many minutes are over (default: never; "
+        "SEESAW_DEADLINE, seconds since 1970, holds too)",
+    )
+
+
+def pretrain(args: Namespace) -> None:
+    """Train a stand-in backbone on class crops."""
+    from seesaw.config import Config
+    from seesaw.training.pretrain import pretrain as run
+
+    scale = scale_of(args, data=True)
+    set_threads(args)
+    by_name = {s.name: checkpoint for checkpoint, s in scale.overlay.backbones.items()}
+    if args.backbone not in by_name:
+        raise UserError(
+            f"{scale.path}: the backbone {args.backbone!r} is unknown; "
+            f"use one of {', '.join(sorted(by_name))}."
+        )
+    table = experiments.load()
+    from seesaw.config import backbone_checkpoint, resolve
+
+    for training in table.trainings.values():
+        if training.config and backbone_checkpoint(training.config) == by_name[args.backbone]:
+            break
+    cfg: Config = resolve(training.config, scale)
+    output = scale.pretrained(args.backbone)
+    with Provenance(output, inputs={"manifest": scale.entry.manifest}) as provenance:
+        facts = run(cfg.model.backbone.to_dict(), scale.entry, output, **scale.overlay.pretrain)
+        provenance.facts |= facts
+    print(f"{output}: accuracy {facts['accuracy']:.2f} on training crops")
+
+
+def train(args: Namespace) -> None:
+    """Train a rung with one seed."""
+    scale = scale_of(args, data=True)
+    table = experiments.load()
+    training = table.training(args.training)
+    if training.config is None:
+        raise UserError(f"configs/*/{training.id}.py is missing: this rung is not built; write it.")
+    set_threads(args)
+    # Heavy imports after the checks: a mistake is told at once.
+    from seesaw.config import resolve
+    from seesaw.training.deadline import deadline
+    from seesaw.training.train import train as run
+
+    ends = deadline(args.deadline)
+    cfg = resolve(training.config, scale)
+    inputs = {"manifest": scale.entry.manifest, "config": training.config}
+    start = None
+    if training.init_from:
+        inputs["init_from"] = start = scale.model(training.init_from, args.seed)
+    elif Path(checkpoint := cfg.model.backbone.init_cfg.checkpoint).suffix:
+        inputs["pretrained"] = Path(checkpoint)
+    for name, path in inputs.items():
+        if not path.is_file():
+            raise UserError(f"{path} is missing; make {name} first.")
+    key = f"train/{training.id}/seed{args.seed}"
+    fingerprint = args.fingerprint or fingerprints_of(args).get(key)
+    if fingerprint is None:
+        raise UserError(
+            f"seed {args.seed} is not among seeds {training.seeds} of {training.id}; "
+            f"add it to {table.path}."
+        )
+    output = scale.model(training.id, args.seed)
+    refuse_known_failure(output, fingerprint)
+    # Checkpoints of another fingerprint are another training's and must not be resumed.
+    work = scale.work / training.id / f"seed{args.seed}" / fingerprint
+    with Provenance(output, inputs=inputs, fingerprint=fingerprint, seed=args.seed) as provenance:
+        provenance.facts |= run(cfg, args.seed, work, output, start, ends)
+    facts = provenance.facts
+    print(f"{output}: {facts['iterations']} iterations, {facts['seconds_per_iteration']} s each")
