@@ -6,12 +6,14 @@ import errno
 import io
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dist import barrier, broadcast_object_list, is_distributed, is_main_process
+from mmengine.hooks import Hook
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
@@ -32,6 +34,7 @@ def train(
     output: Path,
     init_from: Path | None = None,
     deadline: float | None = None,
+    hooks: Sequence[Hook] = (),
 ) -> dict:
     """Train to the end, going on from the newest whole checkpoint in ``work`` if there is one.
 
@@ -44,6 +47,7 @@ def train(
         output: where the finished weights go, whole or not at all.
         init_from: weights of the training that this one starts from.
         deadline: when it must have ended, s since 1970.
+        hooks: onlookers, such as the run log; they change nothing of the training.
 
     Returns:
         Facts for the provenance record: iterations, seconds an iteration, images, batch.
@@ -89,6 +93,7 @@ def train(
             dict(type="CheckInvalidLossHook", interval=10),
             dict(type="DeadlineHook", deadline=deadline),
             *cfg.get("custom_hooks", []),
+            *hooks,
         ],
         log_processor=dict(type="LogProcessor", window_size=20, by_epoch=False),
         resume=start_from is not None,
