@@ -41,7 +41,9 @@ def compute(scale: Scale) -> dict[str, str]:
         "data": fingerprint.fingerprint(
             entry=entry.model_dump(mode="json"), code=fingerprint.code_hash(generator)
         ),
-        "evaluate": fingerprint.code_hash(["seesaw.evaluation.resample"])[:16],
+        "evaluate": fingerprint.code_hash(
+            ["seesaw.evaluation.resample", "seesaw.evaluation.replicates"]
+        )[:16],
         "speed": fingerprint.code_hash(
             ["seesaw.evaluation.speed", "seesaw.evaluation.post_processing"]
         )[:16],

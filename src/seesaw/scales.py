@@ -93,6 +93,10 @@ class Scale:
         """What resampling needs of an evaluation: which detections found what."""
         return self.metrics(evaluation, seed).with_name("matches.npz")
 
+    def replicates(self, evaluation: experiments.Evaluation, seed: int) -> Path:
+        """Bootstrap replicates of an evaluation's metrics, for standard errors in tables."""
+        return self.metrics(evaluation, seed).with_name("replicates.json")
+
     def submission(self, evaluation: experiments.Evaluation, seed: int) -> Path:
         """An evaluation's detections, packaged for the LVIS server."""
         return self.detections(evaluation, seed).with_name("submission.zip")

@@ -42,7 +42,7 @@ def test_two_trainings_give_the_same_bytes(root, training):
         seesaw(root, "detect", training)
         seesaw(root, "evaluate", training)
         folder = root / "results/smoke" / training / "seed0"
-        kinds = ("detections.jsonl", "metrics.json", "matches.npz")
+        kinds = ("detections.jsonl", "metrics.json", "matches.npz", "replicates.json")
         names = ("model.pth", *(f"{training}/{kind}" for kind in kinds))
         made.append([digest(folder / name) for name in names])
         shutil.rmtree(folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from seesaw.evaluation import resample
+from seesaw.evaluation import replicates, resample
 
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -88,7 +88,12 @@ def test_the_kept_matches_give_the_standard_errors_of_the_metrics(root):
     folder = output(root).parent
     metrics = json.loads((folder / "metrics.json").read_text())
     first = (folder / "matches.npz").read_bytes()
-    for kind, ranking in resample.load(folder / "matches.npz").items():
+    drawn = replicates.load(folder / "replicates.json", metrics).drawn
+    rankings = resample.load(folder / "matches.npz")
+    for name, kind, column in (("AP_c", "segm", 2), ("AP_box", "bbox", 0)):
+        expected = resample.replicates(rankings[kind])[:, column]
+        assert drawn[name] == pytest.approx(expected, abs=1e-5, nan_ok=True)
+    for kind, ranking in rankings.items():
         assert metrics["standard_errors"][kind] == resample.standard_errors(ranking)
         estimate = metrics["standard_errors"][kind]["AP"]["estimate"]
         assert estimate == pytest.approx(metrics[kind]["AP"], abs=1e-12)

@@ -47,11 +47,11 @@ def starting_weights(wildcards):
     return dependencies.starting_weights(SCALE, EXPERIMENTS, wildcards.training, wildcards.seed)
 
 
-def place_metrics(wildcards):
-    """The metrics of every built cell of a place, over all seeds."""
+def place_files(place, path):
+    """One kind of file (`Scale.metrics`, ...) of every built cell of a place, over all seeds."""
     return [
-        str(SCALE.metrics(EXPERIMENTS.evaluations[cell.evaluation], seed))
-        for cell in EXPERIMENTS.place_cells(wildcards.place)
+        str(path(EXPERIMENTS.evaluations[cell.evaluation], seed))
+        for cell in EXPERIMENTS.place_cells(place)
         if EXPERIMENTS.built(cell.evaluation)
         for seed in EXPERIMENTS.seeds(cell.evaluation)
     ]

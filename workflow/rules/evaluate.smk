@@ -30,6 +30,7 @@ rule evaluate:
     output:
         f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/metrics.json",
         f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/matches.npz",
+        f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/replicates.json",
     log:
         f"{LOGS}/evaluate/{{training}}/seed{{seed}}/{{evaluation}}.log",
     benchmark:

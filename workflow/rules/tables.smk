@@ -4,7 +4,8 @@ localrules:
 
 rule table:
     input:
-        metrics=place_metrics,
+        metrics=lambda w: place_files(w.place, SCALE.metrics),
+        replicates=lambda w: place_files(w.place, SCALE.replicates),
         speed=lambda w: str(SCALE.speed) if w.place == "table_a2" else [],
         paper="configs/paper_values.yaml",
     output:

@@ -56,8 +56,8 @@ def detect(args: Namespace) -> None:
 
 
 def evaluate(args: Namespace) -> None:
-    """Score an evaluation's detections; keep the matches, which resampling needs."""
-    from seesaw.evaluation import resample
+    """Score an evaluation's detections; keep matches and replicates, which comparing needs."""
+    from seesaw.evaluation import replicates, resample
     from seesaw.evaluation.lvis_eval import load, match, metrics_of
 
     scale = scale_of(args, data=True)
@@ -73,13 +73,19 @@ def evaluate(args: Namespace) -> None:
     output = scale.metrics(evaluation, args.seed)
     inputs = {"detections": detections, "annotations": annotations}
     kept = scale.matches(evaluation, args.seed)
-    with Provenance(output, kept, inputs=inputs, seed=args.seed):
+    drawn_path = scale.replicates(evaluation, args.seed)
+    with Provenance(output, kept, drawn_path, inputs=inputs, seed=args.seed):
         truth = load(annotations)
         matches = match(detections, truth)
         metrics = metrics_of(matches, truth)
         rankings = {kind: resample.Ranking.of(found) for kind, found in matches.items()}
-        metrics["standard_errors"] = {k: resample.standard_errors(r) for k, r in rankings.items()}
+        drawn = {kind: resample.replicates(ranking) for kind, ranking in rankings.items()}
+        metrics["standard_errors"] = {
+            kind: resample.report(resample.scores(ranking), drawn[kind])
+            for kind, ranking in rankings.items()
+        }
         resample.save(rankings, kept)
+        replicates.save(drawn_path, metrics, drawn, sha256_file(annotations))
         write_atomic(output, json.dumps(metrics, indent=1) + "\n")
     errors = metrics["standard_errors"]["segm"]
     print(

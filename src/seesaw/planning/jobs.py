@@ -187,7 +187,7 @@ def _evaluated(e: Evaluation, scale: Scale, seed: int) -> list[Job]:
     needs = ("data", detections)
     if e.split == "test_dev":
         return [*made, Job(f"submit/{tail}", (scale.submission(e, seed),), needs, **common)]
-    outputs = (scale.metrics(e, seed), scale.matches(e, seed))
+    outputs = (scale.metrics(e, seed), scale.matches(e, seed), scale.replicates(e, seed))
     return [*made, Job(f"evaluate/{tail}", outputs, needs, **common)]
 
 

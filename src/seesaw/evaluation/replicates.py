@@ -1,0 +1,94 @@
+"""``replicates.json``: an evaluation's bootstrap replicates, small enough to be committed.
+
+All evaluations on one data set draw the same images (`resample.replicates`), so that the
+difference of two evaluations' replicates is paired over images with neither's matches at hand.
+Tables and verdicts read these files and ``metrics.json``, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from seesaw.errors import UserError
+from seesaw.provenance import write_atomic
+
+# metric -> where it stands in metrics.json; its column among the replicates of its kind
+METRICS = {
+    "AP": ("segm", "AP"),
+    "AP_r": ("segm", "AP_r"),
+    "AP_c": ("segm", "AP_c"),
+    "AP_f": ("segm", "AP_f"),
+    "AP_box": ("bbox", "AP"),
+}
+COLUMNS = ("AP", "AP_r", "AP_c", "AP_f")
+UNIT = 1e-5  # of AP as a fraction: 0.001 of AP in percent
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """One evaluation of one seed: its AP (fractions) and B bootstrap replicates of it.
+
+    Attributes:
+        annotations: sha256 of the annotation file.
+        estimate: metric -> AP; None where the annotations have no such category.
+        drawn: metric -> (B,) replicates, NaN where a sample has no such category.
+    """
+
+    annotations: str
+    estimate: dict[str, float | None]
+    drawn: dict[str, np.ndarray]
+
+
+def save(path: Path, metrics: dict, drawn: dict[str, np.ndarray], annotations: str) -> None:
+    """Write an evaluation's replicates, whole or not at all; the same input gives the same bytes.
+
+    Args:
+        path: The file.
+        metrics: Content of its metrics.json.
+        drawn: Kind ("segm", "bbox") -> replicates (B, 4) of AP, AP_r, AP_c, AP_f (fractions).
+        annotations: sha256 of the annotation file.
+    """
+    lines = {"annotations": annotations, "unit": UNIT, "estimate": {}}
+    for name, (kind, key) in METRICS.items():
+        values = drawn[kind][:, COLUMNS.index(key)]
+        lines[name] = [None if np.isnan(v) else round(v / UNIT) for v in values.tolist()]
+        value = metrics[kind][key]
+        lines["estimate"][name] = None if value is None else round(value / UNIT)
+    text = ",\n".join(
+        f'"{key}": {json.dumps(value, separators=(",", ":"))}' for key, value in lines.items()
+    )
+    write_atomic(path, f"{{\n{text}\n}}\n")
+
+
+def load(path: Path, metrics: dict) -> Replicates:
+    """Read what `save` wrote; the estimates come at full precision from the metrics.
+
+    Raises:
+        UserError: The file is missing, damaged, or of other metrics.
+    """
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        unit = float(plain["unit"])
+        drawn = {name: unit * np.array(plain[name], np.float64) for name in METRICS}
+        estimate = {name: metrics[kind][key] for name, (kind, key) in METRICS.items()}
+        same = all(_near(estimate[name], plain["estimate"][name], unit) for name in METRICS)
+        if len({values.shape for values in drawn.values()}) > 1:
+            raise ValueError("its lists differ in length")
+        annotations = str(plain["annotations"])
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; run evaluate again.") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error}); run evaluate again.") from None
+    if not same:
+        raise UserError(f"{path} is of other metrics than metrics.json; run evaluate again.")
+    return Replicates(annotations, estimate, drawn)
+
+
+def _near(value: float | None, units: int | None, unit: float) -> bool:
+    if value is None or units is None:
+        return value is units
+    return abs(value / unit - units) < 1
