@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
         sub = verbs.add_parser(run.__name__.replace("_", "-"), help=text, description=text)
         sub.set_defaults(run=run)
         sub.add_argument(
-            "--scale", default=SCALE, help="smoke, mini or paper (default: %(default)s)"
+            "--scale",
+            default=SCALE,
+            help="smoke, mini, single_gpu or paper (default: %(default)s)",
         )
         sub.add_argument(
             "--dataset", help="dataset entry or LVIS-format folder (default: the scale's)"

@@ -18,6 +18,8 @@ from seesaw.scales import Scale
 # `mmdet::` bases make mmengine parse mmdet's 102 metafiles, half a second a config: once will do.
 utils.load = cache(utils.load)
 
+LVIS_CLASSES = 1203  # of the configs at paper scale; models have as many as their dataset
+
 # What only other config files read: it acts where they put it, and is compared there.
 _PARTS = {"classifier", "context_encoder", "data_root", "norm_cfg", "stages"} | {
     "test_pipeline",
@@ -47,6 +49,8 @@ def resolve(path: Path, scale: Scale, register: bool = True) -> Config:
         key: {_key(old): new for old, new in pairs.items()}
         for key, pairs in scale.overlay.replace.items()
     }
+    if (classes := scale.entry.classes) != LVIS_CLASSES:
+        values["num_classes"] = {_spelled(LVIS_CLASSES): classes}
     return Config(_with_dataset(_replace(raw, values), scale), filename=str(path))
 
 

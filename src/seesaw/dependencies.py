@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from seesaw import experiments, fingerprint, paths
+from seesaw import fingerprint, paths
 from seesaw.errors import UserError
 from seesaw.experiments import Experiments
 from seesaw.scales import Scale
@@ -22,6 +22,7 @@ def cached(scale: Scale) -> dict[str, str]:
     """
     keys = [*paths.CONFIGS.rglob("*.py"), *paths.CONFIGS.rglob("*.yaml"), *PACKAGE.rglob("*.py")]
     keys = [k for k in keys if k != paths.PAPER_VALUES]
+    keys += [scale.entry.manifest]  # tells of another number of categories
     return fingerprint.cached_json(
         keys, paths.CACHE / "fingerprints" / f"{scale.run}.json", lambda: _in_subprocess(scale)
     )
@@ -34,12 +35,13 @@ def compute(scale: Scale) -> dict[str, str]:
     """
     from seesaw.config import backbone_checkpoint, resolve
 
-    table = experiments.load()
+    table = scale.table
     entry = scale.entry
     generator = ["seesaw.data.mini_lvis"] if entry.generate is not None else []
     result = {
         "data": fingerprint.fingerprint(
-            entry=entry.model_dump(mode="json"), code=fingerprint.code_hash(generator)
+            entry=entry.model_dump(mode="json", exclude={"categories"}),
+            code=fingerprint.code_hash(generator),
         ),
         "evaluate": fingerprint.code_hash(
             ["seesaw.evaluation.resample", "seesaw.evaluation.replicates"]

@@ -5,7 +5,8 @@ Imports neither torch nor mmdet: the Snakefile reads it in every job.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from seesaw import paths
 from seesaw.errors import UserError
 
-SCALE_NAMES = ("smoke", "mini", "paper")
 METRICS = ("AP", "AP_r", "AP_c", "AP_f", "AP_box", "fps")
 
 
@@ -143,6 +143,26 @@ class Experiments:
                     "annotations to score it; name an evaluation on val."
                 )
 
+    def only(self, trainings: Collection[str], path: Path) -> Experiments:
+        """The part of the table that is about some trainings; ``path`` is what names them.
+
+        Raises:
+            UserError: there is no such training, or one that it starts from is not named too.
+        """
+        for name in trainings:
+            if name not in self.trainings:
+                known = ", ".join(sorted(self.trainings))
+                raise UserError(f"{path}: only: {name!r} is no training; use some of {known}.")
+            if (start := self.trainings[name].init_from) not in (None, *trainings):
+                raise UserError(f"{path}: only: {name} starts from {start}; add that too.")
+        part = copy(self)
+        part.path = path
+        part.trainings = {i: t for i, t in self.trainings.items() if i in trainings}
+        kept = self.evaluations.items()
+        part.evaluations = {i: e for i, e in kept if e.training in trainings}
+        part.cells = [c for c in self.cells if c.evaluation in part.evaluations]
+        return part
+
     def training(self, name: str) -> Training:
         """Look up a training by id or unique prefix."""
         return self.trainings[self._unique("training", name, self.trainings)]
@@ -159,7 +179,7 @@ class Experiments:
         """The rows of a place, in the table's order."""
         return [c for c in self.cells if c.place == place]
 
-    @cached_property
+    @property
     def submissions(self) -> list[Evaluation]:
         """The evaluations on test-dev, the entry's own first: what the server may score."""
         return [e for e in self.evaluations.values() if e.split == "test_dev"]

@@ -29,11 +29,13 @@ class Overlay(BaseModel):
     """What a scale changes of the paper's configs.
 
     ``replace`` maps a key's old value to a new one wherever that key stands; ``backbones`` names
-    the stand-in for each pre-trained checkpoint. Neither can add a key.
+    the stand-in for each pre-trained checkpoint. Neither can add a key. ``only`` names the
+    trainings that the scale is for; default all.
     """
 
     model_config = ConfigDict(extra="forbid")
     dataset: str
+    only: list[str] | None = None
     replace: dict[str, dict[Any, Any]] = {}
     backbones: dict[str, StandIn] = {}
     pretrain: dict[str, Any] = {}
@@ -60,6 +62,12 @@ class Scale:
         self.entry = entries.load(self.dataset)
         own = self.entry.name == self.overlay.dataset
         self.run = name if own else f"{name}@{self.entry.name}"
+
+    @cached_property
+    def table(self) -> experiments.Experiments:
+        """The experiments of this scale."""
+        every = experiments.load()
+        return every if self.overlay.only is None else every.only(self.overlay.only, self.path)
 
     @cached_property
     def results(self) -> Path:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from seesaw import dependencies, experiments
+from seesaw import dependencies
 from seesaw.cluster import site
 from seesaw.errors import UserError
 from seesaw.scales import Scale
 
 try:
-    EXPERIMENTS = experiments.load()
     SCALE = Scale(config.get("scale", "mini"), config.get("dataset"))
+    EXPERIMENTS = SCALE.table
     FINGERPRINTS = dependencies.cached(SCALE)
     SITE = site.load()
 except UserError as error:
@@ -79,7 +79,9 @@ def submissions():
 
 
 def table_files(place):
-    """All formats of a table."""
+    """All formats of a table; none where this scale has no row of it."""
+    if not EXPERIMENTS.place_cells(place):
+        return []
     return [
         f"{SCALE.tables}/{place}.{kind}" for kind in ("txt", "md", "tex", "html", "csv", "json")
     ]

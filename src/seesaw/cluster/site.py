@@ -10,13 +10,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from seesaw import experiments, paths
 from seesaw.cluster import ENDS, segments
 from seesaw.errors import UserError
 
 FILE = paths.ROOT / "site.yaml"
+GPUS = {"single_gpu": 1, "paper": 8}  # of one training, where site.yaml does not say
 
 
 class Site(BaseModel):
@@ -27,12 +36,19 @@ class Site(BaseModel):
     cpu_partition: str = ""
     account: str = ""
     gpu_model: str = Field(default="", pattern=r"^[\w.]*$")
-    gpus: dict[Literal["smoke", "mini", "paper"], int] = {"paper": 8}
+    gpus: dict[Literal["smoke", "mini", "single_gpu", "paper"], int] = Field(
+        default={}, validate_default=True
+    )
     gpus_per_node: PositiveInt = 8
     cpus_per_gpu: PositiveInt = 8
     mem_mb_per_gpu: PositiveInt = 32000
     segment: str = Field(default="24h", pattern=r"^[\d.]+[mhd]$")
     setup: str = ""
+
+    @field_validator("gpus")
+    @classmethod
+    def _over_defaults(cls, gpus: dict[str, int]) -> dict[str, int]:
+        return GPUS | gpus
 
     @model_validator(mode="after")
     def _whole_nodes(self) -> Site:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from seesaw.errors import UserError
 from seesaw.verbs import scale_of
 
 
@@ -27,6 +28,11 @@ def data(args: Namespace) -> None:
         files["test_dev"] = entry.test_dev
     generated = entry.generate is not None
     manifest = lvis_folder.manifest(entry.root, files, hash_images=generated)
+    if (found := manifest["categories"]) != entry.classes:
+        raise UserError(
+            f"{paths.DATASETS}: {entry.name} is said to have {entry.classes} categories, but its "
+            f"files have {found}; correct the entry or the files."
+        )
     annotations = lvis_folder.load_annotations(entry.root / entry.train)
     counts = {
         "annotated_images": len({a["image_id"] for a in annotations["annotations"]}),

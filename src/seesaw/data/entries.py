@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,24 @@ class DatasetEntry(BaseModel):
     val: str
     test_dev: str | None = None
     generate: dict[str, Any] | None = None
+    categories: int | None = None
+
+    @cached_property
+    def classes(self) -> int:
+        """How many categories it has: stated, planned by its generator, or counted in val.
+
+        Raises:
+            UserError: it is to be counted, and the annotation file is missing or broken.
+        """
+        if self.categories is not None:
+            return self.categories
+        if self.generate is not None:
+            from seesaw.data.mini_lvis import MiniLvisSpec
+
+            return MiniLvisSpec.parse(self.generate, f"{paths.DATASETS} ({self.name})").categories
+        from seesaw.data.lvis_folder import load_annotations
+
+        return len(load_annotations(self.root / self.val)["categories"])
 
     @property
     def manifest(self) -> Path:

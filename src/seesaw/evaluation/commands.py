@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 
-from seesaw import experiments, fingerprint
+from seesaw import fingerprint
 from seesaw.errors import UserError
 from seesaw.provenance import Provenance, provenance_path, read_record, sha256_file, write_atomic
 from seesaw.scales import Scale
@@ -31,7 +31,7 @@ def add(verb) -> None:
 def detect(args: Namespace) -> None:
     """Detect on an evaluation's split."""
     scale = scale_of(args, data=True)
-    evaluation = experiments.load().evaluation(args.evaluation)
+    evaluation = scale.table.evaluation(args.evaluation)
     if evaluation.config_path is None:
         raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
     weights = scale.model(evaluation.training, args.seed)
@@ -61,7 +61,7 @@ def evaluate(args: Namespace) -> None:
     from seesaw.evaluation.lvis_eval import load, match, metrics_of
 
     scale = scale_of(args, data=True)
-    evaluation = experiments.load().evaluation(args.evaluation)
+    evaluation = scale.table.evaluation(args.evaluation)
     if evaluation.split == "test_dev":
         raise UserError(
             f"{evaluation.id} is on test_dev, which has no annotations; run `seesaw submit`."
@@ -103,7 +103,7 @@ def speed(args: Namespace) -> None:
     from seesaw.evaluation.speed import measure
 
     scale = scale_of(args, data=True)
-    table = experiments.load()
+    table = scale.table
     set_threads(args)
     models, at_paper_scale, training_seconds = {}, {}, {}
     for cell in table.place_cells("table_a2"):

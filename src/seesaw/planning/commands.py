@@ -8,7 +8,7 @@ from argparse import Namespace
 
 from rich.console import Console
 
-from seesaw import dependencies, experiments
+from seesaw import dependencies
 from seesaw.cluster import site
 from seesaw.planning import jobs
 from seesaw.planning import plan as planning
@@ -34,7 +34,7 @@ def add(verb) -> None:
 def plan(args: Namespace) -> None:
     """Print what a target still costs."""
     scale = scale_of(args)
-    rows, here = experiments.load(), site.load()
+    rows, here = scale.table, site.load()
     budget = planning.parse_budget(args.budget)
     gpus = args.gpus if args.gpus is not None else here.gpus.get(scale.name) or 8
     costs = Costs(rows, scale, gpus, args.gpu or here.gpu_model or None)
@@ -50,7 +50,7 @@ def plan(args: Namespace) -> None:
 def status(args: Namespace) -> int:
     """Print where a target's experiments stand; exit code 1 if one needs the user."""
     scale = scale_of(args)
-    rows, known = experiments.load(), jobs.known_fingerprints(scale)
+    rows, known = scale.table, jobs.known_fingerprints(scale)
     every = jobs.workflow(rows, scale, (known or {}).get("backbones", {}))
     done = jobs.finished(every, known)
     chosen = jobs.select(every, rows, scale, args.target).values()

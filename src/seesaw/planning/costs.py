@@ -28,11 +28,15 @@ _HEADER = re.compile(r"Cost: about ([\d,]+) V100-hours")
 
 
 class _ScaleCosts(BaseModel):
+    """A scale's own; ``epochs`` and ``image`` say what its trainings take of the headers' time."""
+
     model_config = ConfigDict(extra="forbid")
     minutes: dict[str, float] = {}
     gigabytes: dict[str, float] = {}
     gpus: dict[str, int] = {}
     checkpoints: int = 0
+    epochs: dict[str, float] = {}
+    image: float = 1.0
 
 
 class Estimates(BaseModel):
@@ -201,6 +205,7 @@ class Costs:
         hours = None
         if self.on_gpus and job.rule == "train":
             hours = header_hours(self.table.trainings[job.training].config)
+            hours = self._shortened(job.training, hours)
             if hours is not None and self.gpus > self.assumed.multi_node["gpus"]:
                 hours /= self.assumed.multi_node["efficiency"]
         elif self.on_gpus and job.rule == "detect":
@@ -209,6 +214,14 @@ class Costs:
             return None
         gpu_hours = hours * self.assumed.gpus[self.gpu]
         return gpu_hours, gpu_hours / self.gpus_of(job.rule)
+
+    def _shortened(self, training: str, hours: float | None) -> float | None:
+        """A header's hours at this scale: fewer epochs, cheaper images."""
+        schedule = self.table.trainings[training].schedule
+        if hours is None or schedule not in self.here.epochs:
+            return hours
+        share = self.here.epochs[schedule] / self.assumed.epochs[schedule]
+        return hours * share * self.here.image
 
     def _detection_hours(self, evaluation: str) -> float | None:
         """GPU-hours of the reference: an own header's share, else from the training's cost."""
@@ -224,7 +237,7 @@ class Costs:
         if (stated := header_hours(t.config)) is None:
             return None
         seen = self.assumed.epochs[t.schedule] * images["train"]
-        model = self.assumed.detection["share_of_training"] * stated / seen
+        model = self.assumed.detection["share_of_training"] * stated / seen * self.here.image
         return images[e.split] * (model + self.assumed.detection["post_processing_seconds"] / 3600)
 
     def _gigabytes(self, job: Job) -> float:

@@ -91,7 +91,7 @@ def workflow(table: Experiments, scale: Scale, backbones: Mapping[str, str]) -> 
         seeds = [table.seeds(e)[0] for e in speeds]
         needs = tuple(f"{m}/seed{seed}" for m, seed in zip(models, seeds, strict=True))
         found.append(Job("speed", (scale.speed,), needs))
-    for place in PLACES:
+    for place in filter(table.place_cells, PLACES):
         needs = [i for c in table.place_cells(place) for i in _last(table, c.evaluation)]
         needs += ["speed"] if place == "table_a2" and models else []
         made = tuple(scale.tables / f"{place}.{kind}" for kind in TABLE_FORMATS)
@@ -107,10 +107,12 @@ def select(jobs: dict[str, Job], table: Experiments, scale: Scale, target: str) 
     """
     submissions = [i for e in table.submissions for i in _last(table, e.id) if scale.entry.test_dev]
     if target == "all":
-        ids = [f"table/{place}" for place in PLACES] + submissions
+        ids = [f"table/{place}" for place in PLACES if table.place_cells(place)] + submissions
     elif target == "submission":
         ids = submissions
     elif target in PLACES:
+        if not table.place_cells(target):
+            raise UserError(f"{scale.path}: none of its experiments stands in {target}.")
         ids = [f"table/{target}"]
     else:
         ids = _last(table, table.evaluation(target).id)
@@ -166,7 +168,8 @@ def known_fingerprints(scale: Scale) -> dict | None:
 
 def snakemake_command(scale: Scale, *targets: str) -> str:
     """What to type to make targets at this scale."""
-    profile, default = ("slurm", "paper") if scale.name == "paper" else ("local", "mini")
+    own = {"paper": ("slurm", "paper"), "single_gpu": ("single_gpu", "single_gpu")}
+    profile, default = own.get(scale.name, ("local", "mini"))
     words = ["snakemake", "--profile", profile, *targets]
     settings = [f"scale={scale.name}"] if scale.name != default else []
     settings += [f"dataset={scale.dataset}"] if scale.run != scale.name else []

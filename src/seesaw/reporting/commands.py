@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from seesaw import experiments
 from seesaw.verbs import scale_of
 
 
@@ -22,7 +21,7 @@ def table(args: Namespace) -> None:
     from seesaw.reporting.render import write_table
 
     scale = scale_of(args)
-    made = collect(args.place, experiments.load(), scale)
+    made = collect(args.place, scale.table, scale)
     for path in write_table(made, scale.tables).values():
         print(path)
 
@@ -33,10 +32,14 @@ def show(args: Namespace) -> int:
     from seesaw.reporting.render import render_terminal, write_table
     from seesaw.reporting.tables import missing
 
-    scale, rows = scale_of(args), experiments.load()
+    scale = scale_of(args)
+    rows = scale.table
     incomplete = False
     for place in args.places:
         made = collect(place, rows, scale)
+        if not made.rows:
+            print(f"{made.name}: no row at the scale {scale.name}", end="\n\n")
+            continue
         files = write_table(made, scale.tables)
         render_terminal(made)
         print("  ".join(str(path) for path in files.values()), end="\n\n")

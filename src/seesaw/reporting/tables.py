@@ -82,7 +82,7 @@ class Table:
     Attributes:
         name: id of the place ("table_a1"), stem of the files.
         title: caption.
-        scale: smoke, mini or paper; levels are compared with the paper's at paper scale only.
+        scale: its name; levels are compared with the paper's at paper scale only.
         columns: keys in order: "schedule", "AP", "AP_r", "AP_c", "AP_f", "AP_box", "fps".
         rows: in order; an increment is the difference to the row above.
         heading: head of the first column.
@@ -94,7 +94,7 @@ class Table:
 
     name: str
     title: str
-    scale: Literal["smoke", "mini", "paper"]
+    scale: Literal["smoke", "mini", "single_gpu", "paper"]
     columns: list[str]
     rows: list[Row]
     heading: str = "Method"

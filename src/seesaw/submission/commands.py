@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 
-from seesaw import experiments
 from seesaw.errors import UserError
 from seesaw.provenance import Provenance
 from seesaw.submission import receipt
@@ -41,7 +40,7 @@ def submit(args: Namespace) -> int:
         report = validate(args.check, ImageList.load(scale.annotations(args.split)))
         print("\n".join(report.lines()))
         return int(bool(report.faults))
-    evaluation = experiments.load().on_split(args.evaluation, args.split)
+    evaluation = scale.table.on_split(args.evaluation, args.split)
     output = scale.submission(evaluation, args.seed)
     if args.record:
         if args.split != "test_dev" or scale.entry.generate is not None:
@@ -70,7 +69,7 @@ def grade(args: Namespace) -> None:
     from seesaw.submission.grade import grade as score
 
     scale = scale_of(args)
-    evaluation = experiments.load().on_split(args.evaluation, args.split)
+    evaluation = scale.table.on_split(args.evaluation, args.split)
     output = scale.submission(evaluation, args.seed)
     truth = scale.entry.truth / "test_dev.json"
     if args.split == "val":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from seesaw import experiments
 from seesaw.errors import UserError
 from seesaw.provenance import Provenance, refuse_known_failure
 from seesaw.verbs import fingerprints_of, scale_of, set_threads
@@ -41,7 +40,7 @@ def pretrain(args: Namespace) -> None:
             f"{scale.path}: the backbone {args.backbone!r} is unknown; "
             f"use one of {', '.join(sorted(by_name))}."
         )
-    table = experiments.load()
+    table = scale.table
     from seesaw.config import backbone_checkpoint, resolve
 
     for training in table.trainings.values():
@@ -58,7 +57,7 @@ def pretrain(args: Namespace) -> None:
 def train(args: Namespace) -> None:
     """Train a rung with one seed."""
     scale = scale_of(args, data=True)
-    table = experiments.load()
+    table = scale.table
     training = table.training(args.training)
     if training.config is None:
         raise UserError(f"configs/*/{training.id}.py is missing: this rung is not built; write it.")
