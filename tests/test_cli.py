@@ -97,7 +97,10 @@ MISSING = "is missing; run `seesaw data --scale mini` first."
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("data", "--scale", "tiny"), "the scale 'tiny' is unknown; use one of mini, paper, smoke"),
+        (
+            ("data", "--scale", "tiny"),
+            "the scale 'tiny' is unknown; use one of mini, paper, single_gpu, smoke",
+        ),
         (("data", "--dataset", "coco"), "the dataset 'coco' is neither an entry (lvis_v1, mini_lv"),
         (("train", "a01"), f"data/mini_lvis/manifest.json {MISSING}"),
         (("detect", "a01"), f"data/mini_lvis/manifest.json {MISSING}"),

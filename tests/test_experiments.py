@@ -218,8 +218,26 @@ def test_two_files_of_one_id_are_refused(root):
         experiments.load().built("a01_mask_rcnn")
 
 
+def test_a_scale_for_some_experiments_only():
+    path = paths.SCALES / "x.yaml"
+    part = TABLE.only(["a10_seesaw", "a11_dual_head"], path)
+    assert list(part.trainings) == ["a10_seesaw", "a11_dual_head"]
+    assert list(part.evaluations) == [*part.trainings, "a12_test_time_augmentation", "test_dev_a12"]
+    assert [c.label for c in part.cells] == [
+        "+ Seesaw Loss",
+        "+ Dual Head Classification",
+        "+ Test-time augmentation",
+    ]
+    with pytest.raises(UserError, match=r"x\.yaml: the training 'a01' is unknown; use one of a10"):
+        part.training("a01")
+    with pytest.raises(UserError, match=r"x\.yaml: only: a11_dual_head starts from a10_seesaw; add"):
+        TABLE.only(["a11_dual_head"], path)
+    with pytest.raises(UserError, match=r"x\.yaml: only: 'a99' is no training; use some of a01_"):
+        TABLE.only(["a99"], path)
+
+
 def test_unknown_scale_and_misspelt_overlay(root):
-    with pytest.raises(UserError, match="the scale 'tiny' is unknown; use one of mini, paper, sm"):
+    with pytest.raises(UserError, match="the scale 'tiny' is unknown; use one of mini, paper, single"):
         Scale("tiny")
     mini = root / "configs" / "scales" / "mini.yaml"
     mini.write_text(mini.read_text().replace("\nreplace:", "\nreplaces:"))

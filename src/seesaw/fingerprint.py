@@ -26,6 +26,7 @@ TRAINING_ROOTS = ("seesaw.training.train",)
 # Bookkeeping: what these decide about a training is in the fingerprint by value. And when it is
 # saved and stopped decides nothing: an edit there must not throw away weeks of training.
 IGNORED = frozenset({"errors", "experiments", "fingerprint", "paths", "provenance"}) | {
+    "data.entries",
     "training.checkpoint",
     "training.deadline",
 }

@@ -14,6 +14,11 @@ from seesaw.scales import Scale
 from seesaw.training.schedule import iterations
 
 SCALES = ("mini", "smoke")
+# what each overlay is laid over
+PAIRS = [
+    *((scale, experiment) for scale in SCALES for experiment in BUILT),
+    *(("single_gpu", training) for training in Scale("single_gpu").table.trainings),
+]
 # Freezing, norms, the scheduler's kind, learning rates and losses are not among them.
 ALLOWED = [
     # the stand-in backbone
@@ -61,8 +66,7 @@ def strays(paper, scaled):
     return [path for path in changed if not any(fnmatchcase(path, p) for p in ALLOWED)]
 
 
-@pytest.mark.parametrize("experiment", BUILT)
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("scale", "experiment"), PAIRS)
 def test_changes_only_what_is_listed(scale, experiment):
     assert strays(resolved(experiment), resolved(experiment, scale)) == []
 
@@ -87,12 +91,13 @@ def test_a_forbidden_key_is_found(planted, path, tmp_path, monkeypatch):
     assert path in strays(resolved("a01_mask_rcnn"), scaled)
 
 
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("scale", (*SCALES, "single_gpu"))
 def test_every_line_of_an_overlay_changes_something(scale):
     """A replacement that matches no experiment is a misspelt key or an outdated value."""
     used = {
         (path.rpartition(".")[2], str(old).replace("(", "[").replace(")", "]"))
-        for experiment in BUILT
+        for of, experiment in PAIRS
+        if of == scale
         for path, old, _ in difference(resolved(experiment), resolved(experiment, scale))
     }
     lines = {(key, str(old)) for key, olds in Scale(scale).overlay.replace.items() for old in olds}
@@ -106,10 +111,10 @@ def pixels(config):
     return int(max(np.max(size) for size in sizes))
 
 
-@pytest.mark.parametrize("experiment", BUILT)
-@pytest.mark.parametrize(("scale", "largest"), [("mini", 256), ("smoke", 128)])
-def test_no_image_size_is_left_at_paper_scale(scale, largest, experiment):
+@pytest.mark.parametrize(("scale", "experiment"), PAIRS)
+def test_no_image_size_is_left_at_paper_scale(scale, experiment):
     """A step whose size the overlay forgets would enlarge small images tenfold."""
+    largest = {"mini": 256, "smoke": 128, "single_gpu": 640}[scale]
     assert pixels(resolved(experiment)) >= 1333
     assert pixels(resolved(experiment, scale)) <= largest
 
@@ -134,12 +139,31 @@ def test_schedules_keep_their_order_of_length(scale):
     assert len(set(length.values())) == len(EPOCHS)
 
 
-@pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize(
-    "experiment", ["a01_mask_rcnn", "a07_augmentation", "b01_cascade_mask_rcnn"]
+    ("scale", "experiment"),
+    [
+        *((s, e) for s in SCALES for e in ("a01_mask_rcnn", "a07_augmentation")),
+        *((s, "b01_cascade_mask_rcnn") for s in SCALES),
+        ("single_gpu", "mask_rcnn_rfs_seesaw"),
+    ],
 )
 def test_milestones_keep_their_fractions(scale, experiment):
     """2x drops its rate after 16/24 and 22/24 of the training, to within one rounding."""
     paper, scaled = resolved(experiment).schedule, resolved(experiment, scale).schedule
     fractions = [m / paper.epochs for m in paper.milestones]
     assert [m / scaled.epochs for m in scaled.milestones] == pytest.approx(fractions, abs=2e-3)
+
+
+def test_single_gpu_trains_what_the_paper_trains_only_shorter():
+    """Four epochs at batch 16 on all of LVIS: a sixth of 2x, from ResNet-50's own weights."""
+    scale = Scale("single_gpu")
+    assert list(scale.table.cells) == [
+        c for c in TABLE.cells if c.place.startswith("figure") and "mask_rcnn" in c.evaluation
+        and c.evaluation.endswith(("_ce", "_seesaw"))
+    ]  # fmt: skip
+    assert (scale.table.submissions, scale.entry.name) == ([], "lvis_v1")
+    for training in scale.table.trainings:
+        cfg = resolved(training, "single_gpu")
+        assert iterations(cfg.schedule, 99388, cfg.batch_size)[0] == 24848
+        assert cfg.model.backbone.init_cfg.checkpoint == "torchvision://resnet50"
+        assert cfg.model.neck.in_channels == [256, 512, 1024, 2048]

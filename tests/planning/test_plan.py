@@ -189,6 +189,21 @@ def test_a_training_without_stated_cost_is_told(paper, planned):
     assert made.rows[0].fits is False
 
 
+def test_single_gpu_takes_two_days(clone):
+    table, scale = Scale("single_gpu").table, Scale("single_gpu")
+    jobs = workflow(table, scale, {})
+    chosen = select(jobs, table, scale, "all")
+    made = plan(chosen, set(), Costs(table, scale, 1), table)
+    # 176 and 217 V100-hours of the headers, a sixth of the epochs, images at 0.35 of the cost
+    training = 2 * (176 + 217) / 6 * 0.35
+    detection = 4 * 19809 * (0.35 / 3 * 176 / (24 * 99388) + 0.05 / 3600)
+    rfs = 2 * 19809 * 0.35 / 3 * (217 - 176) / (24 * 99388)
+    assert made.gpu_hours == pytest.approx(training + detection + rfs, abs=1e-3)
+    assert made.gpu_hours <= 48
+    with pytest.raises(UserError, match="none of its experiments stands in table_a1"):
+        select(jobs, table, scale, "table_a1")
+
+
 def test_a_scale_on_cpus_has_no_gpu_hours(clone):
     table, scale = experiments.load(), Scale("mini")
     jobs = workflow(table, scale, {"a01_mask_rcnn": "resnet18"})

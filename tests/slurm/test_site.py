@@ -77,3 +77,7 @@ def test_a_wrong_setting_is_told(tmp_path, text, told):
 
 def test_one_node_needs_no_rendezvous():
     assert torchrun.rendezvous({"SLURM_NNODES": "1"}) == ["--standalone"]
+
+
+def test_gpus_that_are_not_stated_keep_their_default():
+    assert Site(gpus={"paper": 16}).gpus == {"paper": 16, "single_gpu": 1}

@@ -65,7 +65,7 @@ def test_one_table_plans_only_its_rungs(clone):
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
-        ("scale=huge", "the scale 'huge' is unknown; use one of mini, paper, smoke."),
+        ("scale=huge", "the scale 'huge' is unknown; use one of mini, paper, single_gpu, smoke."),
         ("dataset=nowhere", "the dataset 'nowhere' is neither an entry"),
     ],
 )
