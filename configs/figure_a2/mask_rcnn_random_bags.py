@@ -7,3 +7,4 @@ _base_ = ["./mask_rcnn_random_ce.py", "../_base_/loss_bags.py"]
 model = _base_.model
 del model.roi_head.bbox_head.loss_cls  # replaced, not merged
 model.roi_head.bbox_head.update(_base_.classifier)
+custom_hooks = []  # gradients.json is of cross-entropy and Seesaw Loss

@@ -30,6 +30,8 @@ IGNORED = frozenset({"errors", "experiments", "fingerprint", "paths", "provenanc
     "training.checkpoint",
     "training.deadline",
 }
+# Config keys that decide how a machine computes a training, not what it computes.
+MACHINE_KEYS = frozenset({"images_per_gpu"})
 TYPE_KEYS = frozenset({"type", "constructor", "runner_type"})
 
 
@@ -152,6 +154,7 @@ def training_fingerprint(
         package_dir: Folder of the package.
     """
     files = _files(package_dir)
+    config = {k: v for k, v in config.items() if k not in MACHINE_KEYS}
     types = config_types(config)
     imported = (config.get("custom_imports") or {}).get("imports") or []
     named = [t.rpartition(".")[0] for t in types]  # type='seesaw.data.x.Y', unregistered

@@ -25,6 +25,13 @@ def add(verb) -> None:
         help="save and end with exit code 75 before so many minutes are over (default: never; "
         "SEESAW_DEADLINE, seconds since 1970, holds too)",
     )
+    sub.add_argument(
+        "--images-per-gpu",
+        type=int,
+        metavar="N",
+        help="images that a GPU has room for; gradients are accumulated up to the config's batch "
+        "(default: any number)",
+    )
 
 
 def pretrain(args: Namespace) -> None:
@@ -90,6 +97,8 @@ def train(args: Namespace) -> None:
     # Checkpoints of another fingerprint are another training's and must not be resumed.
     work = scale.work / training.id / f"seed{args.seed}" / fingerprint
     with Provenance(output, inputs=inputs, fingerprint=fingerprint, seed=args.seed) as provenance:
-        provenance.facts |= run(cfg, args.seed, work, output, start, ends)
+        made = run(cfg, args.seed, work, output, start, ends, args.images_per_gpu)
+        provenance.artefacts += made.pop("artefacts")
+        provenance.facts |= made
     facts = provenance.facts
     print(f"{output}: {facts['iterations']} iterations, {facts['seconds_per_iteration']} s each")

@@ -45,8 +45,7 @@ class DeadlineHook(Hook):
 
     Shortly: three times the longest checkpoint so far, at least a minute. One iteration is
     always done, so that runs which are all too short still come to an end. All ranks end after
-    the same iteration, whichever of them was told. Between updates of accumulated gradients
-    nothing ends: checkpoints do not hold these.
+    the same iteration, whichever of them was told.
 
     Args:
         deadline: s since 1970.
@@ -77,8 +76,7 @@ class DeadlineHook(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """End if any rank has a reason to."""
         done, total = runner.iter + 1, runner.max_iters
-        accumulated = getattr(runner.optim_wrapper, "_accumulative_counts", 1)
-        if done == total or done % accumulated:
+        if done == total:
             return
         code = torch.tensor(self._code())
         all_reduce(code, "max")

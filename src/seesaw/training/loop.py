@@ -1,5 +1,7 @@
 """An iteration loop whose random state is a function of (seed, iteration, rank) alone."""
 
+from __future__ import annotations
+
 from mmengine.dist import get_rank
 from mmengine.registry import LOOPS
 from mmengine.runner import IterBasedTrainLoop
@@ -11,37 +13,62 @@ from seesaw.training.batches import seed_iteration
 class _Batches(_InfiniteDataloaderIterator):
     """mmengine's endless iterator, which goes to an iteration without loading what is before."""
 
-    def __init__(self, dataloader, seed: int):
-        super().__init__(dataloader)
-        self._seed = seed
+    def __init__(self, loop: SeededIterLoop):
+        super().__init__(loop.dataloader)
+        self._loop = loop
 
     def skip_iter(self, num_iters: int) -> None:
-        """Make the next batch that of iteration ``num_iters``, as if the others had been had."""
-        self._dataloader.batch_sampler.start = num_iters
+        """Make the next batch the first of iteration ``num_iters``, as if all others were had."""
+        self._dataloader.batch_sampler.start = num_iters * self._loop.accumulated
         self._ensure_iterator()
-        # after it: a new iterator draws from torch's generator
-        seed_iteration(self._seed, num_iters, get_rank())
+        self._loop.reseed()  # after it: a new iterator draws from torch's generator
 
 
 @LOOPS.register_module()
 class SeededIterLoop(IterBasedTrainLoop):
     """mmengine's loop, reseeded before each batch is fetched.
 
+    An iteration is one update of the weights, over however many batches its gradient is
+    accumulated: schedule, checkpoints and logs do not depend on the number of GPUs.
+
     Args:
         seed: the training's seed.
+        accumulated: batches of an iteration on each rank.
     """
 
-    def __init__(self, *args, seed: int, **kwargs):
+    def __init__(self, *args, seed: int, accumulated: int = 1, **kwargs):
         super().__init__(*args, **kwargs)
-        self._seed = seed
-        self.dataloader_iterator = _Batches(self.dataloader, seed)
+        self._seed, self.accumulated = seed, accumulated
+        self.dataloader_iterator = _Batches(self)
+
+    def reseed(self, part: int = 0) -> None:
+        """Seed this rank for batch ``part`` of the current iteration."""
+        seed_iteration(self._seed, self._iter * self.accumulated + part, get_rank())
 
     def run(self):
         """Train to the last iteration."""
-        seed_iteration(self._seed, self._iter, get_rank())
+        every, wrapper = self.accumulated, self.runner.optim_wrapper
+        if every > 1:  # mmengine has set it to iterations, but it counts batches
+            wrapper._accumulative_counts = every
+            done, total = self._iter * every, self._max_iters * every
+            wrapper.initialize_count_status(self.runner.model, done, total)
+        self.reseed()
         return super().run()
 
     def run_iter(self, data_batch) -> None:
-        """One iteration; the next batch is fetched under the next iteration's seed."""
-        super().run_iter(data_batch)
-        seed_iteration(self._seed, self._iter, get_rank())
+        """One iteration; the next one's first batch is fetched under its own seed."""
+        runner, index = self.runner, self._iter
+        runner.call_hook("before_train_iter", batch_idx=index, data_batch=data_batch)
+        outputs = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)
+        for part in range(1, self.accumulated):
+            self.reseed(part)
+            data_batch = next(self.dataloader_iterator)
+            more = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)
+            outputs = {name: value + more[name] for name, value in outputs.items()}
+        if self.accumulated > 1:
+            outputs = {name: value / self.accumulated for name, value in outputs.items()}
+        runner.call_hook(
+            "after_train_iter", batch_idx=index, data_batch=data_batch, outputs=outputs
+        )
+        self._iter += 1
+        self.reseed()

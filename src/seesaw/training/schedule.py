@@ -2,6 +2,34 @@
 
 import math
 
+from seesaw.errors import UserError
+
+
+def passes(batch: int, gpus: int, most: int | None = None) -> tuple[int, int]:
+    """How GPUs share a batch: images of each in one pass, and passes to one update.
+
+    The batch stays what it is: fewer GPUs, or less memory, make more passes. Their gradients are
+    accumulated, so that the learning rate fits whatever the number of GPUs.
+
+    Args:
+        batch: images to one update of the weights.
+        gpus: processes.
+        most: images that a GPU has room for in one pass; None: any.
+
+    Raises:
+        UserError: the batch cannot be shared evenly.
+    """
+    if batch % gpus:
+        raise UserError(
+            f"batch_size is {batch}, which {gpus} GPUs cannot share evenly; "
+            f"use a number of GPUs that divides it."
+        )
+    share = batch // gpus
+    images = max(n for n in range(1, min(share, most or share) + 1) if share % n == 0)
+    count = share // images
+    assert gpus * count * images == batch
+    return images, count
+
 
 def iterations(schedule: dict, images: int, batch: int) -> tuple[int, list[dict]]:
     """The number of iterations and mmengine's schedulers of a training.

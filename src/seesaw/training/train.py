@@ -17,6 +17,7 @@ from mmengine.hooks import Hook
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
+from torch.nn.modules.batchnorm import _BatchNorm
 
 import seesaw.models
 import seesaw.training.deadline
@@ -24,7 +25,7 @@ import seesaw.training.loop  # noqa: F401  (registers)
 from seesaw.errors import PermanentError, UserError
 from seesaw.training import batches
 from seesaw.training.checkpoint import durable, iteration, newest
-from seesaw.training.schedule import iterations
+from seesaw.training.schedule import iterations, passes
 
 
 def train(
@@ -35,6 +36,7 @@ def train(
     init_from: Path | None = None,
     deadline: float | None = None,
     hooks: Sequence[Hook] = (),
+    images_per_gpu: int | None = None,
 ) -> dict:
     """Train to the end, going on from the newest whole checkpoint in ``work`` if there is one.
 
@@ -48,9 +50,13 @@ def train(
         init_from: weights of the training that this one starts from.
         deadline: when it must have ended, s since 1970.
         hooks: onlookers, such as the run log; they change nothing of the training.
+        images_per_gpu: that a GPU has room for; a config's own ``images_per_gpu`` holds then too.
+            Gradients are accumulated up to the config's batch, which never changes.
 
     Returns:
-        Facts for the provenance record: iterations, seconds an iteration, images, batch.
+        Facts for the provenance record: iterations, seconds an iteration, images, batch, and
+        ``remarks``, sentences about what else its numbers depend on. And ``artefacts``: files
+        beside the weights, by hooks with a method ``write(folder)``.
 
     Raises:
         UserError: an image, an annotation or pre-trained weights are missing or broken, or the
@@ -60,18 +66,16 @@ def train(
     """
     init_default_scope(cfg.default_scope)
     gpus = int(os.environ.get("WORLD_SIZE", 1))
-    if cfg.batch_size % gpus:
-        raise UserError(
-            f"batch_size is {cfg.batch_size}, which {gpus} GPUs cannot share evenly; "
-            f"use a number of GPUs that divides it."
-        )
+    if images_per_gpu:
+        images_per_gpu = min(images_per_gpu, cfg.get("images_per_gpu", images_per_gpu))
+    images, accumulated = passes(cfg.batch_size, gpus, images_per_gpu)
     _join_ranks()
     set_random_seed(seed, deterministic=torch.cuda.is_available())
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     total, schedulers = iterations(cfg.schedule, len(dataset), cfg.batch_size)
     loader = cfg.train_dataloader.to_dict() | dict(
         dataset=batches.SeededDataset(dataset, seed),
-        batch_size=cfg.batch_size // gpus,
+        batch_size=images,
         sampler=dict(type="InfiniteSampler", seed=seed),
         batch_sampler=dict(type="ResumableAspectRatioBatchSampler"),
         worker_init_fn=dict(type=batches.leave_signals_to_the_trainer),
@@ -85,7 +89,13 @@ def train(
         model=cfg.model,
         work_dir=str(work),
         train_dataloader=loader,
-        train_cfg=dict(type="SeededIterLoop", max_iters=total, val_interval=total + 1, seed=seed),
+        train_cfg=dict(
+            type="SeededIterLoop",
+            max_iters=total,
+            val_interval=total + 1,
+            seed=seed,
+            accumulated=accumulated,
+        ),
         optim_wrapper=cfg.optim_wrapper,
         param_scheduler=schedulers,
         default_hooks=_hooks(cfg, total),
@@ -120,13 +130,17 @@ def train(
             f"command again: it goes on from the last checkpoint."
         ) from error
     seconds = time.monotonic() - start
+    beside = [hook.write(output.parent) for hook in runner.hooks if hasattr(hook, "write")]
     if is_main_process():
         save_model(runner.model, output)
-    barrier()  # the others' records need the file
+    barrier()  # the others' records need the files
     return dict(
         iterations=total,
         batch=cfg.batch_size,
         gpus=gpus,
+        accumulated=accumulated,
+        remarks=_remarks(runner.model, images, gpus, cfg.batch_size),
+        artefacts=beside,
         epoch_images=len(dataset),
         seconds_per_iteration=round(seconds / max(total - first, 1), 4),
     )
@@ -170,16 +184,28 @@ def _join_ranks() -> None:
 
 
 def _hooks(cfg: Config, total: int) -> dict:
-    # At most a fiftieth is lost, and the gradients between two updates are in no checkpoint.
-    interval = cfg.get("checkpoint_interval", max(total // 50, 100))
-    accumulated = cfg.optim_wrapper.get("accumulative_counts", 1)
-    interval = -(-interval // accumulated) * accumulated
+    interval = cfg.get("checkpoint_interval", max(total // 50, 100))  # at most a fiftieth is lost
     return dict(
         timer=dict(type="IterTimerHook"),
         logger=dict(type="LoggerHook", interval=20, log_metric_by_epoch=False),
         param_scheduler=dict(type="ParamSchedulerHook"),
         checkpoint=dict(type="DurableCheckpointHook", interval=interval),
     )
+
+
+def _remarks(model: torch.nn.Module, images: int, gpus: int, batch: int) -> list[str]:
+    """Where batch statistics are over fewer images than the batch has."""
+    model.train()  # what is frozen stays so
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training]
+    over = {}
+    for norm in norms:
+        synced = isinstance(norm, torch.nn.SyncBatchNorm)
+        over["SyncBN" if synced else "BN"] = images * gpus if synced else images
+    return [
+        f"batch statistics differ: {kind} over {count} of {batch} images"
+        for kind, count in sorted(over.items())
+        if count < batch
+    ]
 
 
 def _told(error: AssertionError, config: str) -> UserError | None:

@@ -1,0 +1,149 @@
+"""Cumulative gradients of each category's logit, positive samples against negative ones (Fig. A1).
+
+Named in a config by its full path, so that only trainings that have it depend on this file.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from mmdet.models.losses import CrossEntropyLoss
+from mmengine.dist import all_reduce, get_world_size, is_main_process
+from mmengine.hooks import Hook
+from torch import Tensor, nn
+
+from seesaw.errors import UserError
+from seesaw.models.losses.common import load_category_counts, sampled
+from seesaw.models.losses.seesaw_loss import SyncedSeesawLoss, seesaw_logits
+from seesaw.provenance import write_atomic
+
+SUMS = ("positive", "negative_foreground", "negative_background", "samples")
+
+
+@torch.no_grad()
+def absolute_gradients(
+    loss: nn.Module, cls_score: Tensor, labels: Tensor, weights: Tensor, avg_factor: float
+) -> Tensor:
+    """Sums over RoIs of |d loss / d z_i| for each category's logit z_i, in closed form.
+
+    A RoI of category y gives p_i - [i = y], times its weight: p = softmax(z) with cross-entropy,
+    p = softmax(z + log S) with Seesaw Loss (paper Eqn A1), whose class loss sees no background.
+
+    Args:
+        loss: Softmax ``CrossEntropyLoss`` or ``SyncedSeesawLoss``, after its own forward pass.
+        cls_score: Logits, (N, C + 1) or (N, C + 2).
+        labels: Labels in [0, C], C = background, < 0 = ignored, (N,).
+        weights: Weight of each RoI, (N,).
+        avg_factor: Divisor of the loss.
+
+    Returns:
+        (4, C) float64: of RoIs of category i; of RoIs of other categories; of background RoIs;
+        and the number of RoIs of category i.
+    """
+    z = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
+    seesaw = isinstance(loss, SyncedSeesawLoss)
+    classes = z.shape[1] - (2 if seesaw else 1)
+    known = sampled(labels, weights)
+    foreground = known & (labels < classes)
+    own = labels.clamp(0, classes - 1)
+    if seesaw:
+        z = seesaw_logits(
+            z[:, :classes], own, loss.cum_samples[:-1], loss.p, loss.q, loss.eps
+        )
+    log_p = z.log_softmax(dim=1)[:, :classes].double()
+    of_own = log_p.gather(1, own[:, None])
+    # A RoI's own category is no negative of it: out of the sums, so that nothing cancels.
+    p = log_p.exp().scatter_(1, own[:, None], of_own.exp() * ~foreground[:, None])
+    scale = weights.double() * (loss.loss_weight / avg_factor)
+    background = scale * (known & ~foreground & (not seesaw))
+    sums = torch.zeros(len(SUMS), classes, dtype=torch.float64, device=z.device)
+    sums[0].index_add_(0, own, -torch.expm1(of_own.squeeze(1)) * scale * foreground)
+    sums[1:3] = torch.stack([scale * foreground, background]) @ p
+    sums[3].index_add_(0, own, foreground.double())
+    return sums
+
+
+class GradientRatioHook(Hook):
+    """Adds up `absolute_gradients` over the whole training and writes ``gradients.json``.
+
+    Of the loss that is optimised: the mean over ranks and accumulated batches. Ranks add up after
+    each iteration, so that a checkpoint holds the sums of all ranks wherever it is made, and a
+    resumed training ends in the same bytes.
+
+    Args:
+        category_counts: file with each category's id and training instances.
+
+    Raises:
+        UserError: the detector's classifier is not one, or its loss is neither of the two.
+    """
+
+    FILE = "gradients.json"
+
+    def __init__(self, category_counts: str):
+        self.category_counts = category_counts
+        self._total: Tensor | None = None
+        self._iterations = 0
+
+    def before_train(self, runner) -> None:
+        """Listen to the classifier's loss."""
+        head = getattr(runner.model, "module", runner.model).roi_head.bbox_head
+        if not _known(loss := getattr(head, "loss_cls", None)):
+            raise UserError(
+                f"{runner.cfg.filename}: GradientRatioHook knows one classifier with softmax "
+                f"cross-entropy or Seesaw Loss, not {type(loss or head).__name__}; take it out of "
+                "custom_hooks."
+            )
+        self._counts = load_category_counts(self.category_counts, head.num_classes)
+        device = next(head.parameters()).device
+        self._step = torch.zeros(len(SUMS), head.num_classes, dtype=torch.float64, device=device)
+        if self._total is None:
+            self._total = torch.zeros_like(self._step)
+        self._total = self._total.to(device)
+        self._listener = loss.register_forward_hook(self._add, with_kwargs=True)
+        self._batches = get_world_size() * runner.train_loop.accumulated
+
+    def after_train(self, runner) -> None:
+        """Stop listening."""
+        self._listener.remove()
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Add the iteration's sums over all ranks."""
+        all_reduce(self._step)
+        self._step[:-1] /= self._batches
+        self._total += self._step
+        self._step.zero_()
+        self._iterations += 1
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Put the sums into a checkpoint."""
+        checkpoint["gradients"] = dict(sums=self._total.cpu(), iterations=self._iterations)
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Go on from a checkpoint's sums."""
+        if found := checkpoint.get("gradients"):
+            self._total, self._iterations = found["sums"], found["iterations"]
+
+    def write(self, folder: Path) -> Path:
+        """Write the sums by category id; what `seesaw.training.train` calls at the end."""
+        path = folder / self.FILE
+        content = dict(
+            categories=list(range(1, len(self._counts.instances) + 1)),
+            instances=self._counts.instances,
+            **dict(zip(SUMS, self._total.tolist(), strict=True)),
+            iterations=self._iterations,
+        )
+        content["samples"] = [int(n) for n in content["samples"]]
+        if is_main_process():
+            write_atomic(path, json.dumps(content) + "\n")
+        return path
+
+    def _add(self, loss: nn.Module, args: tuple, kwargs: dict, output: object) -> None:
+        if loss.training:
+            self._step += absolute_gradients(loss, *args, kwargs["avg_factor"])
+
+
+def _known(loss: nn.Module | None) -> bool:
+    softmax = isinstance(loss, CrossEntropyLoss) and not (loss.use_sigmoid or loss.use_mask)
+    return isinstance(loss, SyncedSeesawLoss) or (softmax and loss.class_weight is None)
