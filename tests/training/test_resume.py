@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.fileio import LocalBackend
-from toy_training import ITERATIONS, attempt, kill
+from toy_training import ITERATIONS, attempt, kill, results
 
 from seesaw.provenance import read_record
 from seesaw.training import checkpoint
@@ -16,13 +16,13 @@ from seesaw.training import checkpoint
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """The bytes of the uninterrupted training, by the number of ranks."""
+    """The results of the uninterrupted training, by the number of ranks."""
 
     @cache
     def model(ranks):
         folder = tmp_path_factory.mktemp("whole")
         assert attempt(folder, ranks=ranks) == 0
-        return (folder / "model.pth").read_bytes()
+        return results(folder)
 
     return model
 
@@ -75,7 +75,7 @@ def test_a_kill_between_checkpoints(models, tmp_path, ranks):
     assert attempt(tmp_path, ranks=ranks, hooks=fault(13)) == -9
     assert found(tmp_path) == 10
     assert attempt(tmp_path, ranks=ranks) == 0
-    assert (tmp_path / "model.pth").read_bytes() == models(ranks)
+    assert results(tmp_path) == models(ranks)
 
 
 @pytest.mark.parametrize("kind", [pytest.param(kill_at_write, marks=slow), kill_at_rename])
@@ -84,7 +84,7 @@ def test_a_kill_in_a_checkpoint(models, tmp_path, kind):
     assert (tmp_path / "work/.iter_15.pth.part").exists()
     assert found(tmp_path) == 10
     assert attempt(tmp_path) == 0
-    assert (tmp_path / "model.pth").read_bytes() == models(1)
+    assert results(tmp_path) == models(1)
     assert not list((tmp_path / "work").glob(".*.part"))
 
 
@@ -99,7 +99,7 @@ def test_sigterm_saves_and_ends_with_75(models, tmp_path, ranks):
     last = tmp_path / "work/iter_17.pth"
     last.write_bytes(last.read_bytes()[:-100])
     assert attempt(tmp_path, ranks=ranks) == 0
-    assert (tmp_path / "model.pth").read_bytes() == models(ranks)
+    assert results(tmp_path) == models(ranks)
     assert not (tmp_path / "work/interrupted.json").exists()
 
 
@@ -111,7 +111,7 @@ def test_seventeen_time_outs_end_in_a_finished_run(models, tmp_path, ranks):
         assert attempt(tmp_path, ranks=ranks, deadline=time.time() + 30) == 75
         assert found(tmp_path) == done
     assert attempt(tmp_path, ranks=ranks, deadline=time.time() + 3600) == 0
-    assert (tmp_path / "model.pth").read_bytes() == models(ranks)
+    assert results(tmp_path) == models(ranks)
 
 
 @slow
@@ -127,7 +127,7 @@ def test_kills_at_random_moments(models, tmp_path, ranks):
         assert found(folder) > at - interval  # less than one interval is lost
         if n % 3 == 2:
             assert attempt(folder, ranks=ranks, interval=5) == 0
-            assert (folder / "model.pth").read_bytes() == models(ranks)
+            assert results(folder) == models(ranks)
 
 
 @slow
@@ -139,4 +139,4 @@ def test_kills_at_every_kind_of_place(models, tmp_path, kind):
         assert attempt(folder, interval=1, **how) == -9
         assert found(folder) == (place if kind is fault else place - 1)
         assert attempt(folder, interval=7) == 0
-        assert (folder / "model.pth").read_bytes() == models(1)
+        assert results(folder) == models(1)

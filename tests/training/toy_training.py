@@ -4,6 +4,7 @@ It has all that a resumed training could lose: momentum, a warm-up and steps, ba
 dropout, Seesaw's counters, random augmentation, images of two aspect ratios.
 """
 
+import json
 import os
 import random
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmdet.models.losses import CrossEntropyLoss
 from mmdet.registry import DATASETS, HOOKS, MODELS
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -52,17 +54,34 @@ class ToyDataset:
         return {"inputs": torch.tensor(picture.copy()).float(), "labels": torch.tensor(index % 4)}
 
 
+class ToyHead(nn.Module):
+    num_classes = 3
+
+    def __init__(self, plain, loss):
+        super().__init__()
+        self.dropout = nn.Identity() if plain else nn.Dropout(0.3)
+        self.fc_cls = nn.Linear(8, 4 if plain else 5)
+        self.loss_cls = CrossEntropyLoss(**loss) if plain else SyncedSeesawLoss(num_classes=3)
+
+    def forward(self, features, labels):
+        scores, ones = self.fc_cls(self.dropout(features)), torch.ones(len(labels))
+        losses = self.loss_cls(scores, labels, ones, avg_factor=float(len(labels)))
+        return losses if isinstance(losses, dict) else {"loss_cls": losses}
+
+
 @MODELS.register_module()
 class ToyModel(BaseModel):
-    def __init__(self):
+    """``plain``: a batch's gradient is the mean of its images' (no batch statistics)."""
+
+    def __init__(self, plain, loss):
         super().__init__()
-        self.features = nn.Sequential(nn.Conv1d(4, 8, 3), nn.SyncBatchNorm(8), nn.ReLU())
-        self.classifier = nn.Sequential(nn.Dropout(0.3), nn.Linear(8, 5))
-        self.loss = SyncedSeesawLoss(num_classes=3, p=0.8, q=2.0)
+        norm = nn.Identity() if plain else nn.SyncBatchNorm(8)
+        self.features = nn.Sequential(nn.Conv1d(4, 8, 3), norm, nn.ReLU())
+        self.roi_head = nn.ModuleDict(dict(bbox_head=ToyHead(plain, loss)))
 
     def forward(self, inputs, labels, mode="loss"):
-        scores = self.classifier(self.features(torch.stack(inputs)).mean(2))
-        return self.loss(scores, torch.stack(labels))
+        features = self.features(torch.stack(inputs)).mean(2)
+        return self.roi_head.bbox_head(features, torch.stack(labels))
 
 
 @HOOKS.register_module()
@@ -87,28 +106,36 @@ def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def config(hooks=(), interval=5, lr=0.05):
+COUNTS = {
+    "annotated_images": 9,
+    "categories": [dict(id=i, image_count=i, instance_count=3 * i) for i in (1, 2, 3)],
+}
+GRADIENTS = dict(type="seesaw.training.gradients.GradientRatioHook", category_counts=COUNTS)
+
+
+def config(hooks=(), interval=5, lr=0.05, batch=2, plain=False, loss=None):
     optimizer = dict(type="SGD", lr=lr, momentum=0.9, weight_decay=1e-4)
     schedule = dict(epochs=2.5, milestones=[1, 2], gamma=0.1, warmup_iters=4, warmup_start=1e-3)
     return Config(
         dict(
             default_scope="mmdet",
-            batch_size=2,
-            model=dict(type="ToyModel"),
+            batch_size=batch,
+            model=dict(type="ToyModel", plain=plain, loss=loss or {}),
             train_dataloader=dict(num_workers=0, dataset=dict(type="ToyDataset")),
             schedule=schedule,
             optim_wrapper=dict(type="OptimWrapper", optimizer=optimizer),
             checkpoint_interval=interval,
-            custom_hooks=list(hooks),
+            custom_hooks=[GRADIENTS, *hooks],
         )
     )
 
 
-def attempt(folder: Path, ranks=1, patch=None, deadline=None, **changes) -> int:
+def attempt(folder: Path, ranks=1, patch=None, **changes) -> int:
     """Exit code of an attempt: 0, 2 (UserError), 75 (Interrupted), -9 (killed).
 
-    ``patch`` is called in each process before it trains. As under torchrun, the first rank that
-    fails takes the others with it.
+    ``patch`` is called in each process before it trains. ``deadline`` and ``images_per_gpu`` are
+    `train`'s, all other changes `config`'s. As under torchrun, the first rank that fails takes the
+    others with it.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -116,7 +143,7 @@ def attempt(folder: Path, ranks=1, patch=None, deadline=None, **changes) -> int:
     context = get_context("fork")
     processes = []
     for rank in range(ranks):
-        arguments = (folder, rank, ranks, port, patch, deadline, changes)
+        arguments = (folder, rank, ranks, port, patch, changes)
         processes.append(context.Process(target=_attempt, args=arguments))
         processes[-1].start()
     while any(p.exitcode is None for p in processes):
@@ -129,7 +156,7 @@ def attempt(folder: Path, ranks=1, patch=None, deadline=None, **changes) -> int:
     return next((c for c in codes if c), 0)
 
 
-def _attempt(folder, rank, ranks, port, patch, deadline, changes):
+def _attempt(folder, rank, ranks, port, patch, changes):
     folder.mkdir(exist_ok=True, parents=True)
     sys.stdout = sys.stderr = open(folder / f"log.{rank}", "a")  # noqa: SIM115
     if ranks > 1:
@@ -140,13 +167,20 @@ def _attempt(folder, rank, ranks, port, patch, deadline, changes):
     if patch:
         patch()
     code = 0
+    options = {k: changes.pop(k) for k in ("deadline", "images_per_gpu") if k in changes}
     try:
-        train(config(**changes), 3, folder / "work", folder / "model.pth", deadline=deadline)
+        facts = train(config(**changes), 3, folder / "work", folder / "model.pth", **options)
+        (folder / f"facts.{rank}").write_text(json.dumps(facts, default=str))
     except (UserError, Interrupted) as told:
         print(f"{type(told).__name__}: {told}")
         code = 2 if isinstance(told, UserError) else 75
     sys.stdout.flush()
     os._exit(code)
+
+
+def results(folder: Path) -> tuple[bytes, bytes]:
+    """What a finished training leaves: weights and cumulative gradients."""
+    return tuple((folder / name).read_bytes() for name in ("model.pth", "gradients.json"))
 
 
 def batches_of(workers: int, first: int, count: int) -> list:

@@ -49,14 +49,13 @@ def absolute_gradients(
     foreground = known & (labels < classes)
     own = labels.clamp(0, classes - 1)
     if seesaw:
-        z = seesaw_logits(
-            z[:, :classes], own, loss.cum_samples[:-1], loss.p, loss.q, loss.eps
-        )
-    log_p = z.log_softmax(dim=1)[:, :classes].double()
+        z = seesaw_logits(z[:, :classes], own, loss.cum_samples[:-1], loss.p, loss.q, loss.eps)
+    log_p = z.double().log_softmax(dim=1)[:, :classes]
     of_own = log_p.gather(1, own[:, None])
     # A RoI's own category is no negative of it: out of the sums, so that nothing cancels.
     p = log_p.exp().scatter_(1, own[:, None], of_own.exp() * ~foreground[:, None])
-    scale = weights.double() * (loss.loss_weight / avg_factor)
+    divisor = avg_factor + torch.finfo(torch.float32).eps  # as mmdet's weight_reduce_loss
+    scale = weights.double() * (loss.loss_weight / divisor)
     background = scale * (known & ~foreground & (not seesaw))
     sums = torch.zeros(len(SUMS), classes, dtype=torch.float64, device=z.device)
     sums[0].index_add_(0, own, -torch.expm1(of_own.squeeze(1)) * scale * foreground)
