@@ -230,14 +230,18 @@ def test_a_scale_for_some_experiments_only():
     ]
     with pytest.raises(UserError, match=r"x\.yaml: the training 'a01' is unknown; use one of a10"):
         part.training("a01")
-    with pytest.raises(UserError, match=r"x\.yaml: only: a11_dual_head starts from a10_seesaw; add"):
+    with pytest.raises(
+        UserError, match=r"x\.yaml: only: a11_dual_head starts from a10_seesaw; add"
+    ):
         TABLE.only(["a11_dual_head"], path)
     with pytest.raises(UserError, match=r"x\.yaml: only: 'a99' is no training; use some of a01_"):
         TABLE.only(["a99"], path)
 
 
 def test_unknown_scale_and_misspelt_overlay(root):
-    with pytest.raises(UserError, match="the scale 'tiny' is unknown; use one of mini, paper, single"):
+    with pytest.raises(
+        UserError, match="the scale 'tiny' is unknown; use one of mini, paper, single"
+    ):
         Scale("tiny")
     mini = root / "configs" / "scales" / "mini.yaml"
     mini.write_text(mini.read_text().replace("\nreplace:", "\nreplaces:"))

@@ -97,7 +97,7 @@ def train(args: Namespace) -> None:
     # Checkpoints of another fingerprint are another training's and must not be resumed.
     work = scale.work / training.id / f"seed{args.seed}" / fingerprint
     with Provenance(output, inputs=inputs, fingerprint=fingerprint, seed=args.seed) as provenance:
-        made = run(cfg, args.seed, work, output, start, ends, args.images_per_gpu)
+        made = run(cfg, args.seed, work, output, start, ends, images_per_gpu=args.images_per_gpu)
         provenance.artefacts += made.pop("artefacts")
         provenance.facts |= made
     facts = provenance.facts
