@@ -113,7 +113,7 @@ COUNTS = {
 GRADIENTS = dict(type="seesaw.training.gradients.GradientRatioHook", category_counts=COUNTS)
 
 
-def config(hooks=(), interval=5, lr=0.05, batch=2, plain=False, loss=None):
+def config(hooks=(), interval=5, lr=0.05, batch=2, plain=False, loss=None, bound=None):
     optimizer = dict(type="SGD", lr=lr, momentum=0.9, weight_decay=1e-4)
     schedule = dict(epochs=2.5, milestones=[1, 2], gamma=0.1, warmup_iters=4, warmup_start=1e-3)
     return Config(
@@ -125,6 +125,7 @@ def config(hooks=(), interval=5, lr=0.05, batch=2, plain=False, loss=None):
             schedule=schedule,
             optim_wrapper=dict(type="OptimWrapper", optimizer=optimizer),
             checkpoint_interval=interval,
+            **(dict(images_per_gpu=bound) if bound else {}),
             custom_hooks=[GRADIENTS, *hooks],
         )
     )

@@ -31,6 +31,8 @@ GPUS = SITE.gpus.get(SCALE.name, 0)
 TRAINER = SITE.trainer(
     GPUS, "{SCALE.work}/{wildcards.training}/seed{wildcards.seed}/{params.fingerprint}"
 )
+# In the command, not in params: another number retrains nothing.
+ROOM = f" --images-per-gpu {SITE.images_per_gpu}" if GPUS else ""
 site.watch_queue(Path(workflow.basedir) / "workflow/bin")
 if prefix := SITE.shell_prefix():
     shell.prefix(prefix)

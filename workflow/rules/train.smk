@@ -22,4 +22,4 @@ rule train:
         "Train {wildcards.training}, seed {wildcards.seed}"
     shell:
         f"{TRAINER} train {{wildcards.training}} --seed {{wildcards.seed}} {{params.options}}"
-        " --fingerprint {params.fingerprint} --threads {threads} > {log} 2>&1"
+        f" --fingerprint {{params.fingerprint}} --threads {{threads}}{ROOM} > {{log}} 2>&1"

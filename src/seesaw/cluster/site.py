@@ -40,6 +40,7 @@ class Site(BaseModel):
         default={}, validate_default=True
     )
     gpus_per_node: PositiveInt = 8
+    images_per_gpu: PositiveInt = 2
     cpus_per_gpu: PositiveInt = 8
     mem_mb_per_gpu: PositiveInt = 32000
     segment: str = Field(default="24h", pattern=r"^[\d.]+[mhd]$")
