@@ -17,6 +17,7 @@ PACKAGES = (
     "training.commands",
     "evaluation.commands",
     "submission.commands",
+    "tracking.commands",
     "reporting.commands",
     "planning.commands",
     "commands",

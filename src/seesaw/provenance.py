@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shlex
 import subprocess
 import sys
@@ -25,12 +24,12 @@ from typing import Any
 
 from seesaw import paths
 from seesaw.errors import PermanentError, UserError
+from seesaw.masking import masked
 
 LIBRARIES = ["torch", "onedl-mmcv", "onedl-mmengine", "onedl-mmdetection"]
 LIBRARIES += ["numpy", "snakemake", "seesaw"]
 # Untracked files of these kinds count as uncommitted changes; data and images do not.
 SOURCES = ("*.py", "*.smk", "*.yaml", "*.toml", "*Snakefile")
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
 
 
 def sha256_file(path: Path | str) -> str:
@@ -163,7 +162,7 @@ class Provenance:
     def __enter__(self) -> Provenance:
         self._clock, start = time.monotonic(), _now()
         lock = self.root / paths.LOCK.name
-        self._state = {
+        self.state = {
             "command": _command(),
             "git": git_state(self.root),
             "lock": sha256_file(lock) if lock.exists() else None,
@@ -187,7 +186,7 @@ class Provenance:
         if error is not None:
             return
         seconds = round(time.monotonic() - self._clock, 3)
-        common = {**self._state, "duration": seconds, "device": _device(), **self.facts}
+        common = {**self.state, "duration": seconds, "device": _device(), **self.facts}
         records = [_dump({"artefact": _file(a), **common}) for a in self.artefacts]
         for artefact, record in zip(self.artefacts, records, strict=True):
             write_atomic(provenance_path(artefact), record)
@@ -224,19 +223,4 @@ def _device() -> str:
 
 
 def _dump(content: dict) -> str:
-    named = {v for k, v in os.environ.items() if _SECRET.search(k) and len(v) >= 8}
-    secrets = sorted(named, key=len, reverse=True)  # one may be part of another
-
-    def masked(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {str(k): masked(v) for k, v in value.items()}
-        if isinstance(value, list | tuple):
-            return [masked(v) for v in value]
-        if value is None or isinstance(value, bool | int | float):
-            return value
-        text = str(value)
-        for secret in secrets:
-            text = text.replace(secret, "***")
-        return text
-
     return json.dumps(masked(content), indent=2, ensure_ascii=False) + "\n"

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,11 +26,13 @@ from torch import nn
 
 from seesaw.errors import Interrupted, UserError
 from seesaw.models.losses.seesaw_loss import SyncedSeesawLoss
+from seesaw.tracking.hook import RunLogHook
 from seesaw.training import batches
 from seesaw.training.train import train
 
 ITERATIONS = 30
 IMAGES = 24
+HEADER = {"id": "toy-seed3-0123", "group": "table_a1", "name": "toy", "tags": ["smoke"], "seed": 3}
 
 
 @DATASETS.register_module()
@@ -131,12 +134,12 @@ def config(hooks=(), interval=5, lr=0.05, batch=2, plain=False, loss=None, bound
     )
 
 
-def attempt(folder: Path, ranks=1, patch=None, **changes) -> int:
+def attempt(folder: Path, ranks=1, patch=None, log=None, **changes) -> int:
     """Exit code of an attempt: 0, 2 (UserError), 75 (Interrupted), -9 (killed).
 
-    ``patch`` is called in each process before it trains. ``deadline`` and ``images_per_gpu`` are
-    `train`'s, all other changes `config`'s. As under torchrun, the first rank that fails takes the
-    others with it.
+    ``patch`` is called in each process before it trains. With ``log``, a mode of W&B, it writes a
+    run log. ``deadline`` and ``images_per_gpu`` are `train`'s, all other changes `config`'s. As
+    under torchrun, the first rank that fails takes the others with it.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -144,7 +147,7 @@ def attempt(folder: Path, ranks=1, patch=None, **changes) -> int:
     context = get_context("fork")
     processes = []
     for rank in range(ranks):
-        arguments = (folder, rank, ranks, port, patch, changes)
+        arguments = (folder, rank, ranks, port, patch, log, changes)
         processes.append(context.Process(target=_attempt, args=arguments))
         processes[-1].start()
     while any(p.exitcode is None for p in processes):
@@ -157,7 +160,7 @@ def attempt(folder: Path, ranks=1, patch=None, **changes) -> int:
     return next((c for c in codes if c), 0)
 
 
-def _attempt(folder, rank, ranks, port, patch, changes):
+def _attempt(folder, rank, ranks, port, patch, log, changes):
     folder.mkdir(exist_ok=True, parents=True)
     sys.stdout = sys.stderr = open(folder / f"log.{rank}", "a")  # noqa: SIM115
     if ranks > 1:
@@ -170,7 +173,10 @@ def _attempt(folder, rank, ranks, port, patch, changes):
     code = 0
     options = {k: changes.pop(k) for k in ("deadline", "images_per_gpu") if k in changes}
     try:
-        facts = train(config(**changes), 3, folder / "work", folder / "model.pth", **options)
+        output, work = folder / "model.pth", folder / "work"
+        with RunLogHook(work / "log.jsonl", HEADER, log) if log else nullcontext() as hook:
+            options["hooks"] = [hook] if hook else []
+            facts = train(config(**changes), 3, work, output, **options)
         (folder / f"facts.{rank}").write_text(json.dumps(facts, default=str))
     except (UserError, Interrupted) as told:
         print(f"{type(told).__name__}: {told}")

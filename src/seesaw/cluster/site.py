@@ -45,6 +45,12 @@ class Site(BaseModel):
     mem_mb_per_gpu: PositiveInt = 32000
     segment: str = Field(default="24h", pattern=r"^[\d.]+[mhd]$")
     setup: str = ""
+    wandb: Literal["off", "offline", "online"] = "off"
+
+    @field_validator("wandb", mode="before")
+    @classmethod
+    def _off(cls, given: Any) -> Any:
+        return "off" if given is False else given  # what YAML makes of a bare off
 
     @field_validator("gpus")
     @classmethod

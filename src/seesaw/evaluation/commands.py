@@ -9,6 +9,7 @@ from seesaw import fingerprint
 from seesaw.errors import UserError
 from seesaw.provenance import Provenance, provenance_path, read_record, sha256_file, write_atomic
 from seesaw.scales import Scale
+from seesaw.tracking import runs
 from seesaw.verbs import fingerprints_of, scale_of, set_threads
 
 
@@ -87,6 +88,7 @@ def evaluate(args: Namespace) -> None:
         resample.save(rankings, kept)
         replicates.save(drawn_path, metrics, drawn, sha256_file(annotations))
         write_atomic(output, json.dumps(metrics, indent=1) + "\n")
+    runs.log_evaluation(scale, evaluation, args.seed, metrics)
     errors = metrics["standard_errors"]["segm"]
     print(
         ", ".join(

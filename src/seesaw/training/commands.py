@@ -7,6 +7,7 @@ from pathlib import Path
 
 from seesaw.errors import UserError
 from seesaw.provenance import Provenance, refuse_known_failure
+from seesaw.tracking import run_log, runs
 from seesaw.verbs import fingerprints_of, scale_of, set_threads
 
 
@@ -71,10 +72,11 @@ def train(args: Namespace) -> None:
     set_threads(args)
     # Heavy imports after the checks: a mistake is told at once.
     from seesaw.config import resolve
+    from seesaw.tracking.hook import RunLogHook
     from seesaw.training.deadline import deadline
     from seesaw.training.train import train as run
 
-    ends = deadline(args.deadline)
+    ends, mirror = deadline(args.deadline), runs.mode()
     cfg = resolve(training.config, scale)
     inputs = {"manifest": scale.entry.manifest, "config": training.config}
     start = None
@@ -96,8 +98,15 @@ def train(args: Namespace) -> None:
     refuse_known_failure(output, fingerprint)
     # Checkpoints of another fingerprint are another training's and must not be resumed.
     work = scale.work / training.id / f"seed{args.seed}" / fingerprint
-    with Provenance(output, inputs=inputs, fingerprint=fingerprint, seed=args.seed) as provenance:
-        made = run(cfg, args.seed, work, output, start, ends, images_per_gpu=args.images_per_gpu)
+    config = cfg.to_dict()
+    facts = dict(fingerprint=fingerprint, seed=args.seed, config_hash=runs.config_hash(config))
+    with Provenance(output, inputs=inputs, **facts) as provenance:
+        header = runs.header(scale, table, training, config, provenance)
+        provenance.facts["wandb_run"] = None if mirror == "off" else header["id"]
+        with RunLogHook(work / run_log.NAME, header, mirror, git=header["git"]) as log:
+            limits = dict(deadline=ends, images_per_gpu=args.images_per_gpu)
+            made = run(cfg, args.seed, work, output, start, hooks=[log], **limits)
+            log.copy(output.with_name(run_log.NAME))
         provenance.artefacts += made.pop("artefacts")
         provenance.facts |= made
     facts = provenance.facts

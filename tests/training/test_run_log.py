@@ -1,0 +1,131 @@
+"""What a training logs, also when it is killed and goes on; and that logging changes nothing."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from toy_training import HEADER, ITERATIONS, attempt
+
+from seesaw.fingerprint import code_modules
+from seesaw.tracking import run_log
+
+WANDB = Path(sys.executable).with_name("wandb")
+MEASURED = ("at", "time", "data_time", "memory")
+
+
+def fault(at, what="kill"):
+    return [dict(type="Fault", at=at, what=what)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of an uninterrupted training."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert attempt(folder, log="off") == 0
+    return folder
+
+
+def log_of(folder):
+    return run_log.read(folder / "work/log.jsonl")
+
+
+def curve(steps):
+    """What must not depend on interruptions."""
+    return [{k: v for k, v in line.items() if k not in MEASURED} for line in steps]
+
+
+def inspected(path):
+    """The records of an offline run."""
+    command = [WANDB, "leet", "inspect", "--json", path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def offline_runs(folder, count):
+    """Records of each offline run, oldest first, once their processes have ended."""
+    until = time.monotonic() + 60
+    while True:
+        found = [inspected(path) for path in sorted(folder.glob("wandb/offline-run-*"))]
+        if [r[-1]["type"] for r in found if r] == count * ["exit"]:
+            return found
+        assert time.monotonic() < until, found
+        time.sleep(0.2)
+
+
+def history(records):
+    return [r["history"]["item"] for r in records if r["type"] == "history"]
+
+
+def test_each_logged_iteration_has_loss_rate_time_memory_and_accuracy(whole):
+    log = log_of(whole)
+    assert log.header == HEADER
+    assert [(a["attempt"], a["iter"]) for a in log.attempts] == [(1, 0)]
+    # 30 // 20: a short training logs each iteration
+    assert [line["iter"] for line in log.steps] == list(range(1, ITERATIONS + 1))
+    for line in log.steps:
+        assert line["loss"] > 0 and line["time"] > 0 and line["memory"] > 100
+        assert line["lr"] > 0
+    # a linear warm-up from 1e-3 times the rate of 0.05, then the rate
+    assert log.steps[0]["lr"] == pytest.approx(0.05 * 1e-3)
+    assert log.steps[5]["lr"] == pytest.approx(0.05)
+
+
+def test_the_log_changes_nothing_of_the_training(whole, tmp_path):
+    assert attempt(tmp_path) == 0
+    assert (tmp_path / "model.pth").read_bytes() == (whole / "model.pth").read_bytes()
+    assert not any("tracking" in name for name in code_modules(["seesaw.training.train"]))
+
+
+def test_a_killed_training_goes_on_as_one_curve_here_and_in_wandb(whole, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    assert attempt(tmp_path, log="offline", hooks=fault(13)) == -9
+    assert [line["iter"] for line in log_of(tmp_path).steps] == list(range(1, 14))
+    (killed,) = offline_runs(tmp_path, 1)  # the mirror outlives the training and finishes
+    assert [item["_step"] for item in history(killed)] == list(range(1, 14))
+    with (tmp_path / "work/log.jsonl").open("a") as file:
+        file.write('{"iter": 14, "lo')  # torn
+    time.sleep(1)  # W&B names its folders by the second
+    assert attempt(tmp_path, log="offline") == 0
+    log = log_of(tmp_path)
+    assert [(a["attempt"], a["iter"]) for a in log.attempts] == [(1, 0), (2, 10)]
+    assert curve(log.steps) == curve(log_of(whole).steps)
+    first, second = offline_runs(tmp_path, 2)
+    # the second is whole by itself, whatever became of the first
+    keys = ("iter", "loss", "lr", "time", "memory")
+    mirrored = [{k: item[k] for k in keys} for item in history(second)]
+    assert mirrored == [{k: line[k] for k in keys} for line in log.steps]
+    assert [item["_step"] for item in history(second)] == [line["iter"] for line in log.steps]
+    assert history(second)[0]["_timestamp"] == pytest.approx(log.steps[0]["at"], abs=1)
+    for records in (first, second):
+        run = next(r["run"] for r in records if r["type"] == "run")
+        assert (run["run_id"], run["run_group"], run["display_name"], run["tags"]) == (
+            HEADER["id"],
+            "table_a1",
+            "toy",
+            ["smoke"],
+        )
+        assert run["config"]["update"]["seed"] == 3
+        axes = [r["metric"] for r in records if r["type"] == "metric"]
+        assert {"glob_name": "*", "step_metric": "iter"}.items() <= axes[1].items()
+    assert (tmp_path / "model.pth").read_bytes() == (whole / "model.pth").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_stopped_training_logs_what_it_did(whole, tmp_path):
+    assert attempt(tmp_path, ranks=2, log="off", hooks=fault(16, "term")) == 75
+    assert [line["iter"] for line in log_of(tmp_path).steps] == list(range(1, 18))
+    assert attempt(tmp_path, ranks=2, log="off") == 0
+    assert [line["iter"] for line in log_of(tmp_path).steps] == list(range(1, ITERATIONS + 1))
+
+
+def test_a_log_that_cannot_be_written_is_one_warning(whole, tmp_path):
+    (tmp_path / "work/log.jsonl").mkdir(parents=True)
+    assert attempt(tmp_path, log="off") == 0
+    assert (tmp_path / "model.pth").read_bytes() == (whole / "model.pth").read_bytes()
+    said = (tmp_path / "log.0").read_text()
+    assert said.count("cannot be written (Is a directory); the training goes on without.") == 1
+    shutil.rmtree(tmp_path / "work")
