@@ -11,11 +11,13 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/submission.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
 
 
 wildcard_constraints:
     training="|".join(EXPERIMENTS.trainings),
     evaluation="|".join(EXPERIMENTS.evaluations),
+    figure="|".join(figures.FIGURES),
     backbone="[a-z0-9]+",
     seed=r"\d+",
 
@@ -24,7 +26,10 @@ localrules:
     all,
     table_a1,
     table_a2,
+    figure_a1,
     figure_a2,
+    figure_a3,
+    gradient_analysis,
     submission,
 
 
@@ -33,7 +38,10 @@ rule all:
     input:
         rules.table_a1.input,
         rules.table_a2.input,
+        rules.figure_a1.input,
         rules.figure_a2.input,
+        rules.figure_a3.input,
+        rules.gradient_analysis.input,
         rules.submission.input,
 
 

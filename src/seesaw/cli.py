@@ -19,6 +19,7 @@ PACKAGES = (
     "submission.commands",
     "tracking.commands",
     "reporting.commands",
+    "figures.commands",
     "planning.commands",
     "commands",
 )

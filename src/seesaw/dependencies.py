@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-from seesaw import fingerprint, paths
+from seesaw import experiments, fingerprint, paths
 from seesaw.errors import UserError
 from seesaw.experiments import Experiments
+from seesaw.figures import inputs as figures
 from seesaw.scales import Scale
 
 PACKAGE = Path(__file__).parent
@@ -21,6 +23,7 @@ def cached(scale: Scale) -> dict[str, str]:
     Resolving the configs imports mmengine, which the Snakefile must not.
     """
     keys = [*paths.CONFIGS.rglob("*.py"), *paths.CONFIGS.rglob("*.yaml"), *PACKAGE.rglob("*.py")]
+    keys += paths.NOTEBOOKS.glob("*.py")
     keys = [k for k in keys if k != paths.PAPER_VALUES]
     keys += [scale.entry.manifest]  # tells of another number of categories
     return fingerprint.cached_json(
@@ -54,6 +57,7 @@ def compute(scale: Scale) -> dict[str, str]:
             :16
         ],
     }
+    result |= {f"figure/{name}": _figure(name) for name in figures.FIGURES}
     result["backbones"] = backbones = {}
     for stand_in in scale.overlay.backbones.values():
         result[f"pretrain/{stand_in.name}"] = fingerprint.fingerprint(
@@ -91,6 +95,21 @@ def compute(scale: Scale) -> dict[str, str]:
                 code=fingerprint.code_hash(types | {"seesaw.evaluation.detect"}),
             )
     return result
+
+
+def _figure(name: str) -> str:
+    """Of a figure: its notebook, the package's modules that it imports, what its configs build."""
+    from seesaw.config import load
+
+    path = paths.NOTEBOOKS / f"{name}.py"
+    source = path.read_text(encoding="utf-8") if path.is_file() else ""
+    imported = set(re.findall(r"^from (seesaw\.\S+) import", source, re.MULTILINE))
+    found = [experiments.config_file(stem) for stem in figures.CONFIGS.get(name, ())]
+    configs = [load(config) for config in found if config]
+    types = set().union(*map(fingerprint.config_types, configs))
+    built = fingerprint.modules_of_types(types, fingerprint.registry_map())
+    code = fingerprint.code_hash(imported | built)
+    return fingerprint.fingerprint(source=source, configs=configs, code=code)
 
 
 def starting_weights(scale: Scale, table: Experiments, training: str, seed: int) -> list[str]:

@@ -40,8 +40,3 @@ rule table_a1:
 rule table_a2:
     input:
         table_files("table_a2"),
-
-
-rule figure_a2:
-    input:
-        table_files("figure_a2"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from seesaw import paths
 from seesaw.errors import UserError
 from seesaw.experiments import Evaluation, Experiments
+from seesaw.figures import inputs as figures
 from seesaw.provenance import provenance_path, read_record, sha256_file
 from seesaw.scales import Scale
 
@@ -52,7 +53,7 @@ class Job:
         """Its key among the fingerprints of `seesaw.dependencies`."""
         if self.rule == "detect":
             return f"detect/{self.experiment}"
-        return self.id if self.rule in ("pretrain", "train") else self.rule
+        return self.id if self.rule in ("pretrain", "train", "figure") else self.rule
 
     @cached_property
     def record(self) -> dict | None:
@@ -96,11 +97,14 @@ def workflow(table: Experiments, scale: Scale, backbones: Mapping[str, str]) -> 
         needs += ["speed"] if place == "table_a2" and models else []
         made = tuple(scale.tables / f"{place}.{kind}" for kind in TABLE_FORMATS)
         found.append(Job(f"table/{place}", made, tuple(needs)))
+    for name in figures.available(table):
+        outputs = tuple(figures.outputs(name, scale).values())
+        found.append(Job(f"figure/{name}", outputs, tuple(_figure_needs(name, table))))
     return {job.id: job for job in found}
 
 
 def select(jobs: dict[str, Job], table: Experiments, scale: Scale, target: str) -> dict[str, Job]:
-    """The jobs of a target: ``all``, ``submission``, a table, or an experiment by prefix.
+    """The jobs of a target: ``all``, ``submission``, a table, a figure, or an experiment by prefix.
 
     Raises:
         UserError: there is no such target.
@@ -108,12 +112,13 @@ def select(jobs: dict[str, Job], table: Experiments, scale: Scale, target: str) 
     submissions = [i for e in table.submissions for i in _last(table, e.id) if scale.entry.test_dev]
     if target == "all":
         ids = [f"table/{place}" for place in PLACES if table.place_cells(place)] + submissions
+        ids += [f"figure/{name}" for name in figures.available(table)]
     elif target == "submission":
         ids = submissions
-    elif target in PLACES:
-        if not table.place_cells(target):
+    elif target in (*PLACES, *figures.FIGURES):
+        ids = [i for i in (f"table/{target}", f"figure/{target}") if i in jobs]
+        if not ids:
             raise UserError(f"{scale.path}: none of its experiments stands in {target}.")
-        ids = [f"table/{target}"]
     else:
         ids = _last(table, table.evaluation(target).id)
         if not ids:
@@ -192,6 +197,16 @@ def _evaluated(e: Evaluation, scale: Scale, seed: int) -> list[Job]:
         return [*made, Job(f"submit/{tail}", (scale.submission(e, seed),), needs, **common)]
     outputs = (scale.metrics(e, seed), scale.matches(e, seed), scale.replicates(e, seed))
     return [*made, Job(f"evaluate/{tail}", outputs, needs, **common)]
+
+
+def _figure_needs(name: str, table: Experiments) -> list[str]:
+    """The jobs whose results a figure shows."""
+    if name == "figure_a3":
+        return []
+    last = [i for c in table.place_cells(name) for i in _last(table, c.evaluation)]
+    if name == "figure_a1":  # gradients: of the training itself
+        last = ["/".join(["train", *i.split("/")[1:3]]) for i in last]
+    return ["data", *last]
 
 
 def _last(table: Experiments, evaluation: str) -> list[str]:

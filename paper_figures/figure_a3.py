@@ -1,0 +1,103 @@
+# %% [markdown]
+# # Figure A3: HTC and HTC-Lite
+#
+# Both diagrams are drawn from the models that the configs build, at full LVIS v1 size and without
+# weights (torch's meta device): a box is a module that exists, its numbers are the module's own,
+# and costs are counted while one image passes through it. Take a mask head out of the config and
+# its box is gone.
+#
+# HTC-Lite (supplementary, section 4.1) changes two things: a global context encoder in place of
+# the semantic branch, and one mask head in place of three, which also ends the flow of mask
+# features between stages.
+
+# %% tags=["parameters"]
+SCALE = "mini"
+DATASET = None
+
+# %%
+import copy
+import os
+
+if not os.path.isdir("configs"):
+    os.chdir("..")  # Jupyter starts in the notebook's folder
+
+import matplotlib.pyplot as plt
+from IPython.display import Markdown, display
+from mmengine.hub import get_config
+
+from seesaw.config import resolve
+from seesaw.experiments import config_file
+from seesaw.figures.architecture import architecture
+from seesaw.figures.diagram import draw, legend
+from seesaw.figures.results import table
+from seesaw.figures.style import PAGE, footnote, save, use
+from seesaw.scales import Scale
+
+use()
+
+# %% [markdown]
+# HTC is Table A2's config with the semantic branch of mmdet's HTC put back: LVIS has no semantic
+# annotations to train it, but it can be built and counted.
+
+# %%
+paper = Scale("paper")
+htc = resolve(config_file("b02_htc_without_semantic"), paper)
+lite = resolve(config_file("b03_htc_lite"), paper)
+full = copy.deepcopy(htc)
+shipped = get_config("mmdet::htc/htc_r50_fpn_1x_coco.py").model.roi_head
+for key in ("semantic_roi_extractor", "semantic_head"):
+    full.model.roi_head[key] = shipped[key]
+models = {"HTC": architecture(full), "HTC-Lite": architecture(lite)}
+
+# %%
+first = models["HTC"]
+largest = max(part.macs for model in models.values() for part in model.parts)
+figure, axes = plt.subplots(3, 1, figsize=(PAGE, 6.4), height_ratios=[1, 1, 0.06])
+for ax, (name, model) in zip(axes[:2], models.items(), strict=True):
+    draw(ax, model, name, largest)
+legend(axes[2])
+figure.subplots_adjust(0, 0, 1, 1, hspace=0.06)
+size = f"{first.image[1]:,} × {first.image[0]} pixels"
+footnote(
+    figure,
+    f"paper scale · M parameters, G multiplications (bar: of {largest / 1e9:.0f} G) for an image "
+    f"of {size}, {first.proposals:,} proposals and {first.detections} detections",
+)
+plt.show()
+
+# %% [markdown]
+# Every part, and the whole. Table A2's HTC has no semantic branch, so its total is smaller.
+
+# %%
+rows = [
+    {
+        "model": name,
+        "part": part.name,
+        "stage": None if part.stage is None else part.stage + 1,
+        "class": part.type,
+        "outputs": " + ".join("x".join(map(str, shape)) for shape in part.outputs),
+        "parameters": part.parameters,
+        "multiplications": part.macs,
+    }
+    for name, model in models.items()
+    for part in model.parts
+]
+save("figure_a3", figure, rows)
+lines = [
+    [
+        row["model"],
+        row["part"] + (f" {row['stage']}" if row["stage"] else ""),
+        f"`{row['class']}`",
+        f"{row['parameters']:,}",
+        f"{row['multiplications'] / 1e9:.2f}",
+    ]
+    for row in rows
+]
+lines += [
+    [f"**{name}**", "all", "", f"**{model.parameters:,}**", f"**{model.macs / 1e9:.2f}**"]
+    for name, model in models.items()
+]
+without = architecture(htc)
+total = f"{without.macs / 1e9:.2f}"
+lines += [["**HTC of Table A2**", "all", "", f"**{without.parameters:,}**", f"**{total}**"]]
+display(Markdown(table(["model", "part", "class", "parameters", "G multiplications"], lines)))

@@ -1,0 +1,114 @@
+"""Equations A1 and A2 of the supplementary, as symbols and as numbers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import sympy
+from torch import Tensor
+
+
+class Equations(NamedTuple):
+    """What section 1 of the supplementary states, and what it is derived from.
+
+    Category i is the label, j another one; ``rest`` is the sum of S_ik e^{z_k} over all others,
+    so that the equations hold for any number of categories.
+
+    Attributes:
+        z_i: logit of the label.
+        z_j: logit of the other category.
+        s: S_ij > 0, a constant to the gradient.
+        rest: the others' share of the denominator, >= 0.
+        loss: Seesaw Loss of one RoI (main paper, Eqn 4).
+        a1: gradient on z_j (Eqn A1).
+        a2: its derivative by S_ij (Eqn A2).
+    """
+
+    z_i: sympy.Symbol
+    z_j: sympy.Symbol
+    s: sympy.Symbol
+    rest: sympy.Symbol
+    loss: sympy.Expr
+    a1: sympy.Expr
+    a2: sympy.Expr
+
+
+def equations() -> Equations:
+    """The loss, and Eqns A1 and A2 as the paper prints them (not derived: the notebook does)."""
+    z_i, z_j = sympy.symbols("z_i z_j", real=True)
+    s = sympy.Symbol("S_ij", positive=True)
+    rest = sympy.Symbol("R", nonnegative=True)
+    denominator = s * sympy.exp(z_j) + rest + sympy.exp(z_i)
+    sigma_hat = sympy.exp(z_i) / denominator
+    return Equations(
+        z_i,
+        z_j,
+        s,
+        rest,
+        loss=-sympy.log(sigma_hat),
+        a1=s * sympy.exp(z_j) / sympy.exp(z_i) * sigma_hat,
+        a2=sympy.exp(z_j) * (rest + sympy.exp(z_i)) / denominator**2,
+    )
+
+
+def factors(
+    logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, p: float, q: float, eps: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mitigation M_ij and compensation C_ij as the main paper's Eqns 6 and 7 spell them.
+
+    Args:
+        logits: Class logits, (N, C).
+        labels: The RoIs' categories i, (N,).
+        counts: Cumulative samples, (C,); a category without any counts as one sample.
+        p: Exponent of M.
+        q: Exponent of C.
+        eps: Lower bound of sigma_i, mmdet's addition to Eqn 7.
+
+    Returns:
+        M and C, (N, C) each; S is their product.
+    """
+    n = np.maximum(counts, 1)
+    mitigation = np.minimum(1, (n[None] / n[labels][:, None]) ** p)
+    sigma = np.exp(logits - logits.max(1, keepdims=True))
+    sigma /= sigma.sum(1, keepdims=True)
+    own = np.maximum(sigma[np.arange(len(labels)), labels], eps)
+    return mitigation, np.maximum(1, (sigma / own[:, None]) ** q)
+
+
+def gradient(logits: np.ndarray, labels: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """dL/dz of each RoI: Eqn A1 for j != i and sigma_hat_i - 1 for the label, (N, C).
+
+    Args:
+        logits: Class logits, (N, C).
+        labels: The RoIs' categories i, (N,).
+        s: S_ij, (N, C), 1 at the label.
+    """
+    rows = np.arange(len(labels))
+    e = np.exp(logits)
+    own = e[rows, labels][:, None]
+    sigma_hat = own / ((s * e).sum(1, keepdims=True) - s[rows, labels][:, None] * own + own)
+    result = s * e / own * sigma_hat
+    result[rows, labels] = sigma_hat[:, 0] - 1
+    return result
+
+
+def second(logits: np.ndarray, labels: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """Eqn A2, d(dL/dz_j)/dS_ij of each RoI, (N, C); NaN at the label, whose S is no variable."""
+    rows = np.arange(len(labels))
+    e = np.exp(logits)
+    weighted = s * e
+    weighted[rows, labels] = e[rows, labels]
+    total = weighted.sum(1, keepdims=True)
+    result = e * (total - weighted) / total**2
+    result[rows, labels] = np.nan
+    return result
+
+
+def loss_gradient(loss, cls_score: Tensor, labels: Tensor) -> Tensor:
+    """Autograd's gradient of a Seesaw loss module on its logits, summed over RoIs, (N, C + 2)."""
+    leaf = cls_score.detach().clone().requires_grad_(True)
+    out = loss(leaf, labels, reduction_override="sum")
+    total = sum(out.values()) if isinstance(out, dict) else out
+    total.backward()
+    return leaf.grad
