@@ -38,6 +38,16 @@ def test_the_jobs_of_targets(paper):
     assert rules(select(jobs, table, scale, "table_a1")) == {
         "data": 1, "train": 11, "detect": 12, "evaluate": 12, "table": 1,
     }  # fmt: skip
+    assert rules(select(jobs, table, scale, "figure_a2")) == {
+        "data": 1, "train": 16, "detect": 16, "evaluate": 16, "table": 1, "figure": 1,
+    }  # fmt: skip
+    assert list(select(jobs, table, scale, "figure_a1")) == [
+        "data",
+        "train/mask_rcnn_random_ce/seed0",
+        "train/mask_rcnn_random_seesaw/seed0",
+        "figure/figure_a1",
+    ]
+    assert list(select(jobs, table, scale, "figure_a3")) == ["figure/figure_a3"]
     assert rules(select(jobs, table, scale, "submission")) == {
         "data": 1, "train": 2, "detect": 1, "submit": 1,
     }  # fmt: skip

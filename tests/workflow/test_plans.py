@@ -46,6 +46,7 @@ def test_paper_scale_plans_every_training_from_a_fresh_clone(clone):
     assert planned["train"] == sum(len(t.seeds) for t in table.trainings.values()) == 30
     assert (planned["detect"], planned["evaluate"], planned["submit"]) == (32, 31, 1)
     assert planned["speed"] == 1 and planned["table"] == 3 and planned["data"] == 1
+    assert planned["figure"] == 4
 
 
 def test_a_submission_needs_the_entrys_trainings_and_test_dev_only(clone):
@@ -60,6 +61,12 @@ def test_one_table_plans_only_its_rungs(clone):
     planned = jobs(done)
     assert (planned["train"], planned["detect"], planned["table"]) == (11, 12, 1)
     assert planned["pretrain"] == 2 and "speed" not in planned
+
+
+def test_figure_a1_needs_its_two_trainings_only(clone):
+    planned = jobs(snakemake(clone, "--profile", "local", "-n", "figure_a1"))
+    assert (planned["data"], planned["train"], planned["figure"]) == (1, 2, 1)
+    assert "detect" not in planned
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from pathlib import Path
 from seesaw import paths
 from seesaw.errors import UserError
 from seesaw.figures import inputs
+from seesaw.planning.jobs import snakemake_command
+from seesaw.provenance import Provenance
 from seesaw.verbs import fingerprints_of, scale_of
 
 
@@ -21,9 +23,6 @@ def add(verb) -> None:
 
 def figure(args: Namespace) -> None:
     """Execute a figure's notebook; its files appear whole or not at all."""
-    from seesaw.figures.notebook import execute
-    from seesaw.provenance import Provenance
-
     name, scale = inputs.unique(args.figure), scale_of(args)
     table = scale.table
     if name not in inputs.available(table):
@@ -32,11 +31,11 @@ def figure(args: Namespace) -> None:
     there = {key: path for key, path in needed.items() if path.is_file()}
     shown = inputs.results(name, table, scale).keys() or needed.keys()
     if shown and not shown & there.keys():
-        from seesaw.planning.jobs import snakemake_command
-
         first = next(iter(needed[key] for key in shown))
         command = snakemake_command(scale, name)
         raise UserError(f"{first} is missing, and so is all that {name} shows; run `{command}`.")
+    from seesaw.figures.notebook import execute  # here: a mistake is told before it loads
+
     source, made = paths.NOTEBOOKS / f"{name}.py", inputs.outputs(name, scale)
     failed = paths.ROOT / "logs" / scale.run / "figure" / f"{name}.failed.ipynb"
     parameters = {"SCALE": scale.name, "DATASET": scale.dataset if "@" in scale.run else None}
