@@ -77,12 +77,13 @@ def compute(scale: Scale) -> dict[str, str]:
             parent = f"train/{t.init_from}/seed{seed}" if t.init_from else None
             if parent is None and stand_in:
                 parent = f"pretrain/{stand_in.name}"
-            result[f"train/{t.id}/seed{seed}"] = fingerprint.training_fingerprint(
+            parts = fingerprint.training_parts(
                 resolve(t.config, scale, register=False).to_dict(),
                 dataset_hash=result["data"],
                 seed=seed,
                 parent=result[parent] if parent else None,
             )
+            result[f"train/{t.id}/seed{seed}"] = fingerprint.fingerprint(**parts)
     for e in table.evaluations.values():
         if table.built(e.id):
             config = resolve(e.config_path, scale, register=False).to_dict()

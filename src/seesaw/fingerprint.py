@@ -135,15 +135,15 @@ def fingerprint(**parts: Any) -> str:
     return _sha256(parts)[:16]
 
 
-def training_fingerprint(
+def training_parts(
     config: Mapping,
     dataset_hash: str,
     seed: int,
     parent: str | None,
     extra_roots: Iterable[str] = TRAINING_ROOTS,
     package_dir: Path = PACKAGE,
-) -> str:
-    """What decides a training's weights, in 16 hex digits.
+) -> dict[str, Any]:
+    """What decides a training's weights; `fingerprint` of it is the training's.
 
     Args:
         config: The resolved config, as plain data.
@@ -152,6 +152,10 @@ def training_fingerprint(
         parent: Fingerprint of the training whose weights this one starts from.
         extra_roots: Modules that every training runs, whatever its config.
         package_dir: Folder of the package.
+
+    Returns:
+        ``config`` (without `MACHINE_KEYS`), ``dataset``, ``seed``, ``parent``, and ``code``:
+        module -> hash of its normalised source.
     """
     files = _files(package_dir)
     config = {k: v for k, v in config.items() if k not in MACHINE_KEYS}
@@ -161,8 +165,9 @@ def training_fingerprint(
     named += [imported] if isinstance(imported, str) else imported
     roots = modules_of_types(types, registry_map(package_dir)) | set(extra_roots)
     roots |= {name for name in named if _is_module(name, files)}
-    code = code_hash(roots, package_dir)
-    return fingerprint(config=config, dataset=dataset_hash, seed=seed, parent=parent, code=code)
+    modules = code_modules(roots, package_dir)
+    code = {name: _sha256(_read(path, name).normalised)[:16] for name, path in modules.items()}
+    return dict(config=config, dataset=dataset_hash, seed=seed, parent=parent, code=code)
 
 
 def cached_json(key_files: Iterable[Path], cache_path: Path, compute: Callable[[], dict]) -> dict:
