@@ -74,7 +74,7 @@ def write_failure(artefact: Path | str, error: BaseException | str, **facts: Any
     path = failure_path(artefact)
     kind = None if isinstance(error, str) else type(error).__name__
     content = {"error": str(error), "type": kind, "time": _now(), "command": _command()}
-    write_atomic(path, _dump({**content, "host": platform.node(), **facts}))
+    write_atomic(path, dump({**content, "host": platform.node(), **facts}))
     return path
 
 
@@ -187,7 +187,7 @@ class Provenance:
             return
         seconds = round(time.monotonic() - self._clock, 3)
         common = {**self.state, "duration": seconds, "device": _device(), **self.facts}
-        records = [_dump({"artefact": _file(a), **common}) for a in self.artefacts]
+        records = [dump({"artefact": _file(a), **common}) for a in self.artefacts]
         for artefact, record in zip(self.artefacts, records, strict=True):
             write_atomic(provenance_path(artefact), record)
 
@@ -222,5 +222,6 @@ def _device() -> str:
     return f"cpu ({platform.machine()}, {os.cpu_count()} cores)"
 
 
-def _dump(content: dict) -> str:
+def dump(content: dict) -> str:
+    """A record's text, without secrets."""
     return json.dumps(masked(content), indent=2, ensure_ascii=False) + "\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import mean
 
 from seesaw.errors import UserError
+from seesaw.evidence.guard import corrupted
 from seesaw.experiments import Cell, Experiments
 from seesaw.provenance import failure_path, read_record
 from seesaw.reporting import paper
@@ -34,6 +35,7 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
     values = paper.load()
     spec = experiments.place(place)
     measured = _read(scale.speed) if "fps" in spec.columns else {}
+    damaged = corrupted([scale.speed]) if "fps" in spec.columns else None
     fps = measured.get("fps", {}).get("ours", {})
     labels = {cell.evaluation: cell.label for cell in experiments.place_cells(place)}
     return Table(
@@ -46,7 +48,7 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
         rows=[_row(c, experiments, scale, values, fps) for c in experiments.place_cells(place)],
         test_dev=_test_dev(experiments, scale) if place == "table_a1" else None,
         paper_test_dev=values.test_dev.AP,
-        notes=speed_notes(measured, labels, scale.name) if fps else [],
+        notes=speed_notes(measured, labels, scale.name) if fps else [damaged] if damaged else [],
     )
 
 
@@ -95,19 +97,25 @@ def _state(cell: Cell, experiments: Experiments, scale: Scale, complete: bool) -
     evaluation = experiments.evaluations[cell.evaluation]
     training = experiments.trainings[evaluation.training]
     for seed in training.seeds:
-        for artefact in (
+        chain = (
             *([scale.model(training.init_from, seed)] if training.init_from else []),
             scale.model(training.id, seed),
             scale.detections(evaluation, seed),
             scale.metrics(evaluation, seed),
-        ):
+        )
+        for artefact in chain:
             if record := read_record(failure_path(artefact)):
                 return "failed", f"seed {seed}: {record['error']}"
+        beside = scale.matches(evaluation, seed), scale.replicates(evaluation, seed)
+        if told := corrupted([*chain, *beside]):
+            return "failed", f"seed {seed}: {told}"
     return ("done", "") if complete else ("not run", "")
 
 
 def _read(path: Path) -> dict:
-    """A result's JSON; empty if it is not there."""
+    """A result's JSON; empty if it is not there, or not the one that was made."""
+    if corrupted([path]):
+        return {}
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,0 +1,1 @@
+"""The evidence of a number: explained, verified, exported."""
