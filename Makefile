@@ -2,11 +2,12 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TARGETS := table_a1 table_a2
+FIGURES := figure_a3 gradient_analysis
 
 .PHONY: reproduce all smoke test test-all lint setup bench clean
 
-reproduce: setup  ## Tables A1 and A2 at mini scale
-	@snakemake --profile local $(TARGETS); status=$$?; seesaw show $(TARGETS) || status=1; exit $$status
+reproduce: setup  ## Tables A1 and A2, Figure A3 and the gradient analysis at mini scale
+	@snakemake --profile local $(TARGETS) $(FIGURES); status=$$?; seesaw show $(TARGETS) || status=1; exit $$status
 
 all: setup  ## every target at mini scale
 	@snakemake --profile local all; status=$$?; seesaw show $(TARGETS) figure_a2 || status=1; exit $$status

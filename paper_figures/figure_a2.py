@@ -97,7 +97,7 @@ for (framework, sampler), curves in cells.items():
         else:
             row.append("")
         rows.append(row)
-head = ["cell", "AP", "AP_r", "AP_c", "AP_f", "AP_box", "paper AP", "paper AP_r"]
+head = ["cell", "AP", "AP_r", "AP_c", "AP_f", "AP_box", "paper: AP", "paper: AP_r"]
 display(Markdown(table([*head, "step of AP_r (paper)"], rows)))
 
 # %%

@@ -57,9 +57,9 @@ def execute(source: Path, parameters: dict[str, Any], output: Path, failed: Path
     """
     notebook = read(source, parameters)
     with tempfile.TemporaryDirectory() as profile:
-        # The user's own IPython and matplotlib settings must not show; nor may the time.
+        # The user's own IPython settings must not show; nor may the time.
         settings = {OUTPUT: str(output.resolve()), "SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0"}
-        settings |= {"IPYTHONDIR": profile, "MATPLOTLIBRC": profile}
+        settings["IPYTHONDIR"] = profile
         # No TCP: other users of a login node could listen, and two kernels could pick one port.
         kernel = AsyncKernelManager(transport="ipc", connection_file=f"{profile}/kernel.json")
         client = NotebookClient(
