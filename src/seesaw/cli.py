@@ -21,6 +21,7 @@ PACKAGES = (
     "reporting.commands",
     "figures.commands",
     "planning.commands",
+    "versioning.commands",
     "commands",
 )
 

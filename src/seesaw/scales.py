@@ -74,6 +74,17 @@ class Scale:
         """The root of this scale's live results."""
         return paths.ROOT / "results" / self.run
 
+    @property
+    def reference(self) -> Path:
+        """The root of this scale's committed reference results."""
+        return paths.ROOT / "reference" / self.run
+
+    def frozen(self, root: Path | None = None) -> Scale:
+        """This scale with its reference results in the place of the live ones."""
+        made = Scale(self.name, self.dataset)
+        made.results = root or self.reference
+        return made
+
     @cached_property
     def work(self) -> Path:
         """The root of intermediate checkpoints and training logs, never a declared output."""

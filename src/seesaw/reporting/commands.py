@@ -13,6 +13,9 @@ def add(verb) -> None:
     sub.add_argument("place", help="table_a1, table_a2 or figure_a2")
     sub = verb(show, "print tables in the terminal and where their files lie")
     sub.add_argument("places", nargs="+")
+    sub.add_argument(
+        "--reference", action="store_true", help="those of the committed metrics, rebuilt"
+    )
 
 
 def table(args: Namespace) -> None:
@@ -32,7 +35,7 @@ def show(args: Namespace) -> int:
     from seesaw.reporting.render import render_terminal, write_table
     from seesaw.reporting.tables import missing
 
-    scale = scale_of(args)
+    scale = scale_of(args).frozen() if args.reference else scale_of(args)
     rows = scale.table
     incomplete = False
     for place in args.places:
@@ -40,8 +43,9 @@ def show(args: Namespace) -> int:
         if not made.rows:
             print(f"{made.name}: no row at the scale {scale.name}", end="\n\n")
             continue
-        files = write_table(made, scale.tables)
         render_terminal(made)
-        print("  ".join(str(path) for path in files.values()), end="\n\n")
+        # Reference results change by `seesaw freeze` alone.
+        files = write_table(made, scale.tables).values() if not args.reference else [scale.tables]
+        print("  ".join(str(path) for path in files), end="\n\n")
         incomplete |= bool(missing(made).keys() - {"not built"})
     return int(incomplete)

@@ -1,0 +1,1 @@
+"""DVC's stages, the metadata that travels with results, and the committed reference results."""

@@ -1,0 +1,48 @@
+"""What a killed run leaves in Snakemake's way: its lock, and jobs that still run."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+# Verbs that write results; others may run beside the workflow.
+MAKING = frozenset({"data", "pretrain", "train", "detect", "evaluate", "speed", "submit", "table"})
+
+
+def unlock(root: Path, say: Callable[[str], None] = print) -> None:
+    """Wait for what still works in a directory on this machine, then clear Snakemake's lock.
+
+    For local runs: on a cluster the lock protects jobs that this machine cannot see.
+    """
+    while working := at_work(root):
+        say(
+            "waiting for "
+            + ", ".join(f"{' '.join(p.cmdline()[:6])} (PID {p.pid})" for p in working)
+        )
+        psutil.wait_procs(working, timeout=60)
+        time.sleep(0.2)
+    shutil.rmtree(root / ".snakemake/locks", ignore_errors=True)
+
+
+def at_work(root: Path) -> list[psutil.Process]:
+    """The Snakemakes and making verbs that run in a directory, none that started this process."""
+    own = {psutil.Process().pid, *(parent.pid for parent in psutil.Process().parents())}
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid not in own and Path(process.cwd()) == root.resolve():
+                names = [Path(word).name for word in process.cmdline()[:4]]
+                if "snakemake" in names or _makes(names):
+                    found.append(process)
+        except (psutil.Error, OSError):
+            continue  # ended meanwhile, or not ours to see
+    return found
+
+
+def _makes(names: list[str]) -> bool:
+    verb = next((i + 1 for i, n in enumerate(names) if n in ("seesaw", "seesaw.cli")), len(names))
+    return not MAKING.isdisjoint(names[verb : verb + 1])

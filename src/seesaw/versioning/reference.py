@@ -1,0 +1,196 @@
+"""Reference results: the small files of a finished run, committed; a rerun is compared with them.
+
+``reference/<scale>/`` has the layout of ``results/<scale>/``, without weights and detections, and
+without anything that differs from run to run but for the measured speed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from seesaw import dependencies
+from seesaw.errors import UserError
+from seesaw.planning import jobs
+from seesaw.planning.jobs import Job
+from seesaw.provenance import failure_path, provenance_path, read_record, write_atomic
+from seesaw.reporting.collect import collect
+from seesaw.reporting.render import FORMATS, write_table
+from seesaw.reporting.tables import Table
+from seesaw.scales import Scale
+from seesaw.submission import receipt
+from seesaw.versioning import metadata
+
+# Facts of a record that a rerun repeats.
+LASTING = (
+    *("artefact", "command", "fingerprint", "config_hash", "seed"),
+    *("inputs", "lock", "versions"),
+)
+# What is copied: of an evaluation its numbers, of a training what lies beside its weights.
+SMALL = ("metrics.json", "replicates.json", "speed.json", "gradients.json")
+LARGEST = 1_000_000
+WHOLE = 5_000_000
+
+
+class Difference(NamedTuple):
+    """A cell that differs: numbers in the column's unit, or states; None where undefined."""
+
+    place: str
+    row: str
+    column: str
+    reference: float | str | None
+    here: float | str | None
+
+
+def freeze(scale: Scale) -> Path:
+    """Copy what a run computed to ``reference/<scale>/``, all or nothing.
+
+    Raises:
+        UserError: something failed, is stale or was not made by the workflow, or is too large.
+    """
+    known = dependencies.cached(scale)
+    every = jobs.workflow(scale.table, scale, known["backbones"])
+    made = [job for job in every.values() if _made(job)]
+    if stale := sorted({job.id for job in made} - jobs.finished(every, known)):
+        raise UserError(f"{stale[0]} is not up to date; run the workflow, then freeze again.")
+    if not any(job.rule == "evaluate" for job in made):
+        raise UserError(f"{scale.results} holds no metrics; run the workflow first.")
+    new = scale.reference.with_name(f".{scale.run}.{uuid.uuid4().hex}")
+    try:
+        frozen = scale.frozen(new)
+        _copy(made, scale, new)
+        tables = [job.id.partition("/")[2] for job in made if job.rule == "table"]
+        for place in tables:
+            write_table(collect(place, scale.table, frozen), frozen.tables)
+        _compare_tables(scale.tables, frozen.tables)
+        metadata.write(made, new / metadata.NAME)
+        _check_sizes(new, scale.reference)
+        _replace(scale.reference, new)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return scale.reference
+
+
+def differences(scale: Scale) -> dict[str, list[Difference] | None]:
+    """Place -> cells in which the results here differ from the reference.
+
+    None: nothing of this place has been computed here. Speed is not compared: it is measured anew
+    on each machine. A cell that was not run here is no difference.
+    """
+    found: dict[str, list[Difference] | None] = {}
+    for place in frozen_places(scale):
+        reference = collect(place, scale.table, scale.frozen())
+        here = collect(place, scale.table, scale)
+        pairs = list(_cells(reference, here))
+        found[place] = (
+            [d for d in pairs if d.reference != d.here]
+            if any(not isinstance(d.here, str) for d in pairs)
+            else None
+        )
+    return found
+
+
+def rebuilt(scale: Scale) -> dict[str, list[str]]:
+    """Place -> formats whose committed file is not what the committed metrics give."""
+    frozen, found = scale.frozen(), {}
+    for place in frozen_places(scale):
+        made = collect(place, scale.table, frozen)
+        found[place] = [
+            suffix
+            for suffix, render in FORMATS.items()
+            if render(made).encode() != _bytes(frozen.tables / f"{place}.{suffix}")
+        ]
+    return found
+
+
+def frozen_places(scale: Scale) -> list[str]:
+    """The tables of the reference.
+
+    Raises:
+        UserError: there is no reference at this scale.
+    """
+    tables = sorted((scale.reference / "tables").glob("*.json"))
+    if not tables:
+        raise UserError(
+            f"{scale.reference} holds no tables; make one with `seesaw freeze {scale.name}`."
+        )
+    return [path.stem for path in tables]
+
+
+def _cells(reference: Table, here: Table) -> Iterator[Difference]:
+    rows = {row.id: row for row in here.rows}
+    for old in reference.rows:
+        for column in (c for c in reference.metrics if c != "fps"):
+            new = rows.get(old.id)
+            states = [r.column_state(column) if r else "no row" for r in (old, new)]
+            if states[1] == "not run":
+                continue
+            values = [
+                row.value(column) if state == "done" else state
+                for row, state in zip((old, new), states, strict=True)
+            ]
+            yield Difference(reference.name, old.id, column, *values)
+
+
+def _made(job: Job) -> bool:
+    """Whether a job's outputs are here; a failure must not look like a job not asked for."""
+    failed = failure_path(job.outputs[0])
+    if failed.exists():
+        raise UserError(f"{failed} records a failure; a reference holds none: run that job again.")
+    return all(path.is_file() for path in job.outputs)
+
+
+def _copy(made: list[Job], scale: Scale, new: Path) -> None:
+    commits = set()
+    for job in made:
+        beside = [path for output in job.outputs for path in output.parent.glob("*.json")]
+        for path in {*job.outputs, *beside} if job.rule not in ("data", "figure") else ():
+            target = new / path.relative_to(scale.results)
+            if path.name in SMALL:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+            if record := read_record(provenance_path(path)):
+                git = record.get("git") or {}
+                commits.add(git.get("commit", "none") + (" (dirty)" if "dirty" in git else ""))
+                _write(provenance_path(target), {key: record.get(key) for key in LASTING})
+        if job.rule == "submit" and (record := receipt.lasting(job.outputs[0])):
+            _write(new / receipt.receipt_path(job.outputs[0]).relative_to(scale.results), record)
+    _write(new / "frozen.json", {"commits": sorted(commits), "scale": scale.run})
+
+
+def _compare_tables(live: Path, frozen: Path) -> None:
+    for path in sorted(frozen.glob("*")):
+        if path.read_bytes() != _bytes(live / path.name):
+            raise UserError(
+                f"{live / path.name} is not what the metrics give; run `snakemake` again first."
+            )
+
+
+def _check_sizes(new: Path, final: Path) -> None:
+    sizes = {path: path.stat().st_size for path in new.rglob("*") if path.is_file()}
+    largest = max(sizes, key=sizes.__getitem__)
+    if sizes[largest] > LARGEST or sum(sizes.values()) > WHOLE:
+        raise UserError(
+            f"{final} would hold {sum(sizes.values())} bytes, {sizes[largest]} of them in "
+            f"{largest.relative_to(new)}; the limits are {WHOLE} and {LARGEST}: leave files out."
+        )
+
+
+def _replace(old: Path, new: Path) -> None:
+    away = old.with_name(f".{old.name}.{uuid.uuid4().hex}")
+    if old.exists():
+        old.rename(away)
+    new.rename(old)
+    shutil.rmtree(away, ignore_errors=True)
+
+
+def _write(path: Path, content: dict) -> None:
+    write_atomic(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None

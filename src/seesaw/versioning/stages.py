@@ -1,0 +1,224 @@
+"""The stages of ``dvc.yaml``, from the workflow's jobs: who owns which bytes.
+
+A stage is one call of Snakemake, which decides what runs and in which order. So a stage depends
+on what people edit (code, configs, rows of the experiment table) and on data, never on another
+target's outputs: ``dvc repro submission`` trains two rungs, not the ladder. What several targets
+need belongs to the first of them.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+from seesaw import dependencies, paths
+from seesaw.errors import UserError
+from seesaw.planning import jobs
+from seesaw.planning.jobs import Job
+from seesaw.provenance import provenance_path
+from seesaw.scales import Scale
+
+SHARED = {"data": "data", "pretrained": "pretrain"}  # stage -> the rule whose jobs it owns
+SHOWN = ("table", "figure")
+CODE = ("Snakefile", "workflow/rules", "src/seesaw")
+HEADER = """\
+# What DVC versions at {scale} scale; made from the experiment table: `seesaw dvc --scale {scale}`.
+# A stage is one call of Snakemake; before it `unlock` clears what a killed call left, after it
+# `record` notes what Snakemake knows, for other clones. See docs/dvc.md.
+"""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: of the stage.
+        targets: what Snakemake is asked for.
+        jobs: all that the targets need, each after those that it needs.
+        owned: those whose outputs this stage versions.
+    """
+
+    name: str
+    targets: list[str]
+    jobs: list[Job]
+    owned: list[Job]
+
+
+class Stages:
+    """All stages of one scale, by name."""
+
+    def __init__(self, scale: Scale):
+        self.scale = scale
+        self.table = scale.table
+        backbones = dependencies.cached(scale)["backbones"]
+        self.every = jobs.workflow(self.table, scale, backbones)
+
+    @cached_property
+    def all(self) -> dict[str, Stage]:
+        """Name -> stage; those that only share come first."""
+        made, owners = {}, {}
+        for name, rule in SHARED.items():
+            owned = [job for job in self.every.values() if job.rule == rule]
+            outputs = [str(path) for job in owned for path in job.outputs]
+            if owned:
+                needed = jobs.closure(self.every, [job.id for job in owned])
+                made[name] = Stage(name, outputs, self._in_order(needed), owned)
+            owners |= {job.id: name for job in owned}
+        for name, targets in self._targets().items():
+            needed = set().union(*(self._needed(target) for target in targets))
+            owners = {job: name for job in needed} | owners
+            in_order = self._in_order(needed)
+            owned = [job for job in in_order if owners[job.id] == name]
+            if owned:
+                made[name] = Stage(name, targets, in_order, owned)
+        return made
+
+    def stage(self, name: str) -> Stage:
+        """A stage by its name."""
+        if name not in self.all:
+            raise UserError(f"the stage {name!r} is unknown; use one of {', '.join(self.all)}.")
+        return self.all[name]
+
+    @property
+    def file(self) -> Path:
+        """The mini scale's file stands at the root, another scale's in a folder of its own."""
+        name = "dvc.yaml" if self.scale.name == "mini" else f"{self.scale.name}/dvc.yaml"
+        return paths.ROOT / name
+
+    def folder(self, stage: str) -> Path:
+        """Where a stage notes what travels with its results."""
+        return self.scale.results / "stages" / stage
+
+    def summaries(self, stage: str) -> dict[str, Path]:
+        """Evaluation -> its few numbers for ``dvc metrics``."""
+        scored = {job.experiment for job in self.all[stage].owned if job.rule == "evaluate"}
+        return {e: self.folder(stage) / "metrics" / f"{e}.json" for e in sorted(scored)}
+
+    def outputs(self, stage: str) -> list[str]:
+        """What DVC versions of a stage: folders where they belong to it alone, else files."""
+        entry, found = self.scale.entry, []
+        owned = {job.id for job in self.all[stage].owned}
+        for job in self.all[stage].owned:
+            of_training = [
+                j for j in self.every.values() if j.training and j.training == job.training
+            ]
+            files = list(job.outputs)
+            if of_training and owned.issuperset(j.id for j in of_training):
+                files = [self.scale.results / job.training]  # all seeds and whatever lies beside
+            elif job.rule == "data" and entry.generate is not None:
+                files = [entry.root, entry.truth]
+            elif job.rule in ("pretrain", "detect", "evaluate", "submit", "figure"):
+                files = [files[0].parent]
+            elif job.rule in ("train", "speed"):
+                files.append(provenance_path(files[0]))
+            found += [path.as_posix() for path in files]
+        return list(dict.fromkeys([*found, self.folder(stage).as_posix()]))
+
+    def text(self) -> str:
+        """The content of the scale's ``dvc.yaml``."""
+        stages = {name: self._stage(stage) for name, stage in self.all.items()}
+        up = "" if self.file.parent == paths.ROOT else "../"
+        scored = {name: f"{up}{self.folder(name)}" for name in stages if self.summaries(name)}
+        plots = [
+            {
+                f"{name} {metric}": {
+                    "template": "bar_horizontal",
+                    "x": {f"{folder}/plots.json": metric},
+                    "y": {f"{folder}/plots.json": "evaluation"},
+                }
+            }
+            for name, folder in scored.items()
+            for metric in ("AP", "AP_r")
+        ]
+        metrics = [f"{folder}/metrics" for folder in scored.values()]
+        content = {"stages": stages, "metrics": metrics, "plots": plots}
+        dumped = yaml.safe_dump(content, sort_keys=False, width=100, allow_unicode=True)
+        return HEADER.format(scale=self.scale.name) + "\n" + dumped
+
+    def _stage(self, stage: Stage) -> dict:
+        """A stage as ``dvc.yaml`` has it."""
+        options = "" if self.scale.name == "mini" else f" --scale {self.scale.name}"
+        if self.scale.run != self.scale.name:
+            options += f" --dataset {self.scale.dataset}"
+        call = jobs.snakemake_command(self.scale, *stage.targets)
+        local = "--profile slurm" not in call
+        commands = [call, f"seesaw record {stage.name}{options}"]
+        made = {"cmd": [*(["seesaw unlock"] if local else []), *commands]}
+        if self.file.parent != paths.ROOT:
+            made["wdir"] = ".."
+        made["deps"] = [*CODE, *self._configs(stage)]
+        above = [name for name in SHARED if name in self.all and name != stage.name]
+        if stage.name not in SHARED:
+            made["deps"] += [path for name in above for path in self._read(name)]
+        elif stage.name == "pretrained":
+            made["deps"] += self._read("data")
+        made["params"] = self._params(stage)
+        made["outs"] = [{path: {"persist": True}} for path in self.outputs(stage.name)]
+        return made
+
+    def _read(self, name: str) -> list[str]:
+        """What other stages read of a shared one."""
+        return [str(path) for job in self.all[name].owned for path in job.outputs]
+
+    def _configs(self, stage: Stage) -> list[str]:
+        """Config files and folders that decide a stage's jobs."""
+        read = [paths.DATASETS]
+        if any(job.rule == "table" for job in stage.jobs):
+            read.append(paths.PAPER_VALUES)
+        named = {job.training for job in stage.jobs if job.rule == "train"}
+        chosen = [self.table.trainings[name].config for name in named]
+        chosen += [
+            self.table.evaluations[job.experiment].config_path
+            for job in stage.jobs
+            if job.rule == "detect"
+        ]
+        files = {file.parent for config in chosen for file in config_files(config)}
+        return sorted(path.as_posix() for path in [*read, *files])
+
+    def _params(self, stage: Stage) -> list[dict]:
+        """The rows of the experiment table that decide a stage's jobs."""
+        trainings = sorted({job.training for job in stage.jobs if job.rule == "train"})
+        keys = [f"trainings.{name}" for name in trainings]
+        keys += [f"places.{job.id.partition('/')[2]}" for job in stage.owned if job.rule == "table"]
+        if keys:
+            keys += ["evaluations", "cells"]
+        rows = [{paths.EXPERIMENTS.as_posix(): keys}] if keys else []
+        return [{(paths.SCALES / f"{self.scale.name}.yaml").as_posix(): None}, *rows]
+
+    def _targets(self) -> dict[str, list[str]]:
+        """Stage -> targets of the workflow; a figure's numbers and its drawing are one target."""
+        places = {job.id.partition("/")[2] for job in self.every.values() if job.rule in SHOWN}
+        tables = [place for place in ("table_a1", "table_a2") if place in places]
+        figures = sorted(places - set(tables))
+        submitted = [job for job in self.every.values() if job.rule == "submit"]
+        return (
+            {table: [table] for table in tables}
+            | ({"figures": figures} if figures else {})
+            | ({"submission": ["submission"]} if submitted else {})
+        )
+
+    def _needed(self, target: str) -> set[str]:
+        return set(jobs.select(self.every, self.table, self.scale, target))
+
+    def _in_order(self, ids: Iterable[str]) -> list[Job]:
+        wanted = set(ids)
+        return [job for job in self.every.values() if job.id in wanted]
+
+
+def config_files(path: Path) -> set[Path]:
+    """A config file and all of ours that it inherits from."""
+    found, bases = {path}, []
+    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "_base_":
+            bases = ast.literal_eval(statement.value)
+    for base in [bases] if isinstance(bases, str) else bases:
+        if "::" not in base:
+            found |= config_files(Path(os.path.normpath(path.parent / base)))
+    return found
