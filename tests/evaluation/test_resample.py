@@ -5,11 +5,12 @@ from dataclasses import replace
 import generated
 import numpy as np
 import pytest
+from simulated import ALL, SHARE, simulate
 
 from seesaw.errors import UserError
 from seesaw.evaluation import resample
 from seesaw.evaluation.ground_truth import load
-from seesaw.evaluation.lvis_eval import Matches, accumulate, match, mean, summarize
+from seesaw.evaluation.lvis_eval import accumulate, match, mean, summarize
 from seesaw.evaluation.matcher import RECALL_THRESHOLDS, average_precision, sample_ap
 from seesaw.evaluation.resample import (
     Ranking,
@@ -18,43 +19,6 @@ from seesaw.evaluation.resample import (
     scores,
     standard_errors,
 )
-
-CATEGORIES = 9
-ALL = np.uint16(2**10 - 1)
-SHARE = np.array([0.05, 0.12, 0.35])[np.arange(CATEGORIES) % 3]  # of images: rare to frequent
-
-
-def simulate(rng, images: int, found: float = 0.6, shared=None, share=SHARE) -> Matches:
-    """Matches of a made-up model: a category is in its ``share`` of images, one object each.
-
-    An object is found with probability ``found`` at every IoU threshold; there is one false
-    positive for every two objects. ``shared`` gives the annotations and scores of another model.
-    """
-    draw = shared or {
-        "present": rng.random((images, CATEGORIES)) < share,
-        "score": rng.random((images, CATEGORIES)),
-        "noise": rng.random((images, CATEGORIES)) * 0.8,
-        "false": rng.random((images, CATEGORIES)) < share / 2,
-    }
-    hit = draw["present"] & (rng.random((images, CATEGORIES)) < found)
-    rows = [(c, draw["score"][i, c], i, ALL) for i, c in np.argwhere(hit)]
-    rows += [(c, draw["noise"][i, c], i, np.uint16(0)) for i, c in np.argwhere(draw["false"])]
-    category, score, image, bits = (np.array(column) for column in zip(*rows, strict=True))
-    order = np.lexsort((-score, category))
-    truth_image, truth_category = np.nonzero(draw["present"])
-    return Matches(
-        offsets=np.searchsorted(category[order], np.arange(CATEGORIES + 1)),
-        image=image[order].astype(np.int32),
-        score=score[order],
-        hit=np.repeat(bits[order, None], 4, 1).astype(np.uint16),
-        ignored=np.zeros((len(order), 4), np.uint16),
-        truth_image=truth_image.astype(np.int32),
-        truth_category=truth_category.astype(np.int32),
-        truth_counts=np.ones((len(truth_image), 4), bool),
-        groups=np.arange(CATEGORIES) % 3,
-        images=images,
-        detections=len(order),
-    ), draw
 
 
 def sample_of(ranking: Ranking, weights: np.ndarray) -> np.ndarray:

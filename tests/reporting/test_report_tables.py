@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from seesaw.reporting.formats import as_json
 from seesaw.reporting.layout import increment, number
 from seesaw.reporting.tables import Cell, Row, Table, as_dict, cells, from_dict, missing
+from seesaw.reporting.verdicts import Error, Spread, Step
 
 
 def table(rows, scale="mini", **kwargs):
@@ -47,22 +48,49 @@ def test_a_missing_row_takes_its_own_and_the_next_increment(state):
     assert missing(table(rows)) == {state: 3}
 
 
+def error(images, seeds=1, half_width=None, spread=None):
+    return Error(images, images, half_width or 1.96 * images, seeds, spread)
+
+
+def pair(ours, paper, step_error, scale="mini", trainings=2):
+    """The AP cell of a row whose increment is ``ours`` where the paper prints ``paper``."""
+    printed = {"AP": 20.0 + paper, "increments": {"AP": paper}}
+    above = row("a", 20.0, errors={"AP": error(0.2)})
+    steps = {"AP": Step(ours, step_error, trainings)}
+    below = row("b", 20.0 + ours, paper=printed, errors={"AP": error(0.2)}, steps=steps)
+    return cells(table([above, below], scale))[1]["AP"]
+
+
 @pytest.mark.parametrize(
-    ("ours", "paper", "agrees"),
-    [
-        (0.02, 0.2, True),  # prints as +0.0 and still agrees: the sign is of the unrounded value
-        (-0.02, 0.2, False),
-        (-1.0, -0.3, True),
-        (0.0, 0.2, False),
-        (0.2, 0.0, False),
-        (0.0, 0.0, True),
-        (-0.0, 0.0, True),
-        (None, 0.2, None),
-        (0.2, None, None),
-    ],
+    ("scale", "level", "step"),
+    [("smoke", None, None), ("mini", None, "reproduced"), ("paper", "reproduced", "reproduced")],
 )
-def test_sign_agreement(ours, paper, agrees):
-    assert Cell("done", increment=ours, paper_increment=paper).agrees is agrees
+def test_a_scale_judges_what_it_can_compare(scale, level, step):
+    cell = pair(5.0, 5.1, error(0.1), scale)
+    assert (cell.verdict, cell.increment_verdict) == (level, step)
+    assert cell.difference == (None if scale != "paper" else pytest.approx(-0.1))
+    assert cell.increment_difference == (None if scale != "paper" else pytest.approx(-0.1))
+
+
+def test_what_is_missing_says_why_instead_of_a_verdict():
+    printed = {"AP": 1.0, "AP_box": 1.0, "increments": {"AP": 0.5}}
+    rows = [row("a", 1.0, "failed", printed), row("b", 2.0, paper=printed)]
+    rows += [row("c", None, "not built", printed), row("d", 1.0, paper=printed)]
+    made = [r["AP"] for r in cells(table(rows, "paper"))]
+    assert [c.verdict for c in made] == ["failed", None, "not built", None]
+    assert [c.increment_verdict for c in made] == [None, "failed", "not built", "not built"]
+
+
+def test_a_table_pools_the_spread_of_its_rows():
+    rows = [
+        row("a", 1.0, errors={"AP": error(0.1, seeds=3, spread=0.3)}),
+        row("b", 1.0, errors={"AP": error(0.1, seeds=3, spread=0.1), "AP_r": error(0.5)}),
+    ]
+    spreads = table(rows, "paper").spreads
+    assert spreads["AP"] == Spread(round(0.05**0.5, 6), assumed=False)
+    assert spreads["AP_r"] == Spread(1.0, assumed=True)
+    assert table(rows, "mini").spreads.keys() == {"AP"}  # only increments are judged there
+    assert table(rows, "smoke").spreads == {}
 
 
 def test_the_papers_level_is_in_cells_at_paper_scale_only():
@@ -86,8 +114,8 @@ def test_a_column_may_have_a_state_of_its_own():
     two = Row("b", "b", "1x", "not run", {"fps": 3.0}, states={"fps": "done"})
     a2 = Table("table_a2", "Frameworks", "mini", ["AP", "fps"], [one, two])
     first, second = cells(a2)
-    assert (first["AP"].ours, first["fps"]) == (1.0, Cell("failed"))
-    assert (second["AP"], second["fps"].ours) == (Cell("not run"), 3.0)
+    assert (first["AP"].ours, first["fps"].state, first["fps"].ours) == (1.0, "failed", None)
+    assert (second["AP"].state, second["fps"].ours) == ("not run", 3.0)
 
 
 @pytest.mark.parametrize(
@@ -109,21 +137,42 @@ def test_signed_increments(value, text):
 
 def test_json_holds_the_table_and_its_cells():
     original = table(
-        [row("a", 1.0), row("b", 3.5, paper=PAPER, note="n", states={"AP_r": "failed"})],
+        [
+            row("a", 1.0),
+            row(
+                "b",
+                3.5,
+                paper=PAPER,
+                note="n",
+                states={"AP_r": "failed"},
+                errors={"AP": error(0.5, 2, spread=0.1)},
+                steps={"AP": Step(2.25, error(0.25))},
+                remarks=["r"],
+                evidence={1: "x"},
+            ),
+        ],
         test_dev="not submitted",
         notes=["x"],
     )
     plain = json.loads(as_json(original))
     assert from_dict(plain) == original
     assert plain == json.loads(json.dumps(as_dict(original)))
-    assert plain["rows"][1]["cells"]["AP"] == {
-        "state": "done",
-        "ours": 3.5,
-        "paper": None,
-        "increment": 2.5,
-        "paper_increment": 0.2,
-        "agrees": True,
+    cell = plain["rows"][1]["cells"]["AP"]
+    assert (cell["ours"], cell["increment"], cell["paper_increment"]) == (3.5, 2.25, 0.2)
+    assert cell["increment_error"] == {
+        "se": 0.25,
+        "images": 0.25,
+        "half_width": 0.49,
+        "seeds": 1,
+        "spread": None,
     }
+    # 2 * sqrt(0.25^2 + 2 * 1.0^2), with the spread of two trainings
+    assert cell["increment_judged"] == {
+        "verdict": "within noise",
+        "margin": None,
+        "bound": 2.872281,
+    }
+    assert (cell["verdict"], cell["increment_verdict"]) == (None, "within noise")
 
 
 @pytest.mark.parametrize("wrong", [{"state": "maybe"}, {"metrics": {"AP": float("nan")}}])

@@ -6,10 +6,12 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import zip_longest
 
 from seesaw.reporting.layout import Column, Span, banner, columns, grid, heading, one_line, remarks
 from seesaw.reporting.tables import Row, Table, as_dict, cells
+from seesaw.reporting.verdicts import Judged
 
 HEADS = {"schedule": "Schedule", "AP_box": "AP^box", "delta": "paper Δ"}
 LATEX_HEADS = {
@@ -27,6 +29,8 @@ _LATEX = {
     "Δ": r"$\Delta$",
     "✓": r"$\checkmark$",
     "✗": r"$\times$",
+    "≈": r"$\approx$",
+    "±": r"$\pm$",
     "–": "--",
     **{c: f"${c}$" for c in "<>|"},
     **{c: f"{{{c}}}" for c in "[*"},  # else arguments of the line break before them
@@ -82,7 +86,9 @@ def latex(table: Table) -> str:
         r"\midrule",
     ]
     for row in grid(table):
-        lines.append(rf"{' & '.join(''.join(map(_latex_span, cell)) for cell in row)} \\")
+        printed = [list(_latex_lines(cell)) for cell in row]
+        printed = [" & ".join(line) + r" \\" for line in zip_longest(*printed, fillvalue="")]
+        lines += [*printed[:-1], printed[-1] + ("[2pt]" if len(printed) > 1 else "")]
     lines += [r"\bottomrule", r"\end{tabular}"]
     lines += [rf"\par\smallskip {latex_escape(line)}" for line in remarks(table)]
     return "\n".join([*lines, r"\end{table*}"]) + "\n"
@@ -94,24 +100,34 @@ def latex_escape(text: str) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """One line per row at full precision; empty where there is no value.
+    """One line per row at full precision; empty where there is no value or no verdict.
 
-    A column with increments adds ``<column>_increment``, ``paper_<column>_increment`` and
-    ``<column>_agrees`` (1, 0); at paper scale each column adds ``paper_<column>``.
+    Each column adds ``_se``, ``_spread`` and ``_seeds``; one with increments adds ``_increment``,
+    its ``_se``, ``_difference``, ``_margin``, ``_bound`` and ``_verdict``, and the paper's as
+    ``paper_<column>_increment``. At paper scale each level has these too.
     """
     records = []
     for row, row_cells in zip(table.rows, cells(table), strict=True):
         record = {"scale": table.scale, "id": row.id, "label": row.label}
         record |= {"schedule": row.schedule, "state": _state(row, table.metrics)}
         for column, cell in row_cells.items():
+            error, step = cell.error, cell.increment_error
             record[column] = cell.ours
+            if column != "fps":
+                record[f"{column}_se"] = error and error.se
+                record[f"{column}_spread"] = error and error.spread
+                record[f"{column}_seeds"] = error and error.seeds
             if table.levels_comparable:
-                record[f"paper_{column}"] = cell.paper
+                verdict = cell.paper is not None and cell.verdict
+                given = (cell.paper, cell.difference, cell.judged, verdict or None)
+                record |= _compared(column, *given)
             if column in table.increments:
-                record[f"{column}_increment"] = cell.increment
-                record[f"paper_{column}_increment"] = cell.paper_increment
-                record[f"{column}_agrees"] = None if cell.agrees is None else int(cell.agrees)
-        records.append(record | {"note": row.note})
+                name = f"{column}_increment"
+                record |= {name: cell.increment, f"{name}_se": step and step.se}
+                given = (cell.paper_increment, cell.increment_difference, cell.increment_judged)
+                record |= _compared(name, *given, cell.increment_verdict)
+        record |= {"note": row.note, "remarks": "; ".join(row.remarks)}
+        records.append(record | {"evidence": " ".join(row.evidence.values())})
     text = io.StringIO()
     writer = csv.DictWriter(text, list(records[0]) if records else ["id"], lineterminator="\n")
     writer.writeheader()
@@ -125,14 +141,40 @@ def as_json(table: Table) -> str:
 
 
 def _markdown_span(span: Span) -> str:
+    if span.kind == "break":
+        return "<br>"
     text = markdown_escape(span.text)
     return f"*{text}*" if span.kind == "state" else text
+
+
+def _latex_lines(cell: list[Span]) -> Iterator[str]:
+    """The cell's lines, each a row of the ``tabular``."""
+    line = ""
+    for span in cell:
+        if span.kind == "break":
+            yield line
+            line = ""
+        else:
+            line += _latex_span(span)
+    yield line
 
 
 def _latex_span(span: Span) -> str:
     if span.kind == "state":
         return rf"\emph{{{span.text}}}"
-    return re.sub(r"[+-]\d+\.\d", r"$\g<0>$", latex_escape(span.text))
+    text = re.sub(r"[+-]\d+\.\d", r"$\g<0>$", latex_escape(span.text))
+    return rf"{{\scriptsize {text}}}" if span.kind == "se" else text
+
+
+def _compared(name: str, paper, difference, judged: Judged | None, verdict: str | None) -> dict:
+    """The columns of a comparison with the paper's ``name``."""
+    return {
+        f"paper_{name}": paper,
+        f"{name}_difference": difference,
+        f"{name}_margin": judged and judged.margin,
+        f"{name}_bound": judged and judged.bound,
+        f"{name}_verdict": verdict,
+    }
 
 
 def _state(row: Row, metrics: list[str]) -> str:

@@ -6,7 +6,8 @@ from html import escape
 
 from seesaw.reporting.formats import head
 from seesaw.reporting.layout import Column, Span, banner, columns, grid, heading, remarks
-from seesaw.reporting.tables import Cell, Table, cells
+from seesaw.reporting.tables import Cell, Row, Table, cells
+from seesaw.reporting.verdicts import Error, Judged
 
 HEADS = {
     "schedule": "Schedule",
@@ -19,9 +20,9 @@ HEADS = {
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #60666c; --line: #d5d9dd;
-  --page: #ffffff; --good: #18794e; --bad: #c62a2f; --warn: #fff3d6; }
+  --page: #ffffff; --good: #18794e; --noise: #8a5300; --bad: #c62a2f; --warn: #fff3d6; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8ea; --soft: #9aa1a8; --line: #3a4046;
-  --page: #16181a; --good: #4cc38a; --bad: #ff8589; --warn: #3d2f10; } }
+  --page: #16181a; --good: #4cc38a; --noise: #ffb65c; --bad: #ff8589; --warn: #3d2f10; } }
 body { margin: 2rem auto; max-width: 70rem; padding: 0 1rem; background: var(--page);
   color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 .scroll { overflow-x: auto; }
@@ -33,16 +34,23 @@ thead th { border-bottom: 1px solid var(--ink); }
 tbody th { font-weight: 400; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
 .state { color: var(--soft); font-style: italic; }
-.paper, .remarks { color: var(--soft); }
-.agree { color: var(--good); }
-.disagree { color: var(--bad); }
+.paper, .se, .remarks { color: var(--soft); }
+.se, .runs { font-size: .8em; }
+.good { color: var(--good); }
+.noise { color: var(--noise); }
+.bad { color: var(--bad); }
+td a { color: inherit; text-decoration-color: var(--line); }
 .partial { background: var(--warn); padding: .5rem .8rem; border-radius: .3rem; }
 .remarks { list-style: none; padding: 0; }
 """
 
 
 def html(table: Table) -> str:
-    """The whole document; a value's full precision shows on hover."""
+    """The whole document.
+
+    On hover a value shows its full precision, errors, differences to the paper and verdicts; a
+    click leads to the record of its evidence, beside the tables' folder.
+    """
     cols = columns(table)
     warning = banner(table)
     title = escape(heading(table))
@@ -67,7 +75,7 @@ def html(table: Table) -> str:
     ]
     for row, texts, row_cells in zip(table.rows, grid(table), cells(table), strict=True):
         tds = "".join(
-            _cell(column, spans, row_cells) for column, spans in zip(cols, texts, strict=True)
+            _cell(row, column, spans, row_cells) for column, spans in zip(cols, texts, strict=True)
         )
         lines.append(f'<tr id="{escape(row.id)}">{tds}</tr>')
     lines += ["</tbody>", "</table>", "</div>", '<ul class="remarks">']
@@ -79,16 +87,68 @@ def _class(column: Column) -> str:
     return ' class="n"' if column.numeric else ""
 
 
-def _cell(column: Column, spans: list[Span], row_cells: dict[str, Cell]) -> str:
+def _cell(row: Row, column: Column, spans: list[Span], row_cells: dict[str, Cell]) -> str:
     text = "".join(_span(span) for span in spans)
     if column.key == "label":
-        return f'<th scope="row">{text}</th>'
-    cell = row_cells.get(column.key)
-    hover = f' title="{float(cell.ours)!r}"' if cell is not None and cell.ours is not None else ""
-    return f"<td{_class(column)}{hover}>{text}</td>"
+        return f'<th scope="row">{text}{_runs(row)}</th>'
+    cell = row_cells.get(column.metric)
+    if cell is None:
+        return f"<td{_class(column)}>{text}</td>"
+    if column.key != "delta" and cell.ours is not None and spans and column.key in row.errors:
+        first, rest = _span(spans[0]), "".join(_span(span) for span in spans[1:])
+        href = escape(next(iter(row.evidence.values()), ""))
+        text = f'<a href="../{href}">{first}</a>{rest}' if href else text
+    lines = _hover(column.metric, cell)
+    told = escape("\n".join(lines[1:] if column.key == "delta" else lines))
+    return f"<td{_class(column)}" + (f' title="{told}"' if told else "") + f">{text}</td>"
+
+
+def _runs(row: Row) -> str:
+    """Links to the records of all seeds, where there are several."""
+    if len(row.evidence) < 2:
+        return ""
+    links = (f'<a href="../{escape(path)}">seed {seed}</a>' for seed, path in row.evidence.items())
+    return f' <span class="runs">{" ".join(links)}</span>'
+
+
+def _hover(metric: str, cell: Cell) -> list[str]:
+    """All that is known about a cell, a line each for the level and the increment."""
+    lines = []
+    if cell.ours is not None:
+        known = [f"{metric} {cell.ours!r}", *_error(cell.error)]
+        known += _paper(cell.paper, cell.difference, cell.judged)
+        lines.append(", ".join(known))
+    if cell.increment is not None:
+        known = [f"increment {cell.increment:+.3f}", *_error(cell.increment_error)]
+        step = cell.increment_judged
+        known += _paper(cell.paper_increment, cell.increment_difference, step)
+        lines.append(", ".join(known))
+    return lines
+
+
+def _error(error: Error | None) -> list[str]:
+    if error is None:
+        return []
+    runs = [f"{error.seeds} seed{'s' if error.seeds > 1 else ''}"]
+    runs += [] if error.spread is None else [f"spread {error.spread:.3f}"]
+    return [f"SE {error.se:.3f}", *runs]
+
+
+def _paper(paper: float | None, difference: float | None, judged: Judged | None) -> list[str]:
+    if paper is None:
+        return []
+    told = [f"the paper's {paper:g}"]
+    told += [] if difference is None else [f"difference {difference:+.3f}"]
+    if judged is None:
+        return [*told, "not judged"]
+    bound = f"told from zero beyond {judged.bound:.3f}"
+    margin = bound if judged.margin is None else f"margin {judged.margin:.3f}, {bound}"
+    return [*told, f"{margin}: {judged.verdict}"]
 
 
 def _span(span: Span) -> str:
-    if span.kind in ("text", "separator"):
+    if span.kind == "break":
+        return "<br>"
+    if span.kind == "text":
         return escape(span.text)
     return f'<span class="{span.kind}">{escape(span.text)}</span>'

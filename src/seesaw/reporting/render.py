@@ -18,13 +18,14 @@ from seesaw.reporting.layout import Column, Span, banner, columns, grid, heading
 from seesaw.reporting.tables import Table
 
 WIDTH = 100
-_STYLES = {"state": "italic dim", "paper": "dim", "agree": "green", "disagree": "red"}
+_STYLES = {"state": "italic dim", "se": "dim", "paper": "dim"}
+_STYLES |= {"good": "green", "noise": "yellow", "bad": "red"}
 
 
 def render_terminal(table: Table, console: Console | None = None) -> None:
     """Print a table within 100 columns.
 
-    At paper scale the paper's values stand below ours; a state that goes on to the right is
+    Standard errors and the paper's values stand below ours; a state that goes on to the right is
     printed once, then as ditto marks.
 
     Args:
@@ -104,4 +105,4 @@ def _dittoed(cols: list[Column], row: list[list[Span]]) -> list[list[Span]]:
 
 
 def _stacked(span: Span) -> tuple[str, str]:
-    return "\n" if span.kind == "separator" else span.text, _STYLES.get(span.kind, "")
+    return "\n" if span.kind == "break" else span.text, _STYLES.get(span.kind, "")

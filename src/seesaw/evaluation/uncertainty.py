@@ -1,0 +1,118 @@
+"""How far a number can be trusted: images resampled, and trainings repeated with other seeds.
+
+The variance of a mean over n seeds is A + S / n. S, the variance of single runs on the same
+images, comes from the runs themselves. A is what all runs share because they are scored on the
+same images: the covariance between seeds of their bootstrap replicates. A sum of the two SEs
+would count twice how single runs vary with the images.
+
+Percentile intervals of the replicates are invalid for LVIS AP (`seesaw.evaluation.resample`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from seesaw.errors import UserError
+from seesaw.evaluation.replicates import METRICS, Replicates
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with its standard error and 95 % interval, all in the unit of the values.
+
+    Attributes:
+        value: mean over the seeds.
+        se: standard error of ``value``; of one seed it holds the images' part only.
+        images: standard error of ``value`` from resampling images, the runs taken as they are.
+        spread: standard deviation between single runs; None where there is one.
+        seeds: n.
+        dof: degrees of freedom of ``se`` (Welch-Satterthwaite).
+    """
+
+    value: float
+    se: float
+    images: float
+    spread: float | None
+    seeds: int
+    dof: float
+
+    @property
+    def half_width(self) -> float:
+        """Half the 95 % interval, by Student's t."""
+        return float(stdtrit(self.dof, 0.975)) * self.se
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval."""
+        return self.value - self.half_width, self.value + self.half_width
+
+
+def combine(values: Sequence[float], drawn: np.ndarray) -> Estimate | None:
+    """The mean over seeds, with what images and seeds let it vary.
+
+    Args:
+        values: (n,) the number in each seed's run.
+        drawn: (n, B) bootstrap replicates of each, of the same images for all seeds; columns
+            with a NaN are left out.
+
+    Returns:
+        None where fewer than two replicates are left.
+    """
+    values = np.asarray(values, np.float64)
+    drawn = np.atleast_2d(drawn)
+    drawn = drawn[:, ~np.isnan(drawn).any(0)]
+    n, count = drawn.shape
+    if count < 2 or np.isnan(values).any():
+        return None
+    covariance = np.atleast_2d(np.cov(drawn))
+    images = float(np.sqrt(max(covariance.mean(), 0.0)))
+    if n == 1:
+        return Estimate(float(values[0]), images, images, None, 1, count - 1)
+    shared = max(float(covariance[~np.eye(n, dtype=bool)].mean()), 0.0)
+    spread = float(values.std(ddof=1))
+    parts = ((shared, count - 1), (spread**2 / n, n - 1))
+    variance = sum(part for part, _ in parts)
+    error = sum(part**2 / dof for part, dof in parts)
+    dof = variance**2 / error if error else count - 1
+    mean = float(values.mean())
+    return Estimate(mean, float(np.sqrt(variance)), images, spread, n, dof)
+
+
+def level(runs: Sequence[Replicates]) -> dict[str, Estimate | None]:
+    """Metric -> mean over the seeds of one evaluation (fractions); None where undefined."""
+    return {
+        name: None
+        if any(run.estimate[name] is None for run in runs)
+        else combine([run.estimate[name] for run in runs], [run.drawn[name] for run in runs])
+        for name in METRICS
+    }
+
+
+def paired_difference(
+    a: Sequence[Replicates], b: Sequence[Replicates]
+) -> dict[str, Estimate | None]:
+    """Metric -> ``b - a`` (fractions), paired over images, and over seeds by position.
+
+    Args:
+        a: runs of one evaluation, one a seed.
+        b: runs of the other, the same seeds in the same order.
+
+    Raises:
+        UserError: they were not evaluated on the same annotations.
+    """
+    if len({run.annotations for run in [*a, *b]}) > 1:
+        raise UserError("evaluated on different annotations; run evaluate for both again.")
+    return level([_minus(y, x) for x, y in zip(a, b, strict=True)])
+
+
+def _minus(a: Replicates, b: Replicates) -> Replicates:
+    undefined = {name for name in METRICS if None in (a.estimate[name], b.estimate[name])}
+    return Replicates(
+        a.annotations,
+        {n: None if n in undefined else a.estimate[n] - b.estimate[n] for n in METRICS},
+        {name: a.drawn[name] - b.drawn[name] for name in METRICS},
+    )
