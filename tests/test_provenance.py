@@ -210,9 +210,29 @@ def test_a_full_disk_leaves_the_old_record_whole(tmp_path):
     assert path.read_text() == "n" * 900
 
 
-def test_killed_work_leaves_no_record(artefact):
+def test_killed_work_leaves_no_record_and_is_counted(repo, artefact):
     code = "import os, sys; from seesaw.provenance import Provenance\n"
     code += "with Provenance(sys.argv[1]): os.kill(os.getpid(), 9)"
-    run = subprocess.run([sys.executable, "-c", code, str(artefact)], cwd=artefact.parent)
-    assert run.returncode == -9
+    for _ in range(2):
+        run = subprocess.run([sys.executable, "-c", code, str(artefact)], cwd=repo)
+        assert run.returncode == -9
     assert list(artefact.parent.iterdir()) == [artefact]
+    with pv.Provenance(artefact, root=repo):
+        pass
+    assert read(artefact)["attempt"] == 3
+    pv.record(artefact, root=repo)  # made again: a first attempt
+    assert read(artefact)["attempt"] == 1
+
+
+def test_another_fingerprint_is_other_work(repo, artefact):
+    for fingerprint, attempt in (("a", 1), ("a", 2), ("b", 1)):
+        with pytest.raises(ValueError), pv.Provenance(artefact, root=repo, fingerprint=fingerprint):
+            raise ValueError("no")
+        got = pv.read_record(pv.failure_path(artefact))
+        assert (got["attempt"], got["fingerprint"]) == (attempt, fingerprint)
+
+
+def test_one_process_of_several_writes(repo, artefact, monkeypatch):
+    monkeypatch.setattr(pv, "_FIRST", False)
+    pv.record(artefact, root=repo)
+    assert not pv.provenance_path(artefact).exists() and not (repo / ".cache").exists()

@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from seesaw import paths
+from seesaw import attempts, paths
 from seesaw.errors import PermanentError, UserError
 from seesaw.masking import masked
 
@@ -30,6 +30,9 @@ LIBRARIES = ["torch", "onedl-mmcv", "onedl-mmengine", "onedl-mmdetection"]
 LIBRARIES += ["numpy", "snakemake", "seesaw"]
 # Untracked files of these kinds count as uncommitted changes; data and images do not.
 SOURCES = ("*.py", "*.smk", "*.yaml", "*.toml", "*Snakefile")
+
+# Of the processes of one job (torchrun numbers them), the one that writes.
+_FIRST = os.environ.get("RANK", "0") == "0"
 
 
 def sha256_file(path: Path | str) -> str:
@@ -140,8 +143,9 @@ class Provenance:
         artefacts: Files that the work makes; they must exist when it ends.
         inputs: Name to path of every file that was read.
         root: Where git and requirements.lock are looked up.
-        facts: ``fingerprint``, ``config_hash``, ``seed``, ``device``, ``attempt``, ``wandb_run``,
-            ...; more can be added to the attribute ``facts`` while the work runs.
+        facts: ``fingerprint``, ``config_hash``, ``seed``, ``device``, ``attempt`` (default:
+            counted), ``wandb_run``, ...; more can be added to the attribute ``facts`` while the
+            work runs.
 
     Raises:
         UserError: an input is missing at the start or an artefact at the end.
@@ -157,7 +161,8 @@ class Provenance:
         self.artefacts = [Path(a) for a in artefacts]
         self.inputs = dict(inputs or {})
         self.root = Path(root)
-        self.facts = {"fingerprint": None, "config_hash": None, "seed": None, "attempt": 1} | facts
+        self.facts = {"fingerprint": None, "config_hash": None, "seed": None, "attempt": None}
+        self.facts |= facts
 
     def __enter__(self) -> Provenance:
         self._clock, start = time.monotonic(), _now()
@@ -171,6 +176,9 @@ class Provenance:
             "host": platform.node(),
             "start": start,
         }
+        if self.facts["attempt"] is None and self.artefacts:
+            asked = self.artefacts[0], self.facts["fingerprint"], _FIRST
+            self.facts["attempt"] = attempts.begin(self.root, *asked)
         for artefact in self.artefacts:
             clear_failure(artefact)
         return self
@@ -183,13 +191,15 @@ class Provenance:
                     # the first rank to fail says why; the others only lose contact
                     if not failure_path(artefact).exists():
                         write_failure(artefact, error, **facts)
-        if error is not None:
+        if error is not None or not _FIRST:
             return
         seconds = round(time.monotonic() - self._clock, 3)
         common = {**self.state, "duration": seconds, "device": _device(), **self.facts}
         records = [dump({"artefact": _file(a), **common}) for a in self.artefacts]
         for artefact, record in zip(self.artefacts, records, strict=True):
             write_atomic(provenance_path(artefact), record)
+        if self.artefacts:
+            attempts.end(self.root, self.artefacts[0])
 
 
 def record(*artefacts: Path | str, **facts: Any) -> None:

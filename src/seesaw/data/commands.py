@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from seesaw.errors import UserError
+from seesaw.provenance import Provenance
 from seesaw.verbs import scale_of
 
 
@@ -38,6 +39,9 @@ def data(args: Namespace) -> None:
         "annotated_images": len({a["image_id"] for a in annotations["annotations"]}),
         "categories": lvis_folder.category_counts(entry.root / entry.train),
     }
-    lvis_folder.write_json(counts, entry.category_counts)
-    lvis_folder.write_json(manifest, entry.manifest)
+    # The manifest holds the files' hashes; what a generated set is made from is its entry.
+    inputs = {} if generated else {split: entry.root / name for split, name in files.items()}
+    with Provenance(entry.manifest, entry.category_counts, inputs=inputs, dataset=entry.name):
+        lvis_folder.write_json(counts, entry.category_counts)
+        lvis_folder.write_json(manifest, entry.manifest)
     print(f"{entry.manifest}: {entry.name} is complete")

@@ -50,8 +50,10 @@ def detect(args: Namespace) -> None:
     inputs = {"weights": weights, "manifest": scale.entry.manifest}
     code = fingerprints_of(args).get(f"detect/{evaluation.id}")
     hashes = {name: sha256_file(path) for name, path in inputs.items()}
-    key = fingerprint.fingerprint(code=code, config=cfg.to_dict(), **hashes)
-    with Provenance(output, inputs=inputs, seed=args.seed) as provenance:
+    config = cfg.to_dict()
+    key = fingerprint.fingerprint(code=code, config=config, **hashes)
+    facts = dict(fingerprint=code, config_hash=runs.config_hash(config), seed=args.seed)
+    with Provenance(output, inputs=inputs, **facts) as provenance:
         provenance.facts |= run(cfg, weights, output, key)
     print(f"{output}: {provenance.facts['detections']} detections")
 

@@ -21,18 +21,19 @@ def add(verb) -> None:
 def table(args: Namespace) -> None:
     """Write one table from the metrics that exist."""
     from seesaw.reporting.collect import collect
-    from seesaw.reporting.render import write_table
+    from seesaw.reporting.recorded import write_recorded
 
     scale = scale_of(args)
     made = collect(args.place, scale.table, scale)
-    for path in write_table(made, scale.tables).values():
+    for path in write_recorded(made, scale).values():
         print(path)
 
 
 def show(args: Namespace) -> int:
     """Print tables; exit code 1 if a cell that could have been computed is not."""
     from seesaw.reporting.collect import collect
-    from seesaw.reporting.render import render_terminal, write_table
+    from seesaw.reporting.recorded import write_recorded
+    from seesaw.reporting.render import render_terminal
     from seesaw.reporting.tables import missing
 
     scale = scale_of(args).frozen() if args.reference else scale_of(args)
@@ -45,7 +46,7 @@ def show(args: Namespace) -> int:
             continue
         render_terminal(made)
         # Reference results change by `seesaw freeze` alone.
-        files = write_table(made, scale.tables).values() if not args.reference else [scale.tables]
+        files = write_recorded(made, scale).values() if not args.reference else [scale.tables]
         print("  ".join(str(path) for path in files), end="\n\n")
         incomplete |= bool(missing(made).keys() - {"not built"})
     return int(incomplete)

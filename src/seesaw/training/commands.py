@@ -56,8 +56,11 @@ def pretrain(args: Namespace) -> None:
             break
     cfg: Config = resolve(training.config, scale)
     output = scale.pretrained(args.backbone)
-    with Provenance(output, inputs={"manifest": scale.entry.manifest}) as provenance:
-        facts = run(cfg.model.backbone.to_dict(), scale.entry, output, **scale.overlay.pretrain)
+    backbone, settings = cfg.model.backbone.to_dict(), scale.overlay.pretrain
+    inputs = {"manifest": scale.entry.manifest}
+    digest = runs.config_hash({"backbone": backbone, **settings})
+    with Provenance(output, inputs=inputs, config_hash=digest, seed=0) as provenance:
+        facts = run(backbone, scale.entry, output, **settings)
         provenance.facts |= facts
     print(f"{output}: accuracy {facts['accuracy']:.2f} on training crops")
 

@@ -1,0 +1,48 @@
+"""Tables on disk with their provenance records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seesaw import paths
+from seesaw.provenance import Provenance, provenance_path, read_record, sha256_file
+from seesaw.reporting.render import FORMATS, write_table
+from seesaw.reporting.tables import Table
+from seesaw.scales import Scale
+
+
+def table_inputs(place: str, scale: Scale) -> dict[str, Path]:
+    """What a table is made from, of what exists: name -> file."""
+    table = scale.table
+    files = {"paper": paths.PAPER_VALUES}
+    if "fps" in table.places[place].columns:
+        files["speed"] = scale.speed
+    for cell in table.place_cells(place):
+        evaluation = table.evaluations[cell.evaluation]
+        for seed in table.seeds(evaluation.id):
+            name = f"{evaluation.id}/seed{seed}"
+            files[f"{name}/metrics"] = scale.metrics(evaluation, seed)
+            files[f"{name}/replicates"] = scale.replicates(evaluation, seed)
+    return {name: path for name, path in files.items() if path.is_file()}
+
+
+def write_recorded(table: Table, scale: Scale) -> dict[str, Path]:
+    """Write a table in all formats and its records; what is there already is left as it is.
+
+    Returns:
+        Format -> path, as `write_table`.
+    """
+    files = {suffix: scale.tables / f"{table.name}.{suffix}" for suffix in FORMATS}
+    inputs = table_inputs(table.name, scale)
+    if all(_is_current(path, FORMATS[s](table), inputs) for s, path in files.items()):
+        return files
+    with Provenance(*files.values(), inputs=inputs):
+        return write_table(table, scale.tables)
+
+
+def _is_current(path: Path, text: str, inputs: dict[str, Path]) -> bool:
+    used = (read_record(provenance_path(path)) or {}).get("inputs")
+    now = {name: sha256_file(file) for name, file in inputs.items()}
+    if used is None or {name: file["sha256"] for name, file in used.items()} != now:
+        return False
+    return path.is_file() and path.read_text(encoding="utf-8") == text
