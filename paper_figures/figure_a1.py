@@ -49,16 +49,24 @@ for cell in results.table.place_cells("figure_a1"):
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.35))
 x = np.arange(len(categories))
+few = len(x) < 200  # else points only: lines between so many neighbours hide each other
+looks = {
+    "ratio": {"marker": "o", "markersize": 2.4, "linewidth": 0.9}
+    if few
+    else {"marker": "o", "markersize": 1.7, "markeredgewidth": 0, "linestyle": ""},
+    "foreground": {"linestyle": ":", "linewidth": 1.1}
+    if few
+    else {"marker": "o", "markersize": 0.9, "markeredgewidth": 0, "linestyle": "", "alpha": 0.6},
+}
 for ax, scale in zip(axes, ("linear", "log"), strict=True):
     for label, sums in found.items():
         colour = COLOURS[METHODS[label]]
-        size = 2.4 if len(x) < 200 else 1.0
         values = np.where(np.isfinite(sums.ratio), sums.ratio, np.nan)
-        ax.plot(x, values, color=colour, label=label, marker="o", markersize=size, linewidth=0.9)
+        ax.plot(x, values, color=colour, label=label, **looks["ratio"])
         if sums.negative_background.any():
             values = np.where(np.isfinite(sums.foreground_ratio), sums.foreground_ratio, np.nan)
             name = f"{label}, foreground RoIs only"
-            ax.plot(x, values, color=colour, label=name, linestyle=":", linewidth=1.1)
+            ax.plot(x, values, color=colour, label=name, **looks["foreground"])
     ax.axhline(1, color="#8A9096", linewidth=0.6, zorder=0.9)
     ax.set_yscale(scale)
     ax.set_xlabel("Sorted category index")
@@ -67,7 +75,7 @@ axes[0].set_ylim(bottom=0)
 axes[0].set_ylabel("Cumulative gradients,\npositive / negative")
 handles, names = axes[0].get_legend_handles_labels()
 figure.tight_layout(w_pad=1.5, rect=(0, 0, 1, 0.92))
-figure.legend(handles, names, loc="upper center", ncols=3)
+figure.legend(handles, names, loc="upper center", ncols=3, markerscale=1 if few else 3)
 footnote(figure, " · ".join([results.caption, *notes]))
 plt.show()
 

@@ -41,7 +41,8 @@ WINDOW = len(categories) // 20 * 2 + 1
 # %%
 figure, axes = plt.subplots(2, 2, figsize=(PAGE, 4.6), sharey=True)
 x = np.arange(len(categories))
-size = 8 if len(x) < 200 else 1.5
+few = len(x) < 200
+points = {"s": 8 if few else 1.5, "alpha": 0.35, "linewidth": 0, "rasterized": not few}
 for ax, ((framework, sampler), curves) in zip(axes.flat, cells.items(), strict=False):
     for curve in curves:
         colour, name = COLOURS[curve.method], NAMES[curve.method]
@@ -50,7 +51,7 @@ for ax, ((framework, sampler), curves) in zip(axes.flat, cells.items(), strict=F
             ax.plot([], [], **look, label=f"{name} {curve.state}")
             continue
         front = curve.method == "Seesaw"
-        ax.scatter(x, curve.ap, s=size, color=colour, alpha=0.35, linewidth=0)
+        ax.scatter(x, curve.ap, color=colour, **points)
         line = running_mean(curve.ap, WINDOW)
         look |= {"linewidth": 1.7 if front else 1.2, "zorder": 3 if front else 2}
         ax.plot(x, line, **look, label=f"{name} {curve.overall['AP']:.1f}")

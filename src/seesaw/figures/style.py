@@ -74,10 +74,10 @@ def use() -> None:
 
 
 def band(axes: Axes, groups: list[str]) -> None:
-    """Shade each sorted category, x = 0, 1, ..., by its group "r", "c" or "f".
+    """Name the groups "r", "c" and "f" of the sorted categories x = 0, 1, ...
 
-    Below the axis a strip names the groups. LVIS groups by images and the figures sort by
-    instances, so that neighbours may belong to different groups.
+    LVIS groups by images and the figures sort by instances, so groups mix at their borders: the
+    strip below the axis shades each category by its own group, the lines part their numbers.
     """
     axes.set_xlim(-0.5, len(groups) - 0.5)
     strip = axes.inset_axes([0, -0.055, 1, 0.04], transform=axes.transAxes)
@@ -86,20 +86,21 @@ def band(axes: Axes, groups: list[str]) -> None:
     strip.set_ylim(0, 1)
     for start, stop, group in _runs(groups):
         strip.axvspan(start - 0.5, stop - 0.5, color=GROUPS[group], linewidth=0)
+    stop = 0
     for group in dict.fromkeys(groups):
-        at = [i for i, g in enumerate(groups) if g == group]
+        start, stop = stop, stop + groups.count(group)
         axes.text(
-            sum(at) / len(at),
+            (start + stop - 1) / 2,
             1.0,
-            f"{GROUP_NAMES[group]}",
+            GROUP_NAMES[group],
             transform=axes.get_xaxis_transform(),
             ha="center",
             va="top",
             fontsize=6.5,
             color=SOFT,
         )
-        if min(at) > 0:
-            axes.axvline(min(at) - 0.5, color=LINE, linewidth=0.6, zorder=0.5)
+        if start:
+            axes.axvline(start - 0.5, color=LINE, linewidth=0.6, zorder=0.5)
     axes.tick_params(axis="x", pad=8, length=0)
 
 
