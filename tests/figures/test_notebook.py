@@ -9,7 +9,7 @@ import pytest
 
 from seesaw.cli import main
 from seesaw.errors import UserError
-from seesaw.figures.inputs import FIGURES, outputs
+from seesaw.figures.inputs import FIGURES, SHOWN, outputs
 from seesaw.figures.notebook import execute, read
 from seesaw.provenance import provenance_path, read_record, sha256_file
 from seesaw.scales import Scale
@@ -93,7 +93,7 @@ def test_the_figures_notebooks_take_scale_and_dataset(name):
     cells = read(NOTEBOOKS / f"{name}.py", {"SCALE": "smoke", "DATASET": None}).cells
     assert cells[0].source.startswith("# ")
     assert "SCALE = 'smoke'\nDATASET = None" in [cell.source for cell in cells]
-    assert 'SCALE = "mini"' in (NOTEBOOKS / f"{name}.py").read_text()
+    assert f'SCALE = "{SHOWN}"' in (NOTEBOOKS / f"{name}.py").read_text()
 
 
 @pytest.mark.slow

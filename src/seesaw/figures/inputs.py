@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seesaw import paths
 from seesaw.errors import UserError
 from seesaw.experiments import Experiments
 from seesaw.scales import Scale
 
 FIGURES = ("figure_a1", "figure_a2", "figure_a3", "gradient_analysis")
+SHOWN = "mini"  # the scale of the committed figures
 FORMATS = ("ipynb", "pdf", "svg", "png", "csv")
 # Names the folder that a notebook writes to; unset where a reader runs it.
 OUTPUT = "SEESAW_FIGURES"
@@ -62,7 +62,7 @@ def frozen(path: Path, scale: Scale) -> Path:
     """The committed copy of a result or category-count file."""
     inside = path.is_relative_to(scale.results)
     name = path.relative_to(scale.results) if inside else path.name
-    return paths.REFERENCE / scale.run / name
+    return scale.reference / name
 
 
 def unique(name: str) -> str:

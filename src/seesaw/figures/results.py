@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from seesaw import fingerprint, paths
+from seesaw import fingerprint
 from seesaw.errors import UserError
 from seesaw.figures import inputs
 from seesaw.planning.jobs import snakemake_command
@@ -143,4 +143,4 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 def _below(committed: Path, scale: Scale) -> str:
     """A path below its folder: the same for live and committed results."""
-    return committed.relative_to(paths.REFERENCE / scale.run).as_posix()
+    return committed.relative_to(scale.reference).as_posix()

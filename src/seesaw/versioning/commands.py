@@ -26,12 +26,16 @@ def add(verb) -> None:
 
 
 def freeze(args: Namespace) -> None:
-    """Copy what a run computed to reference/."""
+    """Copy what a run computed to reference/, and the figures of mini scale to paper_figures/."""
+    from seesaw import figures
     from seesaw.versioning.reference import freeze as run
 
-    made = run(scale_of(args))
+    scale = scale_of(args)
+    made = run(scale)
     files = [path for path in made.rglob("*") if path.is_file()]
     print(f"{made}: {len(files)} files, {sum(p.stat().st_size for p in files) / 1e6:.1f} MB")
+    for path in figures.freeze(scale) if scale.run == figures.inputs.SHOWN else ():
+        print(path)
 
 
 def reference(args: Namespace) -> int:

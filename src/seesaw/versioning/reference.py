@@ -146,6 +146,9 @@ def _made(job: Job) -> bool:
 
 def _copy(made: list[Job], scale: Scale, new: Path) -> None:
     commits = set()
+    # what figures know of the data; a clone has none
+    new.mkdir(parents=True)
+    shutil.copyfile(scale.entry.category_counts, new / scale.entry.category_counts.name)
     for job in made:
         beside = [path for output in job.outputs for path in output.parent.glob("*.json")]
         for path in {*job.outputs, *beside} if job.rule not in ("data", "figure") else ():
