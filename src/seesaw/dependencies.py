@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from seesaw import experiments, fingerprint, paths
+from seesaw import acceptances, experiments, fingerprint, paths
 from seesaw.errors import UserError
 from seesaw.experiments import Experiments
 from seesaw.figures import inputs as figures
@@ -25,7 +25,8 @@ def cached(scale: Scale) -> dict[str, str]:
     keys = [*paths.CONFIGS.rglob("*.py"), *paths.CONFIGS.rglob("*.yaml"), *PACKAGE.rglob("*.py")]
     keys += paths.NOTEBOOKS.glob("*.py")
     keys = [k for k in keys if k != paths.PAPER_VALUES]
-    keys += [scale.entry.manifest]  # tells of another number of categories
+    # the manifest tells of another number of categories
+    keys += [scale.entry.manifest, paths.ACCEPTED]
     return fingerprint.cached_json(
         keys, paths.CACHE / "fingerprints" / f"{scale.run}.json", lambda: _in_subprocess(scale)
     )
@@ -34,9 +35,10 @@ def cached(scale: Scale) -> dict[str, str]:
 def compute(scale: Scale) -> dict[str, str]:
     """``train/<id>/seed<k>``, ``detect/<evaluation>``, ``pretrain/<backbone>`` ... -> hash.
 
-    And ``backbones``: training -> name of the stand-in that it starts from.
+    And ``backbones``: training -> name of the stand-in that it starts from; ``accepted``: key of a
+    finished training whose own fingerprint stands here -> the one of the current state.
     """
-    from seesaw.config import backbone_checkpoint, resolve
+    from seesaw.config import backbone_checkpoint, flatten, resolve
 
     table = scale.table
     entry = scale.entry
@@ -59,6 +61,7 @@ def compute(scale: Scale) -> dict[str, str]:
     }
     result |= {f"figure/{name}": _figure(name) for name in figures.FIGURES}
     result["backbones"] = backbones = {}
+    result["accepted"], stands_for = {}, acceptances.stands_for(scale.run)
     for stand_in in scale.overlay.backbones.values():
         result[f"pretrain/{stand_in.name}"] = fingerprint.fingerprint(
             backbone=stand_in.model_dump(),
@@ -83,7 +86,12 @@ def compute(scale: Scale) -> dict[str, str]:
                 seed=seed,
                 parent=result[parent] if parent else None,
             )
-            result[f"train/{t.id}/seed{seed}"] = fingerprint.fingerprint(**parts)
+            key, made = f"train/{t.id}/seed{seed}", fingerprint.fingerprint(**parts)
+            if scale.overlay.ask_before_retraining:
+                acceptances.remember(made, parts | {"config": flatten(parts["config"])})
+            result[key] = stands_for.get((key, made), made)
+            if result[key] != made:
+                result["accepted"][key] = made
     for e in table.evaluations.values():
         if table.built(e.id):
             config = resolve(e.config_path, scale, register=False).to_dict()

@@ -30,12 +30,14 @@ class Overlay(BaseModel):
 
     ``replace`` maps a key's old value to a new one wherever that key stands; ``backbones`` names
     the stand-in for each pre-trained checkpoint. Neither can add a key. ``only`` names the
-    trainings that the scale is for; default all.
+    trainings that the scale is for; default all. ``ask_before_retraining``: a finished training is
+    made again only when the user says so (`seesaw.acceptances`).
     """
 
     model_config = ConfigDict(extra="forbid")
     dataset: str
     only: list[str] | None = None
+    ask_before_retraining: bool = False
     replace: dict[str, dict[Any, Any]] = {}
     backbones: dict[str, StandIn] = {}
     pretrain: dict[str, Any] = {}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from seesaw import dependencies
+from seesaw import acceptances, dependencies
 from seesaw.cluster import site
 from seesaw.errors import UserError
 from seesaw.figures import inputs as figures
@@ -44,10 +44,23 @@ if prefix := SITE.shell_prefix():
     shell.prefix(prefix)
 
 
+# A job asks nothing: it does what it was sent for.
+ASKS = SCALE.overlay.ask_before_retraining and workflow.is_main_process
+OUTDATED = acceptances.outdated(SCALE, FINGERPRINTS) if ASKS else {}
+
+
 def work_directory(wildcards):
     """Where a training keeps its checkpoints."""
     key = f"{wildcards.training}/seed{wildcards.seed}"
     return SCALE.work / key / FINGERPRINTS[f"train/{key}"]
+
+
+def training_fingerprint(wildcards):
+    """What decides a training; asks where a finished one would be made again."""
+    key = f"train/{wildcards.training}/seed{wildcards.seed}"
+    if key in OUTDATED:
+        raise WorkflowError(acceptances.question(SCALE, FINGERPRINTS, OUTDATED))
+    return FINGERPRINTS[key]
 
 
 def starting_weights(wildcards):

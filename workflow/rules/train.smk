@@ -17,7 +17,7 @@ rule train:
         **SITE.job(mem_mb=4000, runtime=SITE.segment, gpus=GPUS, work=work_directory),
     params:
         options=OPTIONS,
-        fingerprint=lambda w: FINGERPRINTS[f"train/{w.training}/seed{w.seed}"],
+        fingerprint=training_fingerprint,
     message:
         "Train {wildcards.training}, seed {wildcards.seed}"
     shell:

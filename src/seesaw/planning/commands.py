@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from argparse import Namespace
 
 from rich.console import Console
 
-from seesaw import dependencies
+from seesaw import acceptances, dependencies, paths
 from seesaw.cluster import site
+from seesaw.errors import UserError
 from seesaw.planning import jobs
 from seesaw.planning import plan as planning
 from seesaw.planning import status as standings
@@ -27,6 +29,10 @@ def add(verb) -> None:
     sub.add_argument("--gpus", type=int, help="GPUs of a training (default: the site's, or 8)")
     sub.add_argument("--gpu", help="their type (default: the site's, or v100)")
     sub.add_argument("--budget", metavar="GPU-HOURS", help="say what fits, for instance 200gpuh")
+    sub = verb(accept, "say that a change leaves finished trainings as they are: they stay")
+    sub.add_argument("experiments", nargs="+", metavar="EXPERIMENT")
+    sub.add_argument("--because", required=True, metavar="REASON", help="for the record")
+    sub.set_defaults(scale=os.environ.get("SEESAW_SCALE", "paper"))  # the one that asks
     sub = verb(status, "where each experiment stands, from files alone; 1 if one needs you")
     sub.add_argument("target", nargs="?", default="all", help=TARGET)
 
@@ -45,6 +51,35 @@ def plan(args: Namespace) -> None:
     chosen = jobs.select(every, rows, scale, args.target)
     made = planning.plan(chosen, jobs.finished(every, known), costs, rows, budget)
     planning.render(made, chosen, costs, _console())
+
+
+def accept(args: Namespace) -> None:
+    """Let finished trainings stand for changed code or configs."""
+    scale = scale_of(args)
+    rows = [scale.table.training(name) for name in args.experiments]
+    if not args.because.strip():
+        raise UserError("--because is empty; say why the change leaves the weights as they are.")
+
+    def found() -> dict[str, str]:
+        return acceptances.outdated(scale, dependencies.cached(scale))
+
+    changed = {key.split("/")[1] for key in found()}
+    for row in rows:
+        if row.id not in changed:
+            raise UserError(
+                f"{row.id} has no finished training at scale {scale.name} that a change concerns; "
+                "there is nothing to accept."
+            )
+        if row.init_from in changed and scale.table.trainings[row.init_from] not in rows:
+            raise UserError(f"{row.id} starts from {row.init_from}; accept that too, or first.")
+    # Parents first: a child that changed only with its parent is settled with it.
+    for row in sorted(rows, key=lambda t: t.init_from is not None):
+        own = {k: v for k, v in found().items() if k.split("/")[1] == row.id}
+        for entry in acceptances.accept(scale, dependencies.cached(scale), own, args.because):
+            print(f"{entry.key.removeprefix('train/')}: {entry.remark}")
+    if left := sorted(changed & {key.split("/")[1] for key in found()}):
+        print(f"still to accept or to train again: {', '.join(left)}")
+    print(f"noted in {paths.ACCEPTED}; commit it to share it")
 
 
 def status(args: Namespace) -> int:

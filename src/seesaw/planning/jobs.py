@@ -165,7 +165,8 @@ def known_fingerprints(scale: Scale) -> dict | None:
     """
     kept = read_record(paths.CACHE / "fingerprints" / f"{scale.run}.json") or {}
     try:
-        same = all(sha256_file(path) == digest for path, digest in kept["keys"].items() if digest)
+        files = [(Path(path), digest) for path, digest in kept["keys"].items()]
+        same = all((sha256_file(p) if p.is_file() else None) == digest for p, digest in files)
         return kept["value"] if same else None
     except (OSError, KeyError, AttributeError):
         return None

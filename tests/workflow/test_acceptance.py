@@ -1,0 +1,117 @@
+"""Finished trainings at paper scale: asked for, accepted or made again, never silently redone."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+pytestmark = pytest.mark.slow
+RUNGS = ("a09_stronger_backbone", "a10_seesaw", "a11_dual_head")
+MODELS = [f"results/paper/{rung}/seed0/model.pth" for rung in RUNGS]
+
+
+def run(root, *command):
+    command = [sys.executable, "-m", *command]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+
+
+def dry(root, *targets, profile="slurm"):
+    done = run(root, "snakemake", "--profile", profile, "-n", *targets)
+    return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+
+def fingerprints(root):
+    done = run(root, "seesaw.cli", "fingerprints", "--scale", "paper")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def edit(root, old, new):
+    path = root / "configs/table_a1/a10_seesaw.py"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A repository in which three rungs of Table A1 are finished at paper scale."""
+    root = tmp_path_factory.mktemp("root")
+    for name in ("configs", "workflow", "profiles"):
+        shutil.copytree(REPOSITORY / name, root / name)
+    for name in ("Snakefile", "environment.yml", "requirements.lock"):
+        shutil.copy(REPOSITORY / name, root)
+    for name in ("local", "slurm"):
+        (root / name).symlink_to(f"profiles/{name}")
+    for name in ("data/lvis_v1/manifest.json", "data/lvis_v1/category_counts.json", *MODELS):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("{}")
+    known = fingerprints(root)
+    for rung, model in zip(RUNGS, MODELS, strict=True):
+        record = {"fingerprint": known[f"train/{rung}/seed0"], "inputs": {}, "remarks": ["one"]}
+        (root / f"{model}.provenance.json").write_text(json.dumps(record))
+    settings = ("--config", "scale=paper", "--cores", "1")
+    done = run(root, "snakemake", "--touch", *MODELS, *settings)
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
+    before = fingerprints(root)
+    code, said = dry(root, *MODELS)
+    assert code == 0 and "Nothing to be done" in said
+
+    edit(root, "del head\n", "del head\nschedule = dict(epochs=44)\n")
+    code, said = dry(root, *MODELS)
+    assert code != 0
+    assert "finished trainings would be made again, as these have changed since: a10" in said
+    change = "schedule.epochs 45 -> 44"
+    assert f"a10_seesaw seed0 ({change}); a11_dual_head seed0 (the weights it starts from)." in said
+    accept = "seesaw accept a10_seesaw a11_dual_head --because '...'"
+    assert (
+        f"If the weights stay the same: {accept}; to train again: rm {' '.join(MODELS[1:])}" in said
+    )
+    # what does not need the two is planned
+    assert dry(root, MODELS[0])[0] == 0
+    # a training that is not finished is nobody's loss, and at other scales nothing is asked
+    assert dry(root, "results/paper/a01_mask_rcnn/seed0/model.pth")[0] == 0
+    assert dry(root, "table_a1", profile="local")[0] == 0
+
+    done = run(root, "seesaw.cli", "accept", "a11", "--because", "a test")
+    assert done.returncode == 2
+    assert "a11_dual_head starts from a10_seesaw; accept that too, or first." in done.stderr
+    done = run(root, "seesaw.cli", "accept", "a09", "--because", "a test")
+    assert "there is nothing to accept" in done.stderr
+    assert not (root / "configs/accepted.yaml").exists()
+    done = run(root, "seesaw.cli", "accept", "a11", "a10", "--because", "it is only a test")
+    assert done.returncode == 0, done.stderr
+
+    code, said = dry(root, *MODELS)
+    assert code == 0 and "Nothing to be done" in said
+    # the status and the plan, from the same fingerprints
+    after = fingerprints(root)
+    for rung in RUNGS:
+        assert after[f"train/{rung}/seed0"] == before[f"train/{rung}/seed0"]
+    said = run(root, "seesaw.cli", "plan", "a11", "--scale", "paper").stdout
+    assert "train/" not in said.partition("critical path")[2]
+    record = json.loads((root / f"{MODELS[1]}.provenance.json").read_text())
+    first, remark = record["remarks"]
+    assert first == "one" and remark.endswith(": it is only a test") and change in remark
+    # the child changed with its parent alone
+    assert "a11" not in (root / "configs/accepted.yaml").read_text()
+
+    # a further change asks again, and going back is no question
+    edit(root, "epochs=44", "epochs=43")
+    code, said = dry(root, *MODELS)
+    assert code != 0 and "epochs 45 -> 43" in said
+    edit(root, "epochs=43", "epochs=44")
+    assert dry(root, *MODELS)[0] == 0
+    # the command that the sentence names trains again
+    edit(root, "epochs=44", "epochs=43")
+    for model in MODELS[1:]:
+        (root / model).unlink()
+    code, said = dry(root, *MODELS)
+    assert code == 0 and "train 2" in said
