@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TARGETS := table_a1 table_a2
 FIGURES := figure_a3 gradient_analysis
 
-.PHONY: reproduce all smoke test test-all lint setup bench clean
+.PHONY: reproduce all smoke test test-all test-slurm lint setup bench clean
 
 reproduce: setup  ## Tables A1 and A2, Figure A3 and the gradient analysis at mini scale
 	@snakemake --profile local $(TARGETS) $(FIGURES); status=$$?; seesaw show $(TARGETS) || status=1; exit $$status
@@ -19,7 +19,10 @@ test: setup  ## unit tests
 	@pytest -n 2 -m "not slow"
 
 test-all: setup  ## unit tests and the slow ones
-	@pytest -n 2
+	@pytest -n 2 -m "not slurm"
+
+test-slurm: setup  ## fault injection on a real Slurm, started on this machine's loopback
+	@pytest -m slurm
 
 lint: setup
 	@ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && snakemake --lint

@@ -45,6 +45,17 @@ rule all:
         rules.submission.input,
 
 
+onstart:
+    controller.alone()
+
+
+onsuccess:
+    if controller.on_slurm(workflow):
+        shell("seesaw efficiency {OPTIONS} || true")
+
+
 # What exists is shown whatever failed; the exit code stays non-zero.
 onerror:
-    shell("seesaw show {PLACES} --scale {SCALE.name} --dataset {SCALE.dataset} || true")
+    if controller.on_slurm(workflow):
+        shell("seesaw efficiency {OPTIONS} || true")
+    shell("seesaw show {PLACES} {OPTIONS} || true")

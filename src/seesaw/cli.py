@@ -22,6 +22,7 @@ PACKAGES = (
     "figures.commands",
     "planning.commands",
     "versioning.commands",
+    "cluster.commands",
     "commands",
 )
 

@@ -27,9 +27,12 @@ def cached(scale: Scale) -> dict[str, str]:
     keys = [k for k in keys if k != paths.PAPER_VALUES]
     # the manifest tells of another number of categories
     keys += [scale.entry.manifest, paths.ACCEPTED]
-    return fingerprint.cached_json(
-        keys, paths.CACHE / "fingerprints" / f"{scale.run}.json", lambda: _in_subprocess(scale)
-    )
+    return fingerprint.cached_json(keys, cache(scale), lambda: _in_subprocess(scale))
+
+
+def cache(scale: Scale) -> Path:
+    """Where the last call of `cached` left the fingerprints."""
+    return paths.CACHE / "fingerprints" / f"{scale.run}.json"
 
 
 def compute(scale: Scale) -> dict[str, str]:

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from toys import TOY
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
-TOY = ("--snakefile", str(HERE / "toy.smk"))
 SITE = """
 gpu_model: a100
 gpus: {paper: 4}
@@ -27,16 +27,17 @@ INSTALL = "apt-get install -y --no-install-recommends slurmctld slurmd munge slu
 class Cluster:
     """A running cluster: its folder and the environment in which its commands work."""
 
-    def __init__(self, folder: Path, port: int):
+    def __init__(self, folder: Path, tracking: str):
         self.folder = folder
         places = [folder / "bin", Path(sys.executable).parent, os.environ["PATH"]]
         self.environment = {
             **os.environ,
-            "CLUSTER_PORT": str(port),
+            "CLUSTER_PROCTRACK": tracking,
             "PATH": os.pathsep.join(map(str, places)),
-            "PYTHONPATH": str(HERE / "poll"),
+            "PYTHONPATH": os.pathsep.join([str(HERE / "poll"), os.environ.get("PYTHONPATH", "")]),
             "SEESAW_LEASE_SECONDS": "1",
             "SEESAW_LOST_SECONDS": "10",
+            "SEESAW_WAITING_SECONDS": "5",
         }
 
     def control(self, *action: str) -> None:
@@ -65,16 +66,14 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(port: int) -> Iterator[Cluster]:
-    """A cluster on ports of its own, or a skipped test where Slurm is not installed."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        pytest.skip("one cluster a machine; run pytest tests/slurm -m slow without -n")
+def running_cluster(tracking: str) -> Iterator[Cluster]:
+    """A cluster, or a skipped test where Slurm is not installed."""
     if not shutil.which("slurmctld", path=f"/usr/sbin:{os.environ['PATH']}"):
         missing = f"no Slurm here; {INSTALL}"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     # Open to all, as munge wants it; pytest's own folders are not.
     folder = Path(tempfile.mkdtemp(prefix="slurm"))
-    running = Cluster(folder, port)
+    running = Cluster(folder, tracking)
     try:
         running.control("start")
         yield running
@@ -85,36 +84,54 @@ def running_cluster(port: int) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def cluster():
-    with running_cluster(17000) as running:
+    # Most sites track processes by cgroup, which only root can set up here.
+    ours = os.access("/sys/fs/cgroup/freezer", os.W_OK)
+    with running_cluster("cgroup" if ours else "pgid") as running:
         yield running
-
-
-@pytest.fixture
-def frail_cluster():
-    """A second one, whose controller may be stopped without harm to the other's jobs."""
-    with running_cluster(17100) as running:
-        yield running
-
-
-def clone(folder: Path) -> Path:
-    """A folder with the profiles of a fresh clone and the toys' site."""
-    shutil.copytree(REPOSITORY / "profiles", folder / "profiles")
-    (folder / "slurm").symlink_to("profiles/slurm")
-    (folder / "site.yaml").write_text(SITE)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return clone(tmp_path_factory.mktemp("root"))
 
 
 @pytest.fixture(scope="session")
-def time_outs(cluster, tmp_path_factory):
-    """A toy that is cut off 17 times, in the background of all other tests, and its folder."""
-    folder = clone(tmp_path_factory.mktemp("time_outs"))
-    running = cluster.start(folder, *TOY, "out/cut")
-    yield running, folder
-    if running.poll() is None:
-        running.terminate()
-        running.wait()
+def frail_cluster():
+    """A second one, whose daemons may die; the processes of a dead node live on."""
+    with running_cluster("linuxproc") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def new_clone(tmp_path_factory):
+    """Makes a folder with the profiles of a fresh clone and the toys' site."""
+
+    def make(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        shutil.copytree(REPOSITORY / "profiles", folder / "profiles")
+        (folder / "slurm").symlink_to("profiles/slurm")
+        (folder / "site.yaml").write_text(SITE)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def clone(new_clone):
+    return new_clone("clone")
+
+
+@pytest.fixture(scope="module")
+def root(new_clone):
+    return new_clone("root")
+
+
+@pytest.fixture(scope="session")
+def time_outs(cluster, new_clone):
+    """Toys in the background of all other tests, by name the process and its folder.
+
+    `cut` is cut off 17 times, `stuck` before it has done anything.
+    """
+    running = {}
+    for toy in ("cut", "stuck"):
+        folder = new_clone(toy)
+        running[toy] = cluster.start(folder, *TOY, "--retries", "0", f"out/{toy}"), folder
+    yield running
+    for process, _ in running.values():
+        process.kill()  # only if a test has failed before its end
+        process.wait()

@@ -1,15 +1,17 @@
 """One rung of the table at smoke scale by the user's own command, each job through sbatch."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 KEEP = ("Snakefile", "workflow", "configs", "environment.yml", "requirements.lock")
 FOLDER = "results/smoke/a01_mask_rcnn/seed0"
 TARGET = f"{FOLDER}/a01_mask_rcnn/metrics.json"
@@ -17,36 +19,83 @@ RUN = ("--config", "scale=smoke", "--", TARGET)
 
 
 @pytest.fixture(scope="module")
-def said(cluster, time_outs, root) -> str:
+def clone(cluster, time_outs, root) -> Path:
     for name in KEEP:
         source = REPOSITORY / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, root / name)
-    # Two ranks on CPUs of one node.
-    site = "{gpus: {smoke: 2}, gpus_per_node: 4, cpus_per_gpu: 1, mem_mb_per_gpu: 4000}\n"
+    # Two ranks on CPUs, one on each of two nodes.
+    site = "{gpus: {smoke: 2}, gpus_per_node: 1, cpus_per_gpu: 1, mem_mb_per_gpu: 4000}\n"
     (root / "site.yaml").write_text(site)
-    return cluster.run(root, *RUN)
+    return root
 
 
-def test_a_rung_is_trained_detected_and_scored_by_sbatch(said, root):
-    assert len(re.findall(r"has been submitted with SLURM jobid", said)) == 4
-    record = json.loads((root / FOLDER / "model.pth.provenance.json").read_text())
+@pytest.fixture(scope="module")
+def full(cluster, clone) -> tuple[str, str]:
+    """What the run and then `seesaw status` say while the work directory's disk is full."""
+    if os.geteuid():
+        pytest.skip("only root can mount a small disk")
+    (clone / "work").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(clone / "work")]
+    subprocess.run(mount, check=True)
+    try:
+        running = cluster.start(clone, "--retries", "0", *RUN)
+        assert running.wait() == 1
+        return (clone / "said").read_text(), status(cluster, clone)
+    finally:
+        subprocess.run(["umount", str(clone / "work")], check=True)
+
+
+def status(cluster, clone) -> str:
+    command = ["seesaw", "status", "a01", "--scale", "smoke"]
+    done = subprocess.run(
+        command, cwd=clone, env=cluster.environment, capture_output=True, text=True
+    )
+    assert "Traceback" not in done.stderr
+    return " ".join(done.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def said(cluster, clone) -> str:
+    return cluster.run(clone, *RUN)
+
+
+def test_a_full_disk_is_one_sentence_and_nothing_counts_as_finished(full, clone):
+    told = "cannot be written (No space left on device); make room there and run the same command"
+    said, stands = full
+    assert told in " ".join(said.split())
+    assert not (clone / FOLDER / "model.pth").exists()
+    assert re.search(r"failed train/a01_mask_rcnn/seed0: \S+ cannot be written", stands)
+    assert f"next: snakemake --profile local {FOLDER}/model.pth --config scale=smoke" in stands
+
+
+def test_a_rung_is_trained_detected_and_scored_by_sbatch(said, cluster, clone):
+    assert len(re.findall(r"has been submitted with SLURM jobid", said)) >= 3
+    record = json.loads((clone / FOLDER / "model.pth.provenance.json").read_text())
     assert (record["gpus"], record["batch"]) == (2, 2)
-    assert set(json.loads((root / TARGET).read_text())) >= {"segm", "bbox"}
+    assert set(json.loads((clone / TARGET).read_text())) >= {"segm", "bbox"}
+    assert "evaluate: 1 done" in status(cluster, clone)
 
 
-def test_again_there_is_nothing_to_do(said, cluster, root):
-    assert "Nothing to be done" in cluster.run(root, "-n", *RUN)
+def test_again_there_is_nothing_to_do(said, cluster, clone):
+    assert "Nothing to be done" in cluster.run(clone, "-n", *RUN)
 
 
-def test_each_job_takes_longer_than_its_work_and_by_how_much_is_told(said, cluster, root, capsys):
+def test_what_the_jobs_used_is_told(said):
+    # heading of the report, then a row a rule
+    report = said[said.index("longest / limit") :]
+    for rule in ("pretrain", "train", "detect", "evaluate"):
+        assert re.search(rf"^ *{rule} +1 +\d", report, re.M), report
+
+
+def test_each_job_takes_longer_than_its_work_and_by_how_much_is_told(said, cluster, clone, capsys):
     jobs = []
     for line in (cluster.folder / "log/jobs.txt").read_text().splitlines():
         facts = dict(re.findall(r"(\w+)=(\S+)", line))
-        if facts["WorkDir"] == str(root) and facts["JobState"] == "COMPLETED":
+        if facts["WorkDir"] == str(clone) and facts["JobState"] == "COMPLETED":
             start, end = (datetime.fromisoformat(facts[k]) for k in ("StartTime", "EndTime"))
             jobs.append((end - start).total_seconds())
-    tables = (root / "logs/smoke/benchmarks").glob("[!d]*/*.tsv")
+    tables = (clone / "logs/smoke/benchmarks").glob("[!d]*/*.tsv")
     work = [float(t.read_text().split("\n")[1].split()[0]) for t in (*tables,)]
     overhead = (sum(jobs) - sum(work)) / len(jobs)
     with capsys.disabled():

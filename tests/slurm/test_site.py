@@ -50,6 +50,7 @@ def test_jobs_without_gpu_have_their_own_partition():
         "slurm_partition": "cpu",
         "runtime": "1h",
         "mem_mb": 500,
+        "cpus_per_task": 1,
     }
 
 

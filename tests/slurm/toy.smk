@@ -1,29 +1,61 @@
-# Toy trainings through the project's own profile, site settings, segments and squeue.
+# Toy trainings through the project's own profile, site settings, segments and Slurm commands.
 import sys
 from pathlib import Path
 
-from seesaw.cluster import site
+from seesaw.cluster import controller, segments, site
 
 SITE = site.load()
 SOURCE = Path(workflow.basedir)
 TOY = f"{sys.executable} {SOURCE}/toy.py"
-site.watch_queue(SOURCE.parents[1] / "workflow/bin")
+site.watch(SOURCE.parents[1] / "workflow/bin", "toy", Path("fingerprints.json"))
+controller.jobs_write_records()
 if prefix := SITE.shell_prefix():
     shell.prefix(prefix)
 
 
 # iterations, seconds each, and after how many a segment is cut off
-TRAININGS = {"wall": "200 0.4", "cancelled": "60 0.4", "killed": "9 0.1"}
-LATER = {"cut": "18 0.05 1", "outage": "150 0.2"}
+TOGETHER = {
+    "wall": "200 0.4",
+    "cancelled": "60 0.4",
+    "requeued": "60 0.4",
+    "spot": "60 0.4",
+    "scavenge": "60 0.4",
+    "killed": "9 0.1",
+    "held": "3 0.1",
+    "bad_node": "3 0.1",
+}
+ALONE = {
+    "cut": "18 0.05 1",
+    "orphan": "240 0.4",
+    "pinned": "3 0.1",
+    "left": "20 0.1",
+    "taken": "20 0.1",
+    "twin": "3 0.1",
+    "stuck": "3 0.1 0",
+}
+EXTRA = {"held": "--hold", "pinned": "--nodelist=node1 --begin=now+45"}
+# Each of the two nodes has 512 GB: a second job of this size preempts the first.
+LARGE = {"spot": 300000, "scavenge": 300000}
+RESOURCES = {
+    **SITE.job(mem_mb=100, runtime="1m", work=lambda w: Path("work", w.toy)),
+    "mem_mb": lambda w: segments.memory(LARGE.get(w.toy, 100), Path("work", w.toy)),
+    "runtime": lambda w: 1 if w.toy == "wall" else 5,
+    "slurm_partition": lambda w: w.toy if w.toy in LARGE else "gpu",
+    "slurm_extra": lambda w: EXTRA.get(w.toy, ""),
+}
 
 
 wildcard_constraints:
-    toy="|".join(TRAININGS | LATER),
+    toy="|".join(TOGETHER | ALONE),
+
+
+onstart:
+    controller.alone()
 
 
 rule all:
     input:
-        expand("out/{toy}", toy=TRAININGS),
+        expand("out/{toy}", toy=TOGETHER),
         "out/ranks",
 
 
@@ -35,12 +67,39 @@ rule train:
     benchmark:
         "logs/{toy}.tsv"
     resources:
-        **SITE.job(mem_mb=100, runtime="1m", work=lambda w: Path("work", w.toy)),
+        **RESOURCES,
     params:
-        numbers=lambda w: (TRAININGS | LATER)[w.toy],
+        numbers=lambda w: (TOGETHER | ALONE)[w.toy],
+        lr=config.get("lr", 1),
     shell:
         f"{SITE.trainer(0, 'work/{wildcards.toy}', alone=TOY)} work/{{wildcards.toy}} {{output}}"
         " {params.numbers} > {log} 2>&1"
+
+
+localrules:
+    away,
+
+
+rule away:
+    output:
+        "out/away",
+    log:
+        "logs/away.log",
+    shell:
+        "while [ ! -e away ]; do sleep 0.2; done; touch {output} 2> {log}"
+
+
+rule after:
+    input:
+        "out/away",
+    output:
+        "out/after",
+    log:
+        "logs/after.log",
+    resources:
+        **SITE.job(mem_mb=100, runtime="1m"),
+    shell:
+        "cp {input} {output} 2> {log}"
 
 
 rule ranks:

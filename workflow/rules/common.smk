@@ -5,7 +5,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from seesaw import acceptances, dependencies
-from seesaw.cluster import site
+from seesaw.cluster import controller, site
 from seesaw.errors import UserError
 from seesaw.figures import inputs as figures
 from seesaw.scales import Scale
@@ -39,7 +39,8 @@ TRAINER = SITE.trainer(
 )
 # In the command, not in params: another number retrains nothing.
 ROOM = f" --images-per-gpu {SITE.images_per_gpu}" if GPUS else ""
-site.watch_queue(Path(workflow.basedir) / "workflow/bin")
+site.watch(Path(workflow.basedir) / "workflow/bin", SCALE.run, dependencies.cache(SCALE))
+controller.jobs_write_records()
 if prefix := SITE.shell_prefix():
     shell.prefix(prefix)
 

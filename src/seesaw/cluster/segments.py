@@ -23,10 +23,12 @@ from typing import NamedTuple
 
 import psutil
 
+from seesaw.cluster import ledger
 from seesaw.cluster.lease import Lease
 from seesaw.errors import Interrupted, UserError
 
 CUT_OFF = os.EX_TEMPFAIL
+MISTAKE = 2
 # Cut-off segments in a row that end at the same checkpoint before the job gives up.
 PATIENCE = 3
 # Of the remaining time, for the requeue itself; the trainer keeps its own for the checkpoint.
@@ -52,29 +54,19 @@ def main(argv: list[str]) -> int:
             ended = _run(work, job, command, lease)
     except UserError as error:
         print(f"seesaw train: {error}", file=sys.stderr)
-        return 1
+        return MISTAKE
     # Whoever sent a signal decides what comes next: Slurm requeues what it preempts.
     if ended.status != CUT_OFF or ended.signalled:
         return ended.status
     if told := stuck(work):
         print(f"seesaw train: {told}", file=sys.stderr)
-        return 1
+        return MISTAKE
     return _requeue(job)
 
 
 def records(work: Path) -> list[dict]:
     """The segments of a work directory, oldest first; a half-written line is left out."""
-    try:
-        lines = (work / "segments.jsonl").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return found
+    return ledger.json_lines(work / "segments.jsonl")
 
 
 def memory(mem_mb: int, work: Path) -> int:
@@ -134,7 +126,13 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> Ended:
     if status and (work / Interrupted.RECORD).exists():
         status = CUT_OFF
     status = status if status >= 0 else 128 - status
-    line = dict(job=job, host=platform.node(), started=round(started), until=until, status=status)
+    line = dict(
+        job=job,
+        host=os.environ.get("SLURMD_NODENAME") or platform.node(),
+        started=round(started),
+        until=until,
+        status=status,
+    )
     line["seconds"] = round(time.time() - started)
     line["checkpoint"] = _newest(work)
     # The kernel kills with SIGKILL; Slurm sends a signal that is passed on before its own.

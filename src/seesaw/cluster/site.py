@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from seesaw import experiments, paths
-from seesaw.cluster import ENDS, segments
+from seesaw.cluster import ledger, segments
 from seesaw.errors import UserError
 
 FILE = paths.ROOT / "site.yaml"
@@ -97,8 +97,8 @@ class Site(BaseModel):
         resources["mem_mb"] = memory
         if work is not None:
             resources["mem_mb"] = lambda wildcards: segments.memory(memory, work(wildcards))
-        if gpus:
-            resources["cpus_per_task"] = here * self.cpus_per_gpu
+        # Also without GPUs: a job's own Snakemake takes the node's cores for the workflow's.
+        resources["cpus_per_task"] = here * self.cpus_per_gpu or 1
         if nodes > 1:
             resources |= {"nodes": nodes, "gres": self._gres, "mpi": "srun"}
             # Else the plugin multiplies tasks by GPUs.
@@ -147,7 +147,8 @@ class Site(BaseModel):
         job = environ.get("SLURM_JOB_ID")
         if job is None:
             return None
-        note = f"mkdir -p {ENDS}; trap 'echo $? > {ENDS}/{job}' EXIT"
+        end = f"echo $? $SECONDS ${{SLURMD_NODENAME:-$HOSTNAME}} >> {ledger.ENDS}/{job}"
+        note = f"mkdir -p {ledger.ENDS}; trap '{end}' EXIT"
         # Module systems use unset variables: strict mode comes after them.
         lines = [self.setup.strip() or ":", note, "set -euo pipefail; "]
         return "\n".join(lines).replace("{", "{{").replace("}", "}}")
@@ -167,8 +168,15 @@ def load(path: Path = FILE) -> Site:
         raise UserError(experiments.one_sentence(path, error)) from None
 
 
-def watch_queue(folder: Path) -> None:
-    """Put the watched squeue in `folder` before Slurm's, for this process and its children."""
+def watch(folder: Path, run: str, fingerprints: Path) -> None:
+    """Put the watched sbatch and squeue before Slurm's, for this process and its children.
+
+    Args:
+        folder: where they are.
+        run: the scale, of which a submission is told apart from another's.
+        fingerprints: the file with all fingerprints.
+    """
+    os.environ |= {ledger.RUN: run, ledger.FINGERPRINTS: str(fingerprints)}
     known = os.environ.get("PATH", os.defpath).split(os.pathsep)
     if str(folder) not in known:
         os.environ["PATH"] = os.pathsep.join([str(folder), *known])

@@ -1,32 +1,28 @@
-"""Snakemake's query of its jobs, made safe: without this, three faults hang a workflow silently.
+"""Snakemake's query of its jobs, made safe: without this, four faults hang a workflow silently.
 
 Its Slurm plugin forgets all jobs when squeue fails, and waits for ever for a job that no queue
-lists (purged, lost with the controller) or that Slurm ended as preempted or with its node. So a
-failed query answers with the last known states; a job that is lost for `LOST` seconds is reported
-by its own note of its end: completed, or as an error that Snakemake tries again. Any other call
-goes straight to Slurm's squeue.
+lists (purged, lost with the controller), that Slurm ended as preempted or with its node, or that
+nothing will ever start (held, a drained node). So a failed query answers with the last known
+states; a job that is lost for `LOST` seconds is reported by its own note of its end: completed, or
+as an error that Snakemake tries again; one that waits for a reason that does not end by itself is
+told, with the command to type. Any other call goes straight to Slurm's squeue.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-from seesaw.cluster import ENDS
+from seesaw.cluster import ledger, queue
+from seesaw.cluster.queue import FINAL, NO_END, Queued, say
 from seesaw.provenance import read_record, write_atomic
 
-MEMORY = Path(".snakemake/slurm_jobs")
 LOST = float(os.environ.get("SEESAW_LOST_SECONDS", 60))
+WAITING = float(os.environ.get("SEESAW_WAITING_SECONDS", 600))
 GONE = "GONE"
-# Final for Slurm, but the plugin waits for a requeue that does not come.
-NO_END = (GONE, "PREEMPTED", "NODE_FAIL")
-# The plugin has been told; that the queue then forgets the job means nothing.
-FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL")
+# These end by themselves.
+HARMLESS = ("None", "Priority", "Resources", "BeginTime", "Cleaning", "Dependency", "Prolog")
 FINAL += ("ERROR",)
 
 
@@ -36,75 +32,83 @@ def main(argv: list[str]) -> int:
     # While the controller is away the plugin turns to sacct, which may never answer.
     query = "--states=all" if tool == "squeue" else "--format=JobIdRaw,State"
     if query not in arguments or "--name" not in arguments:
-        if (real := _slurms_own(tool)) is None:
-            print(f"{tool} is not installed; run this where Slurm is.", file=sys.stderr)
-            return 127
-        os.execv(real, [real, *arguments])
+        return queue.pass_on(tool, arguments)
     run = arguments[arguments.index("--name") + 1]
-    memory = MEMORY / f"{run}.json"
+    memory = ledger.FOLDER / f"{run}.json"
     known = read_record(memory) or {}
-    states, told = ask(run)
-    if states is None:
-        _say(f"squeue failed ({told}); asking again")
+    rows, told = queue.mine()
+    if rows is None:
+        say(f"squeue failed ({told}); asking again")
     else:
-        now = time.time()
-        for job in {**known, **states}:
-            last, since = known.get(job, (None, now))
-            state = states.get(job, GONE)
-            if last in FINAL and state in NO_END:
-                state = last
-            elif state != last:
-                since = now
-            elif state in NO_END and now - since >= LOST:
-                state = _end(job, state)
-            known[job] = [state, since]
+        ours = ledger.adopted(run)
+        now = {row.job: row for row in rows if row.name == run or row.job in ours}
+        known = {job: _seen(job, known.get(job), now.get(job)) for job in {**known, **now}}
+        _tell(known)
         write_atomic(memory, json.dumps(known))
-    for job, (state, _) in known.items():
-        print(f"{job}|{'PENDING' if state in NO_END else state}")
+    for job, entry in known.items():
+        print(f"{job}|{'PENDING' if entry['state'] in (GONE, *NO_END) else entry['state']}")
     return 0
 
 
-def ask(run: str) -> tuple[dict[str, str] | None, str]:
-    """The state of each job of a workflow's run, or None and why not."""
-    if (real := _slurms_own("squeue")) is None:
-        return None, "it is not installed"
-    command = [real, "--format=%i|%T", "--states=all", "--noheader", "--name", run]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=45)
-    except subprocess.TimeoutExpired:
-        return None, "no answer in 45 s"
-    if done.returncode:
-        return None, " ".join(done.stderr.split())
-    rows = (line.split("|") for line in done.stdout.splitlines() if "|" in line)
-    return {job.strip(): state.strip() for job, state in rows}, ""
+def _seen(job: str, before: dict | None, row: Queued | None) -> dict:
+    """A job's state, node, reason to wait and since when it is so."""
+    before = before or {"state": "", "node": ""}
+    now = {"state": row.state if row else GONE, "reason": row.reason if row else ""}
+    now["node"] = (row and row.node) or before["node"]
+    if now["state"] == "NODE_FAIL":
+        now["failed_node"] = now["node"]
+    lost = (GONE, *NO_END)
+    # The plugin has been told; that the queue then forgets the job means nothing.
+    if before["state"] in FINAL and now["state"] in lost:
+        return before
+    if now["state"] != before["state"] or (now["state"] == "PENDING" and _news(before, now)):
+        return now | {"since": time.time()}
+    if now["state"] in lost and time.time() - before["since"] >= LOST:
+        return before | {"state": _end(job, now)}
+    return before | now
 
 
-def _end(job: str, state: str) -> str:
-    try:
-        status = Path(ENDS, job).read_text().strip()
-    except OSError:
-        status = "no end"
-    if status == "0":
+def _news(before: dict, now: dict) -> bool:
+    return before.get("reason") != now["reason"]
+
+
+def _end(job: str, entry: dict) -> str:
+    ends = ledger.ends(job)
+    if ends and ends[-1].status == 0:
         return "COMPLETED"
-    where = "is in no queue" if state == GONE else f"is {state} and not requeued"
-    _say(f"job {job} {where} and noted {status}; it counts as failed and is tried again")
+    lost = "is in no queue" if entry["state"] == GONE else f"is {entry['state']}, not requeued"
+    noted = ends[-1].status if ends else "no end"
+    say(f"job {job} {lost} and noted {noted}; it counts as failed and is tried again")
     return "ERROR"
 
 
-def _slurms_own(tool: str) -> str | None:
-    mine = os.environ.get("SEESAW_BIN")
-    places = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return shutil.which(tool, path=os.pathsep.join(p for p in places if p != mine))
+def _tell(known: dict[str, dict]) -> None:
+    """Say once which jobs wait for what does not end by itself, a sentence a reason."""
+    reasons: dict[str, list[str]] = {}
+    for job, entry in known.items():
+        idle = entry["state"] in ("PENDING", "SUSPENDED", "REQUEUE_HOLD")
+        if not idle or entry.get("told") or time.time() - entry["since"] < WAITING:
+            continue
+        reason = entry["reason"] if entry["state"] == "PENDING" else entry["state"]
+        if reason not in HARMLESS:
+            reasons.setdefault(reason, []).append(job)
+            entry["told"] = True
+    for reason, jobs in reasons.items():
+        say(waits(reason, jobs))
 
 
-def _say(sentence: str) -> None:
-    """To Snakemake's own terminal or log: it swallows what its queries say."""
-    try:
-        with open(f"/proc/{os.getppid()}/fd/2", "a", encoding="utf-8") as terminal:
-            terminal.write(f"seesaw: {sentence}.\n")
-    except OSError:
-        pass
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def waits(reason: str, jobs: list[str]) -> str:
+    """A sentence on jobs that nothing starts, with the command to type."""
+    ids = ",".join(jobs)
+    some = f"job {ids} waits" if len(jobs) == 1 else f"jobs {ids} wait"
+    low = reason.lower()
+    if "held" in low or "hold" in low:
+        fix = f"`scontrol release {ids}` lets them go on"
+    elif reason == "SUSPENDED":
+        fix = f"`scontrol resume {ids}` lets them go on"
+    elif "node" in low or "partition" in low or "reserv" in low:
+        fix = "`sinfo -R` tells what is wrong with the nodes"
+    else:
+        fix = f"`scontrol show job {jobs[0]}` tells more"
+    again = "correct site.yaml and" if "invalid" in low or "limit" in low else "or"
+    return f"{some} with the reason {reason}: {fix}; {again} `scancel {ids}` to submit anew"

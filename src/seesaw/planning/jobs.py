@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from seesaw import paths
+from seesaw import dependencies, paths
 from seesaw.errors import UserError
 from seesaw.experiments import Evaluation, Experiments
 from seesaw.figures import inputs as figures
@@ -163,7 +163,7 @@ def known_fingerprints(scale: Scale) -> dict | None:
 
     Never computed here: resolving the configs would load mmdet.
     """
-    kept = read_record(paths.CACHE / "fingerprints" / f"{scale.run}.json") or {}
+    kept = read_record(dependencies.cache(scale)) or {}
     try:
         files = [(Path(path), digest) for path, digest in kept["keys"].items()]
         same = all((sha256_file(p) if p.is_file() else None) == digest for p, digest in files)

@@ -14,6 +14,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from seesaw import paths
+from seesaw.cluster import ledger, squeue
 from seesaw.errors import Interrupted
 from seesaw.experiments import Experiments
 from seesaw.planning.jobs import Job, in_order, snakemake_command, snakemake_record
@@ -97,7 +98,7 @@ def standing(
         return Standing(job, "running", _told(progress, age), _share(progress), **facts)
     if mtime(marker) > last:
         since = duration((now - mtime(marker)) / 3600)
-        return Standing(job, "queued", f"for {since}", **facts)
+        return Standing(job, "queued", f"for {since}{_waits(facts['slurm'])}", **facts)
     if not signs:
         return Standing(job, "–", **facts)
     told = f"; stood at {_told(progress)}" if progress and progress.iteration else ""
@@ -206,6 +207,14 @@ def _work(job: Job, scale: Scale, fingerprints: Mapping[str, str] | None) -> Pat
     if fingerprints is not None and job.key in fingerprints:
         return folder / fingerprints[job.key]
     return max(folder.glob("*"), key=mtime, default=None)
+
+
+def _waits(slurm: str | None) -> str:
+    """What SLURM last told Snakemake of a job; the command to type if nothing will start it."""
+    seen = ledger.seen(slurm) if slurm else {}
+    if seen.get("told"):
+        return f"; {squeue.waits(seen['reason'], [slurm])}"
+    return f"; {seen['state']} {seen['reason']}".rstrip() if seen else ""
 
 
 def _interruption(work: Path | None, sign: float) -> dict | None:

@@ -1,0 +1,63 @@
+"""Snakemake itself dies, or runs twice."""
+
+import signal
+import time
+
+import pytest
+from toys import TOY, at_iteration, job_of, parts, submissions, wait_for
+
+from seesaw.cluster.segments import records
+
+pytestmark = [pytest.mark.slow, pytest.mark.slurm]
+BOTH = (*TOY, "out/left", "out/taken")
+
+
+@pytest.fixture(scope="module")
+def root(cluster, time_outs, new_clone):
+    """Killed with two jobs running; when one of them has ended, started again."""
+    root = new_clone("killed")
+    killed = cluster.start(root, *BOTH)
+    for toy in ("left", "taken"):
+        wait_for(at_iteration(root, toy), killed)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    while (root / "work/left/lease").exists() or not (root / "out/left").exists():
+        time.sleep(0.2)
+    job = job_of(root, "taken")
+    assert cluster.ask("squeue", "-h", "-j", job, "-o", "%T").strip() == "RUNNING"
+    assert "--unlock" in refused(cluster, root)
+    cluster.run(root, *BOTH, "--unlock")
+    again = cluster.start(root, *BOTH)
+    told = f"job {job} of an earlier call is RUNNING and is taken over"
+    wait_for(lambda: told in (root / "said").read_text(), again)
+    (root / "work/taken/go").touch()
+    assert again.wait() == 0
+    return root
+
+
+def refused(cluster, root, *arguments: str) -> str:
+    before = (root / "said").stat().st_size
+    assert cluster.start(root, *BOTH, *arguments).wait() == 1
+    return (root / "said").read_text()[before:]
+
+
+def test_running_jobs_are_taken_over_and_finished_ones_kept(root):
+    for toy, iterations in (("left", 20), ("taken", 20)):
+        assert len(parts(root, toy, iterations)) == 1
+        assert [s["status"] for s in records(root / "work" / toy)] == [0]
+        assert len(submissions(root, toy)) == 1
+
+
+def test_what_ended_without_snakemake_is_known_by_its_parameters(root, cluster):
+    assert "Nothing to be done" in cluster.run(root, "-n", *BOTH)
+    changed = cluster.run(root, "-n", *BOTH, "--config", "lr=2")
+    assert changed.count("Params have changed") == 2
+
+
+def test_of_two_that_start_at_once_one_runs(cluster, clone):
+    both = [cluster.start(clone, *TOY, "out/twin") for _ in range(2)]
+    assert sorted(running.wait() for running in both) == [0, 1]
+    assert len(parts(clone, "twin", 3)) == 1
+    assert len(records(clone / "work/twin")) == 1
+    said = (clone / "said").read_text()
+    assert "runs this workflow already" in said or "cannot be locked" in said

@@ -1,0 +1,69 @@
+"""What a finished smoke run is made again for, and what not; SEESAW_FINISHED: a checkout with one.
+
+.ci/run sets it after the full run on its cluster. Dry runs: these need no Slurm.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FINISHED = os.environ.get("SEESAW_FINISHED")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.slurm,
+    pytest.mark.skipif(not FINISHED, reason="needs a finished run; .ci/run has one"),
+]
+KEEP = ("Snakefile", "workflow", "configs", "profiles", "src", "environment.yml")
+KEEP += ("requirements.lock", "data/smoke_lvis", "results/smoke", ".snakemake/metadata")
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A copy of the finished checkout, with the times of the copy."""
+    for name in KEEP:
+        source, target = Path(FINISHED, name), tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, copy_function=shutil.copyfile, symlinks=True)
+        else:
+            shutil.copyfile(source, target)
+    (tmp_path / "slurm").symlink_to("profiles/slurm")
+    return tmp_path
+
+
+def planned(checkout: Path) -> str:
+    """What `snakemake --profile slurm -n all` says."""
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--config", "scale=smoke"]
+    environment = os.environ | {"PYTHONPATH": str(checkout / "src")}
+    done = subprocess.run(
+        [*command, "-n", "--", "all"], cwd=checkout, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout + done.stderr
+
+
+def test_a_fresh_checkout_a_comment_and_touched_data_retrain_nothing(checkout):
+    assert "Nothing to be done" in planned(checkout)
+    for module in ("models/losses/seesaw_loss.py", "training/train.py"):
+        with (checkout / "src/seesaw" / module).open("a") as source:
+            source.write("# a remark\n")
+    for path in (checkout / "data").rglob("*"):
+        path.touch()
+    assert "Nothing to be done" in planned(checkout)
+
+
+def test_a_hyper_parameter_retrains_what_depends_on_it(checkout):
+    with (checkout / "configs/table_a1/a10_seesaw.py").open("a") as config:
+        config.write("optim_wrapper = dict(optimizer=dict(lr=0.011))\n")
+    told = planned(checkout)
+    trained = set(re.findall(r"Train (\w+), seed", told))
+    assert trained == {"a10_seesaw", "a11_dual_head"}
+    assert (
+        "Pre-train" not in told and "Write table_a2" not in told and "Write figure_a2" not in told
+    )
+    assert "Write table_a1" in told
