@@ -19,6 +19,7 @@ PACKAGES = (
     "submission.commands",
     "tracking.commands",
     "reporting.commands",
+    "comparison.commands",
     "figures.commands",
     "planning.commands",
     "versioning.commands",

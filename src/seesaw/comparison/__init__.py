@@ -1,0 +1,1 @@
+"""Two evaluations side by side: metrics, categories, example images."""
