@@ -172,6 +172,8 @@ class Stages:
         read = [paths.DATASETS]
         if any(job.rule == "table" for job in stage.jobs):
             read.append(paths.PAPER_VALUES)
+        if any(job.rule == "figure" for job in stage.jobs):
+            read.append(paths.NOTEBOOKS)
         named = {job.training for job in stage.jobs if job.rule == "train"}
         chosen = [self.table.trainings[name].config for name in named]
         chosen += [
