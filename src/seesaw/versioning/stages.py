@@ -19,6 +19,7 @@ import yaml
 
 from seesaw import dependencies, paths
 from seesaw.errors import UserError
+from seesaw.figures import inputs as figures
 from seesaw.planning import jobs
 from seesaw.planning.jobs import Job
 from seesaw.provenance import provenance_path
@@ -172,8 +173,8 @@ class Stages:
         read = [paths.DATASETS]
         if any(job.rule == "table" for job in stage.jobs):
             read.append(paths.PAPER_VALUES)
-        if any(job.rule == "figure" for job in stage.jobs):
-            read.append(paths.NOTEBOOKS)
+        drawn = [job.id.partition("/")[2] for job in stage.jobs if job.rule == "figure"]
+        read += [paths.NOTEBOOKS / f"{figure}.py" for figure in drawn]
         named = {job.training for job in stage.jobs if job.rule == "train"}
         chosen = [self.table.trainings[name].config for name in named]
         chosen += [
@@ -181,6 +182,8 @@ class Stages:
             for job in stage.jobs
             if job.rule == "detect"
         ]
+        built = [name for figure in drawn for name in figures.CONFIGS.get(figure, ())]
+        chosen += [self.table.evaluations[name].config_path for name in built]
         files = {file.parent for config in chosen for file in config_files(config)}
         return sorted(path.as_posix() for path in [*read, *files])
 
@@ -188,7 +191,8 @@ class Stages:
         """The rows of the experiment table that decide a stage's jobs."""
         trainings = sorted({job.training for job in stage.jobs if job.rule == "train"})
         keys = [f"trainings.{name}" for name in trainings]
-        keys += [f"places.{job.id.partition('/')[2]}" for job in stage.owned if job.rule == "table"]
+        shown = {job.id.partition("/")[2] for job in stage.owned if job.rule in SHOWN}
+        keys += [f"places.{place}" for place in sorted(shown & set(self.table.places))]
         if keys:
             keys += ["evaluations", "cells"]
         rows = [{paths.EXPERIMENTS.as_posix(): keys}] if keys else []
@@ -198,11 +202,11 @@ class Stages:
         """Stage -> targets of the workflow; a figure's numbers and its drawing are one target."""
         places = {job.id.partition("/")[2] for job in self.every.values() if job.rule in SHOWN}
         tables = [place for place in ("table_a1", "table_a2") if place in places]
-        figures = sorted(places - set(tables))
+        others = sorted(places - set(tables))
         submitted = [job for job in self.every.values() if job.rule == "submit"]
         return (
             {table: [table] for table in tables}
-            | ({"figures": figures} if figures else {})
+            | ({"figures": others} if others else {})
             | ({"submission": ["submission"]} if submitted else {})
         )
 
