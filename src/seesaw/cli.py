@@ -20,6 +20,7 @@ PACKAGES = (
     "tracking.commands",
     "reporting.commands",
     "comparison.commands",
+    "evidence.commands",
     "figures.commands",
     "planning.commands",
     "versioning.commands",
