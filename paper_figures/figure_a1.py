@@ -44,7 +44,8 @@ for cell in results.table.place_cells("figure_a1"):
 # %% [markdown]
 # All negatives count, background RoIs too. With cross-entropy these are most of the negatives
 # (dotted: without them). Seesaw Loss shows background to its objectness logits only, so both
-# readings are one. A category that was never sampled has no ratio and leaves a gap.
+# readings are one. A category of which no RoI was ever sampled has the ratio 0 and leaves a gap on
+# the log scale.
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.35))
@@ -68,7 +69,7 @@ for ax, scale in zip(axes, ("linear", "log"), strict=True):
             name = f"{label}, foreground RoIs only"
             ax.plot(x, values, color=colour, label=name, **looks["foreground"])
     ax.axhline(1, color="#8A9096", linewidth=0.6, zorder=0.9)
-    ax.set_yscale(scale)
+    ax.set_yscale(scale, **({"nonpositive": "mask"} if scale == "log" else {}))
     ax.set_xlabel("Sorted category index")
     band(ax, groups)
 axes[0].set_ylim(bottom=0)

@@ -56,7 +56,8 @@ def execute(source: Path, parameters: dict[str, Any], output: Path, failed: Path
         UserError: a cell failed; its own sentence, if it had one.
     """
     notebook = read(source, parameters)
-    with tempfile.TemporaryDirectory() as profile:
+    # A socket's path holds 107 bytes at most: not in a cluster's long TMPDIR.
+    with tempfile.TemporaryDirectory(dir="/tmp") as profile:
         # The user's own IPython settings must not show; nor may the time.
         settings = {OUTPUT: str(output.resolve()), "SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0"}
         settings["IPYTHONDIR"] = profile
