@@ -12,6 +12,7 @@ from seesaw.cli import main
 from seesaw.errors import UserError
 from seesaw.figures import inputs
 from seesaw.figures.results import Results, table
+from seesaw.provenance import record, write_failure
 from seesaw.scales import Scale
 
 
@@ -36,6 +37,20 @@ def test_live_and_committed_results_are_never_mixed(results):
     assert sorted(found.files) == ["category_counts", f"{SEESAW}/seed0"]
     assert (found.state(CE), found.state(SEESAW)) == ("not run", "")
     assert found.caption == f"smoke scale, results {found.fingerprint} · not run: 1 of 2"
+
+
+def test_what_failed_or_was_changed_does_not_show(results):
+    failed = write_failure(Scale("smoke").model(CE, 0), "diverged")
+    a1, a2 = (Results(name, "smoke") for name in ("figure_a1", "figure_a2"))
+    assert (a1.state(CE), a2.state(CE), a2.state(SEESAW)) == ("failed", "failed", "")
+    failed.unlink()
+    write_failure(a2.scale.metrics(a2.table.evaluations[CE], 0), "damaged")
+    assert (a1.state(CE), a2.state(CE)) == ("", "failed")
+    gradients_of = a1.files[f"{CE}/seed0"]
+    record(gradients_of)
+    assert a1.state(CE) == ""
+    gradients_of.write_text(gradients_of.read_text() + " ")
+    assert a1.state(CE) == "failed"
 
 
 def test_the_fingerprint_is_that_of_the_numbers(results):

@@ -19,7 +19,7 @@ class Curve:
     Attributes:
         evaluation: its id.
         method: key of `seesaw.figures.style.COLOURS`.
-        state: "" or why it does not show ("not run", "not built").
+        state: "" or why it does not show ("not run", "failed", "not built").
         ap: AP in per cent of each category in the order of `Results.categories`, mean over seeds;
             NaN where val has no such category. Empty if it does not show.
         overall: AP, AP_r, AP_c, AP_f and AP_box in per cent; None where undefined.

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from seesaw import fingerprint
 from seesaw.errors import UserError
+from seesaw.evidence.guard import corrupted
 from seesaw.figures import inputs
 from seesaw.planning.jobs import snakemake_command
-from seesaw.provenance import sha256_file
+from seesaw.provenance import failure_path, sha256_file
 from seesaw.scales import Scale
 
 
@@ -86,10 +87,22 @@ class Results:
         return [found for name in seeds if (found := self.read(name)) is not None]
 
     def state(self, evaluation: str) -> str:
-        """Why an evaluation does not show; "" if it does."""
+        """Why an evaluation does not show: as in the tables; "" if it does."""
         if not self.table.built(evaluation):
             return "not built"
-        return "" if len(self.of(evaluation)) == len(self.table.seeds(evaluation)) else "not run"
+        seeds = self.table.seeds(evaluation)
+        chain = [made for seed in seeds for made in self._chain(evaluation, seed)]
+        if any(failure_path(made).exists() for made in chain) or corrupted(chain):
+            return "failed"
+        return "" if len(self.of(evaluation)) == len(seeds) else "not run"
+
+    def _chain(self, evaluation: str, seed: int) -> list[Path]:
+        """What a shown result was made from, and the result."""
+        row, name = self.table.evaluations[evaluation], f"{evaluation}/seed{seed}"
+        made = [self.scale.model(row.training, seed)]
+        made += [self.scale.detections(row, seed)] if self.figure == "figure_a2" else []
+        live = inputs.results(self.figure, self.table, self.scale)[name]
+        return [*made, live, self.files.get(name, live)]
 
     @cached_property
     def categories(self) -> list[Category]:
