@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from datetime import date as Date
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Acceptance(BaseModel):
     changed: list[str] = []
     because: str
     by: str
-    date: str
+    date: Date
 
     @property
     def key(self) -> str:
@@ -173,7 +174,7 @@ def accept(
                 changed=changes(trained, now),
                 because=why,
                 by=_user(),
-                date=datetime.now(UTC).date().isoformat(),
+                date=datetime.now(UTC).date(),
             )
         )
     rows = [a.model_dump() for a in [*load(), *made]]

@@ -98,6 +98,7 @@ def compute(scale: Scale) -> dict[str, str]:
     for e in table.evaluations.values():
         if table.built(e.id):
             config = resolve(e.config_path, scale, register=False).to_dict()
+            config = {k: v for k, v in config.items() if k not in fingerprint.MACHINE_KEYS}
             types = fingerprint.modules_of_types(
                 fingerprint.config_types(config), fingerprint.registry_map()
             )

@@ -16,6 +16,8 @@ from seesaw.training import checkpoint
 from seesaw.training.schedule import passes
 from seesaw.training.train import _remarks
 
+slow = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("gpus", "most", "images", "count"),
@@ -84,7 +86,13 @@ class Twin(Hook):
                 json.dump(found, file)
 
 
-@pytest.mark.parametrize(("ranks", "images", "count"), [(1, 1, 4), (1, 2, 2), (2, 1, 2), (1, 4, 1)])
+@pytest.mark.parametrize(
+    ("ranks", "images", "count"),
+    [
+        (1, 2, 2),
+        *(pytest.param(*case, marks=slow) for case in [(1, 1, 4), (2, 1, 2), (1, 4, 1)]),
+    ],
+)
 def test_accumulated_steps_are_those_of_the_whole_batch(tmp_path, ranks, images, count):
     """Weights after each of 15 iterations, through warm-up, decays, momentum and weight decay."""
     twin = [dict(type="Twin")]
@@ -107,7 +115,7 @@ def test_accumulated_steps_are_those_of_the_whole_batch(tmp_path, ranks, images,
     assert made["iterations"] == 15
 
 
-@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=slow)])
 def test_resumed_amid_accumulation_to_the_same_bytes(tmp_path, ranks):
     options = dict(batch=4, ranks=ranks, images_per_gpu=1)
     assert attempt(tmp_path / "whole", **options) == 0
@@ -141,6 +149,7 @@ def test_batch_statistics_of_fewer_images_are_remarked():
     assert _remarks(model, images=2, gpus=8, batch=16) == [said]
 
 
+@slow
 def test_a_config_may_bound_the_images_of_a_gpu(tmp_path):
     options = dict(batch=4, bound=2, interval=15)
     for given, accumulated in ((None, 1), (4, 2), (1, 4)):
