@@ -63,7 +63,4 @@ def test_a_hyper_parameter_retrains_what_depends_on_it(checkout):
     told = planned(checkout)
     trained = set(re.findall(r"Train (\w+), seed", told))
     assert trained == {"a10_seesaw", "a11_dual_head"}
-    assert (
-        "Pre-train" not in told and "Write table_a2" not in told and "Write figure_a2" not in told
-    )
-    assert "Write table_a1" in told
+    assert set(re.findall(r"Write (\w+)", told)) == {"table_a1"} and "Pre-train" not in told

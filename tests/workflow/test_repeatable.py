@@ -67,6 +67,10 @@ def test_a_corrupt_image_fails_in_one_sentence_and_the_table_says_so(root, tmp_p
     assert not (broken / "results/smoke/b01_cascade_mask_rcnn/seed0/model.pth").exists()
     table = seesaw(broken, "show", "table_a2", ok=False).stdout
     assert "failed" in table and "not run" in table
+    # not where the workflow would take it for finished
+    tables = broken / "results/smoke/tables"
+    assert [p.name for p in tables.iterdir()] == ["partial"]
+    assert (tables / "partial/table_a2.txt").is_file()
 
 
 def test_a_damaged_model_is_told(root, tmp_path):

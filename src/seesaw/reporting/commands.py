@@ -45,8 +45,11 @@ def show(args: Namespace) -> int:
             print(f"{made.name}: no row at the scale {scale.name}", end="\n\n")
             continue
         render_terminal(made)
+        lacks = missing(made).keys() - {"not built"}
+        # Where the workflow expects it, it would take a partial table for finished.
+        folder = scale.tables / "partial" if lacks else scale.tables
         # Reference results change by `seesaw freeze` alone.
-        files = write_recorded(made, scale).values() if not args.reference else [scale.tables]
+        files = [scale.tables] if args.reference else write_recorded(made, scale, folder).values()
         print("  ".join(str(path) for path in files), end="\n\n")
-        incomplete |= bool(missing(made).keys() - {"not built"})
+        incomplete |= bool(lacks)
     return int(incomplete)

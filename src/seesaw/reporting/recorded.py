@@ -26,18 +26,24 @@ def table_inputs(place: str, scale: Scale) -> dict[str, Path]:
     return {name: path for name, path in files.items() if path.is_file()}
 
 
-def write_recorded(table: Table, scale: Scale) -> dict[str, Path]:
+def write_recorded(table: Table, scale: Scale, folder: Path | None = None) -> dict[str, Path]:
     """Write a table in all formats and its records; what is there already is left as it is.
+
+    Args:
+        table: the table.
+        scale: its scale.
+        folder: where to; default the place where the workflow expects it, whole.
 
     Returns:
         Format -> path, as `write_table`.
     """
-    files = {suffix: scale.tables / f"{table.name}.{suffix}" for suffix in FORMATS}
+    folder = folder or scale.tables
+    files = {suffix: folder / f"{table.name}.{suffix}" for suffix in FORMATS}
     inputs = table_inputs(table.name, scale)
     if all(_is_current(path, FORMATS[s](table), inputs) for s, path in files.items()):
         return files
     with Provenance(*files.values(), inputs=inputs):
-        return write_table(table, scale.tables)
+        return write_table(table, folder)
 
 
 def _is_current(path: Path, text: str, inputs: dict[str, Path]) -> bool:
