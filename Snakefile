@@ -6,6 +6,7 @@ min_version("9.0")
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/download.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
@@ -20,6 +21,7 @@ wildcard_constraints:
     figure="|".join(figures.FIGURES),
     backbone="[a-z0-9]+",
     seed=r"\d+",
+    download="|".join(DOWNLOADS),
 
 
 localrules:

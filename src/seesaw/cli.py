@@ -13,6 +13,7 @@ from seesaw.errors import Interrupted, UserError
 SCALE = os.environ.get("SEESAW_SCALE", "mini")
 # Where the verbs are declared, in the order of the help.
 PACKAGES = (
+    "download.commands",
     "data.commands",
     "training.commands",
     "evaluation.commands",

@@ -128,7 +128,7 @@ def _figure(name: str) -> str:
 def starting_weights(scale: Scale, table: Experiments, training: str, seed: int) -> list[str]:
     """What a training starts from: another training's model or a stand-in backbone.
 
-    Empty at paper scale, where released weights are downloaded by their own loader.
+    Empty at paper scale, where backbones start from weights that the dataset's job waits for.
     """
     if parent := table.trainings[training].init_from:
         return [str(scale.model(parent, seed))]

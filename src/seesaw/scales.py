@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seesaw import experiments, paths
 from seesaw.data import entries
+from seesaw.download import table as downloads
 from seesaw.errors import UserError
 
 
@@ -134,6 +135,13 @@ class Scale:
     def pretrained(self, stand_in: str) -> Path:
         """A stand-in's weights."""
         return self.results / "pretrained" / f"{stand_in}.pth"
+
+    @property
+    def downloads(self) -> list[str]:
+        """The sets of downloads that this scale needs; none where all is generated."""
+        sets = downloads.load().sets if not self.entry.generate else {}
+        own = [self.dataset] if self.dataset in sets else []
+        return own + ([] if self.overlay.backbones else ["pretrained"])
 
     @property
     def speed(self) -> Path:

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from traces import NOW, make, write
+from traces import DATA, NOW, make, make_data, write
 
 from seesaw import experiments
 from seesaw.errors import UserError
@@ -36,22 +36,25 @@ def rules(jobs):
 def test_the_jobs_of_targets(paper):
     table, scale, jobs = paper
     assert rules(select(jobs, table, scale, "table_a1")) == {
-        "data": 1, "train": 11, "detect": 12, "evaluate": 12, "table": 1,
+        "download": 2, "data": 1, "train": 11, "detect": 12, "evaluate": 12, "table": 1,
     }  # fmt: skip
     assert rules(select(jobs, table, scale, "figure_a2")) == {
-        "data": 1, "train": 16, "detect": 16, "evaluate": 16, "table": 1, "figure": 1,
+        "download": 2, "data": 1, "train": 16, "detect": 16, "evaluate": 16, "table": 1,
+        "figure": 1,
     }  # fmt: skip
     assert list(select(jobs, table, scale, "figure_a1")) == [
-        "data",
+        *DATA,
         "train/mask_rcnn_random_ce/seed0",
         "train/mask_rcnn_random_seesaw/seed0",
         "figure/figure_a1",
     ]
     assert list(select(jobs, table, scale, "figure_a3")) == ["figure/figure_a3"]
     assert rules(select(jobs, table, scale, "submission")) == {
-        "data": 1, "train": 2, "detect": 1, "submit": 1,
+        "download": 2, "data": 1, "train": 2, "detect": 1, "submit": 1,
     }  # fmt: skip
     assert list(select(jobs, table, scale, "a11")) == [
+        "download/lvis_v1",
+        "download/pretrained",
         "data",
         "train/a10_seesaw/seed0",
         "train/a11_dual_head/seed0",
@@ -91,35 +94,35 @@ def test_finished_is_present_current_and_of_finished_inputs(paper):
     assert finished(jobs, {}) == set()
     make(jobs[A01], fingerprint="f1")
     assert finished(jobs, None) == set()  # the data is not there
-    make(jobs["data"])
-    assert finished(jobs, None) == {"data", A01}
-    assert finished(jobs, {A01: "f1"}) == {"data", A01}
-    assert finished(jobs, {A01: "f2"}) == {"data"}
+    make_data(jobs)
+    assert finished(jobs, None) == {*DATA, A01}
+    assert finished(jobs, {A01: "f1"}) == {*DATA, A01}
+    assert finished(jobs, {A01: "f2"}) == {*DATA}
 
 
 def test_half_of_the_outputs_is_not_finished(paper):
     jobs = paper[2]
-    for job in ("data", A01, DETECT, EVALUATE):
+    for job in (*DATA, A01, DETECT, EVALUATE):
         make(jobs[job])
     assert EVALUATE in finished(jobs, None)
     jobs[EVALUATE].outputs[1].unlink()
-    assert finished(jobs, None) == {"data", A01, DETECT}
+    assert finished(jobs, None) == {*DATA, A01, DETECT}
 
 
 def test_detections_of_older_weights_are_not_finished(paper):
     jobs = paper[2]
-    for job in ("data", A01):
+    for job in (*DATA, A01):
         make(jobs[job], digest="old")
     weights = {"weights": {"path": str(jobs[A01].outputs[0]), "sha256": "old"}}
     make(jobs[DETECT], inputs=weights)
     assert DETECT in finished(jobs, None)
     make(jobs[A01], digest="new")
-    assert finished(jobs, None) == {"data", A01}
+    assert finished(jobs, None) == {*DATA, A01}
 
 
 def test_snakemakes_records_count(paper):
     jobs = paper[2]
-    for job in ("data", A01, DETECT):
+    for job in (*DATA, A01, DETECT):
         make(jobs[job])
     kept = snakemake_record("metadata", jobs[DETECT].outputs[0])
     write(kept, json.dumps({"params": ["'--scale paper'", "'c1'"]}))
@@ -189,7 +192,7 @@ def test_plan_and_snakemake_agree_job_by_job(tmp_path, monkeypatch):
     mine, jobs, known = ours()
     assert mine == theirs == every
     # a01 is finished up to its metrics
-    for age, job in enumerate(["data", A01, DETECT, EVALUATE]):
+    for age, job in enumerate([*DATA, A01, DETECT, EVALUATE]):
         make(jobs[job], fingerprint=known[A01] if job == A01 else None)
         for path in jobs[job].outputs:
             os.utime(path, (NOW - 4e8 + age, NOW - 4e8 + age))
@@ -199,5 +202,5 @@ def test_plan_and_snakemake_agree_job_by_job(tmp_path, monkeypatch):
         mine
         == theirs
         == every
-        - {str(path) for job in ("data", A01, DETECT, EVALUATE) for path in jobs[job].outputs}
+        - {str(path) for job in (*DATA, A01, DETECT, EVALUATE) for path in jobs[job].outputs}
     )

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from rich.console import Console
-from traces import NOW, entry, make, training_log, write
+from traces import DATA, NOW, entry, make, make_data, training_log, write
 
 from seesaw.cli import main
 from seesaw.planning.jobs import finished, select, snakemake_record
@@ -48,13 +48,13 @@ def test_nothing_has_begun(stands):
 
 
 def test_done(paper, stands):
-    for job in ("data", A01):
+    for job in (*DATA, A01):
         make(paper[2][job], fingerprint="f1")
     assert stands(A01).state == "done" and stands(DETECT).state == "–"
 
 
 def test_made_of_an_older_state(paper, stands):
-    make(paper[2]["data"])
+    make_data(paper[2])
     make(paper[2][A01], fingerprint="f0")
     log = "logs/paper/train/a01_mask_rcnn/seed0.log"
     write(log, "done\n", age=-5)  # fresh, yet only the end of what made the old one
@@ -171,7 +171,7 @@ def test_the_log_of_the_last_attempt_counts(stands):
 
 def test_what_is_printed(paper, stands, work):
     table, scale, jobs = paper
-    make(jobs["data"])
+    make_data(jobs)
     training_log(work, entry(380) + entry(400), age=1500)
     write(work / "lease", json.dumps({"job": "4711"}))
     log = write("logs/paper/train/a01_mask_rcnn/seed0.log", "one\ntwo\n\nthree\nfour\nto", age=1490)

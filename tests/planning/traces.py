@@ -40,3 +40,13 @@ def training_log(work, scalars, total=1000, age=10.0, run="20330518_033000"):
     if scalars:
         write(work / run / "vis_data" / "scalars.json", scalars, age)
     write(work / run / f"{run}.log", "System environment:\n" + text, age)
+
+
+# What a dataset of paper scale waits for, and the dataset.
+DATA = ("download/lvis_v1", "download/pretrained", "data")
+
+
+def make_data(jobs, **facts):
+    """The dataset, as finished."""
+    for job in DATA:
+        make(jobs[job], **facts)

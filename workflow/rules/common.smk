@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 from seesaw import acceptances, dependencies
 from seesaw.cluster import controller, site
+from seesaw.download import table as download_table
 from seesaw.errors import UserError
 from seesaw.figures import inputs as figures
 from seesaw.scales import Scale
@@ -16,6 +17,7 @@ try:
     EXPERIMENTS = SCALE.table
     FINGERPRINTS = dependencies.cached(SCALE)
     SITE = site.load()
+    DOWNLOADS = download_table.load().sets
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -62,6 +64,11 @@ def training_fingerprint(wildcards):
     if key in OUTDATED:
         raise WorkflowError(acceptances.question(SCALE, FINGERPRINTS, OUTDATED))
     return FINGERPRINTS[key]
+
+
+def downloaded(sets):
+    """The records of sets of downloads."""
+    return [str(download_table.record(name)) for name in sets]
 
 
 def starting_weights(wildcards):

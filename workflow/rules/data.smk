@@ -4,6 +4,9 @@ localrules:
 
 
 rule data:
+    input:
+        # A record that is made again, or touched, does not train again.
+        ancient(downloaded(SCALE.downloads)),
     output:
         manifest=str(ENTRY.manifest),
         counts=str(ENTRY.category_counts),

@@ -45,6 +45,7 @@ class Site(BaseModel):
     mem_mb_per_gpu: PositiveInt = 32000
     segment: str = Field(default="24h", pattern=r"^[\d.]+[mhd]$")
     setup: str = ""
+    coco: str = ""
     wandb: Literal["off", "offline", "online"] = "off"
 
     @field_validator("wandb", mode="before")

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seesaw import paths
+from seesaw.download import table as downloads
 from seesaw.errors import UserError
 from seesaw.experiments import Experiments, one_sentence, read_yaml
 from seesaw.planning.jobs import Job
@@ -242,9 +243,9 @@ class Costs:
 
     def _gigabytes(self, job: Job) -> float:
         """What is not yet on the disk; a dataset in place costs nothing."""
-        entry = self.scale.entry
-        if job.rule == "data" and (entry.root / entry.train).is_file():
-            return 0.0
+        if job.rule == "download":
+            files = downloads.load().sets[job.id.partition("/")[2]].values()
+            return sum((f.bytes or 0) / 1e9 for f in files if not f.made.exists())
         if job.rule == "train" and self.here.checkpoints:
             # 4 bytes a parameter: the weights, and checkpoints with momentum
             weights = 4e-3 * self._millions.get(job.training, 0.0)

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from seesaw import dependencies, paths
+from seesaw.download.table import record
 from seesaw.errors import UserError
 from seesaw.experiments import Evaluation, Experiments
 from seesaw.figures import inputs as figures
@@ -70,7 +71,9 @@ def workflow(table: Experiments, scale: Scale, backbones: Mapping[str, str]) -> 
         backbones: training -> stand-in that it starts from (none at paper scale).
     """
     entry = scale.entry
-    found = [Job("data", (entry.manifest, entry.category_counts))]
+    found = [Job(f"download/{name}", (record(name),)) for name in scale.downloads]
+    needs = tuple(job.id for job in found)
+    found.append(Job("data", (entry.manifest, entry.category_counts), needs))
     found += [
         Job(f"pretrain/{name}", (scale.pretrained(name),), ("data",))
         for name in sorted(set(backbones.values()))

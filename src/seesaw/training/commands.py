@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 
+from seesaw.download import table as downloads
 from seesaw.errors import UserError
 from seesaw.provenance import Provenance, refuse_known_failure
 from seesaw.tracking import run_log, runs
@@ -13,7 +13,7 @@ from seesaw.verbs import fingerprints_of, scale_of, set_threads
 
 def add(verb) -> None:
     """Declare the verbs."""
-    sub = verb(pretrain, "train or fetch a pre-trained backbone", threads=True)
+    sub = verb(pretrain, "train a stand-in for a pre-trained backbone", threads=True)
     sub.add_argument("backbone", help="name in the scale's file")
     sub = verb(train, "train one rung with one seed", threads=True)
     sub.add_argument("training")
@@ -85,8 +85,15 @@ def train(args: Namespace) -> None:
     start = None
     if training.init_from:
         inputs["init_from"] = start = scale.model(training.init_from, args.seed)
-    elif Path(checkpoint := cfg.model.backbone.init_cfg.checkpoint).suffix:
-        inputs["pretrained"] = Path(checkpoint)
+    # Compute nodes have no internet, and the fingerprint holds the checkpoint's name: the path of
+    # its file comes in here.
+    backbone = cfg.model.backbone.init_cfg
+    inputs["pretrained"] = weights = downloads.load().weights(backbone.checkpoint)
+    if not weights.is_file() and "://" in backbone.checkpoint:
+        raise UserError(
+            f"{weights} is missing; run `seesaw download pretrained` where there is internet."
+        )
+    backbone.checkpoint = str(weights)
     for name, path in inputs.items():
         if not path.is_file():
             raise UserError(f"{path} is missing; make {name} first.")

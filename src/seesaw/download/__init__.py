@@ -1,0 +1,1 @@
+"""What comes from the network: its table, the fetcher, and the unpacking."""
