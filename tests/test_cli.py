@@ -13,7 +13,18 @@ from seesaw import paths
 from seesaw.cli import main, parser
 
 REPOSITORY = Path(__file__).parents[1]
-MAKING = {"data", "pretrain", "train", "detect", "evaluate", "speed", "submit", "table", "figure"}
+MAKING = {
+    "download",
+    "data",
+    "pretrain",
+    "train",
+    "detect",
+    "evaluate",
+    "speed",
+    "submit",
+    "table",
+    "figure",
+}
 
 
 def run(*args, cwd=REPOSITORY, **environment):
