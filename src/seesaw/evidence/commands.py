@@ -1,4 +1,4 @@
-"""``seesaw explain`` and ``verify``."""
+"""``seesaw explain``, ``verify`` and ``crate``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def add(verb) -> None:
     sub.add_argument("--reference", action="store_true", help=committed)
     sub = verb(verify, "hash everything again, follow the chain, rebuild tables; 1 if a fault")
     sub.add_argument("--reference", action="store_true", help=committed)
+    sub = verb(crate, "export results and their evidence as a Workflow Run RO-Crate")
+    sub.add_argument("folder", nargs="?", type=Path, help="new (default: crate/<scale>)")
 
 
 def explain(args: Namespace) -> int:
@@ -57,11 +59,22 @@ def verify(args: Namespace) -> int:
     return int(bool(faults))
 
 
+def crate(args: Namespace) -> None:
+    """Write a crate."""
+    from seesaw import paths
+    from seesaw.evidence.crate import write
+
+    evidence = _evidence(args)
+    folder = args.folder or paths.ROOT / "crate" / evidence.scale.run
+    made = write(evidence, folder)
+    print(f"{folder}: {len(made.data_entities)} files; zip it to publish")
+
+
 def _evidence(args: Namespace):
     from seesaw.evidence.chain import Evidence
 
     scale = scale_of(args)
-    return Evidence(scale.frozen() if args.reference else scale)
+    return Evidence(scale.frozen() if getattr(args, "reference", False) else scale)
 
 
 def _is_row(scale, place: str, row: str) -> bool:
