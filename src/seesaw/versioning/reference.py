@@ -28,7 +28,7 @@ from seesaw.versioning import metadata
 # Facts of a record that a rerun repeats.
 LASTING = (
     *("artefact", "command", "fingerprint", "config_hash", "seed"),
-    *("inputs", "lock", "versions"),
+    *("inputs", "lock", "versions", "remarks"),
 )
 # What is copied: of an evaluation its numbers, of a training what lies beside its weights.
 SMALL = ("metrics.json", "replicates.json", "speed.json", "gradients.json")
