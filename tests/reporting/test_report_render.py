@@ -81,6 +81,7 @@ MARKDOWN_MINI = r"""### Table A1: Steps (mini scale)
 - ±: standard error by resampling images, one run a row.
 - paper Δ: the paper's increment.
 - ✓ reproduced, ≈ within noise, ✗ not reproduced; only the sign counts (docs/verdicts.md). Run-to-run spread: AP 1 (assumed), AP_box 1 (assumed).
+- Increments: 0 reproduced, 1 within noise, 1 not reproduced.
 - test-dev AP: not submitted (paper, at its own scale: 38.92)
 - \[1\] accepted: a cell of another fingerprint
 - \+ A_b \& \<c\>: 100% of memory
@@ -99,6 +100,8 @@ MARKDOWN_PAPER = r"""### Table A1: Steps (paper scale)
 - Cells: ours, its standard error, the paper's with our verdict.
 - ±: standard error by resampling images, one run a row.
 - ✓ reproduced, ≈ within noise, ✗ not reproduced (docs/verdicts.md). Run-to-run spread: AP 0.3 (assumed), AP_r 1 (assumed), AP_box 0.3 (assumed).
+- Levels: 0 reproduced, 1 within noise, 4 not reproduced.
+- Increments: 0 reproduced, 1 within noise, 1 not reproduced.
 - test-dev AP: not submitted (paper: 38.92)
 - \[1\] accepted: a cell of another fingerprint
 - \+ A_b \& \<c\>: 100% of memory
@@ -125,6 +128,7 @@ Mask R-CNN & 2x & 10.0 &  & -- & 12.5 &  \\
 \par\smallskip $\pm$: standard error by resampling images, one run a row.
 \par\smallskip paper $\Delta$: the paper's increment.
 \par\smallskip $\checkmark$ reproduced, $\approx$ within noise, $\times$ not reproduced; only the sign counts (docs/verdicts.md). Run-to-run spread: AP 1 (assumed), AP\_box 1 (assumed).
+\par\smallskip Increments: 0 reproduced, 1 within noise, 1 not reproduced.
 \par\smallskip test-dev AP: not submitted (paper, at its own scale: 38.92)
 \par\smallskip {[}1] accepted: a cell of another fingerprint
 \par\smallskip + A\_b \& $<$c$>$: 100\% of memory
@@ -161,6 +165,7 @@ mini scale: reduced data, model and schedule; levels are not comparable with the
 paper Δ: the paper's increment.
 ✓ reproduced, ≈ within noise, ✗ not reproduced; only the sign counts (docs/verdicts.md). Run-to-run
 spread: AP 1 (assumed), AP_box 1 (assumed).
+Increments: 0 reproduced, 1 within noise, 1 not reproduced.
 test-dev AP: not submitted (paper, at its own scale: 38.92)
 [1] accepted: a cell of another fingerprint
 + A_b & <c>: 100% of memory
@@ -183,6 +188,8 @@ Cells: ours, its standard error, the paper's with our verdict.
 ±: standard error by resampling images, one run a row.
 ✓ reproduced, ≈ within noise, ✗ not reproduced (docs/verdicts.md). Run-to-run spread: AP 0.3
 (assumed), AP_r 1 (assumed), AP_box 0.3 (assumed).
+Levels: 0 reproduced, 1 within noise, 4 not reproduced.
+Increments: 0 reproduced, 1 within noise, 1 not reproduced.
 test-dev AP: not submitted (paper: 38.92)
 [1] accepted: a cell of another fingerprint
 + A_b & <c>: 100% of memory

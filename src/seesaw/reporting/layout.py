@@ -7,6 +7,7 @@ followed by "paper Δ", the paper's increment with our verdict.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal, NamedTuple
 
 from seesaw.reporting.tables import Cell, Row, Table, cells, missing
@@ -137,11 +138,20 @@ def _legend(table: Table) -> list[str]:
         return []
     signs = "" if table.levels_comparable else "; only the sign counts"
     known = ", ".join(
-        f"{column} {spread.value:.2g}{' (assumed)' if spread.assumed else ''}"
+        f"{column} {spread.value:.2g} ({'assumed' if spread.assumed else 'measured'})"
         for column, spread in spreads.items()
     )
     marks = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
-    return [f"{marks}{signs} (docs/verdicts.md). Run-to-run spread: {known}."]
+    lines = [f"{marks}{signs} (docs/verdicts.md). Run-to-run spread: {known}."]
+    every = [cell for row in cells(table) for cell in row.values()]
+    for kind, judged in (
+        ("Levels", [cell.judged for cell in every]),
+        ("Increments", [cell.increment_judged for cell in every]),
+    ):
+        if counts := Counter(j.verdict for j in judged if j):
+            told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in MARKS)
+            lines.append(f"{kind}: {told}.")
+    return lines
 
 
 def _spans(
