@@ -1,12 +1,14 @@
 """What is taken for a whole checkpoint, and what a full disk leaves."""
 
 import logging
+import os
 import resource
+import subprocess
 
 import pytest
 import torch
 from mmengine.fileio import LocalBackend
-from toy_training import attempt
+from toy_training import attempt, results
 
 from seesaw.errors import UserError
 from seesaw.fingerprint import TRAINING_ROOTS, code_modules
@@ -91,6 +93,29 @@ def test_a_full_disk_is_told_and_leaves_no_broken_checkpoint(tmp_path):
     assert attempt(tmp_path) == 0
     # the two newest are kept, and no others
     assert [p.name for p in checkpoints(work)] == ["iter_25.pth", "iter_30.pth"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
+def test_a_disk_that_fills_up_costs_one_interval_at_most(tmp_path):
+    """A disk of 1 MB, full when the third checkpoint is due, with room again for the next try."""
+    work = tmp_path / "cut/work"
+    work.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(work)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no mounts here")
+    try:
+        assert attempt(tmp_path / "whole") == 0
+        assert attempt(tmp_path / "cut", hooks=[dict(type="Fault", at=12, what="fill")]) == 2
+        lines = (tmp_path / "cut/log.0").read_text().splitlines()
+        assert lines[-1].startswith("UserError: ")
+        assert "cannot be written (No space left on device); make room there" in lines[-1]
+        assert not list(work.glob(".*.part"))
+        assert newest(work).name == "iter_10.pth" and len(checkpoints(work)) == 2
+        (work / "filler").unlink()
+        assert attempt(tmp_path / "cut") == 0
+        assert results(tmp_path / "cut") == results(tmp_path / "whole")
+    finally:
+        subprocess.run(["umount", str(work)], check=True)
 
 
 def test_an_edit_of_how_a_training_is_saved_or_stopped_does_not_start_it_anew():

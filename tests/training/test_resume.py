@@ -22,7 +22,9 @@ def models(tmp_path_factory):
     def model(ranks):
         folder = tmp_path_factory.mktemp("whole")
         assert attempt(folder, ranks=ranks) == 0
-        return results(folder)
+        weights, gradients = results(folder)
+        assert weights and gradients
+        return weights, gradients
 
     return model
 

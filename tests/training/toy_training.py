@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -101,6 +101,10 @@ class Fault(Hook):
             kill()
         elif self.what == "term":
             os.kill(os.getpid(), signal.SIGTERM)
+        elif self.what == "fill":
+            with suppress(OSError), open(f"{runner.work_dir}/filler", "wb", 0) as filler:
+                while filler.write(bytes(512)):
+                    pass
         else:  # some time later the kernel ends the process: SIGALRM has no handler
             signal.setitimer(signal.ITIMER_REAL, self.seconds)
 
@@ -134,12 +138,12 @@ def config(hooks=(), interval=5, lr=0.05, batch=2, plain=False, loss=None, bound
     )
 
 
-def attempt(folder: Path, ranks=1, patch=None, log=None, **changes) -> int:
+def attempt(folder: Path, ranks=1, patch=None, log=None, make=config, **changes) -> int:
     """Exit code of an attempt: 0, 2 (UserError), 75 (Interrupted), -9 (killed).
 
     ``patch`` is called in each process before it trains. With ``log``, a mode of W&B, it writes a
-    run log. ``deadline`` and ``images_per_gpu`` are `train`'s, all other changes `config`'s. As
-    under torchrun, the first rank that fails takes the others with it.
+    run log. ``deadline`` and ``images_per_gpu`` are `train`'s, all other changes those of ``make``,
+    which makes the config. As under torchrun, the first rank that fails takes the others with it.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -147,7 +151,7 @@ def attempt(folder: Path, ranks=1, patch=None, log=None, **changes) -> int:
     context = get_context("fork")
     processes = []
     for rank in range(ranks):
-        arguments = (folder, rank, ranks, port, patch, log, changes)
+        arguments = (folder, rank, ranks, port, patch, log, make, changes)
         processes.append(context.Process(target=_attempt, args=arguments))
         processes[-1].start()
     while any(p.exitcode is None for p in processes):
@@ -160,7 +164,7 @@ def attempt(folder: Path, ranks=1, patch=None, log=None, **changes) -> int:
     return next((c for c in codes if c), 0)
 
 
-def _attempt(folder, rank, ranks, port, patch, log, changes):
+def _attempt(folder, rank, ranks, port, patch, log, make, changes):
     folder.mkdir(exist_ok=True, parents=True)
     sys.stdout = sys.stderr = open(folder / f"log.{rank}", "a")  # noqa: SIM115
     if ranks > 1:
@@ -176,7 +180,7 @@ def _attempt(folder, rank, ranks, port, patch, log, changes):
         output, work = folder / "model.pth", folder / "work"
         with RunLogHook(work / "log.jsonl", HEADER, log) if log else nullcontext() as hook:
             options["hooks"] = [hook] if hook else []
-            facts = train(config(**changes), 3, work, output, **options)
+            facts = train(make(**changes), 3, work, output, **options)
         (folder / f"facts.{rank}").write_text(json.dumps(facts, default=str))
     except (UserError, Interrupted) as told:
         print(f"{type(told).__name__}: {told}")
@@ -186,8 +190,9 @@ def _attempt(folder, rank, ranks, port, patch, log, changes):
 
 
 def results(folder: Path) -> tuple[bytes, bytes]:
-    """What a finished training leaves: weights and cumulative gradients."""
-    return tuple((folder / name).read_bytes() for name in ("model.pth", "gradients.json"))
+    """What a finished training leaves: weights and, where asked for, cumulative gradients."""
+    names = ("model.pth", "gradients.json")
+    return tuple(p.read_bytes() if (p := folder / name).exists() else b"" for name in names)
 
 
 def batches_of(workers: int, first: int, count: int) -> list:

@@ -8,6 +8,7 @@ import time
 from argparse import Namespace
 
 from rich.console import Console
+from rich.text import Text
 
 from seesaw import acceptances, dependencies, paths
 from seesaw.cluster import site
@@ -16,6 +17,7 @@ from seesaw.planning import jobs
 from seesaw.planning import plan as planning
 from seesaw.planning import status as standings
 from seesaw.planning.costs import Costs
+from seesaw.scales import Scale
 from seesaw.verbs import scale_of
 
 WIDTH = 100
@@ -51,6 +53,7 @@ def plan(args: Namespace) -> None:
     chosen = jobs.select(every, rows, scale, args.target)
     made = planning.plan(chosen, jobs.finished(every, known), costs, rows, budget)
     planning.render(made, chosen, costs, _console())
+    _ask(scale, known)
 
 
 def accept(args: Namespace) -> None:
@@ -91,7 +94,15 @@ def status(args: Namespace) -> int:
     chosen = jobs.select(every, rows, scale, args.target).values()
     found = [standings.standing(job, done, scale, known, time.time()) for job in chosen]
     standings.render(found, rows, scale, _console(), known is not None)
+    _ask(scale, known)
     return int(any(s.state in standings.NEEDS_YOU for s in found))
+
+
+def _ask(scale: Scale, known: dict | None) -> None:
+    """What the workflow would ask: it makes no finished training of a long scale again unasked."""
+    found = acceptances.outdated(scale, known) if known else {}
+    if found and scale.overlay.ask_before_retraining:
+        _console().print(Text(acceptances.question(scale, known, found)), soft_wrap=True)
 
 
 def _console() -> Console:
