@@ -59,17 +59,24 @@ def seed(scale: Scale) -> int:
     sources = [*sorted(scale.results.glob(f"stages/*/{NAME}")), scale.reference / NAME]
     told: dict[str, str] = {}
     for source in sources:
-        try:
-            jobs = json.loads(source.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue  # not there, or half pulled: Snakemake then makes again what it must
-        for job in jobs:
+        for job in _read(source):
             outputs = {Path(path): digest for path, digest in job["outputs"].items()}
             if not any(_unknown(path, job) for path in outputs):
                 continue
             if all(path.is_file() and sha256_file(path) == d for path, d in outputs.items()):
                 _take_over(job, outputs, told)
     return len(told)
+
+
+def _read(source: Path) -> list[dict]:
+    """The jobs of a file; none if it is not there or half pulled: Snakemake then makes again."""
+    try:
+        jobs = json.loads(source.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    fields = {"outputs", *LASTING}
+    jobs = jobs if isinstance(jobs, list) else []
+    return [job for job in jobs if isinstance(job, dict) and fields <= job.keys()]
 
 
 def _unknown(path: Path, job: dict) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from seesaw import dependencies, paths
+from seesaw import dependencies, experiments, paths
 from seesaw.errors import UserError
 from seesaw.figures import inputs as figures
 from seesaw.planning import jobs
@@ -183,7 +183,7 @@ class Stages:
             if job.rule == "detect"
         ]
         built = [name for figure in drawn for name in figures.CONFIGS.get(figure, ())]
-        chosen += [self.table.evaluations[name].config_path for name in built]
+        chosen += [experiments.config_file(name) for name in built]
         files = {file.parent for config in chosen for file in config_files(config)}
         return sorted(path.as_posix() for path in [*read, *files])
 
