@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from made import know
 
 from seesaw import paths
 from seesaw.errors import UserError
@@ -16,18 +17,6 @@ from seesaw.versioning import metadata
 MODEL = Path("results/smoke/a/seed0/model.pth")
 TABLE = Path("results/smoke/tables/t.txt")
 JOBS = [Job("train/a/seed0", (MODEL,)), Job("table/t", (TABLE,), ("train/a/seed0",))]
-TIMES = {"starttime": 1.5, "endtime": 2.5, "external_jobid": "77", "job_hash": 5, "log": ["l"]}
-
-
-def know(path, inputs=(), params=("'f1'",), **more):
-    """Write the record that Snakemake would."""
-    record = {"rule": "r", "input": list(inputs), "params": list(params), "shellcmd": "x"}
-    checksums = {name: f"sha256:{metadata.sha256_file(Path(name))}" for name in inputs}
-    record |= {"input_checksums": checksums, "record_format_version": 6, "incomplete": False}
-    target = snakemake_record("metadata", path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    endtime = {"endtime": path.stat().st_mtime}
-    target.write_text(json.dumps(record | TIMES | endtime | more))
 
 
 def known(path):

@@ -27,7 +27,7 @@ from seesaw.versioning import metadata
 
 # Facts of a record that a rerun repeats.
 LASTING = (
-    *("artefact", "command", "fingerprint", "config_hash", "seed"),
+    *("artefact", "command", "fingerprint", "config_hash", "seed", "git"),
     *("inputs", "lock", "versions", "remarks"),
 )
 # What is copied: of an evaluation its numbers, of a training what lies beside its weights.
@@ -65,8 +65,8 @@ def freeze(scale: Scale) -> Path:
         _copy(made, scale, new)
         tables = [job.id.partition("/")[2] for job in made if job.rule == "table"]
         for place in tables:
-            write_table(collect(place, scale.table, frozen), frozen.tables)
-        _compare_tables(scale.tables, frozen.tables)
+            written = write_table(collect(place, scale.table, frozen), frozen.tables)
+            _compare([scale.tables / path.name for path in written.values()], frozen.tables)
         metadata.write(made, new / metadata.NAME)
         _check_sizes(new, scale.reference)
         _replace(scale.reference, new)
@@ -113,7 +113,7 @@ def frozen_places(scale: Scale) -> list[str]:
     Raises:
         UserError: there is no reference at this scale.
     """
-    tables = sorted((scale.reference / "tables").glob("*.json"))
+    tables = sorted((scale.reference / "tables").glob("*.csv"))
     if not tables:
         raise UserError(
             f"{scale.reference} holds no tables; make one with `seesaw freeze {scale.name}`."
@@ -145,7 +145,6 @@ def _made(job: Job) -> bool:
 
 
 def _copy(made: list[Job], scale: Scale, new: Path) -> None:
-    commits = set()
     # what figures know of the data; a clone has none
     new.mkdir(parents=True)
     shutil.copyfile(scale.entry.category_counts, new / scale.entry.category_counts.name)
@@ -157,20 +156,15 @@ def _copy(made: list[Job], scale: Scale, new: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
             if record := read_record(provenance_path(path)):
-                git = record.get("git") or {}
-                commits.add(git.get("commit", "none") + (" (dirty)" if "dirty" in git else ""))
                 _write(provenance_path(target), {key: record.get(key) for key in LASTING})
         if job.rule == "submit" and (record := receipt.lasting(job.outputs[0])):
             _write(new / receipt.receipt_path(job.outputs[0]).relative_to(scale.results), record)
-    _write(new / "frozen.json", {"commits": sorted(commits), "scale": scale.run})
 
 
-def _compare_tables(live: Path, frozen: Path) -> None:
-    for path in sorted(frozen.glob("*")):
-        if path.read_bytes() != _bytes(live / path.name):
-            raise UserError(
-                f"{live / path.name} is not what the metrics give; run `snakemake` again first."
-            )
+def _compare(live: list[Path], frozen: Path) -> None:
+    for path in live:
+        if _bytes(path) != (frozen / path.name).read_bytes():
+            raise UserError(f"{path} is not what the metrics give; run the workflow again first.")
 
 
 def _check_sizes(new: Path, final: Path) -> None:

@@ -24,6 +24,7 @@ from seesaw.planning import jobs
 from seesaw.planning.jobs import Job
 from seesaw.provenance import provenance_path
 from seesaw.scales import Scale
+from seesaw.tracking import run_log
 
 SHARED = {"data": "data", "pretrained": "pretrain"}  # stage -> the rule whose jobs it owns
 SHOWN = ("table", "figure")
@@ -117,8 +118,10 @@ class Stages:
                 files = [entry.root, entry.truth]
             elif job.rule in ("pretrain", "detect", "evaluate", "submit", "figure"):
                 files = [files[0].parent]
-            elif job.rule in ("train", "speed"):
-                files.append(provenance_path(files[0]))
+            else:
+                beside = [run_log.NAME] if job.rule == "train" else []
+                files += [provenance_path(path) for path in files]
+                files += [files[0].with_name(name) for name in beside]
             found += [path.as_posix() for path in files]
         return list(dict.fromkeys([*found, self.folder(stage).as_posix()]))
 
