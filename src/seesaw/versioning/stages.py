@@ -26,7 +26,8 @@ from seesaw.provenance import provenance_path
 from seesaw.scales import Scale
 from seesaw.tracking import run_log
 
-SHARED = {"data": "data", "pretrained": "pretrain"}  # stage -> the rule whose jobs it owns
+# stage -> the rules whose jobs it owns
+SHARED = {"data": ("download", "data"), "pretrained": ("pretrain",)}
 SHOWN = ("table", "figure")
 CODE = ("Snakefile", "workflow/rules", "src/seesaw")
 HEADER = """\
@@ -66,8 +67,8 @@ class Stages:
     def all(self) -> dict[str, Stage]:
         """Name -> stage; those that only share come first."""
         made, owners = {}, {}
-        for name, rule in SHARED.items():
-            owned = [job for job in self.every.values() if job.rule == rule]
+        for name, rules in SHARED.items():
+            owned = [job for job in self.every.values() if job.rule in rules]
             outputs = [str(path) for job in owned for path in job.outputs]
             if owned:
                 needed = jobs.closure(self.every, [job.id for job in owned])
