@@ -96,6 +96,16 @@ def test_the_figures_notebooks_take_scale_and_dataset(name):
     assert f'SCALE = "{SHOWN}"' in (NOTEBOOKS / f"{name}.py").read_text()
 
 
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_committed_notebook_is_its_source_executed(path):
+    """After an edit: ``seesaw figure <name> --reference``."""
+    committed = nbformat.read(path, as_version=4)
+    source = read(path.with_suffix(".py"), {"SCALE": SHOWN, "DATASET": None})
+    assert [c.source for c in committed.cells] == [c.source for c in source.cells]
+    assert not any(o.output_type == "error" for c in committed.cells for o in c.get("outputs", []))
+    assert all(path.with_suffix(f".{kind}").is_file() for kind in ("svg", "png", "csv"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_drawn_again_is_the_same_to_the_byte(results, name, monkeypatch):

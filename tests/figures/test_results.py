@@ -39,6 +39,19 @@ def test_live_and_committed_results_are_never_mixed(results):
     assert found.caption == f"smoke scale, results {found.fingerprint} · not run: 1 of 2"
 
 
+def test_the_committed_results_can_be_asked_for(results, monkeypatch, capsys):
+    shutil.copytree("results/smoke", "reference/smoke")
+    Path(f"reference/smoke/{CE}/seed0/gradients.json").unlink()
+    monkeypatch.setenv(inputs.COMMITTED, "1")
+    assert list(Results("figure_a1", "smoke").files) == [f"{SEESAW}/seed0"]
+    assert main(["figure", "figure_a1", "--scale", "mini", "--reference"]) == 2
+    path = f"reference/mini/{CE}/seed0/gradients.json"
+    said = f"{path} is missing, and so is all that figure_a1 shows; run `seesaw freeze mini`."
+    assert said in capsys.readouterr().err
+    assert main(["figure", "figure_a1", "--scale", "smoke", "--reference"]) == 2
+    assert "paper_figures shows mini scale only; leave out --reference." in capsys.readouterr().err
+
+
 def test_what_failed_or_was_changed_does_not_show(results):
     failed = write_failure(Scale("smoke").model(CE, 0), "diverged")
     a1, a2 = (Results(name, "smoke") for name in ("figure_a1", "figure_a2"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seesaw import paths
 from seesaw.errors import UserError
-from seesaw.figures.inputs import FIGURES, outputs
+from seesaw.figures.inputs import FIGURES, committed, outputs
 from seesaw.scales import Scale
 
 LIMIT = 1_000_000  # bytes of a committed file
@@ -24,7 +24,7 @@ def freeze(scale: Scale) -> list[Path]:
     """
     live = []
     for name in FIGURES:
-        files = [path for kind, path in outputs(name, scale).items() if kind != "pdf"]
+        files = [outputs(name, scale)[kind] for kind in committed(name)]
         live += files if all(path.is_file() for path in files) else []
     for path in live:
         if (size := path.stat().st_size) > LIMIT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seesaw import paths
 from seesaw.errors import UserError
 from seesaw.experiments import Experiments
 from seesaw.scales import Scale
@@ -13,6 +14,8 @@ SHOWN = "mini"  # the scale of the committed figures
 FORMATS = ("ipynb", "pdf", "svg", "png", "csv")
 # Names the folder that a notebook writes to; unset where a reader runs it.
 OUTPUT = "SEESAW_FIGURES"
+# Set where a notebook is to show the committed results, whatever live ones there are.
+COMMITTED = "SEESAW_COMMITTED"
 # Figures that show no experiment, and the configs whose models and losses they build, at full size.
 CONFIGS = {
     "figure_a3": ("b02_htc_without_semantic", "b03_htc_lite"),
@@ -28,6 +31,11 @@ def folder(scale: Scale) -> Path:
 def outputs(figure: str, scale: Scale) -> dict[str, Path]:
     """Format -> file of a figure."""
     return {kind: folder(scale) / f"{figure}.{kind}" for kind in FORMATS}
+
+
+def committed(figure: str) -> dict[str, Path]:
+    """Format -> committed file of a figure: what GitHub shows."""
+    return {k: paths.NOTEBOOKS / f"{figure}.{k}" for k in FORMATS if k != "pdf"}
 
 
 def available(table: Experiments) -> list[str]:

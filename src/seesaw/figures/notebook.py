@@ -17,7 +17,7 @@ from nbclient.exceptions import CellExecutionError
 
 from seesaw import paths
 from seesaw.errors import UserError
-from seesaw.figures.inputs import OUTPUT
+from seesaw.figures.inputs import COMMITTED, OUTPUT
 
 TIMEOUT = 900  # seconds a cell
 
@@ -43,7 +43,13 @@ def read(source: Path, parameters: dict[str, Any]) -> nbformat.NotebookNode:
     return notebook
 
 
-def execute(source: Path, parameters: dict[str, Any], output: Path, failed: Path) -> None:
+def execute(
+    source: Path,
+    parameters: dict[str, Any],
+    output: Path,
+    failed: Path,
+    reference: bool = False,
+) -> None:
     """Run a percent script from the repository's root and write ``<output>/<stem>.ipynb``.
 
     Args:
@@ -51,6 +57,7 @@ def execute(source: Path, parameters: dict[str, Any], output: Path, failed: Path
         parameters: values of its parameters.
         output: folder that `seesaw.figures.style.save` writes to as well.
         failed: where the notebook is left with its outputs if a cell fails.
+        reference: show the committed results, whatever live ones there are.
 
     Raises:
         UserError: a cell failed; its own sentence, if it had one.
@@ -60,7 +67,7 @@ def execute(source: Path, parameters: dict[str, Any], output: Path, failed: Path
     with tempfile.TemporaryDirectory(dir="/tmp") as profile:
         # The user's own IPython settings must not show; nor may the time.
         settings = {OUTPUT: str(output.resolve()), "SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0"}
-        settings["IPYTHONDIR"] = profile
+        settings |= {"IPYTHONDIR": profile, COMMITTED: "1" if reference else ""}
         # No TCP: other users of a login node could listen, and two kernels could pick one port.
         kernel = AsyncKernelManager(transport="ipc", connection_file=f"{profile}/kernel.json")
         client = NotebookClient(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,7 +60,8 @@ class Results:
         committed = {name: inputs.frozen(path, self.scale) for name, path in live.items()}
         self.shown = inputs.results(figure, self.table, self.scale).keys() or live.keys()
         self.names = {name: _below(path, self.scale) for name, path in committed.items()}
-        for place in (live, committed):
+        only = os.environ.get(inputs.COMMITTED)
+        for place in (committed,) if only else (live, committed):
             self.files = {name: path for name, path in place.items() if path.is_file()}
             if self.shown & self.files.keys():
                 return
