@@ -123,7 +123,7 @@ def test_queued(paper, stands):
     assert (found.state, found.note, found.slurm) == ("queued", "for 2 h 00 min", "4711")
     seen = {"state": "PENDING", "reason": "Priority", "since": 1.0}
     write(".snakemake/slurm_jobs/call.json", json.dumps({"4711": seen}))
-    assert stands(A01).note == "for 2 h 00 min; PENDING Priority"
+    assert stands(A01).note == "for 2 h 00 min; the queue said PENDING (Priority)"
     held = seen | {"reason": "JobHeldUser", "told": True}
     write(".snakemake/slurm_jobs/call.json", json.dumps({"4711": held}))
     assert "JobHeldUser: `scontrol release 4711` lets them go on" in stands(A01).note

@@ -214,7 +214,8 @@ def _waits(slurm: str | None) -> str:
     seen = ledger.seen(slurm) if slurm else {}
     if seen.get("told"):
         return f"; {squeue.waits(seen['reason'], [slurm])}"
-    return f"; {seen['state']} {seen['reason']}".rstrip() if seen else ""
+    reason = f" ({seen['reason']})" if seen.get("reason", "None") != "None" else ""
+    return f"; the queue said {seen['state']}{reason}" if seen else ""
 
 
 def _interruption(work: Path | None, sign: float) -> dict | None:
