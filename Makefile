@@ -22,7 +22,7 @@ test-all: setup  ## unit tests and the slow ones
 	@pytest -n 2 -m "not slurm"
 
 test-slurm: setup  ## fault injection on a real Slurm, started on this machine's loopback
-	@pytest -m slurm
+	@pytest tests/slurm -m slurm
 
 lint: setup
 	@ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && snakemake --lint

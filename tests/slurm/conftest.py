@@ -30,11 +30,12 @@ class Cluster:
     def __init__(self, folder: Path, tracking: str):
         self.folder = folder
         places = [folder / "bin", Path(sys.executable).parent, os.environ["PATH"]]
+        search = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         self.environment = {
             **os.environ,
             "CLUSTER_PROCTRACK": tracking,
             "PATH": os.pathsep.join(map(str, places)),
-            "PYTHONPATH": os.pathsep.join([str(HERE / "poll"), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE / "poll"), *search])),
             "SEESAW_LEASE_SECONDS": "1",
             "SEESAW_LOST_SECONDS": "10",
             "SEESAW_WAITING_SECONDS": "5",

@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
         rows, error = queue.mine()
         if rows is not None:
             twin, known = _twin(rows, run, key, comment)
-            if known and known.fingerprint != work:
+            if known and work and known.fingerprint not in ("", work):
                 print(CHANGED.format(job=twin.job), file=sys.stderr)
                 return 1
             if known and twin.name != run:
