@@ -156,6 +156,8 @@ def test_fingerprints_are_known_while_no_file_has_changed(clone):
 
 def test_commands(clone):
     assert snakemake_command(Scale("paper"), "all") == "snakemake --profile slurm all"
+    told = snakemake_command(Scale("mini"), "all", slurm=True)
+    assert told == "snakemake --profile slurm all --config scale=mini"
     assert snakemake_command(Scale("mini"), "all") == "snakemake --profile local all"
     said = snakemake_command(Scale("smoke", "mini_lvis"), "all")
     assert said == "snakemake --profile local all --config scale=smoke dataset=mini_lvis"

@@ -129,6 +129,22 @@ def test_queued(paper, stands):
     assert "JobHeldUser: `scontrol release 4711` lets them go on" in stands(A01).note
 
 
+def test_requeued_by_itself(paper, stands, work):
+    training_log(work, entry(400), age=3600)
+    record = {"iteration": 412, "iterations": 1000, "reason": "the deadline"}
+    write(work / "interrupted.json", json.dumps(record), age=3590)
+    noted = dict(job="7", run="r", key="paper/train_wildcards_a01_mask_rcnn_0")
+    write(
+        ".snakemake/slurm_jobs/submitted.jsonl", json.dumps(noted | dict(fingerprint="", asked={}))
+    )
+    write(".snakemake/slurm_jobs/r.json", json.dumps({"7": dict(state="PENDING", since=1.0)}))
+    found = stands(A01)
+    assert (found.state, found.share, found.slurm) == ("queued", 0.412, "7")
+    assert found.note == ("stopped by the deadline, saved at iteration 412; the queue said PENDING")
+    write(".snakemake/slurm_jobs/r.json", json.dumps({"7": dict(state="FAILED", since=1.0)}))
+    assert stands(A01).state == "stopped"
+
+
 def test_cut_off_at_its_deadline_and_queued_again(paper, stands, work):
     training_log(work, entry(400), age=3600)
     record = {"iteration": 412, "iterations": 1000, "reason": "the deadline"}

@@ -66,7 +66,7 @@ def test_a_full_disk_is_one_sentence_and_nothing_counts_as_finished(full, clone)
     assert told in " ".join(said.split())
     assert not (clone / FOLDER / "model.pth").exists()
     assert re.search(r"failed train/a01_mask_rcnn/seed0: \S+ cannot be written", stands)
-    assert f"next: snakemake --profile local {FOLDER}/model.pth --config scale=smoke" in stands
+    assert f"next: snakemake --profile slurm {FOLDER}/model.pth --config scale=smoke" in stands
 
 
 def test_a_rung_is_trained_detected_and_scored_by_sbatch(said, cluster, clone):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,6 +58,14 @@ def submitted() -> list[Submission]:
         except TypeError:  # of another version
             continue
     return found
+
+
+def last(run: str, work: str) -> str | None:
+    """The id of the newest job for some work, named as its log: `train/a01_mask_rcnn/seed0`."""
+    rule, *names = work.split("/")
+    wildcards = "_".join(re.sub(r"^seed(?=\d+$)", "", name) for name in names)
+    key = f"{run}/{rule}_wildcards_{wildcards}" if names else f"{run}/{rule}"
+    return next((one.job for one in reversed(submitted()) if one.key == key), None)
 
 
 def note(submission: Submission) -> None:

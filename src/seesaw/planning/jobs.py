@@ -175,10 +175,10 @@ def known_fingerprints(scale: Scale) -> dict | None:
         return None
 
 
-def snakemake_command(scale: Scale, *targets: str) -> str:
-    """What to type to make targets at this scale."""
+def snakemake_command(scale: Scale, *targets: str, slurm: bool = False) -> str:
+    """What to type to make targets at this scale; any scale may run on a cluster."""
     own = {"paper": ("slurm", "paper"), "single_gpu": ("single_gpu", "single_gpu")}
-    profile, default = own.get(scale.name, ("local", "mini"))
+    profile, default = own["paper"] if slurm else own.get(scale.name, ("local", "mini"))
     words = ["snakemake", "--profile", profile, *targets]
     settings = [f"scale={scale.name}"] if scale.name != default else []
     settings += [f"dataset={scale.dataset}"] if scale.run != scale.name else []

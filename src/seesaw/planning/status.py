@@ -32,6 +32,7 @@ OVERDUE, AT_LEAST = 5, 60.0
 _STYLES = {"done": "green", "running": "cyan", "failed": "bold red"}
 _STYLES |= {"no sign": "yellow", "stopped": "yellow"}
 TAIL = 3
+WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "CONFIGURING")  # says the queue
 NEEDS_YOU = ("failed", "no sign", "stopped")
 
 
@@ -77,6 +78,9 @@ def standing(
     # Snakemake notes the job that it submitted; once it runs, the lease names it.
     slurm = (read_record(marker) or {}).get("external_jobid")
     slurm = slurm or (work and (read_record(work / "lease") or {}).get("job"))
+    # A job that requeued itself has neither.
+    slurm = slurm or ledger.last(scale.run, job.id)
+    waits = marker.exists() or (ledger.seen(slurm) if slurm else {}).get("state") in WAITING
     facts = dict(log=log, slurm=str(slurm) if slurm else None)
     if failure := read_record(failure_path(job.outputs[0])):
         error = str(failure.get("error") or "no message").strip().split("\n")[0]
@@ -93,7 +97,9 @@ def standing(
     if stop := _interruption(work, last):
         told = f"stopped by {stop['reason']}, saved at iteration {stop['iteration']:,}"
         share = stop["iteration"] / stop["iterations"]
-        return Standing(job, "queued" if marker.exists() else "stopped", told, share, **facts)
+        if waits:
+            return Standing(job, "queued", told + _waits(facts["slurm"]), share, **facts)
+        return Standing(job, "stopped", told, share, **facts)
     if signs and age <= patience(progress):
         return Standing(job, "running", _told(progress, age), _share(progress), **facts)
     if mtime(marker) > last:
@@ -166,7 +172,7 @@ def _explain(s: Standing, scale: Scale, console: Console) -> None:
         for line in [line for line in lines(s.log) if line.strip()][-TAIL:]:
             console.print(Text(f"  | {line.strip()[:160]}", style="dim"), soft_wrap=True)
         console.print(Text(f"  log: {s.log}"), soft_wrap=True)
-    again = snakemake_command(scale, str(s.job.outputs[0]))
+    again = snakemake_command(scale, str(s.job.outputs[0]), slurm=s.slurm is not None)
     if s.state == "no sign" and s.slurm:
         again = f"squeue -j {s.slurm}; if it is not there: {again}"
     console.print(Text(f"  next: {again}"), soft_wrap=True)
