@@ -94,9 +94,10 @@ def _row(
         note=note,
         remarks=_remarks(evaluation, training, scale) if state == "done" else [],
         evidence={
-            seed: provenance_path(metrics).relative_to(scale.results).as_posix()
-            for seed in training.seeds
-            if state == "done" and (metrics := scale.metrics(evaluation, seed))
+            seed: provenance_path(scale.metrics(evaluation, seed))
+            .relative_to(scale.results)
+            .as_posix()
+            for seed in (training.seeds if state == "done" else [])
         },
     )
 
