@@ -1,0 +1,1 @@
+"""What can be known of a scale before its first GPU-hour."""
