@@ -24,6 +24,8 @@ PACKAGES = (
     "evidence.commands",
     "figures.commands",
     "planning.commands",
+    "preflight.commands",
+    "inference.commands",
     "versioning.commands",
     "cluster.commands",
     "commands",

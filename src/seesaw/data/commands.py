@@ -34,11 +34,7 @@ def data(args: Namespace) -> None:
             f"{paths.DATASETS}: {entry.name} is said to have {entry.classes} categories, but its "
             f"files have {found}; correct the entry or the files."
         )
-    annotations = lvis_folder.load_annotations(entry.root / entry.train)
-    counts = {
-        "annotated_images": len({a["image_id"] for a in annotations["annotations"]}),
-        "categories": lvis_folder.category_counts(entry.root / entry.train),
-    }
+    counts = lvis_folder.training_counts(entry.root / entry.train)
     # The manifest holds the files' hashes; what a generated set is made from is its entry.
     inputs = {} if generated else {split: entry.root / name for split, name in files.items()}
     with Provenance(entry.manifest, entry.category_counts, inputs=inputs, dataset=entry.name):

@@ -122,6 +122,19 @@ def category_counts(path: Path, contiguous: bool = True) -> list[dict]:
     ]
 
 
+def training_counts(path: Path, contiguous: bool = True) -> dict:
+    """What losses and samplers know of a training set; arguments and errors as above.
+
+    Returns:
+        ``{"annotated_images": n, "categories": category_counts(path)}``.
+    """
+    annotations = load_annotations(path, contiguous)["annotations"]
+    return {
+        "annotated_images": len({a["image_id"] for a in annotations}),
+        "categories": category_counts(path, contiguous),
+    }
+
+
 def manifest(root: Path, files: dict[str, str], hash_images: bool = True) -> dict:
     """The small stand-in for a data set, whose hash changes when the data set does.
 

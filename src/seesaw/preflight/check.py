@@ -7,7 +7,7 @@ and the weights that backbones start from.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,17 +139,18 @@ def derived_checks(scale: Scale, found: dict, known: Dataset | None) -> Iterator
     counts = found.get("counts")
     if known is None:
         return
-    names = ("frequency r/c/f", "annotated images", "repeated categories", "largest factor")
     if counts is None:
-        told = "no training annotations and no category counts"
-        yield from (Check(n, None, told) for n in (*names, "EQL tail", "BAGS groups"))
+        name = "frequency groups, filtered images, repeat factors, EQL tail, BAGS groups"
+        yield Check(name, None, f"{scale.entry.category_counts} is absent: `seesaw data`")
     else:
         occurs = {c["id"]: c["image_count"] for c in counts["categories"]}
         factors = dataset.repeat_factors(occurs, counts["annotated_images"], RFS)
-        yield same(names[0], list(dataset.groups(counts).values()), list(known.frequency.values()))
-        yield same(names[1], counts["annotated_images"], known.filtered)
-        yield same(names[2], sum(f > 1 for f in factors.values()), known.repeated)
-        yield same(names[3], round(max(factors.values()), 2), known.largest_factor)
+        yield same(
+            "frequency r/c/f", list(dataset.groups(counts).values()), list(known.frequency.values())
+        )
+        yield same("annotated images", counts["annotated_images"], known.filtered)
+        yield same("repeated categories", sum(f > 1 for f in factors.values()), known.repeated)
+        yield same("largest factor", round(max(factors.values()), 2), known.largest_factor)
         yield from _loss_checks(scale, counts, known)
     for sampler, per_epoch in known.epoch.items():
         name = f"iterations an epoch, {sampler}"
@@ -273,9 +274,11 @@ def gigabytes(size: Size, images: int, expected: Expected) -> float:
 
 def weights_check(checkpoint: str, cfg: Config) -> Check:
     """Whether a pre-trained file fits the backbone, tensor by tensor."""
-    from seesaw.download import table as downloads
-
     name = f"weights {checkpoint}"
+    try:
+        from seesaw.download import table as downloads
+    except ImportError:
+        return Check(name, None, "no table of downloads")
     path = downloads.load().weights(checkpoint)
     if not path.is_file():
         return Check(name, None, f"{path} is absent: `seesaw download pretrained`")
@@ -308,5 +311,3 @@ def _told(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return "/".join(map(str, value)) if isinstance(value, list) else json.dumps(value)
-
-

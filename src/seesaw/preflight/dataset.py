@@ -40,16 +40,16 @@ def facts(entry: DatasetEntry, threshold: float) -> dict[str, Any]:
         kinds = [(set(categories), n) for categories, n in found["kinds"]]
         images = sum(n for _, n in kinds)
         factors = repeat_factors(_occurrences(kinds), images, threshold)
-        repeated = sum(n * math.ceil(max((factors[c] for c in cats), default=1)) for cats, n in kinds)
+        repeated = sum(
+            n * math.ceil(max((factors[c] for c in cats), default=1)) for cats, n in kinds
+        )
         made |= {"counts": found["counts"], "epoch": {"random": images, "rfs": repeated}}
     elif entry.category_counts.is_file():
         made["counts"] = orjson.loads(entry.category_counts.read_bytes())
     return made
 
 
-def repeat_factors(
-    occurrences: dict[int, int], images: int, threshold: float
-) -> dict[int, float]:
+def repeat_factors(occurrences: dict[int, int], images: int, threshold: float) -> dict[int, float]:
     """r(c) = max(1, sqrt(t / f_c)) of each category (LVIS paper, appendix B).
 
     Args:
@@ -101,9 +101,7 @@ def _train(content: dict) -> dict[str, Any]:
         if _valid(a, *size[image]):
             kept[image].add(category)
     # without valid boxes an image stays, with nothing to repeat it for
-    kinds = Counter(
-        tuple(sorted(kept[image])) for image in every if min(size[image]) >= MIN_SIDE
-    )
+    kinds = Counter(tuple(sorted(kept[image])) for image in every if min(size[image]) >= MIN_SIDE)
     occurs = _occurrences((set(c), 1) for c in every.values())
     rows = [
         {"id": c["id"], "image_count": occurs[c["id"]], "instance_count": instances[c["id"]]}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seesaw.preflight.check import Report
 from seesaw.scales import Scale
+
+if TYPE_CHECKING:
+    from seesaw.preflight.check import Report
 
 WIDTH = 100
 _MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("–", "yellow")}

@@ -1,0 +1,1 @@
+"""Detections on images of one's own."""
