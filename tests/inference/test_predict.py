@@ -37,9 +37,9 @@ def images(tmp_path):
     return tmp_path
 
 
-def predict(weights, folder, *names, **options):
+def predict(trained, folder, *names, **options):
     words = ["predict", *(str(folder / n) for n in names), "--scale", "smoke", "--model", "b03"]
-    options = {"weights": weights, "out": folder / "out"} | options
+    options = {"weights": trained, "out": folder / "out"} | options
     return cli.main([*words, *(f"--{k}={v}" for k, v in options.items())])
 
 
