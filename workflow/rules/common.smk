@@ -114,17 +114,3 @@ def table_files(place):
     return [
         f"{SCALE.tables}/{place}.{kind}" for kind in ("txt", "md", "tex", "html", "csv", "json")
     ]
-
-
-def figure_results(wildcards):
-    """What a figure reads; the weights stand for the gradients beside them."""
-    return [
-        str(path.with_name("model.pth") if path.name == "gradients.json" else path)
-        for path in figures.files(wildcards.figure, EXPERIMENTS, SCALE).values()
-    ]
-
-
-def figure_files(figure):
-    """All formats of a figure; none where this scale has none of its experiments."""
-    there = figure in figures.available(EXPERIMENTS)
-    return [str(path) for path in figures.outputs(figure, SCALE).values()] if there else []

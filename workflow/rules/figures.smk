@@ -4,7 +4,7 @@ localrules:
 
 rule figure:
     input:
-        figure_results,
+        lambda w: figures.needed(w.figure, EXPERIMENTS, SCALE),
     output:
         expand(
             f"{RESULTS}/figures/{{{{figure}}}}.{{kind}}",
@@ -31,20 +31,20 @@ rule figure:
 
 rule figure_a1:
     input:
-        figure_files("figure_a1"),
+        figures.target("figure_a1", EXPERIMENTS, SCALE),
 
 
 rule figure_a2:
     input:
         table_files("figure_a2"),
-        figure_files("figure_a2"),
+        figures.target("figure_a2", EXPERIMENTS, SCALE),
 
 
 rule figure_a3:
     input:
-        figure_files("figure_a3"),
+        figures.target("figure_a3", EXPERIMENTS, SCALE),
 
 
 rule gradient_analysis:
     input:
-        figure_files("gradient_analysis"),
+        figures.target("gradient_analysis", EXPERIMENTS, SCALE),

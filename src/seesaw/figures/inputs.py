@@ -66,6 +66,17 @@ def files(figure: str, table: Experiments, scale: Scale) -> dict[str, Path]:
     return counts | results(figure, table, scale)
 
 
+def needed(figure: str, table: Experiments, scale: Scale) -> list[Path]:
+    """What the workflow makes before a figure; weights stand for the gradients beside them."""
+    read = files(figure, table, scale).values()
+    return [p.with_name("model.pth") if p.name == "gradients.json" else p for p in read]
+
+
+def target(figure: str, table: Experiments, scale: Scale) -> list[Path]:
+    """All files of a figure; none where this scale has none of its experiments."""
+    return [*outputs(figure, scale).values()] if figure in available(table) else []
+
+
 def frozen(path: Path, scale: Scale) -> Path:
     """The committed copy of a result or category-count file."""
     inside = path.is_relative_to(scale.results)
