@@ -65,6 +65,8 @@ def compute(scale: Scale) -> dict[str, str]:
     result |= {f"figure/{name}": _figure(name) for name in figures.FIGURES}
     result["backbones"] = backbones = {}
     result["accepted"], stands_for = {}, acceptances.stands_for(scale.run)
+    if remarks := [a.remark for a in acceptances.load() if a.scale == scale.run]:
+        result["table"] = fingerprint.fingerprint(code=result["table"], remarks=remarks)
     for stand_in in scale.overlay.backbones.values():
         result[f"pretrain/{stand_in.name}"] = fingerprint.fingerprint(
             backbone=stand_in.model_dump(),

@@ -98,6 +98,7 @@ def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
     after = fingerprints(root)
     for rung in RUNGS:
         assert after[f"train/{rung}/seed0"] == before[f"train/{rung}/seed0"]
+    assert after["table"] != before["table"]  # its remarks are to be printed
     said = run(root, "seesaw.cli", "plan", "a11", "--scale", "paper").stdout
     assert "train/" not in said.partition("critical path")[2]
     record = json.loads((root / f"{MODELS[1]}.provenance.json").read_text())

@@ -31,6 +31,17 @@ def root(tmp_path_factory) -> Path:
     return root
 
 
+def evaluated(root: Path, training: str) -> dict[str, bytes]:
+    """What follows from a model: detections, metrics, the table."""
+    for arguments in (["detect", training], ["evaluate", training], ["table", "table_a1"]):
+        done = seesaw(root, *arguments)
+        assert done.returncode == 0, done.stderr[-2000:]
+    folder, tables = root / "results/smoke" / training / "seed0", root / "results/smoke/tables"
+    files = [folder / training / name for name in ("detections.jsonl", "metrics.json")]
+    files += sorted(tables.glob("table_a1.*[!json]"))
+    return {path.name: path.read_bytes() for path in files if "provenance" not in path.name}
+
+
 @pytest.mark.parametrize("how", [CLI, RANKS], ids=["one process", "two ranks"])
 @pytest.mark.parametrize("training", ["a01_mask_rcnn", "cascade_rfs_seesaw"])
 def test_stopped_after_each_of_the_first_iterations(root, training, how):
@@ -39,6 +50,8 @@ def test_stopped_after_each_of_the_first_iterations(root, training, how):
     made = seesaw(root, "train", training, "--fingerprint", "whole", how=how)
     assert made.returncode == 0, made.stderr[-2000:]
     model = (folder / "model.pth").read_bytes()
+    compared = how is CLI and training == "a01_mask_rcnn"
+    follows = evaluated(root, training) if compared else {}
     shutil.rmtree(folder)
     work = root / "work/smoke" / training / "seed0/stopped"
     for done in (1, 2):
@@ -54,6 +67,9 @@ def test_stopped_after_each_of_the_first_iterations(root, training, how):
     resumed = seesaw(root, "train", training, "--fingerprint", "stopped", how=how)
     assert resumed.returncode == 0, resumed.stderr[-2000:]
     assert (folder / "model.pth").read_bytes() == model
+    if compared:
+        assert evaluated(root, training) == follows
+        assert {"detections.jsonl", "metrics.json", "table_a1.txt"} <= follows.keys()
 
 
 def test_a_deadline_that_is_no_number_is_told(root):
