@@ -101,6 +101,7 @@ def described(evidence: Evidence, path: Path) -> list[str]:
         "W&B": record.get("wandb_run"),
     }
     lines += [f"  {name:8} {fact}" for name, fact in facts.items() if fact not in (None, "")]
+    lines += [f"  remark   {remark}" for remark in record.get("remarks") or []]
     other = set(evidence.other_versions(path))
     for used in evidence.inputs(path):
         note = "  (another version is here now)" if used in other else ""
