@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from seesaw.planning import jobs
+from seesaw.scales import Scale
+
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 RUNGS = ("a09_stronger_backbone", "a10_seesaw", "a11_dual_head")
@@ -46,7 +49,10 @@ def root(tmp_path_factory):
         shutil.copy(REPOSITORY / name, root)
     for name in ("local", "slurm"):
         (root / name).symlink_to(f"profiles/{name}")
-    for name in ("data/lvis_v1/manifest.json", "data/lvis_v1/category_counts.json", *MODELS):
+    scale = Scale("paper")
+    every = jobs.workflow(scale.table, scale, {}).values()
+    made = [path for job in every if job.rule in ("download", "data") for path in job.outputs]
+    for name in [*made, *MODELS]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("{}")
     known = fingerprints(root)
