@@ -10,14 +10,15 @@ include: "workflow/rules/download.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/zoo.smk"
 include: "workflow/rules/submission.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 
 
 wildcard_constraints:
-    training="|".join(EXPERIMENTS.trainings),
-    evaluation="|".join(EXPERIMENTS.evaluations),
+    training="|".join([*EXPERIMENTS.trainings, *ZOO]),
+    evaluation="|".join([*EXPERIMENTS.evaluations, *ZOO]),
     figure="|".join(figures.FIGURES),
     backbone="[a-z0-9]+",
     seed=r"\d+",
@@ -26,6 +27,7 @@ wildcard_constraints:
 
 localrules:
     all,
+    zoo,
     table_a1,
     table_a2,
     figure_a1,

@@ -14,6 +14,8 @@ from seesaw.cli import main, parser
 
 REPOSITORY = Path(__file__).parents[1]
 MAKING = {
+    "convert",
+    "zoo",
     "download",
     "data",
     "pretrain",

@@ -13,6 +13,7 @@ from seesaw.errors import UserError
 from seesaw.experiments import Experiments
 from seesaw.figures import inputs as figures
 from seesaw.scales import Scale
+from seesaw.zoo import table as zoo
 
 PACKAGE = Path(__file__).parent
 
@@ -57,6 +58,7 @@ def compute(scale: Scale) -> dict[str, str]:
         "speed": fingerprint.code_hash(
             ["seesaw.evaluation.speed", "seesaw.evaluation.post_processing"]
         )[:16],
+        "zoo": fingerprint.code_hash(["seesaw.zoo.verdict"])[:16],
         "submit": fingerprint.code_hash(["seesaw.submission.package"])[:16],
         "table": fingerprint.code_hash(["seesaw.reporting.collect", "seesaw.reporting.render"])[
             :16
@@ -97,18 +99,25 @@ def compute(scale: Scale) -> dict[str, str]:
             result[key] = stands_for.get((key, made), made)
             if result[key] != made:
                 result["accepted"][key] = made
-    for e in table.evaluations.values():
-        if table.built(e.id):
-            config = resolve(e.config_path, scale, register=False).to_dict()
-            config = {k: v for k, v in config.items() if k not in fingerprint.MACHINE_KEYS}
-            types = fingerprint.modules_of_types(
-                fingerprint.config_types(config), fingerprint.registry_map()
-            )
-            result[f"detect/{e.id}"] = fingerprint.fingerprint(
-                config=config,
-                split=e.split,
-                code=fingerprint.code_hash(types | {"seesaw.evaluation.detect"}),
-            )
+    built = [e for e in table.evaluations.values() if table.built(e.id)]
+    for released in zoo.load().models.values():
+        built.append(released.evaluation)
+        result[f"convert/{released.id}"] = fingerprint.fingerprint(
+            released=released.model_dump(include={"config", "released", "checkpoint"}),
+            model=resolve(released.evaluation.config_path, scale, register=False).model.to_dict(),
+            code=fingerprint.code_hash(["seesaw.zoo.convert"]),
+        )
+    for e in built:
+        config = resolve(e.config_path, scale, register=False).to_dict()
+        config = {k: v for k, v in config.items() if k not in fingerprint.MACHINE_KEYS}
+        types = fingerprint.modules_of_types(
+            fingerprint.config_types(config), fingerprint.registry_map()
+        )
+        result[f"detect/{e.id}"] = fingerprint.fingerprint(
+            config=config,
+            split=e.split,
+            code=fingerprint.code_hash(types | {"seesaw.evaluation.detect"}),
+        )
     return result
 
 

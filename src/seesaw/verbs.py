@@ -9,7 +9,9 @@ from __future__ import annotations
 from argparse import Namespace
 
 from seesaw.errors import UserError
+from seesaw.experiments import Evaluation
 from seesaw.scales import Scale
+from seesaw.zoo import table as zoo
 
 
 def scale_of(args: Namespace, data: bool = False) -> Scale:
@@ -25,6 +27,13 @@ def scale_of(args: Namespace, data: bool = False) -> Scale:
             f"{scale.entry.manifest} is missing; run `seesaw data --scale {scale.name}` first."
         )
     return scale
+
+
+def evaluation_of(scale: Scale, name: str) -> Evaluation:
+    """An evaluation of the scale's table, or of a released model (configs/zoo.yaml)."""
+    if name.startswith("zoo_"):
+        return zoo.model(name).evaluation
+    return scale.table.evaluation(name)
 
 
 def set_threads(args: Namespace) -> None:

@@ -46,7 +46,17 @@ def test_paper_scale_plans_every_training_from_a_fresh_clone(clone):
     assert planned["train"] == sum(len(t.seeds) for t in table.trainings.values()) == 30
     assert (planned["detect"], planned["evaluate"], planned["submit"]) == (32, 31, 1)
     assert planned["speed"] == 1 and planned["table"] == 3 and planned["data"] == 1
+    assert planned["download"] == 2
     assert planned["figure"] == 4
+
+
+def test_the_released_models_need_no_training(clone):
+    done = snakemake(clone, "--profile", "slurm", "-n", "zoo")
+    planned = jobs(done)
+    assert (planned["convert"], planned["detect"], planned["evaluate"]) == (12, 12, 12)
+    assert planned["download"] == 3 and planned["zoo"] == 1 and "train" not in planned
+    done = snakemake(clone, "--profile", "local", "-n", "zoo", "--config", "scale=smoke")
+    assert jobs(done)["convert"] == 12 and "download" not in jobs(done)
 
 
 def test_a_submission_needs_the_entrys_trainings_and_test_dev_only(clone):

@@ -10,6 +10,7 @@ from seesaw.download import table as download_table
 from seesaw.errors import UserError
 from seesaw.figures import inputs as figures
 from seesaw.scales import Scale
+from seesaw.zoo import table as zoo_table
 from seesaw.versioning import metadata
 
 try:
@@ -18,6 +19,7 @@ try:
     FINGERPRINTS = dependencies.cached(SCALE)
     SITE = site.load()
     DOWNLOADS = download_table.load().sets
+    ZOO = zoo_table.load().models
 except UserError as error:
     raise WorkflowError(str(error)) from None
 

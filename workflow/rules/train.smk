@@ -10,6 +10,8 @@ rule train:
         f"{LOGS}/train/{{training}}/seed{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/train/{{training}}_seed{{seed}}.tsv"
+    wildcard_constraints:
+        training="|".join(EXPERIMENTS.trainings),
     conda:
         "../../environment.yml"
     threads: 1

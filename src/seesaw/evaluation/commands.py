@@ -10,7 +10,7 @@ from seesaw.errors import UserError
 from seesaw.provenance import Provenance, provenance_path, read_record, sha256_file, write_atomic
 from seesaw.scales import Scale
 from seesaw.tracking import runs
-from seesaw.verbs import fingerprints_of, scale_of, set_threads
+from seesaw.verbs import evaluation_of, fingerprints_of, scale_of, set_threads
 
 
 def add(verb) -> None:
@@ -32,12 +32,13 @@ def add(verb) -> None:
 def detect(args: Namespace) -> None:
     """Detect on an evaluation's split."""
     scale = scale_of(args, data=True)
-    evaluation = scale.table.evaluation(args.evaluation)
+    evaluation = evaluation_of(scale, args.evaluation)
     if evaluation.config_path is None:
         raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
     weights = scale.model(evaluation.training, args.seed)
     if not weights.is_file():
-        raise UserError(f"{weights} is missing; run `seesaw train {evaluation.training}` first.")
+        verb = "convert" if evaluation.id.startswith("zoo_") else "train"
+        raise UserError(f"{weights} is missing; run `seesaw {verb} {evaluation.training}` first.")
     set_threads(args)
     from seesaw.config import resolve
     from seesaw.evaluation.detect import detect as run
@@ -64,7 +65,7 @@ def evaluate(args: Namespace) -> None:
     from seesaw.evaluation.lvis_eval import load, match, metrics_of
 
     scale = scale_of(args, data=True)
-    evaluation = scale.table.evaluation(args.evaluation)
+    evaluation = evaluation_of(scale, args.evaluation)
     if evaluation.split == "test_dev":
         raise UserError(
             f"{evaluation.id} is on test_dev, which has no annotations; run `seesaw submit`."

@@ -1,0 +1,1 @@
+"""mmdet's released Seesaw models through our pipeline."""
