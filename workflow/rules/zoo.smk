@@ -48,5 +48,5 @@ rule zoo:
     message:
         "Compare the released models with what is published"
     shell:
-        # a model that is off is told and fails the target; `seesaw zoo` shows all again
+        # a model that is off is told and fails the target; the verb shows all again
         "seesaw zoo {params.options} > {log} 2>&1"
