@@ -11,6 +11,7 @@ from seesaw.data import entries
 from seesaw.errors import UserError
 from seesaw.reporting.collect import collect
 from seesaw.scales import Scale
+from seesaw.zoo import table as zoo
 
 TABLE = experiments.load()
 ROW = "  a01_mask_rcnn:\n    schedule: 2x\n    seeds: [0]\n"
@@ -179,8 +180,9 @@ def test_all_of_the_paper_is_listed():
         assert list(values[place]) == rows[place]
 
 
-def test_every_config_file_is_in_the_table():
+def test_every_config_file_is_in_the_table_or_the_zoo():
     named = {e.config_path for e in TABLE.evaluations.values()}
+    named |= {m.evaluation.config_path for m in zoo.load().models.values()}
     assert set(paths.CONFIGS.glob("[!_]*/*.py")) == named - {None}
 
 
