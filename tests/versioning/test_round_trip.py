@@ -1,0 +1,157 @@
+"""Clone 1 trains and pushes, clone 2 pulls: nothing is made again, an edit remakes what it must."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import boto3
+import pytest
+import yaml
+from clones import SMOKE, commit, environment, run, small_repository
+from moto.server import ThreadedMotoServer
+
+pytestmark = pytest.mark.slow
+STAGE = "smoke/dvc.yaml:table_a1"
+KEYS = {"AWS_ACCESS_KEY_ID": "planted-id", "AWS_SECRET_ACCESS_KEY": "planted-secret-5d1f"}
+S3 = KEYS | {"AWS_DEFAULT_REGION": "us-east-1"}
+NOTHING = "Nothing to be done"
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """An S3 server on loopback with one bucket; its address."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    client = boto3.client(
+        "s3", endpoint_url=address, region_name="us-east-1",
+        aws_access_key_id="a", aws_secret_access_key="b",
+    )  # fmt: skip
+    client.create_bucket(Bucket="store")
+    yield address
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory, s3):
+    """The clone that trains: `dvc repro` is killed in the middle and started again."""
+    root = small_repository(tmp_path_factory.mktemp("clones") / "one")
+    before = run(root, "dvc", "status", "dvc.yaml")
+    with open(root.parent / "killed.txt", "w") as log:
+        killed = subprocess.Popen(
+            ("dvc", "repro", STAGE), cwd=root, env=environment(root, **S3), stdout=log, stderr=log
+        )
+        while killed.poll() is None and not list((root / "work").rglob("log.jsonl")):
+            time.sleep(0.2)
+        killed.kill()  # its Snakemake goes on, and holds the lock
+        killed.wait()
+    told = run(root, "dvc", "repro", STAGE, **S3)
+    assert killed.returncode == -9 and "waiting for" in told
+    assert run(root, "git", "status", "--porcelain") == "?? smoke/dvc.lock\n"
+    assert run(root, "dvc", "status", STAGE) == "Data and pipelines are up to date.\n"
+    # of the other scale, which lives in the same clone
+    assert run(root, "dvc", "status", "dvc.yaml") == before
+    run(root, "dvc", "remote", "add", "-q", "-d", "folder", str(root.parent / "store"))
+    run(root, "dvc", "remote", "add", "-q", "cloud", "s3://store/seesaw")
+    run(root, "dvc", "remote", "modify", "-q", "cloud", "endpointurl", s3)
+    commit(root, "results")
+    for remote in ("folder", "cloud"):
+        run(root, "dvc", "push", "-q", "-r", remote, "-d", STAGE, **S3)
+    return root
+
+
+def clone(one, name, remote):
+    root = one.parent / name
+    run(one.parent, "git", "clone", "-q", str(one), name)
+    run(root, "dvc", "pull", "-q", "-r", remote, "-d", STAGE, **S3)
+    return root
+
+
+@pytest.fixture(scope="module")
+def two(one):
+    return clone(one, "two", "folder")
+
+
+def plan(root):
+    """What Snakemake would run: rule -> jobs."""
+    told = run(root, "snakemake", "--profile", "local", "-n", "table_a1", *SMOKE)
+    if NOTHING in told:
+        return {}
+    table = told[told.index("Job stats") :]
+    jobs = {k: int(n) for k, n in re.findall(r"^ *(\w+) +(\d+) *$", table, re.M)}
+    return {k: n for k, n in jobs.items() if k != "total"}
+
+
+def files(root):
+    return {p.relative_to(root): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_all_results_are_versioned_and_no_key_is_written(one):
+    stages = yaml.safe_load((one / "smoke/dvc.yaml").read_text())["stages"]
+    outs = [Path(path) for stage in stages.values() for out in stage["outs"] for path in out]
+    for path in files(one / "results"):
+        path = Path("results") / path
+        assert any(path == out or out in path.parents for out in outs), path
+    for folder in (one, one.parent / "store"):
+        for path, content in files(folder).items():
+            assert b"planted-secret" not in content, path
+
+
+@pytest.mark.parametrize(("name", "remote"), [("two", "folder"), ("three", "cloud")])
+def test_a_clone_that_pulls_makes_nothing_again(one, name, remote, request):
+    root = request.getfixturevalue("two") if name == "two" else clone(one, name, remote)
+    assert plan(root) == {}
+    told = run(root, "dvc", "repro", STAGE)
+    assert told.count("didn't change, skipping") == 3 and "Running" not in told
+    assert run(root, "dvc", "status", STAGE) == "Data and pipelines are up to date.\n"
+    assert files(root / "results") == files(one / "results")
+    assert run(root, "git", "status", "--porcelain") == ""
+    for path in (*root.glob("results/**/*"), *root.glob("data/**/*"), *root.glob("configs/**/*")):
+        os.utime(path)
+    assert plan(root) == {}
+
+
+def test_the_reference_is_frozen_from_a_pulled_clone(two):
+    run(two, "seesaw", "freeze", "smoke")
+    told = run(two, "seesaw", "reference", "--scale", "smoke")
+    assert "every cell computed here is the reference's" in told
+    assert run(two, "git", "status", "--porcelain") == ""  # smoke's is noise: ignored
+    first = files(two / "reference")
+    run(two, "seesaw", "freeze", "smoke")
+    assert files(two / "reference") == first
+
+
+def test_an_edit_remakes_what_depends_on_it_and_going_back_remakes_nothing(one, two):
+    before = files(two / "results/smoke")
+    config = two / "configs/table_a1/a02_syncbn.py"
+    config.write_text(
+        config.read_text() + "\noptim_wrapper = dict(optimizer=dict(weight_decay=0.0002))\n"
+    )
+    table = two / "configs/experiments.yaml"
+    table.write_text(table.read_text().replace("+ SyncBN", "+ SyncBN, decay"))
+    wanted = {"train": 1, "detect": 1, "evaluate": 1, "table": 1, "table a1": 1}
+    assert {k: wanted[k] for k in plan(two)} == plan(two) and plan(two)["train"] == 1
+    told = run(two, "dvc", "repro", STAGE)
+    assert plan(two) == {}
+    assert f"Running stage '{STAGE}'" in told and told.count("didn't change, skipping") == 2
+    after = files(two / "results/smoke")
+    changed = {path.parts[0] for path in before if after[path] != before[path]}
+    assert changed == {"a02_syncbn", "tables", "stages"}
+    shown = run(two, "dvc", "params", "diff")
+    assert re.search(r"trainings\.a02_syncbn\.cell\.table_a1 +\+ SyncBN +\+ SyncBN, decay", shown)
+    metrics = run(two, "dvc", "metrics", "diff")
+    assert "metrics/a02_syncbn.json" in metrics and "a01_mask_rcnn" not in metrics
+    assert "metrics/a01_mask_rcnn.json" in run(two, "dvc", "metrics", "show")
+    plots = run(two, "dvc", "plots", "show", "--json", "smoke/dvc.yaml::table_a1 AP")
+    assert '"evaluation": "a02_syncbn"' in plots
+    commit(two, "another decay")
+    run(two, "git", "checkout", "-q", "HEAD~1")
+    run(two, "dvc", "checkout", "-q", STAGE)
+    assert files(two / "results/smoke") == before
+    assert plan(two) == {}
+    shutil.rmtree(two / ".snakemake")
+    assert plan(two) == {}
