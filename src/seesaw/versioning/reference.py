@@ -32,6 +32,7 @@ LASTING = (
 )
 # What is copied: of an evaluation its numbers, of a training what lies beside its weights.
 SMALL = ("metrics.json", "replicates.json", "speed.json", "gradients.json")
+ELSEWHERE = ("download", "data", "figure")  # rules whose files lie elsewhere, or are drawn again
 LARGEST = 1_000_000
 WHOLE = 5_000_000
 
@@ -150,7 +151,7 @@ def _copy(made: list[Job], scale: Scale, new: Path) -> None:
     shutil.copyfile(scale.entry.category_counts, new / scale.entry.category_counts.name)
     for job in made:
         beside = [path for output in job.outputs for path in output.parent.glob("*.json")]
-        for path in {*job.outputs, *beside} if job.rule not in ("data", "figure") else ():
+        for path in {*job.outputs, *beside} if job.rule not in ELSEWHERE else ():
             target = new / path.relative_to(scale.results)
             if path.name in SMALL:
                 target.parent.mkdir(parents=True, exist_ok=True)
