@@ -5,6 +5,7 @@ import orjson
 import pytest
 
 from seesaw.data.lvis_folder import (
+    URL_PREFIX,
     category_counts,
     check_images,
     frequency_of,
@@ -194,14 +195,19 @@ def test_manifest_changes_with_the_data_and_only_then(small_set, tmp_path):
 
 
 def test_manifest_refuses_splits_of_different_sets(small_set, tmp_path):
-    other = copy.deepcopy(BASE)
+    whole = copy.deepcopy(BASE)
+    whole["images"][1]["coco_url"] = f"{URL_PREFIX}plain.png"
+    other = copy.deepcopy(whole)
     other["categories"][0]["name"] = "wasp"
-    write(tmp_path / "a.json", BASE)
+    write(tmp_path / "a.json", whole)
     write(tmp_path / "b.json", other)
-    for image in BASE["images"]:
+    write(tmp_path / "c.json", BASE)
+    for image in whole["images"]:
         path = image_file(tmp_path, image)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"not decoded here")
     assert manifest(tmp_path, {"train": "a.json", "val": "a.json"})["categories"] == 2
     with pytest.raises(UserError, match=r"b\.json has other categories"):
         manifest(tmp_path, {"train": "a.json", "val": "b.json"})
+    with pytest.raises(UserError, match=r"c\.json: image 9 has no 'coco_url', by which mmdet's"):
+        manifest(tmp_path, {"train": "c.json"})

@@ -160,6 +160,11 @@ def manifest(root: Path, files: dict[str, str], hash_images: bool = True) -> dic
             )
         categories = mine
         raw = (root / name).read_bytes()
+        if lacks := [i["id"] for i in content["images"] if not i.get("coco_url")]:
+            raise UserError(
+                f"{root / name}: image {lacks[0]} has no 'coco_url', by which mmdet's LVIS dataset "
+                f"finds images: write {URL_PREFIX} and its path below {root}"
+            )
         total, digest = 0, hashlib.sha256()
         for path, size in _sizes(root, name, content["images"]):
             total += size

@@ -19,6 +19,7 @@ from mmengine.registry import init_default_scope
 from seesaw import paths
 from seesaw.cluster.site import Site
 from seesaw.config import resolve
+from seesaw.download import table as downloads
 from seesaw.errors import UserError
 from seesaw.models.losses.equalization_loss import EqualizationLoss
 from seesaw.models.losses.group_softmax_loss import GroupSoftmaxLoss
@@ -275,10 +276,6 @@ def gigabytes(size: Size, images: int, expected: Expected) -> float:
 def weights_check(checkpoint: str, cfg: Config) -> Check:
     """Whether a pre-trained file fits the backbone, tensor by tensor."""
     name = f"weights {checkpoint}"
-    try:
-        from seesaw.download import table as downloads
-    except ImportError:
-        return Check(name, None, "no table of downloads")
     path = downloads.load().weights(checkpoint)
     if not path.is_file():
         return Check(name, None, f"{path} is absent: `seesaw download pretrained`")
