@@ -89,6 +89,23 @@ def test_a_job_of_an_earlier_call_counts_once_it_is_taken_over(place):
     assert query() == {"7": "RUNNING"}
 
 
+def test_a_job_that_the_queue_forgot_before_it_was_asked(place):
+    ledger.note(ledger.Submission("7", "run", "mini/speed", "", {}))
+    queue(place)
+    assert query("100") == {"7": "PENDING"}
+    end("7", "0 3 n1")
+    assert query() == {"7": "COMPLETED"}
+
+
+def test_a_failed_node_is_remembered_when_its_job_waits_again(place):
+    ledger.note(ledger.Submission("1", "run", "mini/speed", "", {}))
+    queue(place, ("1", "NODE_FAIL", "None"))
+    query("100")
+    queue(place, ("1", "PENDING", "Priority"))
+    query("100")
+    assert sbatch.bad_nodes("mini/speed") == ["n1"]
+
+
 def test_a_reason_that_does_not_end_is_kept_as_told(place):
     queue(place, ("1", "PENDING", "Priority"), ("2", "PENDING", "InvalidQOS"))
     query(waiting="0")

@@ -40,9 +40,13 @@ def main(argv: list[str]) -> int:
     if rows is None:
         say(f"squeue failed ({told}); asking again")
     else:
-        ours = ledger.adopted(run)
+        # Also those that the queue forgot before it was first asked.
+        ours = ledger.adopted(run) | {one.job for one in ledger.submitted() if one.run == run}
         now = {row.job: row for row in rows if row.name == run or row.job in ours}
-        known = {job: _seen(job, known.get(job), now.get(job)) for job in {**known, **now}}
+        known = {
+            job: _seen(job, known.get(job), now.get(job))
+            for job in sorted(known.keys() | now.keys() | ours)
+        }
         _tell(known)
         write_atomic(memory, json.dumps(known))
     for job, entry in known.items():
@@ -55,8 +59,8 @@ def _seen(job: str, before: dict | None, row: Queued | None) -> dict:
     before = before or {"state": "", "node": ""}
     now = {"state": row.state if row else GONE, "reason": row.reason if row else ""}
     now["node"] = (row and row.node) or before["node"]
-    if now["state"] == "NODE_FAIL":
-        now["failed_node"] = now["node"]
+    failed = now["node"] if now["state"] == "NODE_FAIL" else before.get("failed_node")
+    now |= {"failed_node": failed} if failed else {}
     lost = (GONE, *NO_END)
     # The plugin has been told; that the queue then forgets the job means nothing.
     if before["state"] in FINAL and now["state"] in lost:
