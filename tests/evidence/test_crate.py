@@ -1,18 +1,16 @@
 """The crate has what Workflow Run Crate 0.5 and the profiles below it say MUST be there.
 
-Where `rocrate-validator` is installed (it needs an older rich than ours), it judges too.
+(`rocrate-validator` needs an older rich than ours and the network: docs/provenance.md.)
 """
 
 import json
-import shutil
-import subprocess
 
 import pytest
 from conftest import evaluated
 
 from seesaw import paths
 from seesaw.cli import main
-from seesaw.provenance import provenance_path
+from seesaw.provenance import provenance_path, record
 from seesaw.reporting.collect import collect
 from seesaw.reporting.recorded import write_recorded
 
@@ -22,15 +20,11 @@ RUN = "https://w3id.org/ro/wfrun/workflow/0.5"
 
 @pytest.fixture
 def crate(scale, monkeypatch, tmp_path):
-    for name in ("Snakefile", "workflow", "environment.yml", "CITATION.cff"):
+    for name in ("Snakefile", "workflow", "environment.yml", "CITATION.cff", "README.md"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     monkeypatch.setenv("WANDB_API_KEY", "planted-0123456789")
     files = evaluated(scale, "a01_mask_rcnn")
     files["weights"].write_bytes(bytes(6_000_000))
-    evaluated(scale, "a01_mask_rcnn")
-    files["weights"].write_bytes(bytes(6_000_000))
-    from seesaw.provenance import record
-
     record(files["weights"], inputs={"manifest": files["manifest"]}, seed=0)
     record(files["detections"], inputs={"weights": files["weights"]}, seed=0)
     write_recorded(collect("table_a1", scale.table, scale), scale)
@@ -102,14 +96,6 @@ def test_the_chain_is_in_it_and_large_files_by_their_hash(crate):
     assert ids(detect["object"]) == [weights["@id"]]
     assert ids(detect["result"]) == [str(files["detections"])]
     assert not [p for p in folder.rglob("*") if p.is_file() and b"planted" in p.read_bytes()]
-
-
-@pytest.mark.skipif(not shutil.which("rocrate-validator"), reason="rocrate-validator is missing")
-def test_the_validator_agrees(crate):
-    command = ["rocrate-validator", "--no-interactive", "validate", "--no-paging", "-l", "required"]
-    command += ["-p", "workflow-run-crate-0.5", str(crate[0])]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
 
 
 def test_a_folder_that_exists_is_kept(crate, capsys):

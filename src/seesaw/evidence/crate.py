@@ -28,6 +28,7 @@ PROFILES = {
     "https://w3id.org/ro/wfrun/workflow/0.5": ("Workflow Run Crate", "0.5"),
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
+BIOSCHEMAS = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
 LICENCE = "https://spdx.org/licenses/Apache-2.0"
 WORKFLOW = ("Snakefile", "workflow/rules/*.smk", "configs/**/*.py", "configs/**/*.yaml")
 WORKFLOW += ("requirements.lock", "environment.yml", "CITATION.cff")
@@ -54,6 +55,9 @@ def write(evidence: Evidence, folder: Path) -> ROCrate:
     main = crate.add_workflow(paths.ROOT / "Snakefile", "Snakefile", main=True, lang="snakemake")
     main["name"] = "Seesaw Loss for Long-Tailed Instance Segmentation: the supplementary"
     main["license"] = {"@id": LICENCE}
+    main["encodingFormat"] = "text/x-python"
+    main["conformsTo"] = {"@id": BIOSCHEMAS}
+    files.of(paths.ROOT / "README.md")["about"] = crate.root_dataset
     main["hasPart"] = [files.source(p) for p in _sources() if p.name != "Snakefile"]
     actions = [_action(crate, files, job) for job in jobs]
     whole = crate.add_action(
@@ -168,7 +172,7 @@ def _action(crate: ROCrate, files: _Files, job: list[tuple[Path, dict]]) -> Enti
             "name": " ".join(masked(record["command"])),
             "description": f"on {record.get('host')}: {said}",
             "startTime": start.isoformat(),
-            "endTime": (start + timedelta(seconds=record.get("duration") or 0)).isoformat(),
+            "endTime": (start + timedelta(seconds=int(record.get("duration") or 0))).isoformat(),
             "actionStatus": "http://schema.org/CompletedActionStatus",
         },
     )
