@@ -33,12 +33,12 @@ def test_a_cell_is_explained_down_to_its_bytes(scale, run, capsys):
         f"{config}  no record (in git)",
     ]
     weights = blocks[5].splitlines()
-    assert f"  sha256   {sha256_file(run['weights'])}" in weights
-    assert "  print    f0" in weights and "  seed     0" in weights
-    assert f"  of       {config}  sha256 {sha256_file(config)[:12]}" in weights
+    assert f"  sha256      {sha256_file(run['weights'])}" in weights
+    assert "  fingerprint f0" in weights and "  seed        0" in weights
+    assert f"  of          {config}  sha256 {sha256_file(config)[:12]}" in weights
     remake = f"rm -f {run['weights']} && snakemake --profile local {run['weights']}"
-    assert weights[-1] == f"  remake   {remake}"
-    assert any(line.startswith("  lock     ") for line in weights)
+    assert weights[-1] == f"  remake      {remake}"
+    assert any(line.startswith("  lock        ") for line in weights)
     assert any("attempt 1, on " in line for line in weights)
 
 

@@ -80,7 +80,7 @@ def described(evidence: Evidence, path: Path) -> list[str]:
     record, state = evidence.record(path), evidence.state(path)
     if record is None and state == "no record":
         kept = " (in git)" if path.suffix in (".py", ".yaml") else ""
-        return [f"{path}  no record{kept}", f"  sha256   {evidence.sha256(path)}"]
+        return [f"{path}  no record{kept}", f"  sha256      {evidence.sha256(path)}"]
     lines = [f"{path}  {state}"]
     if record is None:
         return lines
@@ -93,20 +93,20 @@ def described(evidence: Evidence, path: Path) -> list[str]:
         "command": " ".join(record.get("command") or []),
         "code": code,
         "config": record.get("config_hash"),
-        "print": record.get("fingerprint"),
+        "fingerprint": record.get("fingerprint"),
         "seed": record.get("seed"),
         "made": _made(record),
         "lock": record.get("lock"),
         "with": ", ".join(f"{k} {v}" for k, v in versions.items() if v),
         "W&B": record.get("wandb_run"),
     }
-    lines += [f"  {name:8} {fact}" for name, fact in facts.items() if fact not in (None, "")]
-    lines += [f"  remark   {remark}" for remark in record.get("remarks") or []]
+    lines += [f"  {name:11} {fact}" for name, fact in facts.items() if fact not in (None, "")]
+    lines += [f"  remark      {remark}" for remark in record.get("remarks") or []]
     other = set(evidence.other_versions(path))
     for used in evidence.inputs(path):
         note = "  (another version is here now)" if used in other else ""
-        lines.append(f"  of       {used.path}  sha256 {used.sha256[:12]}{note}")
-    return [*lines, f"  remake   {evidence.repair(path)}"]
+        lines.append(f"  of          {used.path}  sha256 {used.sha256[:12]}{note}")
+    return [*lines, f"  remake      {evidence.repair(path)}"]
 
 
 def _made(record: dict) -> str:
