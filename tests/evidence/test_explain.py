@@ -60,7 +60,7 @@ def test_a_remark_is_told(scale, run, capsys):
     sentence = "batch statistics differ: SyncBN over 4 of 16 images"
     record(run["weights"], remarks=[sentence])
     assert main(["explain", "table_a1", "a01"]) == 0
-    assert f"  remark         {sentence}" in told(capsys).splitlines()
+    assert f"  remark      {sentence}" in told(capsys).splitlines()
 
 
 def test_a_child_training_is_followed_to_its_parent(scale, capsys):
