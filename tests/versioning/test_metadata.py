@@ -104,6 +104,20 @@ def test_bytes_of_another_commit_bring_their_metadata_back(scale):
     assert known(MODEL)["params"] == ["'f1'"]
 
 
+def test_bytes_of_another_commit_bring_back_of_which_inputs_they_are(scale):
+    first = known(TABLE)["input_checksums"]
+    old = {path: path.read_bytes() for path in (MODEL, TABLE)}
+    MODEL.write_bytes(b"new weights")
+    TABLE.write_bytes(b"new table")
+    know(TABLE, [str(MODEL)])  # by the same rule with the same parameters
+    for path, content in old.items():
+        path.write_bytes(content)
+        os.utime(path, (1e9, 1e9))
+    assert known(TABLE)["input_checksums"] != first
+    metadata.seed(scale)
+    assert known(TABLE)["input_checksums"] == first
+
+
 def test_a_pulled_output_is_not_older_than_its_pulled_input(scale):
     forget()
     os.utime(TABLE, (1e9, 1e9))

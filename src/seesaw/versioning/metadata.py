@@ -23,7 +23,8 @@ from seesaw.scales import Scale
 
 NAME = "workflow.json"
 # The fields that decide whether Snakemake makes a file again.
-LASTING = ("rule", "input", "params", "input_checksums", "record_format_version")
+DECIDE = ("input", "params", "input_checksums")
+LASTING = ("rule", "record_format_version", *DECIDE)
 
 
 def collect(jobs: Iterable[Job]) -> list[dict]:
@@ -88,7 +89,11 @@ def _unknown(path: Path, job: dict) -> bool:
         return True
     # Snakemake notes the time of the file that it made: with that time, it is the one it knows.
     same_file = abs((known.get("endtime") or 0) - path.stat().st_mtime) < 1e-3
-    return not same_file and any(known.get(key) != job[key] for key in ("input", "params"))
+    other = [key for key in DECIDE if known.get(key) != job[key]]
+    if same_file and other == ["input_checksums"]:  # the same bytes, made of inputs since replaced
+        checksums = (job["input_checksums"] or {}).items()
+        return all(Path(p).is_file() and f"sha256:{sha256_file(p)}" == c for p, c in checksums)
+    return not same_file and bool(other)
 
 
 def _take_over(job: dict, outputs: dict[Path, str], told: dict[str, str]) -> None:
