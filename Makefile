@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TARGETS := table_a1 table_a2
 FIGURES := figure_a3 gradient_analysis
 
-.PHONY: reproduce all smoke test test-all test-slurm lint setup bench clean
+.PHONY: reproduce all smoke test test-all test-slurm lint setup bench docs cli-reference clean
 
 reproduce: setup  ## Tables A1 and A2, Figure A3 and the gradient analysis at mini scale
 	@snakemake --profile local $(TARGETS) $(FIGURES); status=$$?; seesaw show $(TARGETS) || status=1; exit $$status
@@ -29,6 +29,13 @@ lint: setup
 
 bench: setup  ## ratios against peers, minutes (SIZE=full: an hour) -> docs/benchmarks.md
 	@python benchmarks/report.py $(if $(filter full,$(SIZE)),--full)
+
+docs: setup  ## the docs site in site/; fails on a broken link
+	@pip install -q --disable-pip-version-check --no-deps -r requirements-docs.lock
+	@NO_MKDOCS_2_WARNING=1 mkdocs build -q --strict && echo site/index.html
+
+cli-reference: setup  ## docs/cli.md from the command line's own parser
+	@python tools/cli_reference.py > docs/cli.md
 
 setup:
 	@tools/setup.sh

@@ -1,0 +1,36 @@
+"""Prints docs/cli.md from the command line's own parser: ``make cli-reference``."""
+
+import argparse
+import os
+
+os.environ["COLUMNS"] = "100"  # of the help texts, whatever the terminal
+os.environ.pop("SEESAW_SCALE", None)  # it is the default of --scale
+
+from seesaw.cli import parser  # noqa: E402 - after the environment that it reads
+
+HEAD = """\
+# Command line
+
+Made from the code by `make cli-reference`; a test fails where they differ. Every verb also takes
+`--help`. Exit code 2 means a mistake in the call or in a file, told in one sentence; 75 means that
+the work was interrupted and goes on when the same command runs again. What else a verb's exit code
+says stands with it.
+"""
+
+
+def section(title: str, help_text: str) -> str:
+    """A heading and a help text as it is printed."""
+    return f"## {title}\n\n```text\n{help_text.rstrip()}\n```\n"
+
+
+def page() -> str:
+    """The whole page."""
+    root = parser()
+    (verbs,) = (a for a in root._actions if isinstance(a, argparse._SubParsersAction))
+    parts = [HEAD, section("seesaw", root.format_help())]
+    parts += [section(f"seesaw {name}", sub.format_help()) for name, sub in verbs.choices.items()]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    print(page(), end="")
