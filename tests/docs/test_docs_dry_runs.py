@@ -1,0 +1,53 @@
+"""Every `snakemake` call of the guides as a dry run, in a fresh clone."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pages import REPOSITORY, commands
+
+
+def dry_runs() -> dict[tuple[str, ...], set[str]]:
+    """Options -> targets: calls that differ in their targets only are one dry run of all of them."""
+    from snakemake.cli import get_argument_parser
+
+    found: dict[tuple[str, ...], set[str]] = {}
+    for command in commands():
+        if command.words[0] == "snakemake" and "--unlock" not in command.words:
+            args = get_argument_parser().parse_args(command.words[1:])
+            options = ("--profile", args.profile[0])
+            if args.config:
+                options += ("--config", *args.config)
+            found.setdefault(options, set()).update(args.targets)
+    return found
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
+    """A fresh clone, beside a user's dataset, whose name in the guides is PATH."""
+    root = tmp_path_factory.mktemp("clone")
+    copy = "git ls-files -z | xargs -0 cp -a --parents -t"
+    subprocess.run(["bash", "-euc", f"{copy} {root}"], cwd=REPOSITORY, check=True)
+    run(root, "seesaw.cli", "data", "--scale", "smoke")
+    (root / "data/smoke_lvis").rename(root / "PATH")
+    run(root, "seesaw.cli", "data", "--dataset", "PATH")
+    return root
+
+
+def run(root: Path, module: str, *words: str) -> str:
+    env = os.environ | {"PYTHONPATH": str(root / "src")}
+    command = [sys.executable, "-m", module, *words]
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", dry_runs(), ids=" ".join)
+def test_a_shown_workflow_call_plans_its_jobs(clone, options):
+    targets = sorted(dry_runs()[options])
+    profile, config = options[:2], options[2:]
+    said = run(clone, "snakemake", *profile, "-n", *targets, *config)
+    assert "This was a dry-run" in said and " train " in said.replace("\n", " ")

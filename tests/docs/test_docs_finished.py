@@ -1,0 +1,76 @@
+"""Every `seesaw` call of the guides on a finished smoke run; SEESAW_FINISHED: a checkout with one.
+
+.ci/run sets it after its full run. `--scale` becomes smoke; nothing else is changed.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pages import PAGES, RUN, blocks, calls
+
+FINISHED = os.environ.get("SEESAW_FINISHED")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.slurm,
+    pytest.mark.skipif(not FINISHED, reason="needs a finished run; .ci/run has one"),
+]
+# What a finished smoke run cannot show, and where it is tested.
+ELSEWHERE = {
+    ("download",): "the internet; tests/download",
+    ("preflight",): "paper's models; tests/preflight",
+    ("zoo",): "its target is not part of `all`; tests/zoo",
+    ("reference",): "smoke scale has no reference results; tests/versioning",
+    ("show", "--reference"): "the same",
+    ("explain", "--reference"): "the same",
+    ("accept",): "a changed training at a scale that asks; tests/test_acceptances.py",
+    ("submit", "--record"): "a server; tests/submission",
+}
+# 1: a state that the verb reports, here as on any machine without GPU or remote.
+REPORTS = {"doctor", "status"}
+
+
+def shown() -> list[tuple[str, ...]]:
+    """The calls in the pages' shell blocks, each once, at smoke scale."""
+    found = {}
+    for page in PAGES:
+        if page.name in RUN or page.name == "cli.md":
+            continue
+        for words in [w for block in blocks(page) for w in calls(block) if w[0] == "seesaw"]:
+            words = words[1:]
+            if "--scale" in words:
+                at = words.index("--scale")
+                words = words[:at] + words[at + 2 :]
+            words = ["smoke" if word == "mini" else word for word in words]
+            words = [word.replace("results/mini", "results/smoke") for word in words]
+            words = [word.replace("results/paper", "results/smoke") for word in words]
+            if not any(set(only) <= set(words) for only in ELSEWHERE):
+                found[tuple(words)] = None
+    return list(found)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Path:
+    """A clone of the finished checkout with what it has made, and the names that the guides use."""
+    root = tmp_path_factory.mktemp("checkout")
+    subprocess.run(["git", "clone", "-q", FINISHED, root], check=True)
+    for name in ("data", "results/smoke", ".snakemake/metadata"):
+        shutil.copytree(Path(FINISHED, name), root / name, copy_function=shutil.copyfile)
+    shutil.copytree(root / "data/smoke_lvis", root / "PATH")
+    first, second, *_ = sorted((root / "PATH/val").iterdir())
+    shutil.copy(first, root / "photo.jpg")
+    shutil.copy(second, root / "street.png")
+    return root
+
+
+@pytest.mark.parametrize("words", shown(), ids=" ".join)
+def test_a_shown_command_works(checkout, words):
+    env = os.environ | {"SEESAW_SCALE": "smoke", "PYTHONPATH": str(checkout / "src")}
+    command = [sys.executable, "-m", "seesaw.cli", *words]
+    done = subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr, done.stderr[-3000:]
+    allowed = {0, 1} if words[0] in REPORTS else {0}
+    assert done.returncode in allowed, done.stdout[-1500:] + done.stderr[-1500:]
