@@ -126,7 +126,9 @@ def test_what_is_not_checked_is_still_shown():
 
 
 def test_calls_of_a_script():
-    script = "A=1 make x  # why\ncat > f <<'EOF'\nno\nEOF\nseesaw a 'b c' && srun -n 1 seesaw \\\n d\n"
+    script = (
+        "A=1 make x  # why\ncat > f <<'EOF'\nno\nEOF\nseesaw a 'b c' && srun -n 1 seesaw \\\n d\n"
+    )
     assert calls(script) == [
         ["make", "x"],
         ["cat"],

@@ -1,6 +1,7 @@
 """Every `snakemake` call of the guides as a dry run, in a fresh clone."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +52,16 @@ def test_a_shown_workflow_call_plans_its_jobs(clone, options):
     profile, config = options[:2], options[2:]
     said = run(clone, "snakemake", *profile, "-n", *targets, *config)
     assert "This was a dry-run" in said and " train " in said.replace("\n", " ")
+
+
+def rule_graph(clone: Path, profile: str) -> set[tuple[str, str]]:
+    said = run(clone, "snakemake", "--profile", profile, "--rulegraph", "mermaid-js", "all")
+    names = dict(re.findall(r"(id\d+)\[(\w+)\]", said))
+    return {(names[a], names[b]) for a, b in re.findall(r"(id\d+) --> (id\d+)", said)}
+
+
+@pytest.mark.slow
+def test_the_architectures_diagram_is_snakemakes_graph(clone):
+    page = (REPOSITORY / "docs/architecture.md").read_text()
+    drawn = re.findall(r"^  (\w+) --(?: [\w -]+ --)?> (\w+)$", page, re.M)
+    assert set(drawn) == rule_graph(clone, "local") | rule_graph(clone, "slurm")
