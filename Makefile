@@ -32,7 +32,7 @@ bench: setup  ## ratios against peers, minutes (SIZE=full: an hour) -> docs/benc
 
 docs: setup  ## the docs site in site/; fails on a broken link
 	@pip install -q --disable-pip-version-check --no-deps -r requirements-docs.lock
-	@NO_MKDOCS_2_WARNING=1 mkdocs build -q --strict && echo site/index.html
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict && echo site/index.html  # -q would hide the warnings from --strict
 
 cli-reference: setup  ## docs/cli.md from the command line's own parser
 	@python tools/cli_reference.py > docs/cli.md

@@ -4,6 +4,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -85,7 +86,7 @@ def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as GitHub and mkdocs make them."""
     found: set[str] = set()
     every = tokens(page)
-    for heading, content in zip(every, every[1:], strict=False):
+    for heading, content in pairwise(every):
         if heading.type == "heading_open":
             title = "".join(c.content for c in content.children).lower()
             found.add(re.sub(r"[^\w\- ]", "", title).strip().replace(" ", "-"))

@@ -1,7 +1,7 @@
 """Every command of the README and the guides: one that its program takes, with names that exist.
 
-What a program's own parser accepts here is also run: dry by test_docs_dry_runs.py, and on a finished
-smoke run by test_docs_finished.py.
+What a program's own parser accepts here is also run: dry by test_docs_dry_runs.py, and on a
+finished smoke run by test_docs_finished.py.
 """
 
 import contextlib

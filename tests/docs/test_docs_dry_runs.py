@@ -11,7 +11,7 @@ from pages import REPOSITORY, commands
 
 
 def dry_runs() -> dict[tuple[str, ...], set[str]]:
-    """Options -> targets: calls that differ in their targets only are one dry run of all of them."""
+    """Options -> targets: calls that differ in their targets only are one dry run."""
     from snakemake.cli import get_argument_parser
 
     found: dict[tuple[str, ...], set[str]] = {}
