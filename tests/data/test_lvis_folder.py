@@ -199,6 +199,7 @@ def test_manifest_refuses_splits_of_different_sets(small_set, tmp_path):
     whole["images"][1]["coco_url"] = f"{URL_PREFIX}plain.png"
     other = copy.deepcopy(whole)
     other["categories"][0]["name"] = "wasp"
+    whole["categories"][1]["frequency"] = other["categories"][1]["frequency"] = "r"
     write(tmp_path / "a.json", whole)
     write(tmp_path / "b.json", other)
     write(tmp_path / "c.json", BASE)
@@ -207,6 +208,10 @@ def test_manifest_refuses_splits_of_different_sets(small_set, tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"not decoded here")
     assert manifest(tmp_path, {"train": "a.json", "val": "a.json"})["categories"] == 2
+    del other["categories"][1]["frequency"]
+    write(tmp_path / "d.json", other)
+    with pytest.raises(UserError, match=r"d\.json: category 1 has the frequency None: write"):
+        manifest(tmp_path, {"val": "d.json"})
     with pytest.raises(UserError, match=r"b\.json has other categories"):
         manifest(tmp_path, {"train": "a.json", "val": "b.json"})
     with pytest.raises(UserError, match=r"c\.json: image 9 has no 'coco_url', by which mmdet's"):

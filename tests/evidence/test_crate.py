@@ -6,7 +6,7 @@
 import json
 
 import pytest
-from conftest import evaluated
+from finished_run import evaluated
 
 from seesaw import paths
 from seesaw.cli import main

@@ -1,7 +1,7 @@
 """A cell's chain, from its value to the bytes, and what a user's mistake says."""
 
 import pytest
-from conftest import evaluated, flip, write
+from finished_run import evaluated, flip, write
 
 from seesaw.cli import main
 from seesaw.figures import inputs

@@ -1,7 +1,7 @@
 """No number of a damaged chain stands in a table."""
 
 import pytest
-from conftest import evaluated, flip
+from finished_run import evaluated, flip
 
 from seesaw.evidence import guard
 from seesaw.evidence.guard import corrupted

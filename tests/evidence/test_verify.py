@@ -1,7 +1,7 @@
 """Every damaged, missing or outdated file is named, with the command that repairs it."""
 
 import pytest
-from conftest import flip, write
+from finished_run import flip, write
 
 from seesaw.cli import main
 from seesaw.evidence.chain import Evidence

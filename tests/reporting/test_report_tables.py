@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from seesaw.reporting.formats import as_json
-from seesaw.reporting.layout import increment, number
+from seesaw.reporting.layout import heading, increment, number, remarks
 from seesaw.reporting.tables import Cell, Row, Table, as_dict, cells, from_dict, missing
 from seesaw.reporting.verdicts import Error, Spread, Step
 
@@ -99,6 +99,13 @@ def test_the_papers_level_is_in_cells_at_paper_scale_only():
         scale: cells(table(rows, scale))[0]["AP"].paper for scale in ("smoke", "mini", "paper")
     }
     assert levels == {"smoke": None, "mini": None, "paper": 18.9}
+
+
+def test_another_dataset_at_paper_scale_is_not_compared_with_the_paper():
+    made = table([row("a", 20.0, paper=PAPER)], "paper", dataset="own")
+    assert cells(made)[0]["AP"].paper is None
+    assert heading(made) == "Table A1: Steps (paper scale, own)"
+    assert "paper scale: other data; levels are not comparable with the paper." in remarks(made)
 
 
 def test_undefined_is_not_missing_and_unmeasured_is_not_run():

@@ -84,6 +84,9 @@ def check_images(root: Path, ann_file: str, decode: bool = True) -> int:
     return len(images)
 
 
+FREQUENCIES = ("r", "c", "f")
+
+
 def frequency_of(images: int, edges: tuple[int, int] = (10, 100)) -> str:
     """LVIS's group of a category by its training images: r up to 10, c up to 100, else f."""
     return "r" if images <= edges[0] else "c" if images <= edges[1] else "f"
@@ -160,6 +163,13 @@ def manifest(root: Path, files: dict[str, str], hash_images: bool = True) -> dic
             )
         categories = mine
         raw = (root / name).read_bytes()
+        for c in content["categories"] if split == "val" else ():
+            if c.get("frequency") not in FREQUENCIES:
+                raise UserError(
+                    f"{root / name}: category {c['id']} has the frequency {c.get('frequency')!r}: "
+                    "write 'r', 'c' or 'f' (LVIS: up to 10, up to 100, more training images), by "
+                    "which the evaluation groups"
+                )
         if lacks := [i["id"] for i in content["images"] if not i.get("coco_url")]:
             raise UserError(
                 f"{root / name}: image {lacks[0]} has no 'coco_url', by which mmdet's LVIS dataset "

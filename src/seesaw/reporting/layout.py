@@ -62,7 +62,8 @@ def grid(table: Table) -> list[list[list[Span]]]:
 def heading(table: Table) -> str:
     """Name, title and scale on one line."""
     name = table.name.replace("_", " ").title()
-    return f"{name}: {one_line(table.title)} ({table.scale} scale)"
+    where = f"{table.scale} scale" + (f", {table.dataset}" if table.dataset else "")
+    return f"{name}: {one_line(table.title)} ({where})"
 
 
 def banner(table: Table) -> str | None:
@@ -80,10 +81,8 @@ def remarks(table: Table) -> list[str]:
     if table.levels_comparable:
         lines = ["Cells: ours, its standard error, the paper's with our verdict."]
     else:
-        lines = [
-            f"{table.scale} scale: reduced data, model and schedule; "
-            "levels are not comparable with the paper."
-        ]
+        why = "reduced data, model and schedule" if table.scale != "paper" else "other data"
+        lines = [f"{table.scale} scale: {why}; levels are not comparable with the paper."]
     judged = table.scale in ASSUMED
     if any(row.errors for row in table.rows):
         lines.append(f"±: standard error by resampling images{_seeds(table)}.")

@@ -128,6 +128,7 @@ class Table:
         test_dev: state or score of the test-dev submission; None: no such line.
         paper_test_dev: the paper's test-dev AP in percent.
         notes: further lines below the table.
+        dataset: of a run on a dataset other than the scale's own; else None.
     """
 
     name: str
@@ -140,6 +141,7 @@ class Table:
     test_dev: str | None = None
     paper_test_dev: float = 38.92
     notes: list[str] = dataclasses.field(default_factory=list)
+    dataset: str | None = None
 
     @property
     def metrics(self) -> list[str]:
@@ -149,7 +151,7 @@ class Table:
     @property
     def levels_comparable(self) -> bool:
         """Whether our values may stand beside the paper's."""
-        return self.scale == "paper"
+        return self.scale == "paper" and self.dataset is None
 
     @property
     def spreads(self) -> dict[str, Spread]:
