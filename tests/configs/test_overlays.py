@@ -54,6 +54,7 @@ ALLOWED = [
     "model.roi_head.bbox_head.*loss_cls.edges",
     # the dataset
     "model.roi_head.bbox_head.*loss_cls.category_counts",
+    "custom_hooks.*.category_counts",
     "*_dataloader.dataset*.data_root",
     "*_dataloader.dataset*.ann_file",
 ]

@@ -110,8 +110,10 @@ def test_no_rule_calls_dvc():
     assert called == []
 
 
-def test_no_module_calls_dvc():
+def test_no_module_that_a_job_runs_calls_dvc():
+    """`seesaw doctor` asks for the remote; no rule calls it."""
     sources = sorted((REPOSITORY / "src/seesaw").rglob("*.py"))
+    sources = [file for file in sources if file.parent.name != "doctor"]
     wanted = re.compile(r"""^\s*(import|from) dvc\b|["']dvc["']""", re.MULTILINE)
     assert [file for file in sources if wanted.search(file.read_text())] == []
 

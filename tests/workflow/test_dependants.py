@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from seesaw.zoo import table as zoo
+
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 ENTRY = ("a09_stronger_backbone", "a10_seesaw", "a11_dual_head")
@@ -62,7 +64,8 @@ def test_a_rungs_hyper_parameter_concerns_the_rungs_on_top_of_it(changed):
 def test_a_losss_parameter_concerns_its_users(changed):
     edit = {"_base_/loss_seesaw.py": ("p=0.8", "p=0.7")}
     entry = jobs(ENTRY[1:], "a12_test_time_augmentation", "test_dev_a12")
-    assert changed(edit) == jobs(SEESAW) | entry
+    released = {f"detect/{name}" for name in zoo.load().models}
+    assert changed(edit) == jobs(SEESAW) | entry | released
 
 
 def test_a_leafs_parameter_concerns_itself(changed):

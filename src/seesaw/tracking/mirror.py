@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -60,8 +61,11 @@ class Mirror:
             return self._process.wait(START + FINISH if seconds is None else seconds) == 0
         except subprocess.TimeoutExpired:
             process = psutil.Process(self._process.pid)
-            for p in [*process.children(recursive=True), process]:
-                p.kill()
+            family = [*process.children(recursive=True), process]
+            for p in family:
+                with suppress(psutil.NoSuchProcess):
+                    p.kill()
+            psutil.wait_procs(family, timeout=5)
             self._process.wait()
             _warn("it does not answer")
             return False
