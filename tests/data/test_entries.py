@@ -19,7 +19,10 @@ def folder(tmp_path):
     content = {
         "images": [{"id": 1, "width": 9, "height": 9, "coco_url": "val/1.png"}],
         "annotations": [],
-        "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
+        "categories": [
+            {"id": 1, "name": "a", "frequency": "r"},
+            {"id": 2, "name": "b", "frequency": "f"},
+        ],
     }
     for split in ("train", "val"):
         (tmp_path / f"mine/annotations/{split}.json").write_text(json.dumps(content))
