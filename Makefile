@@ -4,13 +4,16 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TARGETS := table_a1 table_a2
 FIGURES := figure_a3 gradient_analysis
 
-.PHONY: reproduce all smoke test test-all test-slurm lint setup bench docs cli-reference clean
+.PHONY: reproduce all claims smoke test test-all test-slurm lint setup bench docs cli-reference clean
 
 reproduce: setup  ## Tables A1 and A2, Figure A3 and the gradient analysis at mini scale
 	@snakemake --profile local $(TARGETS) $(FIGURES); status=$$?; seesaw show $(TARGETS) || status=1; exit $$status
 
 all: setup  ## every target at mini scale
 	@snakemake --profile local all; status=$$?; seesaw show $(TARGETS) figure_a2 || status=1; exit $$status
+
+claims: setup  ## the paper's claims over their seeds at mini scale: hours
+	@snakemake --profile local claims; status=$$?; seesaw claims || status=1; exit $$status
 
 smoke: setup  ## every target at smoke scale: proves the plumbing
 	@snakemake --profile local --config scale=smoke -- all

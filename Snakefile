@@ -14,6 +14,7 @@ include: "workflow/rules/zoo.smk"
 include: "workflow/rules/submission.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 
 
 wildcard_constraints:

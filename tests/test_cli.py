@@ -26,6 +26,7 @@ MAKING = {
     "submit",
     "table",
     "figure",
+    "claims",
 }
 
 

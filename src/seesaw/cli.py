@@ -21,6 +21,7 @@ PACKAGES = (
     "submission.commands",
     "tracking.commands",
     "reporting.commands",
+    "claims.commands",
     "comparison.commands",
     "evidence.commands",
     "figures.commands",

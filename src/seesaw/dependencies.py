@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 from seesaw import acceptances, experiments, fingerprint, paths
+from seesaw.claims import design
+from seesaw.claims import table as claim_table
 from seesaw.errors import UserError
 from seesaw.experiments import Experiments
 from seesaw.figures import inputs as figures
@@ -76,6 +78,7 @@ def compute(scale: Scale) -> dict[str, str]:
             data=result["data"],
             code=fingerprint.code_hash(["seesaw.training.pretrain"]),
         )
+    seeds = claim_table.training_seeds(table, scale)
     parents_first = sorted(table.trainings.values(), key=lambda t: t.init_from is not None)
     for t in parents_first:
         if t.config is None or (t.init_from and table.trainings[t.init_from].config is None):
@@ -83,7 +86,7 @@ def compute(scale: Scale) -> dict[str, str]:
         stand_in = scale.overlay.backbones.get(backbone_checkpoint(t.config))
         if stand_in:
             backbones[t.id] = stand_in.name
-        for seed in t.seeds:
+        for seed in seeds[t.id]:
             parent = f"train/{t.init_from}/seed{seed}" if t.init_from else None
             if parent is None and stand_in:
                 parent = f"pretrain/{stand_in.name}"
@@ -118,6 +121,10 @@ def compute(scale: Scale) -> dict[str, str]:
             split=e.split,
             code=fingerprint.code_hash(types | {"seesaw.evaluation.detect"}),
         )
+    if claims := claim_table.of(scale):
+        result["design"] = design.fingerprint(claims, scale, result["data"])
+        code = fingerprint.code_hash(["seesaw.claims.measure", "seesaw.claims.page"])
+        result["claims"] = fingerprint.fingerprint(code=code, design=result["design"])
     return result
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from seesaw import acceptances, dependencies
+from seesaw.claims import table as claims
 from seesaw.cluster import controller, site
 from seesaw.download import table as download_table
 from seesaw.errors import UserError
@@ -20,6 +21,7 @@ try:
     SITE = site.load()
     DOWNLOADS = download_table.load().sets
     ZOO = zoo_table.load().models
+    CLAIMS = claims.of(SCALE)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -107,6 +109,14 @@ def submissions():
         if ENTRY.test_dev and EXPERIMENTS.built(evaluation.id)
         for seed in EXPERIMENTS.seeds(evaluation.id)
     ]
+
+
+def claim_files(kind):
+    """What the claims are made from; weights stand for the gradients beside them."""
+    if CLAIMS is None:
+        raise WorkflowError(claims.elsewhere(SCALE))
+    read = claims.files(SCALE, CLAIMS).get(kind, {}).values()
+    return [str(p.with_name("model.pth") if kind == "gradients" else p) for p in read]
 
 
 def table_files(place):

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from seesaw import dependencies, paths
+from seesaw.claims import table as claim_table
 from seesaw.download.table import record
 from seesaw.errors import UserError
 from seesaw.experiments import Evaluation, Experiments
@@ -78,8 +79,9 @@ def workflow(table: Experiments, scale: Scale, backbones: Mapping[str, str]) -> 
         Job(f"pretrain/{name}", (scale.pretrained(name),), ("data",))
         for name in sorted(set(backbones.values()))
     ]
+    seeds = claim_table.training_seeds(table, scale)
     for t in sorted(table.trainings.values(), key=lambda t: t.init_from is not None):
-        for seed in t.seeds if table.built(t.id) else ():
+        for seed in seeds[t.id] if table.built(t.id) else ():
             needs = ["data"]
             if t.init_from:
                 needs.append(f"train/{t.init_from}/seed{seed}")
@@ -87,8 +89,9 @@ def workflow(table: Experiments, scale: Scale, backbones: Mapping[str, str]) -> 
                 needs.append(f"pretrain/{backbones[t.id]}")
             output = (scale.model(t.id, seed),)
             found.append(Job(f"train/{t.id}/seed{seed}", output, tuple(needs), t.id, t.id, seed))
+    seeds = claim_table.evaluation_seeds(table, scale)
     for e in table.evaluations.values():
-        for seed in table.seeds(e.id) if table.built(e.id) else ():
+        for seed in seeds[e.id] if table.built(e.id) else ():
             found += _evaluated(e, scale, seed)
     speeds = [c.evaluation for c in table.place_cells("table_a2") if table.built(c.evaluation)]
     if models := [f"train/{table.evaluations[e].training}" for e in speeds]:
@@ -103,11 +106,15 @@ def workflow(table: Experiments, scale: Scale, backbones: Mapping[str, str]) -> 
     for name in figures.available(table):
         outputs = tuple(figures.outputs(name, scale).values())
         found.append(Job(f"figure/{name}", outputs, tuple(_figure_needs(name, table))))
+    if claims := claim_table.of(scale):
+        found.append(_claims(claims, scale))
     return {job.id: job for job in found}
 
 
 def select(jobs: dict[str, Job], table: Experiments, scale: Scale, target: str) -> dict[str, Job]:
-    """The jobs of a target: ``all``, ``submission``, a table, a figure, or an experiment by prefix.
+    """The jobs of a target: ``all``, ``submission``, ``claims``, a table, a figure, an experiment.
+
+    An experiment is named by its id or a unique prefix.
 
     Raises:
         UserError: there is no such target.
@@ -118,6 +125,10 @@ def select(jobs: dict[str, Job], table: Experiments, scale: Scale, target: str) 
         ids += [f"figure/{name}" for name in figures.available(table)]
     elif target == "submission":
         ids = submissions
+    elif target == "claims":
+        ids = [target]
+        if target not in jobs:
+            raise UserError(claim_table.elsewhere(scale))
     elif target in (*PLACES, *figures.FIGURES):
         ids = [i for i in (f"table/{target}", f"figure/{target}") if i in jobs]
         if not ids:
@@ -201,6 +212,17 @@ def _evaluated(e: Evaluation, scale: Scale, seed: int) -> list[Job]:
         return [*made, Job(f"submit/{tail}", (scale.submission(e, seed),), needs, **common)]
     outputs = (scale.metrics(e, seed), scale.matches(e, seed), scale.replicates(e, seed))
     return [*made, Job(f"evaluate/{tail}", outputs, needs, **common)]
+
+
+def _claims(claims: claim_table.Claims, scale: Scale) -> Job:
+    table, read = scale.table, claim_table.files(scale, claims)
+    needs = []
+    for kind in ("metrics", "gradients"):
+        for name, seed in (key.split("/") for key in read[kind]):
+            run = f"{table.evaluations[name].training}/{seed}"
+            needs.append(f"evaluate/{run}/{name}" if kind == "metrics" else f"train/{run}")
+    needs += [job for job, kind in (("data", "counts"), ("speed", "speed")) if kind in read]
+    return Job("claims", tuple(claim_table.outputs(scale).values()), tuple(needs))
 
 
 def _figure_needs(name: str, table: Experiments) -> list[str]:

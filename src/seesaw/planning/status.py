@@ -143,10 +143,11 @@ def render(
     for head in ("train", "detect", "evaluate or package"):
         body.add_column(head)
     for name in in_order(table):
-        for seed in table.seeds(name):
+        seeds = sorted({seed for experiment, seed, _ in cells if experiment == name})
+        for seed in seeds:
             row = [cells.get((name, seed, stage)) for stage in STAGES]
             if any(row):
-                label = f"{name} seed {seed}" if len(table.seeds(name)) > 1 else name
+                label = f"{name} seed {seed}" if len(seeds) > 1 else name
                 body.add_row(label, _cell(row[0]), _cell(row[1]), _cell(row[2] or row[3]))
     console.print(body)
     for rule in dict.fromkeys(s.job.rule for s in found):

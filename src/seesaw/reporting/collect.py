@@ -32,7 +32,7 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
     """
     values = paper.load()
     spec = experiments.place(place)
-    measured = _read(scale.speed) if "fps" in spec.columns else {}
+    measured = read(scale.speed) if "fps" in spec.columns else {}
     damaged = corrupted([scale.speed]) if "fps" in spec.columns else None
     fps = measured.get("fps", {}).get("ours", {})
     labels = {cell.evaluation: cell.label for cell in experiments.place_cells(place)}
@@ -73,7 +73,7 @@ def _row(
     done = [
         metrics
         for seed in training.seeds
-        if (metrics := _read(scale.metrics(evaluation, seed))) is not None and metrics
+        if (metrics := read(scale.metrics(evaluation, seed))) is not None and metrics
     ]
     state, note = _state(cell, experiments, scale, complete=len(done) == len(training.seeds))
     numbers = None
@@ -127,7 +127,7 @@ def _runs(row: Row, experiments: Experiments, scale: Scale) -> dict[int, replica
     if not all(path.is_file() for path in paths.values()):
         return {}
     return {
-        seed: replicates.load(path, _read(scale.metrics(evaluation, seed)))
+        seed: replicates.load(path, read(scale.metrics(evaluation, seed)))
         for seed, path in paths.items()
     }
 
@@ -144,7 +144,7 @@ def _with_errors(
     steps = {}
     if common := sorted(runs.keys() & runs_above.keys()):
         pair = [runs_above[seed] for seed in common], [runs[seed] for seed in common]
-        between = _trainings_between(above.id, row.id, experiments)
+        between = trainings_between(above.id, row.id, experiments)
         try:
             found = uncertainty.paired_difference(*pair)
         except UserError as error:
@@ -157,7 +157,7 @@ def _with_errors(
     return dataclasses.replace(row, errors=errors, steps=steps)
 
 
-def _trainings_between(above: str, row: str, experiments: Experiments) -> int:
+def trainings_between(above: str, row: str, experiments: Experiments) -> int:
     """How many trainings two rows do not share: see `Step.trainings`."""
     a, b = (experiments.trainings[experiments.evaluations[e].training] for e in (above, row))
     return 0 if a.id == b.id else 1 if a.id == b.init_from or b.id == a.init_from else 2
@@ -192,7 +192,7 @@ def _state(cell: Cell, experiments: Experiments, scale: Scale, complete: bool) -
     return ("done", "") if complete else ("not run", "")
 
 
-def _read(path: Path) -> dict:
+def read(path: Path) -> dict:
     """A result's JSON; empty if it is not there, or not the one that was made."""
     if corrupted([path]):
         return {}

@@ -30,8 +30,9 @@ LASTING = (
     *("artefact", "command", "fingerprint", "config_hash", "seed", "git"),
     *("inputs", "lock", "versions", "remarks"),
 )
-# What is copied: of an evaluation its numbers, of a training what lies beside its weights.
-SMALL = ("metrics.json", "replicates.json", "speed.json", "gradients.json")
+# What is copied: of an evaluation its numbers, of a training what lies beside its weights. Of seeds
+# that only claims have, what claims.json says of each.
+SMALL = ("metrics.json", "replicates.json", "speed.json", "gradients.json", "claims.json")
 ELSEWHERE = ("download", "data", "figure")  # rules whose files lie elsewhere, or are drawn again
 LARGEST = 1_000_000
 WHOLE = 5_000_000
@@ -58,6 +59,8 @@ def freeze(scale: Scale) -> Path:
     made = [job for job in every.values() if _made(job)]
     if stale := sorted({job.id for job in made} - jobs.finished(every, known)):
         raise UserError(f"{stale[0]} is not up to date; run the workflow, then freeze again.")
+    trained = scale.table.trainings
+    made = [job for job in made if not job.training or job.seed in trained[job.training].seeds]
     if not any(job.rule == "evaluate" for job in made):
         raise UserError(f"{scale.results} holds no metrics; run the workflow first.")
     new = scale.reference.with_name(f".{scale.run}.{uuid.uuid4().hex}")

@@ -101,7 +101,11 @@ class Stages:
 
     def summaries(self, stage: str) -> dict[str, Path]:
         """Evaluation -> its few numbers for ``dvc metrics``."""
-        scored = {job.experiment for job in self.all[stage].owned if job.rule == "evaluate"}
+        scored = {
+            job.experiment
+            for job in self.all[stage].owned
+            if job.rule == "evaluate" and job.seed in self.table.seeds(job.experiment)
+        }
         return {e: self.folder(stage) / "metrics" / f"{e}.json" for e in sorted(scored)}
 
     def outputs(self, stage: str) -> list[str]:
@@ -109,15 +113,14 @@ class Stages:
         entry, found = self.scale.entry, []
         owned = {job.id for job in self.all[stage].owned}
         for job in self.all[stage].owned:
-            of_training = [
-                j for j in self.every.values() if j.training and j.training == job.training
-            ]
+            run = (job.training, job.seed)
+            of_run = [j.id for j in self.every.values() if (j.training, j.seed) == run]
             files = list(job.outputs)
-            if of_training and owned.issuperset(j.id for j in of_training):
-                files = [self.scale.results / job.training]  # all seeds and whatever lies beside
+            if job.training and owned.issuperset(of_run):
+                files = [self.scale.model(*run).parent]  # and whatever lies beside
             elif job.rule == "data" and entry.generate is not None:
                 files = [entry.root, entry.truth]
-            elif job.rule in ("pretrain", "detect", "evaluate", "submit", "figure"):
+            elif job.rule in ("pretrain", "detect", "evaluate", "submit", "figure", "claims"):
                 files = [files[0].parent]
             else:
                 beside = [run_log.NAME] if job.rule == "train" else []
@@ -177,6 +180,8 @@ class Stages:
         read = [paths.DATASETS]
         if any(job.rule == "table" for job in stage.jobs):
             read.append(paths.PAPER_VALUES)
+        if any(job.rule == "claims" for job in stage.jobs):
+            read.append(paths.CLAIMS)
         drawn = [job.id.partition("/")[2] for job in stage.jobs if job.rule == "figure"]
         read += [paths.NOTEBOOKS / f"{figure}.py" for figure in drawn]
         named = {job.training for job in stage.jobs if job.rule == "train"}
@@ -212,6 +217,7 @@ class Stages:
             {table: [table] for table in tables}
             | ({"figures": others} if others else {})
             | ({"submission": ["submission"]} if submitted else {})
+            | ({"claims": ["claims"]} if "claims" in self.every else {})
         )
 
     def _needed(self, target: str) -> set[str]:

@@ -1,0 +1,263 @@
+"""What the results say of each claim: effect, standard error, 95 % interval, verdict."""
+
+from __future__ import annotations
+
+from math import exp, hypot, isfinite, log, sqrt
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from scipy.special import stdtrit
+
+from seesaw.claims.table import Claim, Claims, Design, files
+from seesaw.errors import UserError
+from seesaw.evaluation import replicates, uncertainty
+from seesaw.evidence.guard import corrupted
+from seesaw.figures.gradients import gradients
+from seesaw.figures.results import Category
+from seesaw.provenance import failure_path, read_record
+from seesaw.reporting.collect import DIGITS, PERCENT, read, trainings_between
+from seesaw.reporting.verdicts import ASSUMED, FACTOR
+from seesaw.scales import Scale
+
+Verdict = Literal["supported", "not shown", "contradicted"]
+State = Literal["done", "incomplete", "not run", "failed", "undefined"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Run(_Strict):
+    """One seed (of speed: one round) of a claim: a, b and their difference or ratio."""
+
+    seed: int
+    a: float
+    b: float
+    effect: float
+
+
+class Found(_Strict):
+    """A claim and what the results say of it.
+
+    Attributes:
+        claim: the row.
+        unit: "AP": points of AP, effect = b - a; "x": a factor, effect = b / a.
+        asked: the seeds that it is to be tested on; none for speed.
+        runs: those that have results on both sides.
+        effect: over all runs, mean (of factors the geometric mean); None where there is none.
+        se: its standard error; of a factor that of its natural logarithm.
+        low: lower end of the 95 % interval.
+        high: its upper end.
+        assumed: run-to-run standard deviation that was taken for a single pair; None if measured.
+        state: the verdict counts only where this is "done".
+        verdict: None where it could not be judged.
+        note: why something is missing.
+    """
+
+    claim: Claim
+    unit: Literal["AP", "x"]
+    asked: list[int]
+    runs: list[Run] = []
+    effect: float | None = None
+    se: float | None = None
+    low: float | None = None
+    high: float | None = None
+    assumed: float | None = None
+    state: State = "not run"
+    verdict: Verdict | None = None
+    note: str = ""
+
+
+class Report(_Strict):
+    """All claims at a scale, and whether their design is the frozen one."""
+
+    scale: str
+    seeds: list[int]
+    frozen: str | None
+    design: str | None
+    designs: list[Design]
+    claims: list[Found]
+
+    @property
+    def exploratory(self) -> bool:
+        """Whether results are of a design that was not frozen before."""
+        return self.frozen is None or self.design != self.frozen
+
+    @property
+    def complete(self) -> bool:
+        """Whether every claim has all of its runs."""
+        return all(f.state in ("done", "undefined") for f in self.claims)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is any result."""
+        return any(f.runs for f in self.claims)
+
+
+def judge(claim: Claim, low: float, high: float) -> Verdict:
+    """The verdict of a 95 % interval.
+
+    Args:
+        claim: what is claimed.
+        low: the interval's lower end: points of AP, or the logarithm of a factor.
+        high: its upper end.
+    """
+    if claim.expect == "below":
+        low, high = -high, -low
+    if high < 0:
+        return "contradicted"
+    bound = -claim.margin if claim.kind == "no_loss" else 0.0
+    return "supported" if low > bound else "not shown"
+
+
+def interval(values: list[float]) -> tuple[float, float, float, float]:
+    """Mean, standard error and 95 % interval (Student's t) of two or more values."""
+    mean, se = float(np.mean(values)), float(np.std(values, ddof=1)) / sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, 0.975)) * se
+    return mean, se, mean - half, mean + half
+
+
+def report(scale: Scale, claims: Claims, design: str | None) -> Report:
+    """The claims from what a scale's results hold.
+
+    Raises:
+        UserError: a result is damaged.
+    """
+    paths = files(scale, claims)
+    how = {"gain": _difference, "no_loss": _difference, "faster": _speed}
+    how["gradient_ratio"] = _gradients
+    return Report(
+        scale=scale.run,
+        seeds=claims.seeds,
+        frozen=claims.frozen,
+        design=design,
+        designs=claims.designs,
+        claims=[how[c.kind](c, claims.seeds_of(c), paths, scale) for c in claims.claims],
+    )
+
+
+def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
+    """The difference b - a in points of AP, paired over images and seeds."""
+    kind, key = replicates.METRICS[claim.metric]
+    runs, pairs = [], []
+    for seed in seeds:
+        names = [f"{name}/seed{seed}" for name in claim.pair]
+        if not all(n in paths["metrics"] for n in names):  # a rung without a config
+            continue
+        content = [read(paths["metrics"][n]) for n in names]
+        drawn = [paths["replicates"][n] for n in names]
+        if not all(content) or corrupted(drawn) or not all(path.is_file() for path in drawn):
+            continue
+        a, b = (c[kind][key] for c in content)
+        if a is None or b is None:
+            return _found(claim, seeds, [], scale, undefined=f"{claim.metric} is undefined")
+        runs.append(Run(seed=seed, a=_ap(a), b=_ap(b), effect=_ap(b - a)))
+        pairs.append([replicates.load(*both) for both in zip(drawn, content, strict=True)])
+    if not runs:
+        return _found(claim, seeds, runs, scale)
+    try:
+        made = uncertainty.paired_difference(*zip(*pairs, strict=True))[claim.metric]
+    except UserError as error:
+        raise UserError(f"{' and '.join(claim.pair)}: {error}") from None
+    if made is None:
+        return _found(claim, seeds, runs, scale, undefined="too few replicates")
+    value, se, (low, high), assumed = made.value, made.se, made.interval, None
+    if made.seeds == 1:
+        # as the tables' verdicts: docs/verdicts.md
+        spreads = ASSUMED.get(scale.name, {"": 0.0})
+        assumed = spreads.get(claim.metric, spreads[""])
+        between = trainings_between(*claim.pair, scale.table)
+        se = hypot(made.images, sqrt(between) * assumed / PERCENT)
+        low, high = value - FACTOR * se, value + FACTOR * se
+        assumed = assumed if between else None
+    numbers = [PERCENT * v for v in (value, se, low, high)]
+    return _found(claim, seeds, runs, scale, numbers, assumed)
+
+
+def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
+    """Ratio of two groups' cumulative gradient ratios; a seed's gradients are summed by group."""
+    counts = read(paths["counts"]["category_counts"]) if paths["gradients"] else {}
+    rows = [
+        Category(c["id"], c["name"], c["frequency"], c["instance_count"])
+        for c in counts.get("categories", ())
+    ]
+    runs = []
+    for seed in seeds:
+        found = [paths["gradients"].get(f"{name}/seed{seed}") for name in claim.pair]
+        content = [read(path) if path else {} for path in found]
+        if not rows or not all(content):
+            continue
+        a, b = (
+            gradients([c], rows).pooled(np.array([row.group == band for row in rows]))
+            for c, band in zip(content, claim.bands, strict=True)
+        )
+        if not (isfinite(a) and isfinite(b) and a > 0 and b > 0):
+            told = f"seed {seed}: a ratio is {a:g}, the other {b:g}"
+            return _found(claim, seeds, [], scale, undefined=told)
+        runs.append(Run(seed=seed, a=_round(a), b=_round(b), effect=_round(b / a)))
+    return _factor(claim, seeds, runs, scale)
+
+
+def _speed(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
+    """Images/s of b over a, round by round: each round times all models on the same images."""
+    rounds = read(paths["speed"]["speed"]).get("rounds", {}).get(claim.mode, {})
+    pairs = zip(*(rounds.get(name, ()) for name in claim.pair), strict=True)
+    runs = [Run(seed=n, a=a, b=b, effect=_round(b / a)) for n, (a, b) in enumerate(pairs)]
+    return _factor(claim, seeds, runs, scale)
+
+
+def _factor(claim: Claim, seeds: list[int], runs: list[Run], scale: Scale) -> Found:
+    if len(runs) == 1:
+        told = "one run has no spread"
+        return _found(claim, seeds, runs, scale, undefined=told)
+    numbers = interval([log(run.b / run.a) for run in runs]) if runs else None
+    return _found(claim, seeds, runs, scale, numbers)
+
+
+def _found(
+    claim: Claim,
+    seeds: list[int],
+    runs: list[Run],
+    scale: Scale,
+    numbers: tuple | list | None = None,
+    assumed: float | None = None,
+    undefined: str = "",
+) -> Found:
+    """A claim with its verdict; numbers: effect, SE, low, high (of factors the logarithms)."""
+    unit = "AP" if claim.kind in ("gain", "no_loss") else "x"
+    found = dict(claim=claim, unit=unit, asked=seeds, runs=runs, assumed=assumed, note=undefined)
+    complete = len(runs) == len(seeds) if seeds else bool(runs)
+    state = "done" if complete else "incomplete" if runs else "not run"
+    if numbers:
+        effect, se, low, high = numbers
+        shown = [effect, low, high] if unit == "AP" else map(exp, (effect, low, high))
+        found |= dict(zip(("effect", "low", "high"), map(_round, shown), strict=True))
+        found |= {"se": _round(se), "verdict": judge(claim, low, high) if complete else None}
+    if undefined and (complete or not runs):
+        state = "undefined"
+    elif not complete and (failure := _failure(claim, seeds, scale)):
+        state, found["note"] = "failed", failure
+    return Found(**found, state=state)
+
+
+def _failure(claim: Claim, seeds: list[int], scale: Scale) -> str:
+    """What the first failed job of a claim's runs said; "" if none failed."""
+    made = [scale.speed] if claim.kind == "faster" else []
+    for name in claim.pair:
+        e = scale.table.evaluations[name]
+        for seed in seeds:
+            made.append(scale.model(e.training, seed))
+            made += [scale.detections(e, seed), scale.metrics(e, seed)]
+    for path in made:
+        if record := read_record(failure_path(path)):
+            return f"{path.relative_to(scale.results)}: {record.get('error')}"
+    return corrupted(made) or ""
+
+
+def _ap(value: float) -> float:
+    return _round(PERCENT * value)
+
+
+def _round(value: float) -> float:
+    return round(value, DIGITS)

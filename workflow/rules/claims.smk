@@ -1,0 +1,31 @@
+localrules:
+    claims,
+
+
+# A target of its own, over seeds that no other target trains: hours.
+rule claims:
+    input:
+        metrics=lambda w: claim_files("metrics"),
+        replicates=lambda w: claim_files("replicates"),
+        models=lambda w: claim_files("gradients"),
+        counts=lambda w: claim_files("counts"),
+        speed=lambda w: claim_files("speed"),
+        claims="configs/claims.yaml",
+    output:
+        [str(path) for path in claims.outputs(SCALE).values()],
+    log:
+        f"{LOGS}/claims.log",
+    benchmark:
+        f"{BENCHMARKS}/claims.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=500,
+        runtime="10m",
+    params:
+        options=OPTIONS,
+        fingerprint=FINGERPRINTS.get("claims"),
+    message:
+        "Test the paper's claims"
+    shell:
+        "seesaw claims {params.options} > {log} 2>&1"
