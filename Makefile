@@ -6,8 +6,9 @@ FIGURES := figure_a3 gradient_analysis
 
 .PHONY: reproduce all claims smoke test test-all test-slurm lint setup bench docs cli-reference clean
 
-reproduce: setup  ## Tables A1 and A2, Figure A3 and the gradient analysis at mini scale
-	@snakemake --profile local $(TARGETS) $(FIGURES); status=$$?; seesaw show $(TARGETS) || status=1; exit $$status
+reproduce: setup  ## Tables A1 and A2, Figure A3, gradients, test-dev package, report; mini scale
+	@snakemake --profile local $(TARGETS) $(FIGURES) submission; status=$$?; \
+	seesaw report --partial || status=1; seesaw show $(TARGETS) || status=1; exit $$status
 
 all: setup  ## every target at mini scale
 	@snakemake --profile local all; status=$$?; seesaw show $(TARGETS) figure_a2 || status=1; exit $$status

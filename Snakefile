@@ -5,6 +5,9 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/download.smk"
 include: "workflow/rules/data.smk"
@@ -15,6 +18,7 @@ include: "workflow/rules/submission.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/report.smk"
 
 
 wildcard_constraints:
@@ -48,6 +52,7 @@ rule all:
         rules.figure_a3.input,
         rules.gradient_analysis.input,
         rules.submission.input,
+        rules.report.output,
 
 
 onstart:
@@ -64,3 +69,4 @@ onerror:
     if controller.on_slurm(workflow):
         shell("seesaw efficiency {OPTIONS} || true")
     shell("seesaw show {PLACES} {OPTIONS} || true")
+    shell("seesaw report --partial {OPTIONS} || true")

@@ -16,6 +16,7 @@ REPOSITORY = Path(__file__).parents[1]
 MAKING = {
     "convert",
     "zoo",
+    "report",
     "download",
     "data",
     "pretrain",

@@ -22,6 +22,7 @@ PACKAGES = (
     "tracking.commands",
     "reporting.commands",
     "claims.commands",
+    "report.commands",
     "comparison.commands",
     "evidence.commands",
     "figures.commands",

@@ -14,6 +14,7 @@ from seesaw.claims import table as claim_table
 from seesaw.errors import UserError
 from seesaw.experiments import Experiments
 from seesaw.figures import inputs as figures
+from seesaw.report import inputs as report
 from seesaw.scales import Scale
 from seesaw.zoo import table as zoo
 
@@ -26,7 +27,7 @@ def cached(scale: Scale) -> dict[str, str]:
     Resolving the configs imports mmengine, which the Snakefile must not.
     """
     keys = [*paths.CONFIGS.rglob("*.py"), *paths.CONFIGS.rglob("*.yaml"), *PACKAGE.rglob("*.py")]
-    keys += paths.NOTEBOOKS.glob("*.py")
+    keys += [*paths.NOTEBOOKS.glob("*.py"), report.TEMPLATE]
     keys = [k for k in keys if k != paths.PAPER_VALUES]
     # the manifest tells of another number of categories
     keys += [scale.entry.manifest, paths.ACCEPTED]
@@ -65,6 +66,10 @@ def compute(scale: Scale) -> dict[str, str]:
         "table": fingerprint.code_hash(["seesaw.reporting.collect", "seesaw.reporting.render"])[
             :16
         ],
+        "report": fingerprint.fingerprint(
+            code=fingerprint.code_hash(["seesaw.report.page"]),
+            template=report.TEMPLATE.read_text(encoding="utf-8"),
+        ),
     }
     result |= {f"figure/{name}": _figure(name) for name in figures.FIGURES}
     result["backbones"] = backbones = {}

@@ -50,7 +50,7 @@ def chain(*lengths):
 
 def test_the_total_is_the_sum_over_jobs_and_over_rows(planned):
     made = planned()
-    assert len(made.costs) == 2 + 1 + 30 + 32 + 31 + 1 + 1 + 3 + 4
+    assert len(made.costs) == 2 + 1 + 30 + 32 + 31 + 1 + 1 + 3 + 4 + 1
     assert made.gpu_hours == pytest.approx(math.fsum(c.gpu_hours for c in made.costs.values()))
     assert made.gpu_hours == pytest.approx(math.fsum(row.gpu_hours for row in made.rows))
     assert sum(len(row.costs) for row in made.rows) == len(made.costs)

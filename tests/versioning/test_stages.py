@@ -29,7 +29,7 @@ def test_the_committed_file_is_what_the_table_gives(made):
 
 def test_the_named_stages_are_there(made):
     shared = {"data", "pretrained", "claims"} if made.scale.name == "mini" else {"data"}
-    assert set(made.all) == shared | {"table_a1", "table_a2", "figures", "submission"}
+    assert set(made.all) == shared | {"table_a1", "table_a2", "figures", "submission", "report"}
 
 
 def test_each_output_of_the_workflow_belongs_to_one_stage(made):

@@ -47,7 +47,7 @@ def test_paper_scale_plans_every_training_from_a_fresh_clone(clone):
     assert (planned["detect"], planned["evaluate"], planned["submit"]) == (32, 31, 1)
     assert planned["speed"] == 1 and planned["table"] == 3 and planned["data"] == 1
     assert planned["download"] == 2
-    assert planned["figure"] == 4
+    assert planned["figure"] == 4 and planned["report"] == 1
 
 
 def test_the_released_models_need_no_training(clone):

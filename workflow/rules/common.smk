@@ -10,6 +10,7 @@ from seesaw.cluster import controller, site
 from seesaw.download import table as download_table
 from seesaw.errors import UserError
 from seesaw.figures import inputs as figures
+from seesaw.report import inputs as report_inputs
 from seesaw.scales import Scale
 from seesaw.zoo import table as zoo_table
 from seesaw.versioning import metadata

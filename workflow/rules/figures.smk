@@ -8,7 +8,13 @@ rule figure:
     output:
         expand(
             f"{RESULTS}/figures/{{{{figure}}}}.{{kind}}",
-            kind=["ipynb", "pdf", "svg", "png", "csv"],
+            kind=["ipynb", "pdf", "png", "csv"],
+        ),
+        report(
+            f"{RESULTS}/figures/{{figure}}.svg",
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
         ),
     log:
         f"{LOGS}/figure/{{figure}}.log",

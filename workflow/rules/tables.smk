@@ -11,7 +11,13 @@ rule table:
     output:
         expand(
             f"{SCALE.tables}/{{{{place}}}}.{{kind}}",
-            kind=["txt", "md", "tex", "html", "csv", "json"],
+            kind=["txt", "md", "tex", "csv", "json"],
+        ),
+        report(
+            f"{SCALE.tables}/{{place}}.html",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"table": "{place}"},
         ),
     log:
         f"{LOGS}/table/{{place}}.log",

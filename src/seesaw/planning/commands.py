@@ -21,7 +21,7 @@ from seesaw.scales import Scale
 from seesaw.verbs import scale_of
 
 WIDTH = 100
-TARGET = "all (default), submission, claims, a table or an experiment"
+TARGET = "all (default), report, submission, claims, a table or an experiment"
 
 
 def add(verb) -> None:

@@ -167,7 +167,7 @@ class Costs:
             others = [str(job.outputs[0]).replace(old, f"/seed{s}/") for s in seeds]
             records += [read_record(provenance_path(path)) for path in others]
         for record in filter(None, records):
-            if (seconds := _seconds(record)) is None:
+            if (seconds := recorded_seconds(record)) is None:
                 continue
             if not (gpus := self.gpus_of(job.rule)):
                 return 0.0, seconds / 3600
@@ -257,7 +257,7 @@ class Costs:
         return paper.load().parameters
 
 
-def _seconds(record: dict) -> float | None:
+def recorded_seconds(record: dict) -> float | None:
     """How long an artefact took; a resumed training's own duration is that of its last part."""
     if "seconds_per_iteration" in record:
         return record["seconds_per_iteration"] * record["iterations"]

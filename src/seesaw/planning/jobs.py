@@ -19,6 +19,7 @@ from seesaw.errors import UserError
 from seesaw.experiments import Evaluation, Experiments
 from seesaw.figures import inputs as figures
 from seesaw.provenance import provenance_path, read_record, sha256_file
+from seesaw.report import inputs as report
 from seesaw.scales import Scale
 
 PLACES = ("table_a1", "table_a2", "figure_a2")
@@ -108,11 +109,14 @@ def workflow(table: Experiments, scale: Scale, backbones: Mapping[str, str]) -> 
         found.append(Job(f"figure/{name}", outputs, tuple(_figure_needs(name, table))))
     if claims := claim_table.of(scale):
         found.append(_claims(claims, scale))
+    rules = ("table", "figure", "submit") if entry.test_dev else ("table", "figure")
+    needs = [job.id for job in found if job.rule in rules]
+    found.append(Job("report", (report.output(scale),), tuple(needs)))
     return {job.id: job for job in found}
 
 
 def select(jobs: dict[str, Job], table: Experiments, scale: Scale, target: str) -> dict[str, Job]:
-    """The jobs of a target: ``all``, ``submission``, ``claims``, a table, a figure, an experiment.
+    """The jobs of a target: all, report, submission, claims, a table, a figure or an experiment.
 
     An experiment is named by its id or a unique prefix.
 
@@ -122,7 +126,9 @@ def select(jobs: dict[str, Job], table: Experiments, scale: Scale, target: str) 
     submissions = [i for e in table.submissions for i in _last(table, e.id) if scale.entry.test_dev]
     if target == "all":
         ids = [f"table/{place}" for place in PLACES if table.place_cells(place)] + submissions
-        ids += [f"figure/{name}" for name in figures.available(table)]
+        ids += [*(f"figure/{name}" for name in figures.available(table)), "report"]
+    elif target == "report":
+        ids = ["report"]
     elif target == "submission":
         ids = submissions
     elif target == "claims":

@@ -18,7 +18,7 @@ HEADS = {
     "delta": "paper Δ",
 }
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --ink: #1c2024; --soft: #60666c; --line: #d5d9dd;
   --page: #ffffff; --good: #18794e; --noise: #8a5300; --bad: #c62a2f; --warn: #fff3d6; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8ea; --soft: #9aa1a8; --line: #3a4046;
@@ -51,25 +51,34 @@ def html(table: Table) -> str:
     On hover a value shows its full precision, errors, differences to the paper and verdicts; a
     click leads to the record of its evidence, beside the tables' folder.
     """
-    cols = columns(table)
-    warning = banner(table)
-    title = escape(heading(table))
-    heads = "".join(
-        f'<th scope="col"{_class(c)}>{head(table, c, HEADS, escape)}</th>' for c in cols
-    )
     lines = [
         "<!doctype html>",
         '<html lang="en">',
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{title}</title>",
-        f"<style>{_STYLE}</style>",
+        f"<title>{escape(heading(table))}</title>",
+        f"<style>{STYLE}</style>",
     ]
-    lines += [f'<p class="partial">{escape(warning)}</p>'] if warning else []
+    return "\n".join([*lines, fragment(table), "</html>"]) + "\n"
+
+
+def fragment(table: Table, prefix: str = "") -> str:
+    """The table with its banner and remarks, for a page one folder below the results.
+
+    Args:
+        table: the table.
+        prefix: of the rows' ids, which are unique in one table only.
+    """
+    cols = columns(table)
+    warning = banner(table)
+    heads = "".join(
+        f'<th scope="col"{_class(c)}>{head(table, c, HEADS, escape)}</th>' for c in cols
+    )
+    lines = [f'<p class="partial">{escape(warning)}</p>'] if warning else []
     lines += [
         '<div class="scroll">',
         "<table>",
-        f"<caption>{title}</caption>",
+        f"<caption>{escape(heading(table))}</caption>",
         f"<thead><tr>{heads}</tr></thead>",
         "<tbody>",
     ]
@@ -77,10 +86,10 @@ def html(table: Table) -> str:
         tds = "".join(
             _cell(row, column, spans, row_cells) for column, spans in zip(cols, texts, strict=True)
         )
-        lines.append(f'<tr id="{escape(row.id)}">{tds}</tr>')
+        lines.append(f'<tr id="{prefix}{escape(row.id)}">{tds}</tr>')
     lines += ["</tbody>", "</table>", "</div>", '<ul class="remarks">']
     lines += [f"<li>{escape(line)}</li>" for line in remarks(table)]
-    return "\n".join([*lines, "</ul>", "</html>"]) + "\n"
+    return "\n".join([*lines, "</ul>"])
 
 
 def _class(column: Column) -> str:

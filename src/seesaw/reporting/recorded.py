@@ -40,13 +40,14 @@ def write_recorded(table: Table, scale: Scale, folder: Path | None = None) -> di
     folder = folder or scale.tables
     files = {suffix: folder / f"{table.name}.{suffix}" for suffix in FORMATS}
     inputs = table_inputs(table.name, scale)
-    if all(_is_current(path, FORMATS[s](table), inputs) for s, path in files.items()):
+    if all(is_current(path, FORMATS[s](table), inputs) for s, path in files.items()):
         return files
     with Provenance(*files.values(), inputs=inputs):
         return write_table(table, folder)
 
 
-def _is_current(path: Path, text: str, inputs: dict[str, Path]) -> bool:
+def is_current(path: Path, text: str, inputs: dict[str, Path]) -> bool:
+    """Whether a file has this text and its record these inputs."""
     used = (read_record(provenance_path(path)) or {}).get("inputs")
     now = {name: sha256_file(file) for name, file in inputs.items()}
     if used is None or {name: file["sha256"] for name, file in used.items()} != now:

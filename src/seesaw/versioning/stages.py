@@ -218,6 +218,7 @@ class Stages:
             | ({"figures": others} if others else {})
             | ({"submission": ["submission"]} if submitted else {})
             | ({"claims": ["claims"]} if "claims" in self.every else {})
+            | {"report": ["report"]}
         )
 
     def _needed(self, target: str) -> set[str]:

@@ -1,0 +1,109 @@
+"""Training curves as small inline SVGs, coloured by the page's style."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, floor, isfinite, log10
+
+import numpy as np
+
+BINS = 60  # points of a line; each is a mean
+FLOOR = 0.01  # losses below are drawn here
+WIDTH, HEIGHT, LEFT, RATE = 246, 118, 32, 22  # RATE: height of the learning rate's strip
+# In drawing order: key of the style, name in the legend.
+KINDS = {
+    "other": "other",
+    "rpn": "proposals (RPN)",
+    "mask": "masks",
+    "bbox": "boxes",
+    "cls": "classes",
+    "total": "total",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A panel: everything in the SVG's units.
+
+    Attributes:
+        name: of the run.
+        iterations: the last one.
+        lines: kind -> points of the polyline.
+        rate: points of the learning rate.
+        peak: the largest learning rate.
+    """
+
+    name: str
+    iterations: int
+    lines: dict[str, str]
+    rate: str
+    peak: float
+
+
+def kind(term: str) -> str | None:
+    """What a logged loss term is about; None if it is no loss (accuracy, time, ...)."""
+    if term == "loss":
+        return "total"
+    name = term.rpartition(".")[2]
+    if "loss" not in name:
+        return None
+    return next((k for k in ("rpn", "mask", "bbox", "cls") if k in name), "other")
+
+
+def binned(steps: list[dict]) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    """Iterations (B,), kind -> sum of its terms (B,) and learning rate (B,): means over bins.
+
+    A value that was not finite is left out; a bin without any is NaN.
+
+    Args:
+        steps: the lines of a run log.
+    """
+    terms = list(dict.fromkeys(k for step in steps for k in step if kind(k)))
+    columns = ["iter", "lr", *terms]
+    values = np.array([[_number(step.get(c)) for c in columns] for step in steps])
+    parts = np.array_split(values, min(BINS, len(values)))
+    known = [(~np.isnan(p)).sum(0) for p in parts]
+    means = [
+        np.where(n > 0, np.nansum(p, 0) / np.maximum(n, 1), np.nan)
+        for p, n in zip(parts, known, strict=True)
+    ]
+    means = np.array(means)
+    sums: dict[str, np.ndarray] = {}
+    for i, term in enumerate(terms, start=2):
+        sums[kind(term)] = sums.get(kind(term), 0) + means[:, i]
+    return means[:, 0], {k: sums[k] for k in KINDS if k in sums}, means[:, 1]
+
+
+def panels(runs: list[tuple[str, list[dict]]]) -> tuple[list[Curve], list[tuple[str, float]]]:
+    """Panels on one logarithmic axis, and its ticks: text and height.
+
+    Args:
+        runs: name and run log of each training; those without steps are left out.
+    """
+    logs = [(name, steps[-1]["iter"], *binned(steps)) for name, steps in runs if steps]
+    every = [v for _, _, _, sums, _ in logs for values in sums.values() for v in values]
+    top = ceil(log10(max((v for v in every if isfinite(v)), default=1.0) or 1.0))
+    top, bottom = max(top, 0), floor(log10(FLOOR))
+
+    def height(value: float) -> float:
+        share = (log10(max(value, FLOOR)) - bottom) / (top - bottom)
+        return round(4 + (HEIGHT - RATE - 12) * (1 - share), 1)
+
+    curves = []
+    for name, last, iterations, sums, rate in logs:
+        x = LEFT + (WIDTH - LEFT - 4) * iterations / last
+        peak = float(np.nanmax(rate)) if np.isfinite(rate).any() else 0.0
+        strip = HEIGHT - 2 - (RATE - 4) * rate / (peak or 1.0)
+        lines = {k: _points(x, [height(v) for v in values]) for k, values in sums.items()}
+        curves.append(Curve(name, last, lines, _points(x, strip), peak))
+    return curves, [(f"{10.0**d:g}", height(10.0**d)) for d in range(bottom, top + 1)]
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def _points(x: np.ndarray, y: object) -> str:
+    return " ".join(
+        f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True) if isfinite(a) and isfinite(b)
+    )

@@ -1,0 +1,58 @@
+"""The report as one HTML file: the same results give the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from seesaw.provenance import Provenance, write_atomic
+from seesaw.report import examples, inputs
+from seesaw.report.content import Content, data_uri
+from seesaw.report.curves import BINS, FLOOR, HEIGHT, KINDS, LEFT, RATE, WIDTH
+from seesaw.reporting.html import STYLE
+from seesaw.reporting.recorded import is_current
+from seesaw.scales import Scale
+
+
+def render(content: Content) -> str:
+    """The whole document."""
+    environment = Environment(
+        loader=FileSystemLoader(inputs.TEMPLATE.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"png": lambda image: data_uri(image, "png"), "duration": duration}
+    axes = dict(width=WIDTH, height=HEIGHT, left=LEFT, strip=RATE, kinds=KINDS)
+    return environment.get_template(inputs.TEMPLATE.name).render(
+        **vars(content), style=STYLE, rule=examples.RULE, bins=BINS, least=FLOOR, **axes
+    )
+
+
+def write(content: Content, scale: Scale, fingerprint: str | None = None) -> Path:
+    """Write the page and its record, whole or partial; one that says the same stays as it is.
+
+    Args:
+        content: the page's.
+        scale: its scale.
+        fingerprint: of the code.
+    """
+    path = inputs.output(scale, partial=bool(content.missing))
+    text = render(content)
+    if not is_current(path, text, content.read):
+        with Provenance(path, inputs=content.read, fingerprint=fingerprint):
+            write_atomic(path, text)
+    return path
+
+
+def duration(seconds: float | None) -> str:
+    """A time with the two units that tell; a dash where it is unknown."""
+    if seconds is None:
+        return "–"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"

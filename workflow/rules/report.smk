@@ -1,0 +1,28 @@
+rule report:
+    input:
+        # What these were made from, the page reads too.
+        tables=[table_files(place) for place in PLACES],
+        figures=[figures.target(name, EXPERIMENTS, SCALE) for name in figures.FIGURES],
+        submissions=submissions(),
+    output:
+        report(
+            str(report_inputs.output(SCALE)),
+            caption="../report/page.rst",
+            category="Report",
+            labels={"page": "everything"},
+        ),
+    log:
+        f"{LOGS}/report.log",
+    benchmark:
+        f"{BENCHMARKS}/report.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        **SITE.job(mem_mb=8000, runtime="1h"),
+    params:
+        options=OPTIONS,
+        fingerprint=FINGERPRINTS["report"],
+    message:
+        "Write the report"
+    shell:
+        "seesaw report {params.options} > {log} 2>&1"
