@@ -107,7 +107,7 @@ def band(axes: Axes, groups: list[str]) -> None:
 def footnote(figure: Figure, text: str) -> None:
     """Small print below a figure: which scale and which results it shows."""
     figure.text(
-        1.0, 0.05 / figure.get_figheight(), text, ha="right", va="top", fontsize=6, color=SOFT
+        1.0, -0.04 / figure.get_figheight(), text, ha="right", va="top", fontsize=6, color=SOFT
     )
 
 
