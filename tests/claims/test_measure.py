@@ -3,12 +3,14 @@
 from math import exp, sqrt
 
 import pytest
+import yaml
 from claim_results import evaluated, timed, trained
 
+from seesaw import paths
 from seesaw.claims import table
 from seesaw.claims.measure import report
 from seesaw.errors import UserError
-from seesaw.provenance import failure_path
+from seesaw.provenance import failure_path, record
 
 GAIN = dict(kind="gain", pair=["mask_rcnn_random_ce", "mask_rcnn_random_seesaw"], metric="AP_r")
 CE, SEESAW = GAIN["pair"]
@@ -38,7 +40,7 @@ def test_a_gain_over_five_seeds(claim, differences, mean, verdict):
     assert made.se == pytest.approx(sqrt(0.5), abs=1e-6)
     assert made.low == pytest.approx(mean - T4 * sqrt(0.5), abs=1e-5)
     assert made.high == pytest.approx(mean + T4 * sqrt(0.5), abs=1e-5)
-    assert [run.effect for run in made.runs] == differences and made.assumed is None
+    assert [run.effect for run in made.runs] == differences and made.spread is None
     assert (made.runs[4].a, made.runs[4].b) == (14, 14 + differences[4])
 
 
@@ -86,6 +88,21 @@ def test_a_failed_run_is_told(claim):
     assert made.note == f"{SEESAW}/seed2/model.pth: the loss is not finite"
 
 
+def test_a_run_of_other_code_or_configs_does_not_count(claim):
+    scale, claims = claim(**GAIN)
+    for seed in range(5):
+        evaluated(scale, CE, seed, 1)
+        evaluated(scale, SEESAW, seed, 2)
+    model = scale.model(SEESAW, 2)
+    model.write_bytes(b"weights")
+    record(model, fingerprint="old")
+    assert report(scale, claims, None, {f"train/{SEESAW}/seed2": "old"}).complete
+    made = report(scale, claims, None, {f"train/{SEESAW}/seed2": "new"}).claims[0]
+    assert (made.state, made.verdict) == ("incomplete", None)
+    assert [run.seed for run in made.runs] == [0, 1, 3, 4]
+    assert made.note == f"{SEESAW}/seed2: trained with other code or configs than now"
+
+
 def test_an_undefined_metric_is_told(claim):
     scale, claims = claim(**GAIN)
     for seed in range(5):
@@ -125,9 +142,30 @@ def test_no_loss_of_one_seed_with_the_assumed_spread(claim, pair, difference, se
     evaluated(scale, pair[0], 0, 20)
     evaluated(scale, pair[1], 0, 20 + difference)
     made = found(scale, claims)
-    assert made.verdict == verdict and made.assumed == (1.0 if se else None)
+    assert (made.verdict, made.spread, made.assumed) == (verdict, 1.0 if se else None, se > 0)
     assert made.se == pytest.approx(se, abs=1e-6)
     assert made.low == pytest.approx(difference - 2 * se, abs=1e-5)
+
+
+def test_a_single_pair_takes_the_spread_of_the_runs_over_seeds(claim):
+    single = dict(kind="no_loss", pair=["a10_seesaw", "a11_dual_head"], metric="AP", margin=1.0)
+    several = dict(id="d", says="s", where="w", kind="gain", pair=[CE, SEESAW], metric="AP_r")
+    scale, _ = claim(**single)
+    content = yaml.safe_load(paths.CLAIMS.read_text())
+    content["claims"][0]["seeds"] = [0]
+    content["claims"].append(several)
+    paths.CLAIMS.write_text(yaml.safe_dump(content))
+    claims = table.of(scale)
+    evaluated(scale, "a10_seesaw", 0, 20)
+    evaluated(scale, "a11_dual_head", 0, 20.5)
+    assert found(scale, claims).assumed
+    for seed, noise in enumerate((-0.2, -0.1, 0.0, 0.1, 0.2)):
+        evaluated(scale, CE, seed, 10 + noise)
+        evaluated(scale, SEESAW, seed, 12 + 3 * noise)
+    made = found(scale, claims)
+    # variances 0.025 and 0.225
+    assert made.spread == pytest.approx(sqrt(0.125), abs=1e-6) and not made.assumed
+    assert made.se == pytest.approx(sqrt(0.125), abs=1e-6) and made.verdict == "supported"
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_the_verb_writes_the_same_bytes_again(complete, monkeypatch, capsys):
     outputs = table.outputs(complete[0])
     assert main(["claims"]) == 0
     said = capsys.readouterr().out
-    assert "✓ supported" in said and "1 claims: 1 supported." in said
+    assert "✓ supported" in said and "Verdicts: 1 supported." in said
     first = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in outputs.values()}
     made = Report.model_validate_json(outputs["json"].read_text())
     assert page.markdown(made) == outputs["md"].read_text()
@@ -107,7 +107,7 @@ def test_the_page_is_that_of_the_reference(complete, clone):
     kept.write_text(page.as_json(report(scale, claims, FROZEN)))
     assert page.commit(scale, claims).read_text() == page.markdown(report(scale, claims, FROZEN))
     kept.unlink()
-    assert "1 claims: 1 not run." in page.commit(scale, claims).read_text()  # live results or not
+    assert "Verdicts: 1 not run." in page.commit(scale, claims).read_text()  # live results or not
 
 
 def test_the_committed_page_is_what_the_verb_writes():

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from clones import shrink
 from made import evaluated, finish, know
 
 from seesaw import dependencies, paths
+from seesaw.claims import table as claim_table
 from seesaw.cli import main
 from seesaw.errors import UserError
 from seesaw.provenance import failure_path, record
@@ -128,6 +130,25 @@ def test_a_cell_that_was_not_run_here_is_no_difference(scale, finished):
     for path in finished[1]["evaluate/a02_syncbn/seed0/a02_syncbn"].outputs:
         path.unlink()
     assert reference.differences(scale) == {PLACE: []}
+
+
+def test_of_claims_the_verdicts_are_kept_and_not_their_seeds(scale):
+    pair = ["a01_mask_rcnn", "a02_syncbn"]
+    row = dict(id="c", says="it does", where="here", kind="gain", pair=pair, metric="AP")
+    claims = {"scale": "smoke", "seeds": [0, 1], "frozen": None, "claims": [row]}
+    paths.CLAIMS.write_text(yaml.safe_dump(claims))
+    jobs = finish(scale)
+    assert "evaluate/a02_syncbn/seed1/a02_syncbn" in jobs
+    table(scale)
+    assert main(["claims", "--scale", "smoke"]) == 0
+    live = claim_table.outputs(scale)
+    for path in live.values():
+        know(path, params=[repr(dependencies.cached(scale)["claims"])])
+    assert main(["freeze", "smoke"]) == 0
+    kept = scale.reference / "claims/claims.json"
+    assert kept.read_bytes() == live["json"].read_bytes()
+    assert Path("docs/claims.md").read_bytes() == live["md"].read_bytes()
+    assert [p for p in scale.reference.rglob("*") if "seed1" in p.as_posix()] == []
 
 
 def refused(scale, said):

@@ -79,6 +79,20 @@ def test_figure_a1_needs_its_two_trainings_only(clone):
     assert "detect" not in planned
 
 
+def test_claims_train_seeds_that_no_other_target_does(clone):
+    done = snakemake(clone, "--profile", "local", "-n", "claims")
+    planned = jobs(done)
+    # ten trainings over five seeds, four over one
+    assert (planned["train"], planned["detect"], planned["evaluate"]) == (54, 55, 55)
+    assert planned["speed"] == planned["claims"] == 1 and "table" not in planned
+    planned = jobs(snakemake(clone, "--profile", "local", "-n", "all"))
+    assert planned["train"] == 30 and "claims" not in planned
+    done = snakemake(clone, "--profile", "local", "-n", "claims", "--config", "scale=smoke")
+    assert done.returncode != 0
+    told = " ".join((done.stdout + done.stderr).split())
+    assert "configs/claims.yaml is about the scale mini, not smoke; use that." in told
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [

@@ -33,12 +33,13 @@ def claims(args: Namespace) -> int:
     if args.page:
         print(page.commit(scale, known))
         return 0
-    now = fingerprints_of(args)["design"]
+    fingerprints = fingerprints_of(args)
+    now = fingerprints["design"]
     if args.freeze:
         design.freeze(scale, known, now)
         print(f"{table.paths.CLAIMS}: frozen at {now}; commit it before the claims' seeds run")
         return 0
-    made = report(scale, known, now)
+    made = report(scale, known, now, fingerprints)
     outputs = table.outputs(scale)
     if not made.complete:  # where the workflow expects them, they would be taken for finished
         outputs = {k: path.parent / "partial" / path.name for k, path in outputs.items()}

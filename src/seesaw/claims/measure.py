@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import exp, hypot, isfinite, log, sqrt
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -15,9 +17,9 @@ from seesaw.evaluation import replicates, uncertainty
 from seesaw.evidence.guard import corrupted
 from seesaw.figures.gradients import gradients
 from seesaw.figures.results import Category
-from seesaw.provenance import failure_path, read_record
+from seesaw.provenance import failure_path, provenance_path, read_record
 from seesaw.reporting.collect import DIGITS, PERCENT, read, trainings_between
-from seesaw.reporting.verdicts import ASSUMED, FACTOR
+from seesaw.reporting.verdicts import FACTOR, Error, Spread, pooled_spread
 from seesaw.scales import Scale
 
 Verdict = Literal["supported", "not shown", "contradicted"]
@@ -49,7 +51,8 @@ class Found(_Strict):
         se: its standard error; of a factor that of its natural logarithm.
         low: lower end of the 95 % interval.
         high: its upper end.
-        assumed: run-to-run standard deviation that was taken for a single pair; None if measured.
+        spread: run-to-run standard deviation in points of AP that a single pair was given.
+        assumed: whether that is assumed, not measured on the runs of other claims.
         state: the verdict counts only where this is "done".
         verdict: None where it could not be judged.
         note: why something is missing.
@@ -63,7 +66,8 @@ class Found(_Strict):
     se: float | None = None
     low: float | None = None
     high: float | None = None
-    assumed: float | None = None
+    spread: float | None = None
+    assumed: bool = False
     state: State = "not run"
     verdict: Verdict | None = None
     note: str = ""
@@ -118,23 +122,58 @@ def interval(values: list[float]) -> tuple[float, float, float, float]:
     return mean, se, mean - half, mean + half
 
 
-def report(scale: Scale, claims: Claims, design: str | None) -> Report:
+def report(
+    scale: Scale,
+    claims: Claims,
+    design: str | None,
+    known: Mapping[str, str] = MappingProxyType({}),
+) -> Report:
     """The claims from what a scale's results hold.
+
+    Args:
+        scale: where results lie.
+        claims: the table.
+        design: its hash now; None if unknown.
+        known: current fingerprints; a run whose training's record holds another is left out.
 
     Raises:
         UserError: a result is damaged.
     """
     paths = files(scale, claims)
+    runs = {*paths["metrics"], *paths["gradients"]}
+    outdated = {run for run in runs if _outdated(run, scale, known)}
+    for kind in ("metrics", "gradients"):
+        paths[kind] = {run: path for run, path in paths[kind].items() if run not in outdated}
     how = {"gain": _difference, "no_loss": _difference, "faster": _speed}
     how["gradient_ratio"] = _gradients
+    found = []
+    for claim in claims.claims:
+        seeds = claims.seeds_of(claim)
+        made = how[claim.kind](claim, seeds, paths, scale)
+        if stale := [run for run in sorted(outdated) if run in _names(claim, seeds)]:
+            told = f"{', '.join(stale)}: trained with other code or configs than now"
+            made = made.model_copy(update={"note": told})
+        found.append(made)
     return Report(
         scale=scale.run,
         seeds=claims.seeds,
         frozen=claims.frozen,
         design=design,
         designs=claims.designs,
-        claims=[how[c.kind](c, claims.seeds_of(c), paths, scale) for c in claims.claims],
+        claims=found,
     )
+
+
+def _names(claim: Claim, seeds: list[int]) -> set[str]:
+    return {f"{name}/seed{seed}" for name in claim.pair for seed in seeds}
+
+
+def _outdated(run: str, scale: Scale, known: Mapping[str, str]) -> bool:
+    name, seed = run.split("/seed")
+    training = scale.table.evaluations[name].training
+    record = read_record(provenance_path(scale.model(training, int(seed)))) or {}
+    now = known.get(f"train/{training}/seed{seed}")
+    return bool(now and record.get("fingerprint") and record["fingerprint"] != now)
 
 
 def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
@@ -162,17 +201,30 @@ def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fo
         raise UserError(f"{' and '.join(claim.pair)}: {error}") from None
     if made is None:
         return _found(claim, seeds, runs, scale, undefined="too few replicates")
-    value, se, (low, high), assumed = made.value, made.se, made.interval, None
+    value, se, (low, high), spread = made.value, made.se, made.interval, None
     if made.seeds == 1:
         # as the tables' verdicts: docs/verdicts.md
-        spreads = ASSUMED.get(scale.name, {"": 0.0})
-        assumed = spreads.get(claim.metric, spreads[""])
         between = trainings_between(*claim.pair, scale.table)
-        se = hypot(made.images, sqrt(between) * assumed / PERCENT)
+        spread = _spread(claim.metric, paths, scale) if between else None
+        se = hypot(made.images, sqrt(between) * (spread.value if spread else 0.0) / PERCENT)
         low, high = value - FACTOR * se, value + FACTOR * se
-        assumed = assumed if between else None
     numbers = [PERCENT * v for v in (value, se, low, high)]
-    return _found(claim, seeds, runs, scale, numbers, assumed)
+    return _found(claim, seeds, runs, scale, numbers, spread)
+
+
+def _spread(metric: str, paths: dict, scale: Scale) -> Spread | None:
+    """Standard deviation of single runs, pooled over the evaluations with several seeds."""
+    kind, key = replicates.METRICS[metric]
+    values: dict[str, list[float]] = {}
+    for name, path in paths["metrics"].items():
+        if (value := read(path).get(kind, {}).get(key)) is not None:
+            values.setdefault(name.partition("/")[0], []).append(PERCENT * value)
+    errors = [
+        Error(se=0, images=0, half_width=0, seeds=len(v), spread=float(np.std(v, ddof=1)))
+        for v in values.values()
+        if len(v) > 1
+    ]
+    return pooled_spread(errors, metric, scale.name)
 
 
 def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
@@ -221,12 +273,14 @@ def _found(
     runs: list[Run],
     scale: Scale,
     numbers: tuple | list | None = None,
-    assumed: float | None = None,
+    spread: Spread | None = None,
     undefined: str = "",
 ) -> Found:
     """A claim with its verdict; numbers: effect, SE, low, high (of factors the logarithms)."""
     unit = "AP" if claim.kind in ("gain", "no_loss") else "x"
-    found = dict(claim=claim, unit=unit, asked=seeds, runs=runs, assumed=assumed, note=undefined)
+    found = dict(claim=claim, unit=unit, asked=seeds, runs=runs, note=undefined)
+    if spread:
+        found |= dict(spread=spread.value, assumed=spread.assumed)
     complete = len(runs) == len(seeds) if seeds else bool(runs)
     state = "done" if complete else "incomplete" if runs else "not run"
     if numbers:

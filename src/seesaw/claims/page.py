@@ -42,14 +42,17 @@ Each row has an effect of *b* against *a* and its 95 % interval.
 Everything else is ≈ *not shown*: these runs cannot tell. *No loss* needs a margin, since no
 experiment shows that two numbers are equal: it is supported where a loss of more than the margin is
 excluded. A claim gets its verdict when all of its seeds have run, never before: until then it is
-*incomplete* or *not run*. *Failed* quotes the job that ended with an error.
+*incomplete* or *not run*. *Failed* quotes the job that ended with an error. A run whose training
+was of other code or configs than now does not count.
 
 - **Several seeds, AP.** b and a are compared within each seed and on the same images. The standard
   error holds both, the resampled images and the spread between seeds; the interval is Student's t,
   its degrees of freedom by Welch and Satterthwaite (`docs/verdicts.md`).
-- **One seed, AP.** The run-to-run spread is assumed as in the tables at this scale, and the column
-  *seeds* says so; the interval is ± {factor:g} standard errors. Where b and a have the same
-  weights, only the images vary.
+- **One seed, AP.** Its standard error takes the run-to-run spread from the other claims' runs over
+  several seeds, pooled, or assumes one where these are too few, as the tables do
+  (`docs/verdicts.md`); the column *seeds* says which. The interval is ± {factor:g} standard errors.
+  The spread counts twice for two trainings, once where b was trained on from a; of the same weights
+  only the images vary.
 - **Gradient ratio.** Positive over negative gradients on a category's logit, summed over the whole
   training and over the categories of a group (r, c or f), as in Figure A1. Mean and Student's t
   interval over seeds, on the logarithm; SE is that of the logarithm.
@@ -164,14 +167,14 @@ def _verdict(f: Found, made: Report) -> str:
 
 def _summary(made: Report) -> str:
     counts = Counter(f.verdict or f.state for f in made.claims)
-    return f"{len(made.claims)} claims: {', '.join(f'{n} {word}' for word, n in counts.items())}."
+    return f"Verdicts: {', '.join(f'{n} {word}' for word, n in counts.items())}."
 
 
 def _cells(f: Found) -> list[str]:
     """Seeds, effect, SE, interval."""
     seeds = f"{len(f.runs)} of {len(f.asked)}" if f.asked else f"{len(f.runs)} rounds"
-    if f.assumed is not None:
-        seeds += f", spread {f.assumed:g} assumed"
+    if f.spread is not None:
+        seeds += f", spread {f.spread:.2g} {'assumed' if f.assumed else 'of others'}"
     if f.effect is None:
         return [seeds, "–", "–", "–"]
     effect, low, high = (_effect(f, v) for v in (f.effect, f.low, f.high))

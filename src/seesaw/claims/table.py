@@ -121,13 +121,13 @@ def load() -> Claims:
 
 
 def of(scale: Scale) -> Claims | None:
-    """The claims that a scale tests; None at any other scale or on another dataset.
+    """The claims that a scale tests; None at another scale, on another dataset, without the file.
 
     Raises:
         UserError: as `load`; or a row does not fit the experiment table.
     """
-    claims, path, table = load(), paths.CLAIMS, scale.table
-    if claims.scale != scale.run:
+    path, table = paths.CLAIMS, scale.table
+    if not path.is_file() or (claims := load()).scale != scale.run:
         return None
     seen: set[str] = set()
     for claim in claims.claims:

@@ -120,7 +120,7 @@ class Stages:
                 files = [self.scale.model(*run).parent]  # and whatever lies beside
             elif job.rule == "data" and entry.generate is not None:
                 files = [entry.root, entry.truth]
-            elif job.rule in ("pretrain", "detect", "evaluate", "submit", "figure", "claims"):
+            elif job.rule in ("pretrain", "detect", "evaluate", "submit", "figure"):
                 files = [files[0].parent]
             else:
                 beside = [run_log.NAME] if job.rule == "train" else []
