@@ -182,5 +182,5 @@ def _action(crate: ROCrate, files: _Files, job: list[tuple[Path, dict]]) -> Enti
 
 
 def _is_shown(path: Path, evidence: Evidence) -> bool:
-    shown = (evidence.scale.tables, evidence.scale.results / "figures")
+    shown = [evidence.scale.results / name for name in ("tables", "figures", "report")]
     return path.parent in shown or path.name == "submission.zip"

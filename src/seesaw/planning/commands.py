@@ -13,7 +13,8 @@ from rich.text import Text
 from seesaw import acceptances, dependencies, paths
 from seesaw.cluster import site
 from seesaw.errors import UserError
-from seesaw.planning import jobs
+from seesaw.experiments import Experiments
+from seesaw.planning import jobs, zoo
 from seesaw.planning import plan as planning
 from seesaw.planning import status as standings
 from seesaw.planning.costs import Costs
@@ -21,7 +22,7 @@ from seesaw.scales import Scale
 from seesaw.verbs import scale_of
 
 WIDTH = 100
-TARGET = "all (default), report, submission, claims, a table or an experiment"
+TARGET = "all (default), report, submission, claims, zoo, a table or an experiment"
 
 
 def add(verb) -> None:
@@ -42,15 +43,14 @@ def add(verb) -> None:
 def plan(args: Namespace) -> None:
     """Print what a target still costs."""
     scale = scale_of(args)
-    rows, here = scale.table, site.load()
+    here = site.load()
     budget = planning.parse_budget(args.budget)
     gpus = args.gpus if args.gpus is not None else here.gpus.get(scale.name) or 8
-    costs = Costs(rows, scale, gpus, args.gpu or here.gpu_model or None)
     # Without backbones: a wrong target is told before the fingerprints are made.
-    jobs.select(jobs.workflow(rows, scale, {}), rows, scale, args.target)
+    rows, _, _ = _jobs(args.target, scale, {})
+    costs = Costs(rows, scale, gpus, args.gpu or here.gpu_model or None)
     costs.fingerprints = known = dependencies.cached(scale)
-    every = jobs.workflow(rows, scale, known["backbones"])
-    chosen = jobs.select(every, rows, scale, args.target)
+    rows, every, chosen = _jobs(args.target, scale, known["backbones"])
     made = planning.plan(chosen, jobs.finished(every, known), costs, rows, budget)
     planning.render(made, chosen, costs, _console())
     _ask(scale, known)
@@ -88,14 +88,23 @@ def accept(args: Namespace) -> None:
 def status(args: Namespace) -> int:
     """Print where a target's experiments stand; exit code 1 if one needs the user."""
     scale = scale_of(args)
-    rows, known = scale.table, jobs.known_fingerprints(scale)
-    every = jobs.workflow(rows, scale, (known or {}).get("backbones", {}))
+    known = jobs.known_fingerprints(scale)
+    rows, every, chosen = _jobs(args.target, scale, (known or {}).get("backbones", {}))
     done = jobs.finished(every, known)
-    chosen = jobs.select(every, rows, scale, args.target).values()
-    found = [standings.standing(job, done, scale, known, time.time()) for job in chosen]
+    found = [standings.standing(job, done, scale, known, time.time()) for job in chosen.values()]
     standings.render(found, rows, scale, _console(), known is not None)
     _ask(scale, known)
     return int(any(s.state in standings.NEEDS_YOU for s in found))
+
+
+def _jobs(target: str, scale: Scale, backbones: dict) -> tuple[Experiments, dict, dict]:
+    """The rows that a target is about, all jobs of their workflow, and those of the target."""
+    if target == "zoo":
+        every = zoo.workflow(scale)
+        return zoo.experiments(scale), every, every
+    rows = scale.table
+    every = jobs.workflow(rows, scale, backbones)
+    return rows, every, jobs.select(every, rows, scale, target)
 
 
 def _ask(scale: Scale, known: dict | None) -> None:

@@ -25,7 +25,7 @@ FILE = paths.CONFIGS / "costs.yaml"
 Basis = Literal["measured", "estimate", "unknown"]
 # Rules whose jobs all do the same amount of work at a scale: any one's time tells the others'.
 _ALIKE = ("evaluate", "submit", "table")
-_HEADER = re.compile(r"Cost: about ([\d,]+) V100-hours")
+_HEADER = re.compile(r"Cost: about ([\d,]+(?:\.\d+)?) V100-hours")
 
 
 class _ScaleCosts(BaseModel):

@@ -56,6 +56,8 @@ class Job:
         """Its key among the fingerprints of `seesaw.dependencies`."""
         if self.rule == "detect":
             return f"detect/{self.experiment}"
+        if self.rule == "convert":
+            return f"convert/{self.training}"
         return self.id if self.rule in ("pretrain", "train", "figure") else self.rule
 
     @cached_property
@@ -93,7 +95,7 @@ def workflow(table: Experiments, scale: Scale, backbones: Mapping[str, str]) -> 
     seeds = claim_table.evaluation_seeds(table, scale)
     for e in table.evaluations.values():
         for seed in seeds[e.id] if table.built(e.id) else ():
-            found += _evaluated(e, scale, seed)
+            found += evaluated(e, scale, seed)
     speeds = [c.evaluation for c in table.place_cells("table_a2") if table.built(c.evaluation)]
     if models := [f"train/{table.evaluations[e].training}" for e in speeds]:
         seeds = [table.seeds(e)[0] for e in speeds]
@@ -208,11 +210,12 @@ def snakemake_record(kind: str, output: Path) -> Path:
     return paths.ROOT / ".snakemake" / kind / name
 
 
-def _evaluated(e: Evaluation, scale: Scale, seed: int) -> list[Job]:
+def evaluated(e: Evaluation, scale: Scale, seed: int, weights: str = "train") -> list[Job]:
+    """The jobs from weights to a score or a package; ``weights`` is the rule that makes them."""
     tail = f"{e.training}/seed{seed}/{e.id}"
     common = dict(experiment=e.id, training=e.training, seed=seed)
-    weights, detections = f"train/{e.training}/seed{seed}", f"detect/{tail}"
-    made = [Job(detections, (scale.detections(e, seed),), ("data", weights), **common)]
+    needs, detections = ("data", f"{weights}/{e.training}/seed{seed}"), f"detect/{tail}"
+    made = [Job(detections, (scale.detections(e, seed),), needs, **common)]
     needs = ("data", detections)
     if e.split == "test_dev":
         return [*made, Job(f"submit/{tail}", (scale.submission(e, seed),), needs, **common)]

@@ -24,7 +24,7 @@ from seesaw.provenance import failure_path, read_record
 from seesaw.scales import Scale
 
 State = Literal["done", "running", "queued", "stopped", "failed", "no sign", "outdated", "–"]
-STAGES = ("train", "detect", "evaluate", "submit")
+STAGES = ("train", "convert", "detect", "evaluate", "submit")
 # Seconds of silence that mean nothing: loading LVIS, a long evaluation, an image of a slow model.
 QUIET = 900.0
 # A training logs every 20 iterations; so many log lines overdue, and a minute, mean that it died.
@@ -140,7 +140,8 @@ def render(
     cells = {(s.job.experiment, s.job.seed, s.job.rule): s for s in found if s.job.experiment}
     body = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
     body.add_column("experiment")
-    for head in ("train", "detect", "evaluate or package"):
+    weights = "convert" if any(s.job.rule == "convert" for s in found) else "train"
+    for head in (weights, "detect", "evaluate or package"):
         body.add_column(head)
     for name in in_order(table):
         seeds = sorted({seed for experiment, seed, _ in cells if experiment == name})
@@ -148,7 +149,7 @@ def render(
             row = [cells.get((name, seed, stage)) for stage in STAGES]
             if any(row):
                 label = f"{name} seed {seed}" if len(seeds) > 1 else name
-                body.add_row(label, _cell(row[0]), _cell(row[1]), _cell(row[2] or row[3]))
+                body.add_row(label, *map(_cell, (row[0] or row[1], row[2], row[3] or row[4])))
     console.print(body)
     for rule in dict.fromkeys(s.job.rule for s in found):
         counts = Counter(s.state for s in found if s.job.rule == rule)
