@@ -8,7 +8,8 @@ from claim_results import evaluated
 
 from seesaw import paths
 from seesaw.claims import commands, design, page, table
-from seesaw.claims.measure import Report, report
+from seesaw.claims.measure import report
+from seesaw.claims.result import Report
 from seesaw.cli import main
 from seesaw.errors import UserError
 from seesaw.scales import Scale

@@ -8,7 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 from seesaw import paths
-from seesaw.claims.measure import Found, Report, report
+from seesaw.claims.measure import report
+from seesaw.claims.result import Found, Report
 from seesaw.claims.table import Claims
 from seesaw.figures.results import table
 from seesaw.provenance import write_atomic
