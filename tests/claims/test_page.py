@@ -67,6 +67,14 @@ def test_freezing_replaces_one_line(claim):
     assert table.of(scale).frozen == FROZEN
 
 
+def test_the_verb_freezes_and_writes_the_page(claim, monkeypatch, capsys):
+    monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": OTHER})
+    claim(**GAIN)
+    assert main(["claims", "--freeze"]) == 0
+    assert f"frozen at {OTHER}; commit both before" in capsys.readouterr().out
+    assert f"frozen at `{OTHER}`; its seeds have no results" in Path("docs/claims.md").read_text()
+
+
 def test_a_design_is_not_frozen_after_its_results(complete):
     text = paths.CLAIMS.read_text()
     with pytest.raises(UserError, match=r"metrics\.json is a result of the claims' seeds \(10 are"):

@@ -14,7 +14,9 @@ def add(verb) -> None:
     sub = verb(claims, "test the paper's claims on the runs that exist; 1 if some are missing")
     group = sub.add_mutually_exclusive_group()
     group.add_argument(
-        "--freeze", action="store_true", help="write the design's hash into configs/claims.yaml"
+        "--freeze",
+        action="store_true",
+        help="write the design's hash into configs/claims.yaml, and the page",
     )
     group.add_argument(
         "--page", action="store_true", help="write docs/claims.md from the reference results"
@@ -37,7 +39,8 @@ def claims(args: Namespace) -> int:
     now = fingerprints["design"]
     if args.freeze:
         design.freeze(scale, known, now)
-        print(f"{table.paths.CLAIMS}: frozen at {now}; commit it before the claims' seeds run")
+        made = f"{table.paths.CLAIMS} and {page.commit(scale, table.of(scale))}"
+        print(f"{made}: frozen at {now}; commit both before the claims' seeds run")
         return 0
     made = report(scale, known, now, fingerprints)
     outputs = table.outputs(scale)
