@@ -10,6 +10,8 @@ import numpy as np
 
 MAX_OBJECTS, MIN_OBJECTS = 7, 3
 _MAX_POSITIVES = 6
+_MOST = 0.55  # of the training images, the share with the first category
+TAIL_SHARE = 0.35  # of the training images, the share that holds all rare and common categories
 _NOT_EXHAUSTIVE = 0.14  # share of positives
 _UNKNOWN, _ANOTHER = 0.1, 0.35  # probabilities, per image and per further object
 
@@ -35,7 +37,7 @@ def zipf_counts(groups: tuple[int, int, int], edges: tuple[int, int], images: in
     Args:
         groups: Number of rare, common and frequent categories.
         edges: Most images of a rare and of a common category.
-        images: Images of the split; the first category is in three of four.
+        images: Images of the split.
 
     Returns:
         Counts that fall within their group, so that LVIS's rule gives the asked groups.
@@ -43,24 +45,40 @@ def zipf_counts(groups: tuple[int, int, int], edges: tuple[int, int], images: in
     rare, common, frequent = groups
     last = np.cumsum([frequent, common, rare])
     first = last - [frequent, common, rare] + 1
-    top = [0.75 * images, 0.95 * edges[1], edges[0]]
-    low = [max(1.1 * edges[1], edges[1] + 1), max(1.2 * edges[0], edges[0] + 1), 0.1 * edges[0]]
+    top = [_MOST * images, 0.95 * edges[1], edges[0]]
+    low = [max(1.1 * edges[1], edges[1] + 1), max(1.2 * edges[0], edges[0] + 1), edges[0] / 3]
     ranks = np.ravel([first, last], order="F")
     values = np.ravel([top, low], order="F")
     counts = np.exp(np.interp(np.log(np.arange(1, last[-1] + 1)), np.log(ranks), np.log(values)))
     return np.maximum(np.rint(counts), 1).astype(int).tolist()
 
 
-def assign(counts: list[int], images: int, rng: np.random.Generator) -> list[list[int]]:
-    """Positive categories of every image: each category takes its count of the emptiest images."""
+def assign(
+    counts: list[int], images: int, rng: np.random.Generator, tail: int = 0
+) -> list[list[int]]:
+    """Positive categories of every image: each category takes its count of the emptiest images.
+
+    The last ``tail`` categories share a part of the images, `TAIL_SHARE`. Repeat factor sampling
+    repeats every image that holds one of them, so this sets the length of its epoch.
+    """
     load = np.zeros(images)
+    elsewhere = rng.permutation(images) >= TAIL_SHARE * images
     out: list[list[int]] = [[] for _ in range(images)]
-    for category, count in enumerate(counts):
-        order = np.argsort(load + 2 * rng.random(images) + 99 * (load >= _MAX_POSITIVES))
-        for i in order[:count]:
+    for category in reversed(range(len(counts))):  # the tail first: its images fill up
+        full = load >= _MAX_POSITIVES
+        if category >= len(counts) - tail:
+            full |= elsewhere
+        order = np.argsort(load + 2 * rng.random(images) + 99 * full)[: counts[category]]
+        for i in order:
             out[i].append(category)
-        load[order[:count]] += 1
+        load[order] += 1
     return out
+
+
+def tail_fits(counts: list[int], images: int, tail: int) -> bool:
+    """Whether the last ``tail`` categories find room in their part of the images."""
+    room = int(TAIL_SHARE * images)
+    return max(counts[-tail:]) <= room and sum(counts[-tail:]) <= _MAX_POSITIVES * room
 
 
 def plan_image(

@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from seesaw.data.federation import assign, plan_image, zipf_counts
+from seesaw.data.federation import assign, plan_image, tail_fits, zipf_counts
 from seesaw.data.lvis_folder import URL_PREFIX, frequency_of
 from seesaw.data.scenes import draw_scene, sample_size
 from seesaw.data.segments import encode
@@ -47,9 +47,9 @@ class MiniLvisSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(0, ge=0)
-    groups: tuple[_Count, _Count, _Count] = (14, 18, 16)
-    edges: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=2)]] = (10, 100)
-    train_images: int = Field(1200, ge=1)
+    groups: tuple[_Count, _Count, _Count] = (9, 11, 10)
+    edges: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=2)]] = (22, 48)
+    train_images: int = Field(360, ge=1)
     val_images: int = Field(240, ge=1)
     test_dev_images: int = Field(120, ge=1)
     image_side: tuple[Annotated[int, Field(ge=64)], int] = (144, 176)
@@ -59,14 +59,19 @@ class MiniLvisSpec(BaseModel):
     def _consistent(self):
         if self.image_side[0] > self.image_side[1]:
             raise ValueError(f"image_side {self.image_side} must be (smallest, largest)")
-        if not self.edges[0] + 1 < self.edges[1] < 0.65 * self.train_images:
+        if not self.edges[0] + 1 < self.edges[1] < 0.45 * self.train_images:
             raise ValueError(f"edges {self.edges} leave no room for three groups of categories")
         if self.groups[0] + self.groups[1] > 29 * self.groups[2]:
             raise ValueError(f"groups {self.groups}: more than 29 kin per frequent category")
-        pairs = sum(zipf_counts(self.groups, self.edges, self.train_images))
+        counts = zipf_counts(self.groups, self.edges, self.train_images)
+        pairs, tail = sum(counts), self.groups[0] + self.groups[1]
         if pairs > 5 * self.train_images:
             raise ValueError(
                 f"{pairs} image-category pairs do not fit into train_images={self.train_images}"
+            )
+        if not tail_fits(counts, self.train_images, tail):
+            raise ValueError(
+                f"{tail} rare and common categories: too many for train_images={self.train_images}"
             )
         return self
 
@@ -144,7 +149,8 @@ def _write(spec: MiniLvisSpec, root: Path, truth_root: Path) -> None:
             if split == "train"
             else [max(1, round(n * images / spec.val_images)) for n in balanced]
         )
-        positives = assign(counts, images, np.random.default_rng([spec.seed, number]))
+        tail = rare + common if split == "train" else 0
+        positives = assign(counts, images, np.random.default_rng([spec.seed, number]), tail)
         out = _Split(spec, shapes, ids)
         (root / split).mkdir()
         for i in range(images):

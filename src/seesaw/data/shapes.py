@@ -106,7 +106,7 @@ def looks(heads: int, tails: int) -> list[Look]:
     out = []
     for j in range(heads + tails):
         head, kin = j % heads, j // heads
-        shift = ((kin + 1) // 2) * (1 if kin % 2 else -1) * 0.3 / heads
+        shift = ((kin + 1) // 2) * (1 if kin % 2 else -1) * 0.6 / heads
         out.append(
             Look(
                 silhouette=SILHOUETTES[head % len(SILHOUETTES)],

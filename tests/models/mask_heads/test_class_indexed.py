@@ -1,5 +1,7 @@
 """Class-indexed masks equal the dense form, outputs and gradients (oracle: mmdet's mask heads)."""
 
+import math
+
 import pytest
 import torch
 from mmdet.registry import MODELS
@@ -113,12 +115,21 @@ def test_select_class_reads_dense_and_indexed_logits():
     assert ci.select_class(dense[:, :1], labels).flatten().tolist() == [0, 4, 8]
 
 
+@pytest.mark.parametrize("classes", [CLASSES, ci.LVIS_CLASSES])
 @pytest.mark.parametrize("predictor", PREDICTORS, ids=lambda cfg: cfg["type"])
-def test_initial_weights_are_those_of_the_dense_head(predictor):
+def test_initial_weights_are_the_dense_heads_with_a_predictor_as_small_as_for_lvis(
+    predictor, classes
+):
     states = []
-    for head in pair(predictor_cfg=predictor):
+    for kind in ("FCNMaskHead", "ClassIndexedFCNMaskHead"):
+        cfg = dict(type=kind, in_channels=8, conv_out_channels=8, num_classes=classes)
+        head = MODELS.build(cfg | dict(predictor_cfg=dict(predictor)))
         torch.manual_seed(3)
         head.init_weights()
         states.append(head.state_dict())
-    assert states[0].keys() == states[1].keys()
-    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    dense, ours = states
+    assert dense.keys() == ours.keys()
+    shrunk = "conv_logits.weight"
+    torch.testing.assert_close(ours[shrunk], dense[shrunk] * math.sqrt(classes / 1203))
+    assert classes < 1203 or torch.equal(ours[shrunk], dense[shrunk])
+    assert all(torch.equal(dense[key], ours[key]) for key in dense if key != shrunk)

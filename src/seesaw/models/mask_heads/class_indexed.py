@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from seesaw.errors import UserError
 
+LVIS_CLASSES = 1203
+
 
 class ClassIndexedConv2d(nn.Conv2d):
     """1x1 convolution whose output is the channel ``labels[i]`` of sample i.
@@ -90,6 +92,16 @@ class ClassIndexedMaskHead:
         self._one_row = self.class_agnostic
         # From here on mmdet sees one channel per RoI, for the loss as for pasting.
         self.class_agnostic = True
+
+    def init_weights(self) -> None:
+        """mmdet's, but the predictor starts as small as for LVIS's 1,203 classes.
+
+        Kaiming's fan-out is the number of classes: with few of them the rows start so large that
+        the handful of RoIs of a rare class cannot turn its row.
+        """
+        super().init_weights()
+        with torch.no_grad():
+            self.conv_logits.weight *= (len(self.conv_logits.weight) / LVIS_CLASSES) ** 0.5
 
     @contextmanager
     def class_indexed(self, labels: Tensor) -> Iterator[None]:
