@@ -74,7 +74,12 @@ class Comparison:
 
 
 def compare(
-    a: Evaluation, b: Evaluation, table: Experiments, scale: Scale, kind: str = "segm"
+    a: Evaluation,
+    b: Evaluation,
+    table: Experiments,
+    scale: Scale,
+    kind: str = "segm",
+    errors: bool = True,
 ) -> Comparison:
     """Compare two evaluations over the seeds that both have.
 
@@ -84,6 +89,7 @@ def compare(
         table: the experiment table.
         scale: where their results lie.
         kind: of the categories' AP: "segm" (masks) or "bbox".
+        errors: whether to resample for those of the categories, which takes most of the time.
 
     Raises:
         UserError: they are one, share no seed, were not evaluated, or not on the same images.
@@ -104,7 +110,8 @@ def compare(
     ranked = [[resample.load(scale.matches(e, seed))[kind] for seed in seeds] for e in (a, b)]
     names, image_ids = _annotations(scale)
     ids = [int(i) for i in _metrics(a, seeds[0], scale)["per_category"][kind]]
-    return Comparison(a.id, b.id, kind, seeds, levels, _categories(*ranked, ids, names, image_ids))
+    categories = _categories(*ranked, ids, names, image_ids, errors)
+    return Comparison(a.id, b.id, kind, seeds, levels, categories)
 
 
 def category_replicates(ranking: Ranking, count: int = resample.REPLICATES) -> np.ndarray:
@@ -176,17 +183,21 @@ def _categories(
     ids: list[int],
     names: dict[int, str],
     image_ids: list[int] | None,
+    errors: bool,
 ) -> list[Category]:
     once = [np.hstack([category_ap(r) for r in rankings]) for rankings in (a, b)]
-    drawn = [np.stack([category_replicates(r) for r in rankings]) for rankings in (a, b)]
-    values, change = once[1] - once[0], drawn[1] - drawn[0]  # (C, seeds), (seeds, C, B)
+    values = once[1] - once[0]  # (C, seeds)
+    change = None  # (seeds, C, B)
+    if errors:
+        drawn = [np.stack([category_replicates(r) for r in rankings]) for rankings in (a, b)]
+        change = drawn[1] - drawn[0]
     truth = a[0]
     result = []
     for c, category_id in enumerate(ids):
         at = np.unique(truth.truth_image[truth.truth_category == c])
         if not len(at):
             continue
-        estimate = _percent(_change(values[c], change[:, c], len(at)))
+        estimate = _percent(_change(values[c], change[:, c] if errors else None, len(at)))
         gap = found(b[0], c) - found(a[0], c)
         gap = gap if estimate.value >= 0 else -gap
         best = [i for i in np.argsort(-gap, kind="stable")[:EXAMPLES] if gap[i] > 0]
@@ -206,8 +217,8 @@ def _categories(
     return sorted(result, key=lambda c: (-c.change.value, c.id))
 
 
-def _change(values: np.ndarray, drawn: np.ndarray, images: int) -> Estimate:
-    if images >= FEWEST and (known := uncertainty.combine(values, drawn)):
+def _change(values: np.ndarray, drawn: np.ndarray | None, images: int) -> Estimate:
+    if drawn is not None and images >= FEWEST and (known := uncertainty.combine(values, drawn)):
         return known
     nan = float("nan")
     return Estimate(float(values.mean()), nan, nan, None, len(values), nan)

@@ -42,7 +42,7 @@ def examples(scale: Scale) -> Examples:
         return Examples(note="This scale has no pair of them.")
     a, b = (scale.table.evaluations[name] for name in pair)
     try:
-        found = rare(categories.compare(a, b, scale.table, scale))
+        found = rare(categories.compare(a, b, scale.table, scale, errors=False))
     except UserError as error:
         return Examples(pair, note=f"Not computed: {error}")
     chosen = [c for c in found.largest(TOP) if c.examples]

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from seesaw.provenance import Provenance, write_atomic
 from seesaw.report import examples, inputs
 from seesaw.report.content import Content, data_uri
-from seesaw.report.curves import BINS, FLOOR, HEIGHT, KINDS, LEFT, RATE, WIDTH
+from seesaw.report.curves import BINS, FLOOR, HEIGHT, KINDS, LEFT, WIDTH
 from seesaw.reporting.html import STYLE
 from seesaw.reporting.recorded import is_current
 from seesaw.scales import Scale
@@ -26,7 +26,7 @@ def render(content: Content) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"png": lambda image: data_uri(image, "png"), "duration": duration}
-    axes = dict(width=WIDTH, height=HEIGHT, left=LEFT, strip=RATE, kinds=KINDS)
+    axes = dict(width=WIDTH, height=HEIGHT, left=LEFT, kinds=KINDS)
     return environment.get_template(inputs.TEMPLATE.name).render(
         **vars(content), style=STYLE, rule=examples.RULE, bins=BINS, least=FLOOR, **axes
     )
