@@ -46,7 +46,7 @@ def zipf_counts(groups: tuple[int, int, int], edges: tuple[int, int], images: in
     last = np.cumsum([frequent, common, rare])
     first = last - [frequent, common, rare] + 1
     top = [_MOST * images, 0.95 * edges[1], edges[0]]
-    low = [max(1.1 * edges[1], edges[1] + 1), max(1.2 * edges[0], edges[0] + 1), edges[0] / 3]
+    low = [max(1.1 * edges[1], edges[1] + 1), max(1.2 * edges[0], edges[0] + 1), edges[0] / 4]
     ranks = np.ravel([first, last], order="F")
     values = np.ravel([top, low], order="F")
     counts = np.exp(np.interp(np.log(np.arange(1, last[-1] + 1)), np.log(ranks), np.log(values)))

@@ -48,7 +48,7 @@ class MiniLvisSpec(BaseModel):
 
     seed: int = Field(0, ge=0)
     groups: tuple[_Count, _Count, _Count] = (9, 11, 10)
-    edges: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=2)]] = (22, 48)
+    edges: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=2)]] = (15, 46)
     train_images: int = Field(360, ge=1)
     val_images: int = Field(240, ge=1)
     test_dev_images: int = Field(120, ge=1)
