@@ -36,7 +36,7 @@ say "installing torch"
 mmcv=$(pinned onedl-mmcv)
 wheels=${SEESAW_WHEELS:-${XDG_CACHE_HOME:-$HOME/.cache}/seesaw/wheels}
 # mmcv compiles CUDA operators where a GPU is seen, or FORCE_CUDA=1 says so: another wheel.
-cuda=$(.venv/bin/python -c 'import os, torch; print(f"cuda-{torch.version.cuda}" if torch.version.cuda and (os.environ.get("FORCE_CUDA") == "1" or torch.cuda.is_available()) else "")')
+cuda=$(.venv/bin/python -W ignore -c 'import os, torch; print(f"cuda-{torch.version.cuda}" if torch.version.cuda and (os.environ.get("FORCE_CUDA") == "1" or torch.cuda.is_available()) else "")')
 wheels=$wheels${cuda:+/$cuda}
 if ! ls "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >/dev/null 2>&1; then
   say "compiling $mmcv with its operators, once (kept in $wheels)"

@@ -20,7 +20,7 @@ from seesaw.provenance import failure_path, record
 from seesaw.reporting.collect import collect
 from seesaw.reporting.recorded import write_recorded
 from seesaw.scales import Scale
-from seesaw.versioning import reference
+from seesaw.versioning import readme, reference
 
 REPOSITORY = Path(__file__).parents[2]
 FROZEN = sorted(p.name for p in (REPOSITORY / "reference").glob("*") if p.name != "smoke")
@@ -235,3 +235,16 @@ def test_the_committed_reference_is_small_and_without_weights(name):
     assert {path.suffix for path in files}.isdisjoint({".pth", ".jsonl", ".npz", ".zip"})
     kept = [json.loads(p.read_text()) for p in files if p.name.endswith(".provenance.json")]
     assert all(k.keys().isdisjoint({"host", "start", "duration", "device"}) for k in kept)
+
+
+def test_the_readme_shows_the_reference(tmp_path, monkeypatch):
+    shown = Scale("mini")
+    assert readme.results(shown) in (REPOSITORY / "README.md").read_text("utf-8")
+    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
+    readme.README.write_text(f"before\n{readme.BEGIN}old\n{readme.END}after\n")
+    readme.commit(shown)
+    text = readme.README.read_text("utf-8")
+    assert text == f"before\n{readme.BEGIN}\n{readme.results(shown)}\n{readme.END}after\n"
+    readme.README.write_text(f"{readme.END}{readme.BEGIN}")
+    with pytest.raises(UserError, match="lacks '<!-- results"):
+        readme.commit(shown)

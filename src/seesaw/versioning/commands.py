@@ -29,14 +29,16 @@ def freeze(args: Namespace) -> None:
     """Copy what a run computed to reference/, and the figures of mini scale to paper_figures/."""
     from seesaw import figures
     from seesaw.claims import page, table
+    from seesaw.versioning import readme
     from seesaw.versioning.reference import freeze as run
 
     scale = scale_of(args)
     made = run(scale)
     files = [path for path in made.rglob("*") if path.is_file()]
     print(f"{made}: {len(files)} files, {sum(p.stat().st_size for p in files) / 1e6:.1f} MB")
-    for path in figures.freeze(scale) if scale.run == figures.inputs.SHOWN else ():
-        print(path)
+    if scale.run == figures.inputs.SHOWN:
+        for path in [*figures.freeze(scale), *readme.commit(scale)]:
+            print(path)
     if (known := table.of(scale)) is not None:
         print(page.commit(scale, known))
 

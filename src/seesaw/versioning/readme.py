@@ -1,0 +1,40 @@
+"""What the README shows of the reference results: two tables and a picture of detections."""
+
+from pathlib import Path
+
+from seesaw import paths
+from seesaw.errors import UserError
+from seesaw.provenance import write_atomic
+from seesaw.report.examples import examples
+from seesaw.scales import Scale
+
+README, PICTURE = paths.ROOT / "README.md", paths.ROOT / "docs/detections.png"
+BEGIN, END = "<!-- results: written by `seesaw freeze mini` -->\n", "<!-- end of results -->\n"
+PLACES = ("table_a1", "table_a2")
+
+
+def results(scale: Scale) -> str:
+    """The committed Markdown of the tables."""
+    return "\n".join((scale.frozen().tables / f"{p}.md").read_text("utf-8") for p in PLACES)
+
+
+def commit(scale: Scale) -> list[Path]:
+    """Write the tables between README.md's marks, and the first example detections.
+
+    Returns:
+        What was written; without a table of the reference, nothing.
+
+    Raises:
+        UserError: README.md lacks a mark.
+    """
+    if not all((scale.frozen().tables / f"{p}.md").is_file() for p in PLACES):
+        return []
+    text = README.read_text("utf-8")
+    if not 0 <= text.find(BEGIN) < text.find(END):
+        raise UserError(f"{README} lacks {BEGIN.strip()!r} or {END.strip()!r} after it: put it in.")
+    head, tail = text.split(BEGIN)[0], text.split(END)[1]
+    write_atomic(README, f"{head}{BEGIN}\n{results(scale)}\n{END}{tail}")
+    if not (shown := examples(scale).pictures):
+        return [README]
+    write_atomic(PICTURE, shown[0][1])
+    return [README, PICTURE]
