@@ -10,8 +10,8 @@ import numpy as np
 
 MAX_OBJECTS, MIN_OBJECTS = 7, 3
 _MAX_POSITIVES = 6
-_MOST = 0.55  # of the training images, the share with the first category
-TAIL_SHARE = 0.35  # of the training images, the share that holds all rare and common categories
+_MOST = 0.5  # of the training images, the share with the first category
+TAIL_SHARE = 0.28  # of the training images, the share that holds all rare and common categories
 _NOT_EXHAUSTIVE = 0.14  # share of positives
 _UNKNOWN, _ANOTHER = 0.1, 0.35  # probabilities, per image and per further object
 

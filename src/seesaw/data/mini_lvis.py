@@ -47,9 +47,9 @@ class MiniLvisSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(0, ge=0)
-    groups: tuple[_Count, _Count, _Count] = (9, 11, 10)
-    edges: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=2)]] = (15, 46)
-    train_images: int = Field(360, ge=1)
+    groups: tuple[_Count, _Count, _Count] = (12, 12, 12)
+    edges: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=2)]] = (15, 42)
+    train_images: int = Field(320, ge=1)
     val_images: int = Field(240, ge=1)
     test_dev_images: int = Field(120, ge=1)
     image_side: tuple[Annotated[int, Field(ge=64)], int] = (144, 176)
