@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -241,10 +242,14 @@ def test_the_readme_shows_the_reference(tmp_path, monkeypatch):
     shown = Scale("mini")
     assert readme.results(shown) in (REPOSITORY / "README.md").read_text("utf-8")
     monkeypatch.setattr(readme, "README", tmp_path / "README.md")
+    monkeypatch.setattr(readme, "PICTURE", tmp_path / "detections.png")
+    pictures = SimpleNamespace(pictures=[("first", b"\x89PNG"), ("second", b"other")])
+    monkeypatch.setattr(readme, "examples", lambda scale: pictures)
     readme.README.write_text(f"before\n{readme.BEGIN}old\n{readme.END}after\n")
     readme.commit(shown)
     text = readme.README.read_text("utf-8")
     assert text == f"before\n{readme.BEGIN}\n{readme.results(shown)}\n{readme.END}after\n"
+    assert readme.PICTURE.read_bytes() == b"\x89PNG"
     readme.README.write_text(f"{readme.END}{readme.BEGIN}")
     with pytest.raises(UserError, match="lacks '<!-- results"):
         readme.commit(shown)

@@ -36,5 +36,5 @@ def commit(scale: Scale) -> list[Path]:
     write_atomic(README, f"{head}{BEGIN}\n{results(scale)}\n{END}{tail}")
     if not (shown := examples(scale).pictures):
         return [README]
-    write_atomic(PICTURE, shown[0][1])
+    PICTURE.write_bytes(shown[0][1])
     return [README, PICTURE]
