@@ -88,7 +88,7 @@ def test_a_damaged_model_is_told(root, tmp_path):
 
 def test_a_folder_in_lvis_format_is_a_dataset_by_its_path(root):
     """Seven categories where the scale's own dataset has twelve: models have seven classes."""
-    spec = dict(groups=[3, 2, 2], edges=[3, 10], train_images=24, val_images=6)
+    spec = dict(groups=[3, 2, 2], edges=[2, 6], train_images=24, val_images=6)
     spec |= dict(test_dev_images=4, image_side=[80, 96])
     generate(MiniLvisSpec.parse(spec, "mine"), root / "mine", root / "mine_truth")
     training = "mask_rcnn_random_bags"  # knows the categories' counts too
