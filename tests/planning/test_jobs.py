@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -24,7 +23,6 @@ from seesaw.planning.jobs import (
 )
 from seesaw.scales import Scale
 
-REPOSITORY = Path(__file__).parents[2]
 A01 = "train/a01_mask_rcnn/seed0"
 DETECT, EVALUATE = (f"{rule}/a01_mask_rcnn/seed0/a01_mask_rcnn" for rule in ("detect", "evaluate"))
 
@@ -175,13 +173,7 @@ def pending(root, target="all"):
 
 
 @pytest.mark.slow
-def test_plan_and_snakemake_agree_job_by_job(tmp_path, monkeypatch):
-    for name in ("Snakefile", "environment.yml"):
-        shutil.copy(REPOSITORY / name, tmp_path)
-    for name in ("workflow", "configs", "profiles"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name)
-    (tmp_path / "slurm").symlink_to("profiles/slurm")
-    monkeypatch.chdir(tmp_path)
+def test_plan_and_snakemake_agree_job_by_job(rules):
 
     def ours():
         known = known_fingerprints(scale)
@@ -189,7 +181,7 @@ def test_plan_and_snakemake_agree_job_by_job(tmp_path, monkeypatch):
         left = select(jobs, table, scale, "all").keys() - finished(jobs, known)
         return {str(path) for i in left for path in jobs[i].outputs}, jobs, known
 
-    theirs, every = pending(tmp_path)
+    theirs, every = pending(rules)
     table, scale = experiments.load(), Scale("paper")
     mine, jobs, known = ours()
     assert mine == theirs == every
@@ -198,7 +190,7 @@ def test_plan_and_snakemake_agree_job_by_job(tmp_path, monkeypatch):
         make(jobs[job], fingerprint=known[A01] if job == A01 else None)
         for path in jobs[job].outputs:
             os.utime(path, (NOW - 4e8 + age, NOW - 4e8 + age))
-    theirs, _ = pending(tmp_path)
+    theirs, _ = pending(rules)
     mine, *_ = ours()
     assert (
         mine

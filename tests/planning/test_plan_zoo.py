@@ -1,11 +1,10 @@
 """The target ``zoo``: its jobs, their cost and state."""
 
-import shutil
 from collections import Counter
 
 import pytest
 from rich.console import Console
-from test_jobs import REPOSITORY, pending
+from test_jobs import pending
 from traces import NOW, make
 
 from seesaw.planning import plan, status, zoo
@@ -52,13 +51,7 @@ def test_a_converted_model_stands_in_its_own_column(clone, capsys):
 
 
 @pytest.mark.slow
-def test_plan_and_snakemake_agree_on_every_file(tmp_path, monkeypatch):
-    for name in ("Snakefile", "environment.yml"):
-        shutil.copy(REPOSITORY / name, tmp_path)
-    for name in ("workflow", "configs", "profiles"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name)
-    (tmp_path / "slurm").symlink_to("profiles/slurm")
-    monkeypatch.chdir(tmp_path)
+def test_plan_and_snakemake_agree_on_every_file(rules):
     jobs = zoo.workflow(Scale("paper"))
     made = {str(path) for job in jobs.values() for path in job.outputs}
-    assert made == pending(tmp_path, "zoo")[0]
+    assert made == pending(rules, "zoo")[0]
