@@ -45,10 +45,10 @@ def resolve(path: Path, scale: Scale, register: bool = True) -> Config:
         import_modules_from_strings(**raw.get("custom_imports", {"imports": None}))
     if scale.overlay.backbones:
         _swap_backbone(raw["model"], path, scale)
-    values = {
-        key: {_key(old): new for old, new in pairs.items()}
-        for key, pairs in scale.overlay.replace.items()
-    }
+    values: dict[str, dict[str, Any]] = {}
+    for swaps in (scale.overlay.replace, scale.overlay.replace_in.get(path.stem, {})):
+        for key, pairs in swaps.items():
+            values.setdefault(key, {}).update({_key(old): new for old, new in pairs.items()})
     if (classes := scale.entry.classes) != LVIS_CLASSES:
         values["num_classes"] = {_spelled(LVIS_CLASSES): classes}
     return Config(_with_dataset(_replace(raw, values), scale), filename=str(path))

@@ -29,10 +29,11 @@ class StandIn(BaseModel):
 class Overlay(BaseModel):
     """What a scale changes of the paper's configs.
 
-    ``replace`` maps a key's old value to a new one wherever that key stands; ``backbones`` names
-    the stand-in for each pre-trained checkpoint. Neither can add a key. ``only`` names the
-    trainings that the scale is for; default all. ``ask_before_retraining``: a finished training is
-    made again only when the user says so (`seesaw.acceptances`).
+    ``replace`` maps a key's old value to a new one wherever that key stands; ``replace_in`` does
+    so in one config alone, by its file's stem; ``backbones`` names the stand-in for each
+    pre-trained checkpoint. None can add a key. ``only`` names the trainings that the scale is for;
+    default all. ``ask_before_retraining``: a finished training is made again only when the user
+    says so (`seesaw.acceptances`).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -40,6 +41,7 @@ class Overlay(BaseModel):
     only: list[str] | None = None
     ask_before_retraining: bool = False
     replace: dict[str, dict[Any, Any]] = {}
+    replace_in: dict[str, dict[str, dict[Any, Any]]] = {}
     backbones: dict[str, StandIn] = {}
     pretrain: dict[str, Any] = {}
 
@@ -70,6 +72,11 @@ class Scale:
     def table(self) -> experiments.Experiments:
         """The experiments of this scale."""
         every = experiments.load()
+        configs = {e.config_path.stem for e in every.evaluations.values() if e.config_path}
+        if unknown := sorted(self.overlay.replace_in.keys() - configs - every.trainings.keys()):
+            raise UserError(
+                f"{self.path}: replace_in: {unknown[0]!r} is no config of configs/*/; correct it."
+            )
         return every if self.overlay.only is None else every.only(self.overlay.only, self.path)
 
     @cached_property

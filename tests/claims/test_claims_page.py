@@ -36,6 +36,8 @@ def test_under_another_design_verdicts_are_exploratory(complete):
     assert "✓ supported (exploratory) |" in page.markdown(other) and other.exploratory
     assert f"The design is `{OTHER}`, not the frozen one, `{FROZEN}`" in page.markdown(other)
     assert "| +5.00 | 0.71 | +3.04 to +6.96 |" in page.markdown(frozen)
+    assert "| +5.00 | +3.04 to +6.96 | ✓ supported |" in page.brief(frozen)
+    assert "| ✓ supported (exploratory) |" in page.brief(other)
 
 
 def test_an_overlay_a_margin_or_a_seed_is_another_design(claim):

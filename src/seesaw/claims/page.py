@@ -145,12 +145,28 @@ def state(made: Report) -> str:
     return f"The design is the one that was frozen at `{made.frozen}` before its seeds ran."
 
 
-def committed(scale: Scale, claims: Claims) -> str:
-    """docs/claims.md from the reference's claims.json; without one, nothing has been run."""
+def reference(scale: Scale) -> Report | None:
+    """The reference's claims.json; None if no claim's run is in the reference."""
     source = scale.reference / "claims" / "claims.json"
     if source.is_file():
-        return markdown(Report.model_validate_json(source.read_text(encoding="utf-8")))
-    return markdown(report(scale.frozen(source.parent / "none"), claims, None))
+        return Report.model_validate_json(source.read_text(encoding="utf-8"))
+    return None
+
+
+def brief(made: Report) -> str:
+    """The verdicts alone, as the README shows them."""
+    rows = []
+    for f in made.claims:
+        _, effect, _, interval = _cells(f)
+        rows.append([f.claim.says, f.claim.where, effect, interval, _verdict(f, made)])
+    head = ["claim", "where", "effect", "95 % interval", "verdict"]
+    return f"{table(head, rows)}\n\n{_summary(made)}\n"
+
+
+def committed(scale: Scale, claims: Claims) -> str:
+    """docs/claims.md from the reference; without a claim's run, every claim is "not run"."""
+    made = reference(scale)
+    return markdown(made or report(scale.frozen(scale.reference / "none"), claims, None))
 
 
 def commit(scale: Scale, claims: Claims) -> Path:

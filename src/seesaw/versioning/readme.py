@@ -1,8 +1,9 @@
-"""What the README shows of the reference results: two tables and a picture of detections."""
+"""What the README shows of the reference results: tables, claims, Figure A1, detections."""
 
 from pathlib import Path
 
 from seesaw import paths
+from seesaw.claims import page
 from seesaw.errors import UserError
 from seesaw.provenance import write_atomic
 from seesaw.report.examples import examples
@@ -11,15 +12,24 @@ from seesaw.scales import Scale
 README, PICTURE = paths.ROOT / "README.md", paths.ROOT / "docs/detections.png"
 BEGIN, END = "<!-- results: written by `seesaw freeze mini` -->\n", "<!-- end of results -->\n"
 PLACES = ("table_a1", "table_a2")
+FIGURE = "paper_figures/figure_a1.png"
 
 
 def results(scale: Scale) -> str:
-    """The committed Markdown of the tables."""
-    return "\n".join((scale.frozen().tables / f"{p}.md").read_text("utf-8") for p in PLACES)
+    """The committed tables as Markdown, the claims' verdicts and Figure A1 if they exist."""
+    parts = [(scale.frozen().tables / f"{p}.md").read_text("utf-8") for p in PLACES]
+    if made := page.reference(scale):
+        parts.append(f"### The paper's claims ({scale.name} scale)\n\n{page.brief(made)}")
+    if (paths.ROOT / FIGURE).is_file():
+        parts.append(
+            f"### Figure A1 ({scale.name} scale)\n\n![Cumulative positive over negative gradients "
+            f"of each category, cross-entropy and Seesaw Loss]({FIGURE})\n"
+        )
+    return "\n".join(parts)
 
 
 def commit(scale: Scale) -> list[Path]:
-    """Write the tables between README.md's marks, and the first example detections.
+    """Write the results between README.md's marks, and the first example detections.
 
     Returns:
         What was written; without a table of the reference, nothing.
