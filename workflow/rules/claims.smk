@@ -2,7 +2,7 @@ localrules:
     claims,
 
 
-# A target of its own, over seeds that no other target trains: hours.
+# A target of its own, over seeds that no other target trains.
 rule claims:
     input:
         metrics=lambda w: claim_files("metrics"),

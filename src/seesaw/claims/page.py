@@ -24,8 +24,8 @@ HEAD = """\
 Levels of AP at {scale} scale say nothing about the paper's. What one change does to a long tail can
 be tested: each row below is a claim of the paper, with the effect that was measured here and what
 follows from it. A claim that fails is shown as failed. `configs/claims.yaml` holds the claims,
-`make claims` trains what they need ({seeds}; hours on two cores), and `seesaw claims` shows what
-is there so far. This page is generated.
+`make claims` trains what they need ({seeds}: 80 minutes on two cores after
+`make all`), and `seesaw claims` shows what is there so far. This page is generated.
 
 """
 RULES = """\
