@@ -80,7 +80,7 @@ MARKDOWN_MINI = r"""### Table A1: Steps (mini scale)
 - mini scale: reduced data, model and schedule; levels are not comparable with the paper.
 - ±: standard error by resampling images, one run a row.
 - paper Δ: the paper's increment.
-- ✓ reproduced, ≈ within noise, ✗ not reproduced; only the sign counts (docs/verdicts.md). Run-to-run spread: AP 1 (assumed), AP_box 1 (assumed).
+- ✓ reproduced, ≈ within noise, ✗ not reproduced; only the sign counts (docs/verdicts.md). Run-to-run spread: AP 1.6 (assumed), AP_box 1.1 (assumed).
 - Increments: 0 reproduced, 1 within noise, 1 not reproduced.
 - test-dev AP: not submitted (paper, at its own scale: 38.92)
 - \[1\] accepted: a cell of another fingerprint
@@ -127,7 +127,7 @@ Mask R-CNN & 2x & 10.0 &  & -- & 12.5 &  \\
 \par\smallskip mini scale: reduced data, model and schedule; levels are not comparable with the paper.
 \par\smallskip $\pm$: standard error by resampling images, one run a row.
 \par\smallskip paper $\Delta$: the paper's increment.
-\par\smallskip $\checkmark$ reproduced, $\approx$ within noise, $\times$ not reproduced; only the sign counts (docs/verdicts.md). Run-to-run spread: AP 1 (assumed), AP\_box 1 (assumed).
+\par\smallskip $\checkmark$ reproduced, $\approx$ within noise, $\times$ not reproduced; only the sign counts (docs/verdicts.md). Run-to-run spread: AP 1.6 (assumed), AP\_box 1.1 (assumed).
 \par\smallskip Increments: 0 reproduced, 1 within noise, 1 not reproduced.
 \par\smallskip test-dev AP: not submitted (paper, at its own scale: 38.92)
 \par\smallskip {[}1] accepted: a cell of another fingerprint
@@ -144,8 +144,8 @@ AP_box_increment_difference,AP_box_increment_margin,AP_box_increment_bound,\
 AP_box_increment_verdict,note,remarks,evidence
 mini,a01,Mask R-CNN,2x,done,10.04,0.7,,1,,,,,,,,,,,,12.5,0.8,,1,,,,,,,,,,\
 a01/seed0/a01/metrics.json.provenance.json
-mini,a02,+ SyncBN,2x,done,10.16,0.7,,1,0.12,0.5,0.2,,,3.0,within noise,1.25,0.4,,1,12.0,0.25,,1,\
--4.5,0.25,0.1,,,2.872281,not reproduced,,accepted: a cell of another fingerprint,\
+mini,a02,+ SyncBN,2x,done,10.16,0.7,,1,0.12,0.5,0.2,,,4.634652,within noise,1.25,0.4,,1,12.0,0.25,,\
+1,-4.5,0.25,0.1,,,3.15119,not reproduced,,accepted: a cell of another fingerprint,\
 a02/seed0/a02/metrics.json.provenance.json a02/seed3/a02/metrics.json.provenance.json
 mini,a03,+ A_b & <c>,45e,failed,,,,,,,0.5,,,,failed,,,,,,,,,,,0.2,,,,failed,100% of memory,,
 """
@@ -164,7 +164,7 @@ mini scale: reduced data, model and schedule; levels are not comparable with the
 ±: standard error by resampling images, one run a row.
 paper Δ: the paper's increment.
 ✓ reproduced, ≈ within noise, ✗ not reproduced; only the sign counts (docs/verdicts.md). Run-to-run
-spread: AP 1 (assumed), AP_box 1 (assumed).
+spread: AP 1.6 (assumed), AP_box 1.1 (assumed).
 Increments: 0 reproduced, 1 within noise, 1 not reproduced.
 test-dev AP: not submitted (paper, at its own scale: 38.92)
 [1] accepted: a cell of another fingerprint
@@ -210,17 +210,17 @@ class="se">±0.8</span></td><td class="n"></td></tr>
 href="../a02/seed0/a02/metrics.json.provenance.json">seed 0</a> <a \
 href="../a02/seed3/a02/metrics.json.provenance.json">seed 3</a></span></th><td>2x</td><td \
 class="n" title="AP 10.16, SE 0.700, 1 seed
-increment +0.120, SE 0.500, 1 seed, the paper&#x27;s 0.2, told from zero beyond 3.000: within \
+increment +0.120, SE 0.500, 1 seed, the paper&#x27;s 0.2, told from zero beyond 4.635: within \
 noise"><a href="../a02/seed0/a02/metrics.json.provenance.json">10.2</a> (+0.1)<br><span \
 class="se">±0.7 (±0.5)</span></td><td class="n" title="increment +0.120, SE 0.500, 1 seed, the \
-paper&#x27;s 0.2, told from zero beyond 3.000: within noise"><span class="paper">+0.2</span>\
+paper&#x27;s 0.2, told from zero beyond 4.635: within noise"><span class="paper">+0.2</span>\
 <span class="noise"> ≈</span></td><td class="n" title="AP_r 1.25, SE 0.400, 1 seed"><a \
 href="../a02/seed0/a02/metrics.json.provenance.json">1.2</a><br><span class="se">±0.4</span>\
 </td><td class="n" title="AP_box 12.0, SE 0.250, 1 seed
-increment -4.500, SE 0.250, 1 seed, the paper&#x27;s 0.1, told from zero beyond 2.872: not \
+increment -4.500, SE 0.250, 1 seed, the paper&#x27;s 0.1, told from zero beyond 3.151: not \
 reproduced"><a href="../a02/seed0/a02/metrics.json.provenance.json">12.0</a> (-4.5)<br><span \
 class="se">±0.2 (±0.2)</span></td><td class="n" title="increment -4.500, SE 0.250, 1 seed, the \
-paper&#x27;s 0.1, told from zero beyond 2.872: not reproduced"><span class="paper">+0.1</span>\
+paper&#x27;s 0.1, told from zero beyond 3.151: not reproduced"><span class="paper">+0.1</span>\
 <span class="bad"> ✗</span></td></tr>
 <tr id="a03"><th scope="row">+ A_b &amp; &lt;c&gt;</th><td>45e</td><td class="n"><span \
 class="state">failed</span></td><td class="n"><span class="paper">+0.5</span></td><td class="n">\

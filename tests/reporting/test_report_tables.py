@@ -177,7 +177,7 @@ def test_json_holds_the_table_and_its_cells():
     assert cell["increment_judged"] == {
         "verdict": "within noise",
         "margin": None,
-        "bound": 2.872281,
+        "bound": 4.553021,
     }
     assert (cell["verdict"], cell["increment_verdict"]) == (None, "within noise")
 

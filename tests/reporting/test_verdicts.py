@@ -80,7 +80,7 @@ def test_the_spread_is_measured_from_five_runs_on_and_else_assumed():
     single = [Error(0.1, 0.1, 0.2)]
     assert pooled_spread(single, "AP", "paper") == Spread(0.3, assumed=True)
     assert pooled_spread(single, "AP_r", "paper") == Spread(1.0, assumed=True)
-    assert pooled_spread(single, "AP_box", "mini") == Spread(1.0, assumed=True)
+    assert pooled_spread(single, "AP_box", "mini") == Spread(1.1, assumed=True)
     assert pooled_spread(single, "AP", "smoke") is None
     assert pooled_spread(errors(0.1, seeds=5), "AP", "paper") == Spread(0.1, assumed=False)
     four_pairs = errors(0.1, 0.2, 0.2, 0.4)  # sqrt(0.25 / 4)
