@@ -117,7 +117,7 @@ def test_every_line_of_an_overlay_changes_something(scale):
 def test_a_line_for_one_training_acts_there_alone():
     """A key and value that `replace` does not know; the rest of `replace` holds there too."""
     rates = {e: resolved(e, "mini").optim_wrapper.optimizer.lr for e in BUILT}
-    bags = {e for e, lr in rates.items() if lr == 0.005}
+    bags = {e for e, lr in rates.items() if lr == 0.01}
     assert bags == {e for e in BUILT if e.endswith("_bags")}
     assert len(bags) == 4
     assert {lr for e, lr in rates.items() if e not in bags} == {0.02}
