@@ -1,5 +1,7 @@
 """A cell's chain, from its value to the bytes, and what a user's mistake says."""
 
+import csv
+
 import pytest
 from finished_run import evaluated, flip, write
 
@@ -81,6 +83,18 @@ def test_a_figures_number_and_a_file(scale, run, capsys):
     assert f"{run['weights']}  as recorded" in out
     assert main(["explain", str(run["detections"])]) == 0
     assert told(capsys).startswith(f"{run['detections']}  as recorded\n")
+
+
+def test_a_committed_figures_number(capsys):
+    """Its data lie in paper_figures/ without a record: the results that it shows follow."""
+    with inputs.committed("figure_a1")["csv"].open(encoding="utf-8", newline="") as file:
+        line = next(csv.DictReader(file))
+    assert main(["explain", "figure_a1", line["category"], "ratio", "--reference"]) == 0
+    out = told(capsys)
+    assert f"  line 2: ratio = {line['ratio']}\n" in out
+    assert "paper_figures/figure_a1.csv  no record (in git)\n" in out
+    for training in ("mask_rcnn_random_ce", "mask_rcnn_random_seesaw"):
+        assert f"reference/mini/{training}/seed0/gradients.json  as recorded\n" in out
 
 
 @pytest.mark.parametrize(

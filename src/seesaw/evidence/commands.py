@@ -35,7 +35,7 @@ def explain(args: Namespace) -> int:
     elif args.row is None:
         raise UserError(f"{args.place} is no file; name a row, as in `explain table_a1 a10 AP_r`.")
     elif args.place in FIGURES and not _is_row(scale, args.place, args.row):
-        lines, files = figure(scale, args.place, args.row, args.column)
+        lines, files = figure(evidence, args.place, args.row, args.column)
     else:
         lines, files = cell(evidence, args.place, args.row, args.column or "AP")
     chain = dict.fromkeys(path for file in files for path in evidence.chain(file))

@@ -6,12 +6,12 @@ import csv
 import json
 from pathlib import Path
 
+from seesaw import paths
 from seesaw.errors import UserError
 from seesaw.evaluation.replicates import METRICS
-from seesaw.evidence.chain import Evidence
+from seesaw.evidence.chain import SOURCES, Evidence
 from seesaw.figures import inputs as figures
 from seesaw.reporting.collect import collect
-from seesaw.scales import Scale
 
 
 def cell(evidence: Evidence, place: str, row: str, column: str) -> tuple[list[str], list[Path]]:
@@ -51,13 +51,21 @@ def cell(evidence: Evidence, place: str, row: str, column: str) -> tuple[list[st
     return lines, files
 
 
-def figure(scale: Scale, name: str, row: str, column: str | None) -> tuple[list[str], list[Path]]:
+def figure(
+    evidence: Evidence, name: str, row: str, column: str | None
+) -> tuple[list[str], list[Path]]:
     """A figure's number: the lines of its data in which ``row`` stands in a column of its own.
+
+    A committed figure has no record, git keeps it: the results that it shows follow it here.
 
     Raises:
         UserError: the figure has not been drawn, or has no such row or column.
     """
-    path = figures.outputs(name, scale)["csv"]
+    scale = evidence.scale
+    path, shown_results = figures.outputs(name, scale)["csv"], []
+    if evidence.committed and scale.run == figures.SHOWN:
+        path = figures.committed(name)["csv"]
+        shown_results = [*figures.results(name, scale.table, scale).values()]
     if not path.is_file():
         raise UserError(f"{path} is missing; run `snakemake {name}` with your profile first.")
     with path.open(encoding="utf-8", newline="") as file:
@@ -72,14 +80,14 @@ def figure(scale: Scale, name: str, row: str, column: str | None) -> tuple[list[
     for number, line in found:
         shown = line if column is None else {column: line[column]}
         lines.append(f"  line {number}: " + ", ".join(f"{k} = {v}" for k, v in shown.items()))
-    return lines, [path]
+    return lines, [path, *shown_results]
 
 
 def described(evidence: Evidence, path: Path) -> list[str]:
     """A file of the chain: whether it is as recorded, how it was made, from what, how to again."""
     record, state = evidence.record(path), evidence.state(path)
     if record is None and state == "no record":
-        kept = " (in git)" if path.suffix in (".py", ".yaml") else ""
+        kept = " (in git)" if path.suffix in SOURCES or path.parent == paths.NOTEBOOKS else ""
         return [f"{path}  no record{kept}", f"  sha256      {evidence.sha256(path)}"]
     lines = [f"{path}  {state}"]
     if record is None:
