@@ -6,7 +6,12 @@ from mkdocs.structure.files import File
 
 
 def on_files(files, config):
-    """Add the README; a guide that it does not find fails the build as any broken link."""
-    readme = Path(config.config_file_path).with_name("README.md").read_text()
+    """Add the README and the figures; a link that is not found fails the build as any other."""
+    root = Path(config.config_file_path).parent
+    readme = (root / "README.md").read_text()
     files.append(File.generated(config, "index.md", content=readme.replace("](docs/", "](")))
+    for figure in sorted(root.glob("paper_figures/*.png")):
+        files.append(
+            File.generated(config, f"paper_figures/{figure.name}", abs_src_path=str(figure))
+        )
     return files
