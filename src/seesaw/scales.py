@@ -72,8 +72,8 @@ class Scale:
     def table(self) -> experiments.Experiments:
         """The experiments of this scale."""
         every = experiments.load()
-        configs = {e.config_path.stem for e in every.evaluations.values() if e.config_path}
-        if unknown := sorted(self.overlay.replace_in.keys() - configs - every.trainings.keys()):
+        configs = {path.stem for path in paths.CONFIGS.glob("*/*.py")}
+        if unknown := sorted(self.overlay.replace_in.keys() - configs):
             raise UserError(
                 f"{self.path}: replace_in: {unknown[0]!r} is no config of configs/*/; correct it."
             )
