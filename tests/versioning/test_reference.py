@@ -17,6 +17,8 @@ from seesaw import dependencies, paths
 from seesaw.claims import table as claim_table
 from seesaw.cli import main
 from seesaw.errors import UserError
+from seesaw.evidence.chain import Evidence
+from seesaw.evidence.verify import verify
 from seesaw.provenance import failure_path, record
 from seesaw.reporting.collect import collect
 from seesaw.reporting.recorded import write_recorded
@@ -236,6 +238,12 @@ def test_the_committed_reference_is_small_and_without_weights(name):
     assert {path.suffix for path in files}.isdisjoint({".pth", ".jsonl", ".npz", ".zip"})
     kept = [json.loads(p.read_text()) for p in files if p.name.endswith(".provenance.json")]
     assert all(k.keys().isdisjoint({"host", "start", "duration", "device"}) for k in kept)
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_the_committed_reference_verifies(name):
+    faults, files = verify(Evidence(Scale(name).frozen()))
+    assert faults == [] and files > 100
 
 
 def test_the_readme_shows_the_reference(tmp_path, monkeypatch):

@@ -33,7 +33,8 @@ LASTING = (
 # What is copied: of an evaluation its numbers, of a training what lies beside its weights. Of seeds
 # that only claims have, what claims.json says of each.
 SMALL = ("metrics.json", "replicates.json", "speed.json", "gradients.json", "claims.json")
-ELSEWHERE = ("download", "data", "figure")  # rules whose files lie elsewhere, or are drawn again
+# Rules whose files lie elsewhere, or are drawn again.
+ELSEWHERE = ("download", "data", "figure", "report")
 LARGEST = 1_000_000
 WHOLE = 5_000_000
 
