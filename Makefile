@@ -13,7 +13,7 @@ reproduce: setup  ## Tables A1 and A2, Figure A3, gradients, test-dev package, r
 all: setup  ## every target at mini scale
 	@snakemake --profile local all; status=$$?; seesaw show $(TARGETS) figure_a2 || status=1; exit $$status
 
-claims: setup  ## the paper's claims over their seeds at mini scale: 80 min after all
+claims: setup  ## the paper's claims over their seeds at mini scale
 	@snakemake --profile local claims; status=$$?; seesaw claims || status=1; exit $$status
 
 smoke: setup  ## every target at smoke scale: proves the plumbing

@@ -34,13 +34,15 @@ def freeze(args: Namespace) -> None:
 
     scale = scale_of(args)
     made = run(scale)
+    shown = scale.run == figures.inputs.SHOWN
+    written = [*figures.freeze(scale), *readme.commit(scale)] if shown else []
+    if (known := table.of(scale)) is not None:
+        written.append(page.commit(scale, known))
+    # Told at the end: a reader that goes away (`| head`) must not stop it half-way.
     files = [path for path in made.rglob("*") if path.is_file()]
     print(f"{made}: {len(files)} files, {sum(p.stat().st_size for p in files) / 1e6:.1f} MB")
-    if scale.run == figures.inputs.SHOWN:
-        for path in [*figures.freeze(scale), *readme.commit(scale)]:
-            print(path)
-    if (known := table.of(scale)) is not None:
-        print(page.commit(scale, known))
+    for path in written:
+        print(path)
 
 
 def reference(args: Namespace) -> int:
