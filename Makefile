@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TARGETS := table_a1 table_a2
 FIGURES := figure_a3 gradient_analysis
 
-.PHONY: reproduce all claims smoke test test-all test-slurm lint setup bench docs cli-reference clean
+.PHONY: reproduce all claims smoke test test-all test-slurm test-gpu lint setup bench docs cli-reference clean
 
 reproduce: setup  ## Tables A1 and A2, Figure A3, gradients, test-dev package, report; mini scale
 	@snakemake --profile local $(TARGETS) $(FIGURES) submission; status=$$?; \
@@ -27,6 +27,9 @@ test-all: setup  ## unit tests and the slow ones
 
 test-slurm: setup  ## fault injection on a real Slurm, started on this machine's loopback
 	@pytest tests/slurm -m slurm
+
+test-gpu: setup  ## operators, detectors and trainings on a CUDA device; skipped without one
+	@pytest -n 4 tests/gpu
 
 lint: setup
 	@ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && snakemake --lint

@@ -96,3 +96,17 @@ def leave_signals_to_the_trainer(worker: int) -> None:
     """A loader worker's start: on SIGTERM to the whole job, the trainer saves and ends it."""
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
+
+
+def end_workers(iterator: Any) -> None:
+    """End the loader's workers; nothing where there are none.
+
+    They ignore SIGTERM, by which Python would end them and then wait for ever at its own exit.
+    What ends them is the loader's own message, which torch sends only when the iterator is freed.
+
+    Args:
+        iterator: mmengine's endless iterator over a loader.
+    """
+    inner = getattr(iterator, "_iterator", None)
+    if (end := getattr(inner, "_shutdown_workers", None)) is not None:
+        end()

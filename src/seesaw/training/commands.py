@@ -33,6 +33,27 @@ def add(verb) -> None:
         help="images that a GPU has room for; gradients are accumulated up to the config's batch "
         "(default: any number)",
     )
+    sub.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that load images (default: the config's on a GPU, none on a CPU)",
+    )
+    gpu = sub.add_argument_group("on a GPU; each is written into the record")
+    gpu.add_argument(
+        "--precision",
+        choices=("fp32", "tf32", "bf16"),
+        default="tf32",
+        help="tf32: convolutions alone, PyTorch's default; bf16: mixed precision "
+        "(default: %(default)s)",
+    )
+    gpu.add_argument("--channels-last", action="store_true", help="memory order of convolutions")
+    gpu.add_argument("--fused-optimizer", action="store_true", help="one kernel for all weights")
+    gpu.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="deterministic kernels only; slower, and some operators refuse",
+    )
 
 
 def pretrain(args: Namespace) -> None:
@@ -75,6 +96,7 @@ def train(args: Namespace) -> None:
     set_threads(args)
     # Heavy imports after the checks: a mistake is told at once.
     from seesaw.config import resolve
+    from seesaw.models.precision import Switches
     from seesaw.tracking.hook import RunLogHook
     from seesaw.training.deadline import deadline
     from seesaw.training.train import train as run
@@ -114,8 +136,21 @@ def train(args: Namespace) -> None:
         header = runs.header(scale, table, training, config, provenance)
         provenance.facts["wandb_run"] = None if mirror == "off" else header["id"]
         with RunLogHook(work / run_log.NAME, header, mirror, git=header["git"]) as log:
-            limits = dict(deadline=ends, images_per_gpu=args.images_per_gpu)
-            made = run(cfg, args.seed, work, output, start, hooks=[log], **limits)
+            switches = Switches(
+                args.precision, args.channels_last, args.fused_optimizer, args.deterministic
+            )
+            made = run(
+                cfg,
+                args.seed,
+                work,
+                output,
+                start,
+                deadline=ends,
+                hooks=[log],
+                images_per_gpu=args.images_per_gpu,
+                switches=switches,
+                workers=args.workers,
+            )
             log.copy(output.with_name(run_log.NAME))
         provenance.artefacts += made.pop("artefacts")
         provenance.facts |= made

@@ -23,6 +23,7 @@ import seesaw.models
 import seesaw.training.deadline
 import seesaw.training.loop  # noqa: F401  (registers)
 from seesaw.errors import PermanentError, UserError
+from seesaw.models.precision import Switches
 from seesaw.training import batches
 from seesaw.training.checkpoint import durable, iteration, newest
 from seesaw.training.schedule import iterations, passes
@@ -37,6 +38,8 @@ def train(
     deadline: float | None = None,
     hooks: Sequence[Hook] = (),
     images_per_gpu: int | None = None,
+    switches: Switches = Switches(),  # noqa: B008  (immutable)
+    workers: int | None = None,
 ) -> dict:
     """Train to the end, going on from the newest whole checkpoint in ``work`` if there is one.
 
@@ -52,6 +55,8 @@ def train(
         hooks: onlookers, such as the run log; they change nothing of the training.
         images_per_gpu: that a GPU has room for; a config's own ``images_per_gpu`` holds then too.
             Gradients are accumulated up to the config's batch, which never changes.
+        switches: what makes a GPU faster.
+        workers: processes that load images; default the config's on a GPU, none on a CPU.
 
     Returns:
         Facts for the provenance record: iterations, seconds an iteration, images, batch, and
@@ -70,7 +75,8 @@ def train(
         images_per_gpu = min(images_per_gpu, cfg.get("images_per_gpu", images_per_gpu))
     images, accumulated = passes(cfg.batch_size, gpus, images_per_gpu)
     _join_ranks()
-    set_random_seed(seed, deterministic=torch.cuda.is_available())
+    set_random_seed(seed, deterministic=switches.deterministic)
+    switches.set_up()
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     total, schedulers = iterations(cfg.schedule, len(dataset), cfg.batch_size)
     loader = cfg.train_dataloader.to_dict() | dict(
@@ -80,12 +86,14 @@ def train(
         batch_sampler=dict(type="ResumableAspectRatioBatchSampler"),
         worker_init_fn=dict(type=batches.leave_signals_to_the_trainer),
     )
-    if not torch.cuda.is_available():
-        loader |= dict(num_workers=0, persistent_workers=False)
+    if workers is None:
+        workers = loader["num_workers"] if torch.cuda.is_available() else 0
+    loader |= dict(num_workers=workers, persistent_workers=workers > 0)
     found = [newest(work) if is_main_process() else None]
     broadcast_object_list(found)
     start_from = found[0]
     runner = _Runner(
+        switches,
         model=cfg.model,
         work_dir=str(work),
         train_dataloader=loader,
@@ -96,7 +104,7 @@ def train(
             seed=seed,
             accumulated=accumulated,
         ),
-        optim_wrapper=cfg.optim_wrapper,
+        optim_wrapper=switches.optimizer(cfg.optim_wrapper.to_dict()),
         param_scheduler=schedulers,
         default_hooks=_hooks(cfg, total),
         custom_hooks=[
@@ -129,6 +137,8 @@ def train(
             f"{work} cannot be written ({error.strerror}); make room there and run the same "
             f"command again: it goes on from the last checkpoint."
         ) from error
+    finally:
+        batches.end_workers(getattr(runner._train_loop, "dataloader_iterator", None))
     seconds = time.monotonic() - start
     beside = [hook.write(output.parent) for hook in runner.hooks if hasattr(hook, "write")]
     if is_main_process():
@@ -142,6 +152,7 @@ def train(
         remarks=_remarks(runner.model, images, gpus, cfg.batch_size),
         artefacts=beside,
         epoch_images=len(dataset),
+        **switches.facts(),
         seconds_per_iteration=round(seconds / max(total - first, 1), 4),
     )
 
@@ -161,9 +172,14 @@ def save_model(model: torch.nn.Module, path: Path) -> None:
 
 
 class _Runner(Runner):
-    """mmengine's, also with several ranks on a CPU."""
+    """mmengine's, also with several ranks on a CPU, and with a GPU's switches."""
+
+    def __init__(self, switches: Switches, **options):
+        self._switches = switches
+        super().__init__(**options)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: torch.nn.Module):
+        model = self._switches.model(model)
         if torch.cuda.is_available():
             return super().wrap_model(model_wrapper_cfg, model)
         # torch's SyncBatchNorm needs a GPU; in one process BN is the same function.

@@ -1,0 +1,214 @@
+"""Seconds and memory of training steps and of detection, with random weights on random images.
+
+On a GPU these are the sizes of the paper; on a CPU the same functions measure a smaller scale.
+"""
+
+from __future__ import annotations
+
+import gc
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+
+from seesaw.evaluation import synthetic
+from seesaw.evaluation.modes import MODES, encode, in_mode, running
+from seesaw.evaluation.paste import rle_masks
+from seesaw.evaluation.timing import PartTimer, clock, timed
+from seesaw.models.precision import Switches
+
+DEFAULT = Switches()
+
+
+def device() -> str:
+    """Where everything here runs: ``cuda`` or ``cpu``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class Trainer:
+    """A config's detector with random weights, ready to take training steps.
+
+    Args:
+        cfg: a resolved config.
+        switches: of the GPU.
+    """
+
+    def __init__(self, cfg: Config, switches: Switches = DEFAULT):
+        switches.set_up()
+        self._cfg = cfg
+        self.model = switches.model(synthetic.build(cfg))
+        wrapper = switches.optimizer(cfg.optim_wrapper.to_dict())
+        wrapper["optimizer"] = dict(wrapper["optimizer"], lr=1e-6)  # weights stay as they are
+        self._optimizer = build_optim_wrapper(self.model, wrapper)
+
+    def measure(
+        self, images: int = 2, px: tuple[int, int] | None = None, steps: int = 3, warm: int = 2
+    ) -> dict[str, Any]:
+        """Take training steps: forward, backward and update.
+
+        Args:
+            images: of one pass.
+            px: height and width of an image; default `synthetic.typical_px`.
+            steps: that are timed.
+            warm: steps before them.
+
+        Returns:
+            ``seconds_per_image``, ``forward_seconds_per_image`` (medians), ``gigabytes`` (the most
+            that PyTorch held, of a GPU's memory), ``images``, ``px``, and ``loss``.
+        """
+        px = px or synthetic.typical_px(self._cfg)
+        data = synthetic.batch(self._cfg, images, px)
+        forward, seconds = [], []
+        _reset_memory()
+        with synthetic.proposals_on_objects(self.model):
+            for number in range(warm + steps):
+                start = clock()
+                with self._optimizer.optim_context(self.model):
+                    batch = self.model.data_preprocessor(data, True)
+                    loss, _ = self.model.parse_losses(self.model(**batch, mode="loss"))
+                middle = clock()
+                self._optimizer.update_params(loss)
+                if number >= warm:
+                    seconds.append(clock() - start)
+                    forward.append(middle - start)
+        return dict(
+            seconds_per_image=round(statistics.median(seconds) / images, 5),
+            forward_seconds_per_image=round(statistics.median(forward) / images, 5),
+            gigabytes=round(_peak_gigabytes(), 2),
+            images=images,
+            px=list(px),
+            loss=round(loss.item(), 3),
+        )
+
+
+@torch.no_grad()
+def detection(cfg: Config, images: int = 3, switches: Switches = DEFAULT) -> dict[str, Any]:
+    """Measure detection from the loaded image to run-length code, test-time augmentation included.
+
+    Args:
+        cfg: a resolved config.
+        images: that are timed, after one that is not.
+        switches: of the GPU.
+
+    Returns:
+        ``seconds_per_image`` (median), ``detections`` an image (mean), ``gigabytes``.
+    """
+    switches.set_up()
+    model = net = switches.model(synthetic.build(cfg, train=False))
+    if "tta_model" in cfg:
+        model = MODELS.build(cfg.tta_model, default_args=dict(module=net))
+    views = [synthetic.view(cfg, seed) for seed in range(images + 1)]
+    seconds, found = [], 0
+    with rle_masks(model), switches.inference(device()):
+        for number, data in enumerate(views):
+            if number == 1:
+                _reset_memory()
+            start = clock()
+            (sample,) = model.test_step(data)
+            if number:
+                seconds.append(clock() - start)
+                found += len(sample.pred_instances)
+    return dict(
+        seconds_per_image=round(statistics.median(seconds), 5),
+        detections=found / images,
+        gigabytes=round(_peak_gigabytes(), 2),
+    )
+
+
+@torch.no_grad()
+def post_processing_modes(cfgs: dict[str, Config], images: int = 2) -> dict[str, Any]:
+    """Table A2's column fps: every framework in each of `MODES`, the same images and weights.
+
+    Args:
+        cfgs: name -> resolved config.
+        images: that are timed, after one that is not.
+
+    Returns:
+        ``fps``: mode -> name -> images/s; ``parts``: mode -> name -> part -> seconds an image.
+    """
+    DEFAULT.set_up()
+    fps: dict[str, dict] = {mode: {} for mode in MODES}
+    parts: dict[str, dict] = {mode: {} for mode in MODES}
+    for name, cfg in cfgs.items():
+        state = None
+        for mode in MODES[::-1]:
+            in_this = cfg.copy()
+            in_this.model = in_mode(cfg.model, mode)
+            net = synthetic.build(in_this, train=False)
+            state = state or net.state_dict()
+            net.load_state_dict(state)
+            timer, seconds = PartTimer(), []
+            with running(net, mode), timed(net, timer):
+                for number in range(images + 1):
+                    data = synthetic.view(cfg, number)
+                    if number == 1:
+                        timer.reset()
+                    start = clock()
+                    for sample in net.test_step(data):
+                        encode(sample.pred_instances.masks, timer)
+                    if number:
+                        seconds.append(clock() - start)
+            fps[mode][name] = round(1 / statistics.median(seconds), 4)
+            parts[mode][name] = {k: round(v / images, 5) for k, v in timer.seconds.items()}
+            del net
+            free()
+    return dict(fps=fps, parts=parts)
+
+
+def alternating(runs: dict[str, Callable[[], Any]], rounds: int = 5, warm: int = 2) -> dict:
+    """Median seconds of each call; the calls take turns, so that the machine's drift hits all."""
+    laps: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds + warm):
+        for name, run in runs.items():
+            start = clock()
+            run()
+            if number >= warm:
+                laps[name].append(clock() - start)
+    return {name: statistics.median(found) for name, found in laps.items()}
+
+
+def free() -> None:
+    """Give back what the last model held."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def as_mmdet_ships(cfg: Config) -> Config:
+    """The config with mmdet's own heads and Seesaw Loss in the place of this project's."""
+
+    def swap(node: Any) -> Any:
+        if isinstance(node, dict):
+            node = {key: swap(value) for key, value in node.items()}
+            if node.get("type") == "SyncedSeesawLoss":
+                node["type"] = "SeesawLoss"
+            return node
+        return [swap(item) for item in node] if isinstance(node, (list, tuple)) else node
+
+    made = cfg.copy()
+    made.model = swap(in_mode(cfg.model, "mmdet"))
+    return made
+
+
+def timed_call(run: Callable[[], Any]) -> tuple[Any, float]:
+    """What a call returns, and its seconds."""
+    start = time.perf_counter()
+    made = run()
+    return made, round(time.perf_counter() - start, 2)
+
+
+def _reset_memory() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak_gigabytes() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # of the whole process

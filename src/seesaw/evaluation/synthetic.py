@@ -1,0 +1,180 @@
+"""Batches of the size of a config's real ones, with random content: for measurements and tests.
+
+No dataset is needed. Objects are as many as LVIS v1 has in an image, and enough proposals lie on
+them for the samplers to find all the positives that a trained RPN would give them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+import seesaw.models  # noqa: F401  (registers)
+from seesaw.models.precision import for_device
+
+OBJECTS = 13  # an image of LVIS v1 train: 1,270,141 annotations in 99,388 images
+LVIS_IMAGE = (480, 640)  # px, COCO's most frequent image
+_JITTER = 0.03  # of a box's side; IoU stays above 0.8, over every stage's threshold
+
+
+def typical_px(cfg: Config) -> tuple[int, int]:
+    """Height and width of a training image of 3:4, in the middle of what the pipeline draws, px."""
+    dataset = cfg.train_dataloader.dataset
+    steps = {step["type"]: step for step in dataset.get("dataset", dataset).pipeline}
+    if resize := steps.get("RandomResize"):
+        low, high = (ratio * max(resize["scale"]) for ratio in resize["ratio_range"])
+        longer = (low + high) / 2
+        if crop := steps.get("RandomCrop"):
+            longer = min(longer, max(crop["crop_size"]))
+        return round(longer * 3 / 4), round(longer)
+    shorts = [min(scale) for scale in steps["RandomChoiceResize"]["scales"]]
+    short = sum(shorts) / len(shorts)
+    return round(short), round(short * 4 / 3)
+
+
+def build(cfg: Config, seed: int = 0, train: bool = True) -> nn.Module:
+    """A config's detector with random weights, on the GPU if there is one.
+
+    Batch statistics of the backbone are of random images, so that features have a usual size
+    although nothing was trained.
+    """
+    init_default_scope(cfg.default_scope)
+    MMLogger.get_instance("measure", log_level="WARNING")  # else a line for each weight
+    torch.manual_seed(seed)
+    config = cfg.model.copy()
+    config.backbone = config.backbone.copy()
+    config.backbone.init_cfg = None
+    with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+        model = MODELS.build(config)
+        model.init_weights()
+    model = for_device(model)
+    _calibrate(model.backbone)
+    return model.train() if train else model.eval()
+
+
+@torch.no_grad()
+def _calibrate(backbone: nn.Module) -> None:
+    norms = [m for m in backbone.modules() if isinstance(m, _BatchNorm)]
+    before = [(norm.momentum, norm.training) for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+        norm.train()
+    device = next(backbone.parameters()).device
+    backbone(torch.randn(2, 3, 128, 128, device=device))
+    for norm, (momentum, training) in zip(norms, before, strict=True):
+        norm.momentum = momentum
+        norm.train(training)
+
+
+def batch(cfg: Config, images: int, px: tuple[int, int], seed: int = 0) -> dict:
+    """A training batch as a loader gives it: on the CPU, 8-bit images, bitmap masks.
+
+    Args:
+        cfg: a resolved config.
+        images: of the batch.
+        px: height and width of each.
+        seed: of its content.
+    """
+    generator = np.random.default_rng(seed)
+    heads = cfg.model.roi_head.bbox_head
+    classes = (heads[0] if isinstance(heads, list) else heads).num_classes
+    inputs, samples = [], []
+    for number in range(images):
+        image = generator.integers(0, 256, (3, *px), dtype=np.uint8)
+        inputs.append(torch.from_numpy(image))
+        samples.append(_annotated(generator, px, classes, number))
+    return dict(inputs=inputs, data_samples=samples)
+
+
+def _annotated(
+    generator: np.random.Generator, px: tuple[int, int], classes: int, number: int
+) -> DetDataSample:
+    height, width = px
+    # COCO's objects: the square root of their area, log-uniform
+    side = np.exp(generator.uniform(math.log(0.04), math.log(0.6), OBJECTS)) * min(px)
+    ratio = np.exp(generator.uniform(-0.5, 0.5, OBJECTS))
+    w, h = np.minimum(side * ratio, width - 2), np.minimum(side / ratio, height - 2)
+    x, y = generator.uniform(0, width - w), generator.uniform(0, height - h)
+    boxes = np.stack([x, y, x + w, y + h], axis=1).astype(np.float32)
+    rows, columns = np.ogrid[:height, :width]
+    masks = np.stack(
+        [
+            ((rows - (a + c / 2)) / (c / 2)) ** 2 + ((columns - (b + d / 2)) / (d / 2)) ** 2 <= 1
+            for b, a, d, c in zip(x, y, w, h, strict=True)
+        ]
+    )
+    sample = DetDataSample(
+        metainfo=dict(
+            img_id=number,
+            img_shape=px,
+            ori_shape=px,
+            pad_shape=px,
+            batch_input_shape=px,
+            scale_factor=(1.0, 1.0),
+            flip=False,
+        )
+    )
+    sample.gt_instances = InstanceData(
+        bboxes=torch.from_numpy(boxes),
+        labels=torch.from_numpy(generator.integers(0, classes, OBJECTS)),
+        masks=BitmapMasks(masks.astype(np.uint8), height, width),
+    )
+    sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0).long())
+    return sample
+
+
+@contextmanager
+def proposals_on_objects(model: nn.Module, a_object: int = 20) -> Iterator[None]:
+    """Inside the block a random RPN proposes as a trained one: the last proposals lie on objects.
+
+    Args:
+        model: a two-stage detector.
+        a_object: proposals on each object.
+    """
+    rpn = model.rpn_head
+    original = rpn.loss_and_predict
+
+    def loss_and_predict(x, batch_data_samples, proposal_cfg=None):
+        losses, results = original(x, batch_data_samples, proposal_cfg=proposal_cfg)
+        for result, sample in zip(results, batch_data_samples, strict=True):
+            boxes = _jittered(sample.gt_instances.bboxes.to(result.bboxes), a_object)
+            boxes = boxes[: len(result.bboxes)]
+            if len(boxes):
+                result.bboxes[-len(boxes) :] = boxes
+        return losses, results
+
+    rpn.loss_and_predict = loss_and_predict
+    try:
+        yield
+    finally:
+        del rpn.loss_and_predict
+
+
+def _jittered(boxes: Tensor, copies: int) -> Tensor:
+    boxes = boxes.repeat(copies, 1)
+    sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+    return boxes + (2 * torch.rand_like(boxes) - 1) * _JITTER * sides
+
+
+def view(cfg: Config, seed: int = 0, px: tuple[int, int] = LVIS_IMAGE) -> dict:
+    """One random image through the config's own test pipeline, test-time augmentation included."""
+    init_default_scope(cfg.default_scope)
+    image = np.random.default_rng(seed).integers(0, 256, (*px, 3), dtype=np.uint8)
+    load, *rest = cfg.test_dataloader.dataset.pipeline
+    assert load["type"] == "LoadImageFromFile", load
+    pipeline = Compose([dict(type="LoadImageFromNDArray"), *(dict(step) for step in rest)])
+    return pseudo_collate([pipeline(dict(img=image, img_id=seed, img_path="random"))])

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# What a GPU does with this repository, measured on a bare node without a network: the operators'
+# and detectors' tests, then seconds and memory of every training and evaluation at paper scale.
+#
+#   tools/gpu_first_light.sh [OUT]      (default: gpu_first_light)
+#
+# Needs a python3 with PyTorch for CUDA; a folder of wheels for what that python lacks
+# (WHEELS=.whl). mmcv's operators come from a wheel there, or are compiled by nvcc from its source
+# archive there, for the visible GPU alone. The versions may differ from the lock's: they are printed.
+# MINUTES (default 9) bounds all of it; each step leaves its log and its numbers when it ends.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+out=$(mkdir -p "${1:-gpu_first_light}" && cd "${1:-gpu_first_light}" && pwd)
+started=$SECONDS
+limit=$(awk "BEGIN {print int(60 * ${MINUTES:-9})}")
+wheels=${WHEELS:-.whl}
+python=${PYTHON:-python3}
+site=$(mktemp -d)
+export PYTHONPATH=$PWD/src:$site PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore OMP_NUM_THREADS=${THREADS:-4}
+export NUMBA_CACHE_DIR=$site/numba
+
+left() { echo $((limit - (SECONDS - started))); }
+step() { # NAME COMMAND...: its output goes to OUT/NAME.log
+  local name=$1; shift
+  local begin=$SECONDS
+  timeout -k 5 "$(( $(left) > 5 ? $(left) : 5 ))" "$@" > "$out/$name.log" 2>&1
+  local code=$?
+  echo "first light: $name ended with $code after $((SECONDS - begin)) s, $(left) s left" | tee -a "$out/steps.log"
+  return $code
+}
+
+if ls "$wheels"/*.whl > /dev/null 2>&1; then
+  step install "$python" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir \
+    --disable-pip-version-check --target "$site" "$wheels"/*.whl || { cat "$out/install.log"; exit 1; }
+fi
+operators() { "$python" -c 'import torch; from mmcv.ops import nms; b = torch.tensor([[0., 0, 9, 9]]); d = "cuda" if torch.cuda.is_available() else "cpu"; nms(b.to(d), torch.ones(1, device=d), 0.5)'; }
+if ! operators > "$out/operators.log" 2>&1; then
+  source=$(ls "$wheels"/onedl_mmcv-*.tar.gz 2> /dev/null | head -n 1)
+  if [ -z "$source" ]; then
+    cat "$out/operators.log"
+    echo "first light: mmcv's operators do not work, and $wheels has no onedl_mmcv-*.tar.gz to compile them from" >&2
+    exit 1
+  fi
+  arch=$("$python" -c 'import torch; print("%d.%d" % torch.cuda.get_device_capability())')
+  rm -rf "$site"/mmcv "$site"/onedl_mmcv*
+  step compile env FORCE_CUDA=1 MMCV_WITH_OPS=1 TORCH_CUDA_ARCH_LIST="$arch" MAX_JOBS="$(nproc)" \
+    CFLAGS="-g0 -O2 -w" CXXFLAGS="-g0 -O2 -w" NVCC_APPEND_FLAGS="-O2 -w" \
+    "$python" -m pip install -q --no-index --no-deps --no-build-isolation --no-cache-dir \
+    --target "$site" "$source" || { tail -n 40 "$out/compile.log"; exit 1; }
+fi
+"$python" - > "$out/versions.log" 2>&1 << 'END'
+import platform, cv2, mmcv, mmdet, mmengine, numba, numpy, torch
+print("python", platform.python_version(), *(f"{m.__name__} {m.__version__}" for m in (torch, mmcv, mmdet, mmengine, numpy, numba, cv2)))
+print("cuda", torch.version.cuda, "cudnn", torch.backends.cudnn.version(), torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU")
+END
+tail -n 2 "$out/versions.log"
+
+failed=0
+step tests "$python" -m pytest -q -p no:cacheprovider -n "${TEST_PROCESSES:-8}" --timeout 200 tests/gpu || failed=1
+tail -n 40 "$out/tests.log" | cut -c1-300
+# Two processes: an error that poisons one's CUDA context leaves the other.
+measure() { # NAME SECTION...
+  local name=$1; shift
+  [ "$(left)" -gt 30 ] || return 1
+  OMP_NUM_THREADS=${THREADS:-8} step "$name" "$python" -m seesaw.cli preflight --scale "${SCALE:-paper}" \
+    --out "$out" --minutes "$(awk "BEGIN {print ($(left) - 15) / 60}")" --measure "$@"
+  grep -E "^(${SECTIONS// /|}|not begun|seesaw|[A-Za-z]*Error)" "$out/$name.log" | cut -c1-250
+}
+SECTIONS=${SECTIONS:-peer fps training detection switches}
+first=(); second=()
+for section in $SECTIONS; do case $section in peer|fps) first+=("$section");; *) second+=("$section");; esac; done
+[ ${#first[@]} = 0 ] || measure peers "${first[@]}" || failed=1
+[ ${#second[@]} = 0 ] || measure rungs "${second[@]}" || failed=1
+exit $failed
