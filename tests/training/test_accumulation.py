@@ -11,9 +11,11 @@ from mmengine.dist import all_gather_object, get_rank
 from mmengine.hooks import Hook
 from toy_training import attempt, results
 
+from seesaw.config import resolve
 from seesaw.errors import UserError
+from seesaw.scales import Scale
 from seesaw.training import checkpoint
-from seesaw.training.schedule import passes
+from seesaw.training.schedule import least_images, passes
 from seesaw.training.train import _remarks
 
 slow = pytest.mark.slow
@@ -34,6 +36,16 @@ slow = pytest.mark.slow
 )
 def test_passes_make_up_the_batch(gpus, most, images, count):
     assert passes(16, gpus, most) == (images, count)
+
+
+def test_split_attention_needs_two_images_in_a_pass():
+    """One image on one GPU has one value a channel in ResNeSt's split attention."""
+    paper = Scale("paper")
+    rungs = {name: resolve(paper.table.training(name).config, paper) for name in ("a08", "a09")}
+    assert {name: least_images(cfg) for name, cfg in rungs.items()} == {"a08": 1, "a09": 2}
+    with pytest.raises(UserError, match="images_per_gpu"):
+        passes(16, 1, 1, least=2)
+    assert passes(16, 2, 1, least=2) == (1, 8)
 
 
 def test_a_batch_that_cannot_be_shared_is_told(tmp_path):

@@ -28,7 +28,7 @@ from seesaw.preflight.expected import FILE, Dataset, Expected
 from seesaw.preflight.models import Size, Sizes, build
 from seesaw.reporting import paper
 from seesaw.scales import Scale
-from seesaw.training.schedule import iterations, passes
+from seesaw.training.schedule import iterations, least_images, passes
 
 RFS = 1e-3  # threshold of LVIS's repeat factor sampling
 
@@ -251,7 +251,7 @@ def _check_batch(
     gpus = site.gpus.get(scale.name, 0)
     most = min(site.images_per_gpu, cfg.get("images_per_gpu", site.images_per_gpu))
     try:
-        row.images, row.passes = passes(cfg.batch_size, max(gpus, 1), most)
+        row.images, row.passes = passes(cfg.batch_size, max(gpus, 1), most, least_images(cfg))
     except UserError as error:
         row.faults.append(f"site.yaml: gpus.{scale.name}: {error}")
         return

@@ -5,7 +5,17 @@ import math
 from seesaw.errors import UserError
 
 
-def passes(batch: int, gpus: int, most: int | None = None) -> tuple[int, int]:
+def least_images(cfg: dict) -> int:
+    """How many images one pass must have over all GPUs.
+
+    ResNeSt's split attention normalises one value a channel and image: over a single image its
+    batch statistics are undefined, and PyTorch raises.
+    """
+    backbone = cfg["model"]["backbone"]
+    return 2 if backbone["type"] == "ResNeSt" and not backbone.get("norm_eval", True) else 1
+
+
+def passes(batch: int, gpus: int, most: int | None = None, least: int = 1) -> tuple[int, int]:
     """How GPUs share a batch: images of each in one pass, and passes to one update.
 
     The batch stays what it is: fewer GPUs, or less memory, make more passes. Their gradients are
@@ -15,9 +25,10 @@ def passes(batch: int, gpus: int, most: int | None = None) -> tuple[int, int]:
         batch: images to one update of the weights.
         gpus: processes.
         most: images that a GPU has room for in one pass; None: any.
+        least: images that a pass must have over all GPUs, see `least_images`.
 
     Raises:
-        UserError: the batch cannot be shared evenly.
+        UserError: the batch cannot be shared evenly, or a pass has too few images.
     """
     if batch % gpus:
         raise UserError(
@@ -28,6 +39,11 @@ def passes(batch: int, gpus: int, most: int | None = None) -> tuple[int, int]:
     images = max(n for n in range(1, min(share, most or share) + 1) if share % n == 0)
     count = share // images
     assert gpus * count * images == batch
+    if images * gpus < least:
+        raise UserError(
+            f"images_per_gpu is {images} on {gpus} GPU, but this config's backbone needs {least} "
+            f"images in a pass (batch statistics); set images_per_gpu: {least} in site.yaml."
+        )
     return images, count
 
 

@@ -26,7 +26,7 @@ from seesaw.errors import PermanentError, UserError
 from seesaw.models.precision import Switches
 from seesaw.training import batches
 from seesaw.training.checkpoint import durable, iteration, newest
-from seesaw.training.schedule import iterations, passes
+from seesaw.training.schedule import iterations, least_images, passes
 
 
 def train(
@@ -73,7 +73,7 @@ def train(
     gpus = int(os.environ.get("WORLD_SIZE", 1))
     if images_per_gpu:
         images_per_gpu = min(images_per_gpu, cfg.get("images_per_gpu", images_per_gpu))
-    images, accumulated = passes(cfg.batch_size, gpus, images_per_gpu)
+    images, accumulated = passes(cfg.batch_size, gpus, images_per_gpu, least_images(cfg))
     _join_ranks()
     set_random_seed(seed, deterministic=switches.deterministic)
     switches.set_up()
