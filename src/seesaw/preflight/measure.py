@@ -165,18 +165,25 @@ def _training(config: Callable[[], Config]) -> dict:
     trainer = measure.Trainer(cfg := config())
     made = trainer.measure()
     if torch.cuda.is_available():
-        largest = train_px(cfg)
-        two, four = (
-            trainer.measure(images, largest, steps=1, warm=1)["gigabytes"] for images in (2, 4)
-        )
-        image = max((four - two) / 2, 1e-3)
-        made["largest"] = dict(
-            px=list(largest),
-            gigabytes=two,
-            gigabytes_an_image=round(image, 2),
-            images_that_fit=2 + int(((_memory() - _LEFT_FREE) / 1e9 - two) / image),
-        )
+        made["largest"] = _memory_of(trainer, train_px(cfg))
     return made
+
+
+def _memory_of(trainer: measure.Trainer, px: tuple[int, int]) -> dict:
+    """Gigabytes of two images of ``px``, of each further one, and how many images fit."""
+    held = []
+    for images in (2, 4):
+        try:
+            held.append(trainer.measure(images, px, steps=1, warm=1)["gigabytes"])
+        except torch.OutOfMemoryError:
+            return dict(px=list(px), gigabytes=held, images_that_fit=f"fewer than {images}")
+    image = max((held[1] - held[0]) / 2, 1e-3)
+    return dict(
+        px=list(px),
+        gigabytes=held[0],
+        gigabytes_an_image=round(image, 2),
+        images_that_fit=2 + int(((_memory() - _LEFT_FREE) / 1e9 - held[0]) / image),
+    )
 
 
 def _detection(config: Callable[[], Config]) -> dict:
