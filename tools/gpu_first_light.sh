@@ -16,7 +16,7 @@ limit=$(awk "BEGIN {print int(60 * ${MINUTES:-9})}")
 wheels=${WHEELS:-.whl}
 python=${PYTHON:-python3}
 site=$(mktemp -d)
-export PYTHONPATH=$PWD/src:$site PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore OMP_NUM_THREADS=${THREADS:-4}
+export PYTHONPATH=$PWD/src:$site PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore OMP_NUM_THREADS=${THREADS:-2}
 export NUMBA_CACHE_DIR=$site/numba
 
 left() { echo $((limit - (SECONDS - started))); }
