@@ -41,7 +41,10 @@ if ! operators > "$out/operators.log" 2>&1; then
     echo "first light: mmcv's operators do not work, and $wheels has no onedl_mmcv-*.tar.gz to compile them from" >&2
     exit 1
   fi
-  arch=$("$python" -c 'import torch; print("%d.%d" % torch.cuda.get_device_capability())')
+  arch=${ARCH:-$("$python" -c 'import torch; print("%d.%d" % torch.cuda.get_device_capability())')}
+  # a toolkit may lack the libraries' headers, which PyTorch's own packages have
+  CPATH=$("$python" -c 'import glob, os, torch; print(":".join(glob.glob(os.path.dirname(os.path.dirname(torch.__file__)) + "/nvidia/*/include")))')
+  export CPATH
   rm -rf "$site"/mmcv "$site"/onedl_mmcv*
   step compile env FORCE_CUDA=1 MMCV_WITH_OPS=1 TORCH_CUDA_ARCH_LIST="$arch" MAX_JOBS="$(nproc)" \
     CFLAGS="-g0 -O2 -w" CXXFLAGS="-g0 -O2 -w" NVCC_APPEND_FLAGS="-O2 -w" \
