@@ -183,6 +183,7 @@ def accept(
     for entry in made:
         path = provenance_path(scale.model(entry.training, entry.seed))
         record = read_record(path)
+        assert record is not None, path  # its fingerprint is among those that were found
         record["remarks"] = [*record.get("remarks", []), entry.remark]
         write_atomic(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     return made

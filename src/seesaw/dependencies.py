@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from seesaw import acceptances, experiments, fingerprint, paths
 from seesaw.claims import design
@@ -21,7 +22,7 @@ from seesaw.zoo import table as zoo
 PACKAGE = Path(__file__).parent
 
 
-def cached(scale: Scale) -> dict[str, str]:
+def cached(scale: Scale) -> dict[str, Any]:
     """The fingerprints, computed in a process of their own when a config or module has changed.
 
     Resolving the configs imports mmengine, which the Snakefile must not.
@@ -39,7 +40,7 @@ def cache(scale: Scale) -> Path:
     return paths.CACHE / "fingerprints" / f"{scale.run}.json"
 
 
-def compute(scale: Scale) -> dict[str, str]:
+def compute(scale: Scale) -> dict[str, Any]:
     """``train/<id>/seed<k>``, ``detect/<evaluation>``, ``pretrain/<backbone>`` ... -> hash.
 
     And ``backbones``: training -> name of the stand-in that it starts from; ``accepted``: key of a
@@ -50,7 +51,7 @@ def compute(scale: Scale) -> dict[str, str]:
     table = scale.table
     entry = scale.entry
     generator = ["seesaw.data.mini_lvis"] if entry.generate is not None else []
-    result = {
+    result: dict[str, Any] = {
         "data": fingerprint.fingerprint(
             entry=entry.model_dump(mode="json", exclude={"categories"}),
             code=fingerprint.code_hash(generator),
@@ -110,12 +111,14 @@ def compute(scale: Scale) -> dict[str, str]:
     built = [e for e in table.evaluations.values() if table.built(e.id)]
     for released in zoo.load().models.values():
         built.append(released.evaluation)
+        assert released.evaluation.config_path, released.id
         result[f"convert/{released.id}"] = fingerprint.fingerprint(
             released=released.model_dump(include={"config", "released", "checkpoint"}),
             model=resolve(released.evaluation.config_path, scale, register=False).model.to_dict(),
             code=fingerprint.code_hash(["seesaw.zoo.convert"]),
         )
     for e in built:
+        assert e.config_path, e.id
         config = resolve(e.config_path, scale, register=False).to_dict()
         config = {k: v for k, v in config.items() if k not in fingerprint.MACHINE_KEYS}
         types = fingerprint.modules_of_types(

@@ -224,7 +224,8 @@ def _parse(source: bytes, package: str) -> _Source:
     strings: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):  # a lambda's body is no list
-            node.body = [s for s in body if not _is_docstring(s)] or [ast.Pass()]
+            kept = [s for s in body if not _is_docstring(s)] or [ast.Pass()]
+            node.body = kept  # type: ignore[attr-defined]
     for node in ast.walk(tree):
         match node:
             case ast.Import():
@@ -234,8 +235,8 @@ def _parse(source: bytes, package: str) -> _Source:
                 near = parents[: len(parents) + 1 - node.level] if node.level else []
                 base = ".".join([*near, *([node.module] if node.module else [])])
                 imports |= {(base, alias.name) for alias in node.names}
-            case ast.Constant(value=str()):
-                strings.add(node.value)
+            case ast.Constant(value=str(text)):
+                strings.add(text)
             case ast.ClassDef() | ast.FunctionDef():
                 for decorator in node.decorator_list:
                     registered |= _registered(decorator, node.name)

@@ -161,13 +161,13 @@ class Provenance:
         self.artefacts = [Path(a) for a in artefacts]
         self.inputs = dict(inputs or {})
         self.root = Path(root)
-        self.facts = {"fingerprint": None, "config_hash": None, "seed": None, "attempt": None}
-        self.facts |= facts
+        unknown = {"fingerprint": None, "config_hash": None, "seed": None, "attempt": None}
+        self.facts: dict[str, Any] = unknown | facts
 
     def __enter__(self) -> Provenance:
         self._clock, start = time.monotonic(), _now()
         lock = self.root / paths.LOCK.name
-        self.state = {
+        self.state: dict[str, Any] = {
             "command": _command(),
             "git": git_state(self.root),
             "lock": sha256_file(lock) if lock.exists() else None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -46,6 +46,9 @@ class Overlay(BaseModel):
     pretrain: dict[str, Any] = {}
 
 
+ScaleName = Literal["smoke", "mini", "single_gpu", "paper"]
+
+
 class Scale:
     """One scale on one dataset: overlay, dataset entry, paths.
 
@@ -61,7 +64,7 @@ class Scale:
             self.overlay = Overlay.model_validate(experiments.read_yaml(path))
         except ValidationError as error:
             raise UserError(experiments.one_sentence(path, error)) from None
-        self.name = name
+        self.name: ScaleName = name  # type: ignore[assignment]  # one with a file
         self.path = path
         self.dataset = dataset or self.overlay.dataset
         self.entry = entries.load(self.dataset)

@@ -39,7 +39,9 @@ def claims(args: Namespace) -> int:
     now = fingerprints["design"]
     if args.freeze:
         design.freeze(scale, known, now)
-        made = f"{table.paths.CLAIMS} and {page.commit(scale, table.of(scale))}"
+        frozen = table.of(scale)
+        assert frozen is not None
+        made = f"{table.paths.CLAIMS} and {page.commit(scale, frozen)}"
         print(f"{made}: frozen at {now}; commit both before the claims' seeds run")
         return 0
     made = report(scale, known, now, fingerprints)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import exp, hypot, isfinite, log, sqrt
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
 
-from seesaw.claims.result import Found, Report, Run, Verdict
+from seesaw.claims.result import Found, Report, Run, State, Verdict
 from seesaw.claims.table import Claim, Claims, files
 from seesaw.errors import UserError
 from seesaw.evaluation import replicates, uncertainty
@@ -34,7 +35,7 @@ def judge(claim: Claim, low: float, high: float) -> Verdict:
         low, high = -high, -low
     if high < 0:
         return "contradicted"
-    bound = -claim.margin if claim.kind == "no_loss" else 0.0
+    bound = -(claim.margin or 0.0) if claim.kind == "no_loss" else 0.0
     return "supported" if low > bound else "not shown"
 
 
@@ -101,6 +102,7 @@ def _outdated(run: str, scale: Scale, known: Mapping[str, str]) -> bool:
 
 def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
     """The difference b - a in points of AP, paired over images and seeds."""
+    assert claim.metric  # as every claim about AP has
     kind, key = replicates.METRICS[claim.metric]
     runs, pairs = [], []
     for seed in seeds:
@@ -163,6 +165,7 @@ def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fou
         content = [read(path) if path else {} for path in found]
         if not rows or not all(content):
             continue
+        assert claim.bands  # as every claim about gradients has
         a, b = (
             gradients([c], rows).pooled(np.array([row.group == band for row in rows]))
             for c, band in zip(content, claim.bands, strict=True)
@@ -201,11 +204,11 @@ def _found(
 ) -> Found:
     """A claim with its verdict; numbers: effect, SE, low, high (of factors the logarithms)."""
     unit = "AP" if claim.kind in ("gain", "no_loss") else "x"
-    found = dict(claim=claim, unit=unit, asked=seeds, runs=runs, note=undefined)
+    found: dict[str, Any] = dict(claim=claim, unit=unit, asked=seeds, runs=runs, note=undefined)
     if spread:
         found |= dict(spread=spread.value, assumed=spread.assumed)
     complete = len(runs) == len(seeds) if seeds else bool(runs)
-    state = "done" if complete else "incomplete" if runs else "not run"
+    state: State = "done" if complete else "incomplete" if runs else "not run"
     if numbers:
         effect, se, low, high = numbers
         shown = [effect, low, high] if unit == "AP" else map(exp, (effect, low, high))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from seesaw import paths
 from seesaw.claims.measure import report
@@ -110,7 +112,7 @@ def as_csv(made: Report) -> str:
     head = ["id", "kind", "a", "b", "of", "unit", "runs", "asked", *numbers]
     writer.writerow([*head, "state", "verdict", "exploratory"])
     for f in made.claims:
-        row = [f.claim.id, f.claim.kind, *f.claim.pair, _asked(f), f.unit]
+        row: list[Any] = [f.claim.id, f.claim.kind, *f.claim.pair, _asked(f), f.unit]
         row += [len(f.runs), len(f.asked), *(getattr(f, name) for name in numbers)]
         writer.writerow([*row, f.state, f.verdict, made.exploratory])
     return out.getvalue()
@@ -192,7 +194,7 @@ def _cells(f: Found) -> list[str]:
     seeds = f"{len(f.runs)} of {len(f.asked)}" if f.asked else f"{len(f.runs)} rounds"
     if f.spread is not None:
         seeds += f", spread {f.spread:.2g} {'assumed' if f.assumed else 'of others'}"
-    if f.effect is None:
+    if f.effect is None or f.low is None or f.high is None:
         return [seeds, "–", "–", "–"]
     effect, low, high = (_effect(f, v) for v in (f.effect, f.low, f.high))
     return [seeds, effect, f"{f.se:.2f}", f"{low} to {high}"]
@@ -218,7 +220,7 @@ def _runs(f: Found) -> list[str]:
     return [*sides, ", ".join(_effect(f, run.effect) for run in f.runs)]
 
 
-def _numbers(results: dict[str, dict[str, float]]) -> str:
+def _numbers(results: Mapping[str, Mapping[Any, float]]) -> str:
     return "; ".join(
         f"{name}: {', '.join(f'{metric} {value:g}' for metric, value in row.items())}"
         for name, row in results.items()

@@ -167,7 +167,8 @@ def files(scale: Scale, claims: Claims) -> dict[str, dict[str, Path]]:
     ``metrics``, ``replicates``; ``gradients`` and the ``counts`` that tell rare from frequent;
     ``speed``. Nothing of what has no config.
     """
-    table, found = scale.table, {"metrics": {}, "replicates": {}, "gradients": {}}
+    table = scale.table
+    found: dict[str, dict] = {"metrics": {}, "replicates": {}, "gradients": {}}
     for name, seeds in claims.evaluated.items():
         for seed in seeds if table.built(name) else ():
             e, key = table.evaluations[name], f"{name}/seed{seed}"

@@ -48,10 +48,10 @@ def main(argv: list[str]) -> int:
         rows, error = queue.mine()
         if rows is not None:
             twin, known = _twin(rows, run, key, comment)
-            if known and work and known.fingerprint not in ("", work):
+            if twin and known and work and known.fingerprint not in ("", work):
                 print(CHANGED.format(job=twin.job), file=sys.stderr)
                 return 1
-            if known and twin.name != run:
+            if twin and known and twin.name != run:
                 say(f"job {twin.job} of an earlier call is {twin.state} and is taken over")
                 ledger.adopt(run, twin.job)
             job, error = (twin.job, "") if twin else _submit([real, *arguments], exclude)

@@ -15,7 +15,7 @@ import os
 import time
 
 from seesaw.cluster import ledger, queue
-from seesaw.cluster.queue import FINAL, NO_END, Queued, say
+from seesaw.cluster.queue import NO_END, Queued, say
 from seesaw.provenance import read_record, write_atomic
 
 LOST = float(os.environ.get("SEESAW_LOST_SECONDS", 60))
@@ -23,7 +23,7 @@ WAITING = float(os.environ.get("SEESAW_WAITING_SECONDS", 600))
 GONE = "GONE"
 # These end by themselves.
 HARMLESS = ("None", "Priority", "Resources", "BeginTime", "Cleaning", "Dependency", "Prolog")
-FINAL += ("ERROR",)
+FINAL: tuple[str, ...] = (*queue.FINAL, "ERROR")
 
 
 def main(argv: list[str]) -> int:

@@ -103,14 +103,14 @@ def compare(
     pairs = uncertainty.level(runs[0]), uncertainty.level(runs[1])
     steps = uncertainty.paired_difference(*runs)
     levels = {
-        name: (_percent(pairs[0][name]), _percent(pairs[1][name]), _percent(step))
+        name: (_percent(pairs[0][name]), _percent(pairs[1][name]), _percent(step))  # type: ignore[arg-type]
         for name, step in steps.items()
         if step
     }
     ranked = [[resample.load(scale.matches(e, seed))[kind] for seed in seeds] for e in (a, b)]
     names, image_ids = _annotations(scale)
     ids = [int(i) for i in _metrics(a, seeds[0], scale)["per_category"][kind]]
-    categories = _categories(*ranked, ids, names, image_ids, errors)
+    categories = _categories(ranked[0], ranked[1], ids, names, image_ids, errors)
     return Comparison(a.id, b.id, kind, seeds, levels, categories)
 
 
@@ -197,7 +197,8 @@ def _categories(
         at = np.unique(truth.truth_image[truth.truth_category == c])
         if not len(at):
             continue
-        estimate = _percent(_change(values[c], change[:, c] if errors else None, len(at)))
+        resampled = None if change is None else change[:, c]
+        estimate = _percent(_change(values[c], resampled, len(at)))
         gap = found(b[0], c) - found(a[0], c)
         gap = gap if estimate.value >= 0 else -gap
         best = [i for i in np.argsort(-gap, kind="stable")[:EXAMPLES] if gap[i] > 0]

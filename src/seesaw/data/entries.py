@@ -79,8 +79,8 @@ def load(name: str) -> DatasetEntry:
     return DatasetEntry(
         name=folder.resolve().name,
         root=folder,
-        train=_only(folder, "train", required=True),
-        val=_only(folder, "val", required=True),
+        train=_only(folder, "train", required=True),  # type: ignore[arg-type]
+        val=_only(folder, "val", required=True),  # type: ignore[arg-type]
         test_dev=_only(folder, "test", required=False),
     )
 

@@ -171,7 +171,9 @@ class _Split:
 
     def __init__(self, spec: MiniLvisSpec, shapes: list[Look], ids: np.ndarray):
         self.spec, self.shapes, self.ids = spec, shapes, ids
-        self.images, self.annotations, self.drawn = [], [], []
+        self.images: list[dict] = []
+        self.annotations: list[dict] = []
+        self.drawn: list = []
 
     def add_image(self, split: str, image_id: int, positives: list[int], seed: list[int]):
         """Draws an image, (H, W, 3) RGB uint8, and records what its annotators say."""

@@ -21,7 +21,7 @@ def doctor(args: Namespace) -> int:
     from seesaw.doctor import report, software, surroundings
 
     scale = scale_of(args)
-    checks = {
+    checks: dict[str, report.Check] = {
         "Python": software.python,
         "compiler": software.compiler,
         "packages": software.lock,

@@ -16,7 +16,9 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from pathlib import Path
+from typing import Any
 
 from seesaw.download.lock import lock
 from seesaw.download.table import Remote
@@ -64,7 +66,7 @@ class _Part:
 
     path: Path
     size: int = 0
-    digest: object = field(default_factory=hashlib.sha256)
+    digest: Any = field(default_factory=hashlib.sha256)
     origins: set[str] = field(default_factory=set)
 
     @classmethod
@@ -222,11 +224,11 @@ def _append(
                 if not last and part.size - counted < patience.rate * spent:
                     raise _Refused(f"is slow ({(part.size - counted) / spent:,.0f} bytes a second)")
                 since, counted = time.monotonic(), part.size
-    if (end or remote.bytes) and part.size < (end or remote.bytes):
+    if (whole := end or remote.bytes) and part.size < whole:
         raise _Cut(f"cut off at {part.size:,} bytes")
 
 
-def _seconds(headers: http.client.HTTPMessage) -> float:
+def _seconds(headers: Message) -> float:
     """What Retry-After asks for, a minute at most; 0 if it asks for nothing or gives a date."""
     asked = headers.get("Retry-After", "")
     return min(float(asked), 60.0) if asked.isdigit() else 0.0

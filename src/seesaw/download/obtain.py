@@ -93,7 +93,7 @@ def check_space(remotes: Iterable[Remote], keep: bool = False) -> None:
 
 def _folder(remote: Remote, coco: Path | None) -> Path | None:
     """The user's own folder of these images."""
-    if coco is None:
+    if coco is None or remote.makes is None:
         return None
     places = (coco / remote.makes.name, coco / "images" / remote.makes.name)
     return next((p for p in places if p.is_dir()), None)

@@ -108,7 +108,8 @@ def load(path: Path | None = None) -> Downloads:
     """
     path = path or FILE
     raw = read_yaml(path)
-    addresses, sets = raw.get("addresses") or {}, {}
+    addresses = raw.get("addresses") or {}
+    sets: dict[str, dict] = {}
     for group, files in (raw.get("sets") or {}).items():
         sets[group] = {}
         for name, row in files.items():

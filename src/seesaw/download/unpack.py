@@ -88,6 +88,7 @@ def holds(path: Path, remote: Remote) -> Held:
 
 def _members(file: zipfile.ZipFile, remote: Remote, archive: Path) -> list[zipfile.ZipInfo]:
     """The archive's files that are wanted: those of the folder, or the annotation file."""
+    assert remote.makes is not None  # as each archive does
     folder = remote.makes.name
 
     def wanted(name: PurePosixPath) -> bool:

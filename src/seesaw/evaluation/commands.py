@@ -116,6 +116,7 @@ def speed(args: Namespace) -> None:
         training = table.trainings[evaluation.training]
         if table.built(evaluation.id):
             weights = scale.model(training.id, training.seeds[0])
+            assert evaluation.config_path  # it is built
             models[evaluation.id] = (resolve(evaluation.config_path, scale), weights)
             at_paper_scale[evaluation.id] = resolve(evaluation.config_path, Scale("paper")).model
             record = read_record(provenance_path(weights)) or {}

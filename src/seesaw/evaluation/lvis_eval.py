@@ -11,6 +11,7 @@ is a cross-check in the tests. One difference from lvis-api: an annotation with 
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def match(detections: Path | str, truth: GroundTruth, kinds=KINDS) -> dict[str, 
     Raises:
         UserError: A malformed file, or one that lacks images of the annotations.
     """
-    kept = {kind: [] for kind in kinds}
+    kept: dict[str, list] = {kind: [] for kind in kinds}
     truth_counts = {kind: np.zeros((len(truth.category), 4), bool) for kind in kinds}
     judged, lenient = np.zeros((2, len(truth.category_ids)), bool)
     total, seen = 0, 0
@@ -161,7 +162,7 @@ def evaluate(detections: Path | str, annotations: Path | str) -> dict:
 
 def metrics_of(found: dict[str, Matches], truth: GroundTruth) -> dict:
     """What `evaluate` returns, of matches by kind."""
-    metrics = {"per_category": {}}
+    metrics: dict[str, Any] = {"per_category": {}}
     for kind, matches in found.items():
         ap, recall = accumulate(matches)
         metrics[kind] = summarize(ap, recall, truth.groups)

@@ -9,7 +9,7 @@ import gc
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -161,7 +161,7 @@ def post_processing_modes(cfgs: dict[str, Config], images: int = 2) -> dict[str,
     return dict(fps=fps, parts=parts)
 
 
-def alternating(runs: dict[str, Callable[[], Any]], rounds: int = 5, warm: int = 2) -> dict:
+def alternating(runs: Mapping[str, Callable[[], Any]], rounds: int = 5, warm: int = 2) -> dict:
     """Median seconds of each call; the calls take turns, so that the machine's drift hits all."""
     laps: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + warm):

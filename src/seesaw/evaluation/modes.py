@@ -62,7 +62,7 @@ def running(model: nn.Module, mode: str) -> Iterator[None]:
             yield
 
 
-def encode(masks: Tensor | list, timer: PartTimer) -> list[dict]:
+def encode(masks: Any, timer: PartTimer) -> list[dict]:
     """A prediction's masks as COCO RLE, as mmdet's metrics encode them; RLE is left alone."""
     if not torch.is_tensor(masks):
         return masks

@@ -13,6 +13,7 @@ from functools import partial
 
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
+from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
 from seesaw.errors import UserError
@@ -78,7 +79,7 @@ def _predict_single(
     bboxes: Tensor,
     labels: Tensor,
     img_meta: dict,
-    rcnn_test_cfg: dict,
+    rcnn_test_cfg: ConfigDict,
     rescale: bool = False,
     activate_map: bool = False,
 ) -> list[dict]:

@@ -103,7 +103,7 @@ def post_process(
         (result,) = roi_head.predict_mask((rois,), [meta], results, rescale=True)
         coded = encode(result.masks, timer)
         total = clock() - start
-    seconds = {part: round(timer.seconds[part], 6) for part in PARTS}
+    seconds: dict[str, float] = {part: round(timer.seconds[part], 6) for part in PARTS}
     seconds["other"] = round(total - sum(seconds.values()), 6)
     return coded, seconds
 

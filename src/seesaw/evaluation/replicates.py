@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def save(path: Path, metrics: dict, drawn: dict[str, np.ndarray], annotations: s
         drawn: Kind ("segm", "bbox") -> replicates (B, 4) of AP, AP_r, AP_c, AP_f (fractions).
         annotations: sha256 of the annotation file.
     """
-    lines = {"annotations": annotations, "unit": UNIT, "estimate": {}}
+    lines: dict[str, Any] = {"annotations": annotations, "unit": UNIT, "estimate": {}}
     for name, (kind, key) in METRICS.items():
         values = drawn[kind][:, COLUMNS.index(key)]
         lines[name] = [None if np.isnan(v) else round(v / UNIT) for v in values.tolist()]

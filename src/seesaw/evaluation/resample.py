@@ -172,7 +172,7 @@ def _scores(ranking: Ranking, weights: np.ndarray) -> np.ndarray:
 
 def report(estimate: np.ndarray, drawn: np.ndarray) -> dict[str, dict | None]:
     """Estimate, SE and 95 % interval of AP, AP_r, AP_c and AP_f, of replicates (count, 4)."""
-    report = {}
+    report: dict[str, dict | None] = {}
     for i, name in enumerate(NAMES):
         values = drawn[~np.isnan(drawn[:, i]), i]
         if np.isnan(estimate[i]) or len(values) < 2:

@@ -6,6 +6,7 @@ once into flat foreground intervals, from which areas and IoUs need no pixels.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -63,7 +64,8 @@ def decode(counts: list[str] | list[bytes], size: int) -> tuple[Intervals, int]:
     Raises:
         ValueError, TypeError: Counts that are not ASCII text.
     """
-    text = b"".join(counts) if bytes in map(type, counts) else "".join(counts).encode("ascii")
+    given: Any = counts  # all str or all bytes: a mixture raises
+    text = b"".join(given) if bytes in map(type, counts) else "".join(given).encode("ascii")
     ends = np.cumsum(np.fromiter(map(len, counts), np.int64, len(counts)))
     starts, stops, offsets, areas, bad = _decode(np.frombuffer(text, np.uint8), ends, int(size))
     return Intervals(starts, stops, offsets, areas), bad

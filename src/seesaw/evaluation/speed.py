@@ -66,7 +66,7 @@ def measure(models: dict[str, tuple[Config, Path]], images: int, rounds: int) ->
         detections_per_image=table(lambda found: found[-1]["detections"]),
         images=len(batches),
         classes=(head[-1] if isinstance(head, nn.ModuleList) else head).num_classes,
-        resolution=list(max(shapes, key=lambda shape: shape[0] * shape[1])),
+        resolution=list(max(shapes, key=lambda s: s[0] * s[1])),  # type: ignore[index]
         threads=torch.get_num_threads(),
         device=torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
     )

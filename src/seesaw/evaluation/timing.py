@@ -24,6 +24,7 @@ class PartTimer:
 
     def __init__(self) -> None:
         self._open: list[str] = []
+        self._since = 0.0
         self.reset()
 
     def reset(self) -> None:
@@ -44,7 +45,7 @@ class PartTimer:
     def _book(self) -> None:
         now = clock()
         if self._open:
-            self.seconds[self._open[-1]] += now - self._since
+            self.seconds[self._open[-1]] += now - self._since  # type: ignore[assignment]
         self._since = now
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from seesaw.errors import UserError
@@ -51,7 +52,7 @@ class Estimate:
         return self.value - self.half_width, self.value + self.half_width
 
 
-def combine(values: Sequence[float], drawn: np.ndarray) -> Estimate | None:
+def combine(values: ArrayLike, drawn: ArrayLike) -> Estimate | None:
     """The mean over seeds, with what images and seeds let it vary.
 
     Args:
@@ -85,10 +86,9 @@ def combine(values: Sequence[float], drawn: np.ndarray) -> Estimate | None:
 def level(runs: Sequence[Replicates]) -> dict[str, Estimate | None]:
     """Metric -> mean over the seeds of one evaluation (fractions); None where undefined."""
     return {
-        name: None
-        if any(run.estimate[name] is None for run in runs)
-        else combine([run.estimate[name] for run in runs], [run.drawn[name] for run in runs])
-        for name in METRICS
+        # None becomes NaN, of which `combine` makes None.
+        name: combine(np.array([run.estimate[name] for run in runs], np.float64), drawn)
+        for name, drawn in ((n, [run.drawn[n] for run in runs]) for n in METRICS)
     }
 
 
@@ -110,9 +110,9 @@ def paired_difference(
 
 
 def _minus(a: Replicates, b: Replicates) -> Replicates:
-    undefined = {name for name in METRICS if None in (a.estimate[name], b.estimate[name])}
+    pairs = {name: (a.estimate[name], b.estimate[name]) for name in METRICS}
     return Replicates(
         a.annotations,
-        {n: None if n in undefined else a.estimate[n] - b.estimate[n] for n in METRICS},
+        {n: None if x is None or y is None else x - y for n, (x, y) in pairs.items()},
         {name: a.drawn[name] - b.drawn[name] for name in METRICS},
     )

@@ -31,7 +31,8 @@ def explain(args: Namespace) -> int:
     evidence = _evidence(args)
     scale, file = evidence.scale, Path(args.place)
     if file.is_file():
-        lines, files = [], [file]
+        lines: list[str] = []
+        files = [file]
     elif args.row is None:
         raise UserError(f"{args.place} is no file; name a row, as in `explain table_a1 a10 AP_r`.")
     elif args.place in FIGURES and not _is_row(scale, args.place, args.row):

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from seesaw import paths
 from seesaw.provenance import dump, provenance_path, read_record, sha256_file, write_atomic
@@ -42,7 +43,7 @@ def _sha256(path: Path) -> str:
     seen = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
     cache = paths.CACHE / "hashes.json"
     known = read_record(cache) or {}
-    kept = known.get(str(path))
+    kept: Any = known.get(str(path))
     if not (isinstance(kept, dict) and kept.get("seen") == seen):
         kept = {"seen": seen, "sha256": sha256_file(path)}
         with suppress(OSError):  # a read-only checkout works, only slower

@@ -51,8 +51,9 @@ def _files(evidence: Evidence, files: list[Path]) -> list[Fault]:
     for path in files:
         state, repair = evidence.state(path), evidence.repair(path)
         if state == "corrupt":
-            was = evidence.record(path)["artefact"]["sha256"]
-            what = f"corrupt: sha256 {evidence.sha256(path)[:12]}, recorded {was[:12]}"
+            record, found = evidence.record(path), evidence.sha256(path)
+            assert record is not None and found is not None  # else it would not be corrupt
+            what = f"corrupt: sha256 {found[:12]}, recorded {record['artefact']['sha256'][:12]}"
             faults.append(Fault(path, what, repair))
         elif state == "missing" and evidence.record(path) and not evidence.committed:
             if not failure_path(path).exists():  # a failure has its own place in the tables

@@ -157,7 +157,8 @@ def _watched(modules: dict, parts: dict) -> Iterator[None]:
     with ExitStack() as stack:
         counter = stack.enter_context(FlopCounterMode(display=False))
         for key, module in modules.items():
-            part, since = parts[key], []
+            part = parts[key]
+            since: list[int] = []
 
             def before(_module, inputs, part=part, since=since):
                 since.append(counter.get_total_flops())

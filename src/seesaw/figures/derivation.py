@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import sympy
@@ -109,6 +109,6 @@ def loss_gradient(loss, cls_score: Tensor, labels: Tensor) -> Tensor:
     """Autograd's gradient of a Seesaw loss module on its logits, summed over RoIs, (N, C + 2)."""
     leaf = cls_score.detach().clone().requires_grad_(True)
     out = loss(leaf, labels, reduction_override="sum")
-    total = sum(out.values()) if isinstance(out, dict) else out
+    total: Any = sum(out.values()) if isinstance(out, dict) else out
     total.backward()
     return leaf.grad

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -22,7 +22,7 @@ FACES = {
     "semantic": "#F3E3EE",
     "mask IoU": "#FBF1CF",
 }
-FLOWS = {
+FLOWS: dict[str, tuple[str, str, Any]] = {
     "features": ("features", SOFT, "-"),
     "boxes": ("boxes", INK, "-"),
     "masks": ("mask features", "#D55E00", "-"),

@@ -80,7 +80,7 @@ def band(axes: Axes, groups: list[str]) -> None:
     strip below the axis shades each category by its own group, the lines part their numbers.
     """
     axes.set_xlim(-0.5, len(groups) - 0.5)
-    strip = axes.inset_axes([0, -0.055, 1, 0.04], transform=axes.transAxes)
+    strip = axes.inset_axes((0, -0.055, 1, 0.04), transform=axes.transAxes)
     strip.set_axis_off()
     strip.set_xlim(-0.5, len(groups) - 0.5)
     strip.set_ylim(0, 1)

@@ -110,7 +110,7 @@ class Bfloat16OptimWrapper(OptimWrapper):
 def _prepare_for_bfloat16(model: nn.Module) -> None:
     for name, module in model.named_modules():
         if isinstance(module, _FULL_PRECISION):
-            module.forward = _in_float32(module.forward)
+            module.forward = _in_float32(module.forward)  # type: ignore[method-assign]
         part = name.rsplit(".", 1)[-1]
         within_list = name.count(".") and name.split(".")[-2] in _FLOAT_OUTPUTS
         if part in _FLOAT_OUTPUTS or (within_list and part.isdigit()):

@@ -110,7 +110,7 @@ def _jobs(target: str, scale: Scale, backbones: dict) -> tuple[Experiments, dict
 def _ask(scale: Scale, known: dict | None) -> None:
     """What the workflow would ask: it makes no finished training of a long scale again unasked."""
     found = acceptances.outdated(scale, known) if known else {}
-    if found and scale.overlay.ask_before_retraining:
+    if known and found and scale.overlay.ask_before_retraining:
         _console().print(Text(acceptances.question(scale, known, found)), soft_wrap=True)
 
 

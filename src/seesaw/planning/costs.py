@@ -84,8 +84,10 @@ def load(path: Path | None = None) -> Estimates:
         raise UserError(one_sentence(path, error)) from None
 
 
-def header_hours(config: Path) -> float | None:
+def header_hours(config: Path | None) -> float | None:
     """V100-hours that a config's header states; None if it states none."""
+    if config is None:
+        return None
     text = ast.get_docstring(ast.parse(config.read_text(encoding="utf-8"))) or ""
     found = _HEADER.search(" ".join(text.split()))
     return float(found.group(1).replace(",", "")) if found else None
@@ -116,13 +118,14 @@ class Costs:
     ):
         self.assumed = load()
         self.table, self.scale, self.gpus = table, scale, gpus
-        self.gpu = self._kind(gpu or self.assumed.reference)
+        kind = self._kind(gpu or self.assumed.reference)
         self.fingerprints = fingerprints or {}
-        if self.gpu is None:
+        if kind is None:
             raise UserError(
                 f"--gpu {gpu}: its speed is unknown; use one of {', '.join(self.assumed.gpus)} "
                 f"or add it under gpus in {FILE}."
             )
+        self.gpu = kind
         if gpus < 1 or self.assumed.batch % gpus:
             raise UserError(
                 f"--gpus {gpus}: {self.assumed.batch} images a batch cannot be shared evenly; "
@@ -134,7 +137,7 @@ class Costs:
         """What a job that is not finished will take."""
         measured = self._underway(job) or self._recorded(job) or self._benchmarked(job)
         gpu_hours, hours = measured or self._estimate(job) or (0.0, None)
-        basis = "measured" if measured else "estimate" if hours is not None else "unknown"
+        basis: Basis = "measured" if measured else "estimate" if hours is not None else "unknown"
         return Cost(gpu_hours, hours or 0.0, self._gigabytes(job), basis)
 
     def gpus_of(self, rule: str) -> int:

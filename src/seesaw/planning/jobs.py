@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from seesaw import dependencies, paths
 from seesaw.claims import table as claim_table
@@ -213,7 +214,7 @@ def snakemake_record(kind: str, output: Path) -> Path:
 def evaluated(e: Evaluation, scale: Scale, seed: int, weights: str = "train") -> list[Job]:
     """The jobs from weights to a score or a package; ``weights`` is the rule that makes them."""
     tail = f"{e.training}/seed{seed}/{e.id}"
-    common = dict(experiment=e.id, training=e.training, seed=seed)
+    common: dict[str, Any] = dict(experiment=e.id, training=e.training, seed=seed)
     needs, detections = ("data", f"{weights}/{e.training}/seed{seed}"), f"detect/{tail}"
     made = [Job(detections, (scale.detections(e, seed),), needs, **common)]
     needs = ("data", detections)

@@ -123,7 +123,7 @@ def critical_path(jobs: Mapping[str, Job], left: Mapping[str, Cost]) -> list[str
     for i, cost in left.items():  # each after those that it needs
         waited = [need for need in jobs[i].needs if need in left]
         before[i] = max(waited, key=ends.__getitem__, default=None)
-        ends[i] = cost.hours + (ends[before[i]] if before[i] else 0.0)
+        ends[i] = cost.hours + (ends[last] if (last := before[i]) else 0.0)
     path: list[str] = []
     job = max(ends, key=ends.__getitem__, default=None)
     while job:

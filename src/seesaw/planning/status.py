@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console
@@ -81,7 +81,7 @@ def standing(
     # A job that requeued itself has neither.
     slurm = slurm or ledger.last(scale.run, job.id)
     waits = marker.exists() or (ledger.seen(slurm) if slurm else {}).get("state") in WAITING
-    facts = dict(log=log, slurm=str(slurm) if slurm else None)
+    facts: dict[str, Any] = dict(log=log, slurm=str(slurm) if slurm else None)
     if failure := read_record(failure_path(job.outputs[0])):
         error = str(failure.get("error") or "no message").strip().split("\n")[0]
         return Standing(job, "failed", error, **facts)
@@ -220,7 +220,7 @@ def _work(job: Job, scale: Scale, fingerprints: Mapping[str, str] | None) -> Pat
 def _waits(slurm: str | None) -> str:
     """What SLURM last told Snakemake of a job; the command to type if nothing will start it."""
     seen = ledger.seen(slurm) if slurm else {}
-    if seen.get("told"):
+    if slurm and seen.get("told"):
         return f"; {squeue.waits(seen['reason'], [slurm])}"
     reason = f" ({seen['reason']})" if seen.get("reason", "None") != "None" else ""
     return f"; the queue said {seen['state']}{reason}" if seen else ""

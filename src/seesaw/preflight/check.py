@@ -90,7 +90,8 @@ def preflight(scale: Scale, expected: Expected, site: Site, memory: float | None
     found = dataset.facts(scale.entry, RFS)
     memory = memory or expected.memory.of(site.gpu_model)
     checks = [*dataset_checks(scale, found, known), *derived_checks(scale, found, known)]
-    rows, backbones, sizes = [], {}, Sizes()
+    rows, sizes = [], Sizes()
+    backbones: dict[str, Config] = {}
     for t in scale.table.trainings.values():
         row = Row(t.id)
         rows.append(row)
@@ -205,6 +206,7 @@ def with_counts(cfg: Config, counts: dict | None, classes: int) -> None:
 def _check_size(row: Row, scale: Scale, expected: Expected) -> None:
     if scale.name != "paper" or scale.entry.name != scale.overlay.dataset:
         return
+    assert row.size is not None
     millions = round(row.size.parameters / 1e6, 3)
     stated = paper.load().parameters.get(row.name)
     if stated is not None and abs(millions - stated) > 5.01e-4:
@@ -255,6 +257,7 @@ def _check_batch(
     except UserError as error:
         row.faults.append(f"site.yaml: gpus.{scale.name}: {error}")
         return
+    assert row.size is not None
     row.gigabytes = gigabytes(row.size, row.images, expected)
     if not gpus or memory is None or row.gigabytes <= memory:
         return

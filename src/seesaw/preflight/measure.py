@@ -129,7 +129,7 @@ def _memory() -> int:
 
 def _work(scale: Scale, sections: tuple[str, ...]) -> Iterator[tuple[str, str, Callable[[], dict]]]:
     trainings = [t for t in scale.table.trainings.values() if t.config]
-    configs = {t.id: partial(_config, t.config, scale) for t in trainings}
+    configs = {t.id: partial(_config, t.config, scale) for t in trainings if t.config}
     for section in sections:
         if section == "training":
             for name, config in configs.items():
@@ -241,7 +241,8 @@ def _loss_peer(classes: int) -> dict:
 
     def step(loss, given):
         value = loss(given, labels, weights, float(_ROIS))
-        (sum(value.values()) if isinstance(value, dict) else value).backward()
+        total: Any = sum(value.values()) if isinstance(value, dict) else value
+        total.backward()
         given.grad = None
 
     runs = {name: partial(step, *both) for name, both in losses.items()}

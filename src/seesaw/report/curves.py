@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
@@ -70,7 +71,8 @@ def binned(steps: list[dict]) -> tuple[np.ndarray, dict[str, np.ndarray], np.nda
     means = np.array(means)
     sums: dict[str, np.ndarray] = {}
     for i, term in enumerate(terms, start=2):
-        sums[kind(term)] = sums.get(kind(term), 0) + means[:, i]
+        if name := kind(term):
+            sums[name] = sums.get(name, 0) + means[:, i]
     return means[:, 0], {k: sums[k] for k in KINDS if k in sums}, means[:, 1]
 
 
@@ -103,7 +105,7 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else float("nan")
 
 
-def _points(x: np.ndarray, y: object) -> str:
+def _points(x: np.ndarray, y: Iterable[float]) -> str:
     return " ".join(
         f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True) if isfinite(a) and isfinite(b)
     )

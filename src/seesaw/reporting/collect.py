@@ -76,7 +76,7 @@ def _row(
         if (metrics := read(scale.metrics(evaluation, seed))) is not None and metrics
     ]
     state, note = _state(cell, experiments, scale, complete=len(done) == len(training.seeds))
-    numbers = None
+    numbers: dict | None = None
     if state == "done":
         numbers = {}
         for column, (kind, key) in replicates.METRICS.items():
@@ -142,7 +142,7 @@ def _with_errors(
     levels = {name: e for name, e in uncertainty.level(list(runs.values())).items() if e}
     errors = {name: _error(estimate) for name, estimate in levels.items()}
     steps = {}
-    if common := sorted(runs.keys() & runs_above.keys()):
+    if above and (common := sorted(runs.keys() & runs_above.keys())):
         pair = [runs_above[seed] for seed in common], [runs[seed] for seed in common]
         between = trainings_between(above.id, row.id, experiments)
         try:

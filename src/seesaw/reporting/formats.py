@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
+from typing import Any
 
 from seesaw.reporting.layout import Column, Span, banner, columns, grid, heading, one_line, remarks
 from seesaw.reporting.tables import Row, Table, as_dict, cells
@@ -108,7 +109,7 @@ def as_csv(table: Table) -> str:
     """
     records = []
     for row, row_cells in zip(table.rows, cells(table), strict=True):
-        record = {"scale": table.scale, "id": row.id, "label": row.label}
+        record: dict[str, Any] = {"scale": table.scale, "id": row.id, "label": row.label}
         record |= {"schedule": row.schedule, "state": _state(row, table.metrics)}
         for column, cell in row_cells.items():
             error, step = cell.error, cell.increment_error

@@ -100,14 +100,15 @@ def _cell(row: Row, column: Column, spans: list[Span], row_cells: dict[str, Cell
     text = "".join(_span(span) for span in spans)
     if column.key == "label":
         return f'<th scope="row">{text}{_runs(row)}</th>'
-    cell = row_cells.get(column.metric)
+    metric = column.metric or ""
+    cell = row_cells.get(metric)
     if cell is None:
         return f"<td{_class(column)}>{text}</td>"
     if column.key != "delta" and cell.ours is not None and spans and column.key in row.errors:
         first, rest = _span(spans[0]), "".join(_span(span) for span in spans[1:])
         href = escape(next(iter(row.evidence.values()), ""))
         text = f'<a href="../{href}">{first}</a>{rest}' if href else text
-    lines = _hover(column.metric, cell)
+    lines = _hover(metric, cell)
     told = escape("\n".join(lines[1:] if column.key == "delta" else lines))
     return f"<td{_class(column)}" + (f' title="{told}"' if told else "") + f">{text}</td>"
 

@@ -147,7 +147,7 @@ def _legend(table: Table) -> list[str]:
         ("Levels", [cell.judged for cell in every]),
         ("Increments", [cell.increment_judged for cell in every]),
     ):
-        if counts := Counter(j.verdict for j in judged if j):
+        if counts := Counter[str](j.verdict for j in judged if j):
             told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in MARKS)
             lines.append(f"{kind}: {told}.")
     return lines

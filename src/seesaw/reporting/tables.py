@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import ConfigDict
@@ -134,10 +135,10 @@ class Table:
     name: str
     title: str
     scale: Literal["smoke", "mini", "single_gpu", "paper"]
-    columns: list[str]
+    columns: Sequence[str]
     rows: list[Row]
     heading: str = "Method"
-    increments: list[str] = dataclasses.field(default_factory=list)
+    increments: Sequence[str] = dataclasses.field(default_factory=list)
     test_dev: str | None = None
     paper_test_dev: float = 38.92
     notes: list[str] = dataclasses.field(default_factory=list)
@@ -180,14 +181,14 @@ def _cell(table: Table, above: Row | None, row: Row, column: str, spread: Spread
     paper = printed.get(column) if table.levels_comparable else None
     error = row.errors.get(column) if ours is not None else None
     has_increment = column in table.increments and above is not None
-    before = above.value(column) if has_increment else None
+    before = above.value(column) if above and has_increment else None
     increment = _minus(ours, before)
     if step := row.steps.get(column) if increment is not None else None:
         increment = step.value
     states = [r.column_state(column) for r in (row, above) if r is not None]
     paper_step = printed.get("increments", {}).get(column) if has_increment else None
     judged = None
-    if paper is not None and error and spread:
+    if paper is not None and ours is not None and error and spread:
         judged = judge(ours, paper, error, spread)
     increment_judged = None
     if paper_step is not None and step and spread:

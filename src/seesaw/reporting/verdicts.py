@@ -95,9 +95,9 @@ def pooled_spread(errors: Iterable[Error], metric: str, scale: str) -> Spread | 
     """
     if scale not in ASSUMED:
         return None
-    several = [e for e in errors if e.spread is not None]
-    dof = sum(e.seeds - 1 for e in several)
-    measured = sqrt(sum((e.seeds - 1) * e.spread**2 for e in several) / dof) if dof else 0.0
+    several = [(e.seeds - 1, e.spread) for e in errors if e.spread is not None]
+    dof = sum(free for free, _ in several)
+    measured = sqrt(sum(free * spread**2 for free, spread in several) / dof) if dof else 0.0
     prior = ASSUMED[scale].get(metric, ASSUMED[scale][""])
     if dof >= MEASURED_FROM or measured > prior:
         return Spread(round(measured, 6), assumed=False)
@@ -127,7 +127,7 @@ def judge(
     same_side = (ours > 0) - (ours < 0) == (paper > 0) - (paper < 0)
     told_from_zero = abs(ours) > bound
     if told_from_zero and not same_side if sign_only else abs(ours - paper) > single:
-        verdict = "not reproduced"
+        verdict: Verdict = "not reproduced"
     else:
         verdict = "reproduced" if told_from_zero and same_side else "within noise"
     return Judged(verdict, None if sign_only else round(single, 6), round(bound, 6))

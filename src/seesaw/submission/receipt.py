@@ -26,6 +26,8 @@ def receipt_path(package: Path | str) -> Path:
 def write(package: Path, facts: dict) -> dict:
     """Write the receipt of a package from its provenance record and facts; old records stay."""
     evidence = read_record(provenance_path(package))
+    if evidence is None:
+        raise UserError(f"{provenance_path(package)} is missing; run `seesaw submit` again.")
     old = read_record(receipt_path(package)) or {}
     receipt = {
         "package": evidence["artefact"],

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 import orjson
@@ -19,7 +19,7 @@ LONGEST = 1 << 26  # bytes of one entry; without a limit a stray quote would fil
 
 
 @contextmanager
-def opened(path: Path | str) -> Iterator[BinaryIO]:
+def opened(path: Path | str) -> Iterator[IO[bytes]]:
     """The JSON of a results file, or of the one file in a zip.
 
     Raises:
@@ -47,7 +47,7 @@ def opened(path: Path | str) -> Iterator[BinaryIO]:
         raise UserError(f"{path} is a damaged zip ({error}): zip it again.") from None
 
 
-def batches(file: BinaryIO) -> Iterator[list]:
+def batches(file: IO[bytes]) -> Iterator[list]:
     """The elements of a JSON list, some thousand at a time, each batch whole.
 
     Raises:

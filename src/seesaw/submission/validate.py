@@ -40,7 +40,8 @@ class Report:
     wanted: ImageList
     detections: int = 0
     boxes: int = 0
-    per_image: np.ndarray = None  # (I,) entries of each image of the list, ids ascending
+    # (I,) entries of each image of the list, ids ascending; None until they are counted.
+    per_image: np.ndarray = None  # type: ignore[assignment]
     faults: dict[str, Fault] = field(default_factory=dict)
 
     def add(self, kind: str, count: int = 1, images=(), values=()) -> None:

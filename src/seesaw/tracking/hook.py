@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from mmengine.dist import is_main_process
@@ -37,7 +37,7 @@ class RunLogHook(Hook):
     def __init__(self, path: Path, header: dict, mode: str = "off", **facts: Any):
         self.path, self._header, self._facts = path, header, facts
         self._mirror = Mirror(path, mode)
-        self._file = None
+        self._file: IO[str] | None = None
         self._last = 0
 
     def __enter__(self) -> RunLogHook:

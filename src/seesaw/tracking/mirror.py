@@ -56,7 +56,8 @@ class Mirror:
         """
         if self._process is None:
             return True
-        self._process.stdin.close()
+        if self._process.stdin:
+            self._process.stdin.close()
         try:
             return self._process.wait(START + FINISH if seconds is None else seconds) == 0
         except subprocess.TimeoutExpired:
@@ -105,7 +106,7 @@ def _mirror(log: Path, mode: str) -> None:
 
     header = run_log.read(log).header
     run = wandb.init(
-        mode=mode,
+        mode=mode,  # type: ignore[arg-type]
         id=header["id"],
         resume="allow",
         project=os.environ.get("WANDB_PROJECT", PROJECT),
@@ -131,7 +132,8 @@ def _mirror(log: Path, mode: str) -> None:
     )
     run.define_metric("iter")
     run.define_metric("*", step_metric="iter")
-    first, last, results = run.step, 0, {}
+    first, last = run.step, 0
+    results: dict[str, float] = {}
     for line in _followed(log):
         if "evaluation" in line:
             own = "val" if line["evaluation"] == header["name"] else line["evaluation"]

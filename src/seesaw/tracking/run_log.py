@@ -41,7 +41,7 @@ class RunLog(NamedTuple):
 def read(path: Path) -> RunLog:
     """A run log; lines that are not whole are left out, and of a missing file all are empty."""
     lines = _lines(path)
-    header = next((line["run"] for line in lines if "run" in line), {})
+    header: dict = next((line["run"] for line in lines if "run" in line), {})
     evaluations = {line["evaluation"]: line for line in lines if "evaluation" in line}
     return RunLog(
         header,
@@ -69,7 +69,7 @@ def begin(path: Path, header: dict, iteration: int, **facts: Any) -> None:
     """
     old = read(path)
     kept = [line for line in old.steps if line["iter"] <= iteration]
-    attempt = {"attempt": len(old.attempts) + 1, "iter": iteration, "at": _now()}
+    attempt: dict[str, Any] = {"attempt": len(old.attempts) + 1, "iter": iteration, "at": _now()}
     attempt |= {"host": platform.node(), **facts}
     lines = [{"run": old.header or header}, *old.attempts, *kept, attempt]
     write_atomic(path, "".join(map(dumped, lines)))

@@ -75,6 +75,8 @@ def pretrain(args: Namespace) -> None:
     for training in table.trainings.values():
         if training.config and backbone_checkpoint(training.config) == by_name[args.backbone]:
             break
+    else:
+        raise UserError(f"{scale.path}: no training starts from {args.backbone}.")
     cfg: Config = resolve(training.config, scale)
     output = scale.pretrained(args.backbone)
     backbone, settings = cfg.model.backbone.to_dict(), scale.overlay.pretrain

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmdet.models.losses import CrossEntropyLoss
@@ -82,13 +83,14 @@ class GradientRatioHook(Hook):
 
     def __init__(self, category_counts: str):
         self.category_counts = category_counts
-        self._total: Tensor | None = None
+        self._total: Any = None  # a tensor from the first `before_train` on
         self._iterations = 0
 
     def before_train(self, runner) -> None:
         """Listen to the classifier's loss."""
         head = getattr(runner.model, "module", runner.model).roi_head.bbox_head
-        if not _known(loss := getattr(head, "loss_cls", None)):
+        loss: Any = getattr(head, "loss_cls", None)
+        if not _known(loss):
             raise UserError(
                 f"{runner.cfg.filename}: GradientRatioHook knows one classifier with softmax "
                 f"cross-entropy or Seesaw Loss, not {type(loss or head).__name__}; take it out of "
@@ -143,6 +145,6 @@ class GradientRatioHook(Hook):
             self._step += absolute_gradients(loss, *args, kwargs["avg_factor"])
 
 
-def _known(loss: nn.Module | None) -> bool:
+def _known(loss: Any) -> bool:
     softmax = isinstance(loss, CrossEntropyLoss) and not (loss.use_sigmoid or loss.use_mask)
     return isinstance(loss, SyncedSeesawLoss) or (softmax and loss.class_weight is None)

@@ -39,7 +39,8 @@ def collect(jobs: Iterable[Job]) -> list[dict]:
         for path, record in zip(job.outputs, known, strict=True):
             if record is None or not path.is_file():
                 raise UserError(f"{path} is missing or not made by the workflow; run it first.")
-        lasting = {key: known[0].get(key) for key in LASTING}
+        first = known[0] or {}
+        lasting = {key: first.get(key) for key in LASTING}
         outputs = {path.as_posix(): sha256_file(path) for path in job.outputs}
         found.append({"outputs": outputs, **lasting})
     return found

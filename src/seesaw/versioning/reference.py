@@ -135,7 +135,7 @@ def _cells(reference: Table, here: Table) -> Iterator[Difference]:
             if states[1] == "not run":
                 continue
             values = [
-                row.value(column) if state == "done" else state
+                row.value(column) if row and state == "done" else state
                 for row, state in zip((old, new), states, strict=True)
             ]
             yield Difference(reference.name, old.id, column, *values)

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -66,7 +67,8 @@ class Stages:
     @cached_property
     def all(self) -> dict[str, Stage]:
         """Name -> stage; those that only share come first."""
-        made, owners = {}, {}
+        made: dict[str, Stage] = {}
+        owners: dict[str, str] = {}
         for name, rules in SHARED.items():
             owned = [job for job in self.every.values() if job.rule in rules]
             outputs = [str(path) for job in owned for path in job.outputs]
@@ -158,7 +160,7 @@ class Stages:
         call = jobs.snakemake_command(self.scale, *stage.targets)
         local = "--profile slurm" not in call
         commands = [call, f"seesaw record {stage.name}{options}"]
-        made = {"cmd": [*(["seesaw unlock"] if local else []), *commands]}
+        made: dict[str, Any] = {"cmd": [*(["seesaw unlock"] if local else []), *commands]}
         if self.file.parent != paths.ROOT:
             made["wdir"] = ".."
         made["deps"] = [*CODE, *self._configs(stage)]
@@ -193,7 +195,7 @@ class Stages:
         ]
         built = [name for figure in drawn for name in figures.CONFIGS.get(figure, ())]
         chosen += [experiments.config_file(name) for name in built]
-        files = {file.parent for config in chosen for file in config_files(config)}
+        files = {file.parent for config in chosen if config for file in config_files(config)}
         return sorted(path.as_posix() for path in [*read, *files])
 
     def _params(self, stage: Stage) -> list[dict]:
@@ -210,7 +212,7 @@ class Stages:
     def _targets(self) -> dict[str, list[str]]:
         """Stage -> targets of the workflow; a figure's numbers and its drawing are one target."""
         places = {job.id.partition("/")[2] for job in self.every.values() if job.rule in SHOWN}
-        tables = [place for place in ("table_a1", "table_a2") if place in places]
+        tables: list[str] = [place for place in ("table_a1", "table_a2") if place in places]
         others = sorted(places - set(tables))
         submitted = [job for job in self.every.values() if job.rule == "submit"]
         return (

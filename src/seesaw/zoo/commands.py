@@ -31,10 +31,12 @@ def convert(args: Namespace) -> None:
     if scale.overlay.backbones:
         source = converting.stand_in(released, scale, scale.work / "zoo" / released.checkpoint)
         print(f"{source}: randomly initialised, in place of the released weights")
-    cfg = resolve(released.evaluation.config_path, scale)
+    config = released.evaluation.config_path
+    assert config, released.id
+    cfg = resolve(config, scale)
     output = scale.model(released.id, 0)
     key = fingerprints_of(args).get(f"convert/{released.id}")
-    inputs = {"checkpoint": source, "config": released.evaluation.config_path}
+    inputs = {"checkpoint": source, "config": config}
     with Provenance(output, inputs=inputs, fingerprint=key) as provenance:
         provenance.facts |= converting.convert(cfg, source, output)
     print(f"{output}: {provenance.facts['tensors']} tensors fit")

@@ -30,7 +30,7 @@ class LazyNMSMixin:
         results = super()._predict_by_feat_single(
             roi, cls_score, bbox_pred, img_meta, rescale, None if lazy else rcnn_test_cfg
         )
-        if not lazy:
+        if rcnn_test_cfg is None or not lazy:
             return results
         dets, labels = lazy_multiclass_nms(
             results.bboxes,

@@ -54,7 +54,7 @@ class GroupSoftmaxLoss(CategoryCountLoss):
             raise UserError(f"GroupSoftmaxLoss.edges is {tuple(edges)}; give ascending numbers.")
         self.beta = beta
         self.seed = seed
-        groups = [[] for _ in range(len(edges) + 1)]
+        groups: list[list[int]] = [[] for _ in range(len(edges) + 1)]
         for label, count in enumerate(self.counts.instances):
             groups[bisect_right(edges, count)].append(label)
         groups.append([num_classes])

@@ -47,7 +47,7 @@ class HTCRoIHeadFixed(ClassIndexedRoIHead, HybridTaskCascadeRoIHead):
         if training:
             return super()._mask_forward(stage, x, rois, semantic_feat, training)
         # Upstream runs every stage and drops what all but the last one predict: keep it.
-        logits = []
+        logits: list[Tensor] = []
         with ExitStack() as stack:
             for head in self.mask_head:
                 stack.enter_context(_capture(head.conv_logits, logits))

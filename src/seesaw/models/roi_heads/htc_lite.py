@@ -114,7 +114,7 @@ class HTCLiteRoIHead(ClassIndexedRoIHead, CascadeRoIHead):
         if self.glbctx_head:
             logits, context = self._encode_context(x)
             labels = [sample.gt_instances.labels for sample in batch_data_samples]
-            judged = ()
+            judged: tuple = ()
             if isinstance(self.glbctx_head, FederatedContextHead):
                 judged = ([sample.absent_labels for sample in batch_data_samples],)
             losses["loss_glbctx"] = self.glbctx_head.loss(logits, labels, *judged)

@@ -36,7 +36,7 @@ class ClassIndexedRoIHead:
                     stack.enter_context(head.class_indexed(labels))
             yield
 
-    def loss(self, x: tuple[Tensor], rpn_results_list: list, batch_data_samples: list) -> dict:
+    def loss(self, x: tuple[Tensor, ...], rpn_results_list: list, batch_data_samples: list) -> dict:
         """As upstream; see the class for batches without proposals."""
         objects = [sample.gt_instances for sample in batch_data_samples]
         if not any(map(len, [*rpn_results_list, *objects])):

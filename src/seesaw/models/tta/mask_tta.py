@@ -1,6 +1,7 @@
 """Test-time augmentation of instance segmentation: scales and flips (supplementary, Sec. 4.2)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from mmcv.ops import batched_nms
@@ -154,7 +155,8 @@ class InstSegTTAModel(BaseTTAModel):
 
     def _add_masks(self, views: list[View], results: InstanceData) -> None:
         """Add ``masks`` (and ``mask_scores``) to the detections; their boxes leave the frame."""
-        roi_head, labels, probs, ious = self.module.roi_head, results.labels, 0, 0
+        roi_head, labels, ious = self.module.roi_head, results.labels, 0
+        probs: Any = 0
         for view in views:
             rois = bbox2roi([view.enter(results.bboxes)])
             logits, view_ious = _mask_logits(roi_head, view.feats, rois, labels)
