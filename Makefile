@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TARGETS := table_a1 table_a2
 FIGURES := figure_a3 gradient_analysis
 
-.PHONY: reproduce all claims smoke test test-all test-slurm test-gpu lint setup bench docs cli-reference clean
+.PHONY: reproduce all claims smoke test test-all test-slurm test-gpu lint setup bench docs cli-reference clean help
 
 reproduce: setup  ## Tables A1 and A2, Figure A3, gradients, test-dev package, report; mini scale
 	@snakemake --profile local $(TARGETS) $(FIGURES) submission; status=$$?; \
@@ -31,8 +31,8 @@ test-slurm: setup  ## fault injection on a real Slurm, started on this machine's
 test-gpu: setup  ## operators, detectors and trainings on a CUDA device; skipped without one
 	@pytest -n 4 tests/gpu
 
-lint: setup
-	@ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && snakemake --lint
+lint: setup  ## formatting, lint rules and types; changes no file
+	@ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && mypy && snakemake --lint
 
 bench: setup  ## ratios against peers, minutes (SIZE=full: an hour) -> docs/benchmarks.md
 	@python benchmarks/report.py $(if $(filter full,$(SIZE)),--full)
@@ -44,8 +44,11 @@ docs: setup  ## the docs site in site/; fails on a broken link
 cli-reference: setup  ## docs/cli.md from the command line's own parser
 	@python tools/cli_reference.py > docs/cli.md
 
-setup:
+setup:  ## .venv with the locked dependencies; every other target runs it first
 	@tools/setup.sh
+
+help:  ## this list; `make` alone is `make reproduce`
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 clean:  ## removes results, work and logs of all scales; data and .venv stay
 	rm -rf results work logs

@@ -1,4 +1,4 @@
-"""mkdocs: README.md is the site's first page, with its links as they are from docs/."""
+"""mkdocs: README.md and CONTRIBUTING.md are pages too, with their links as they are from docs/."""
 
 from pathlib import Path
 
@@ -6,10 +6,11 @@ from mkdocs.structure.files import File
 
 
 def on_files(files, config):
-    """Add the README and the figures; a link that is not found fails the build as any other."""
+    """Add both pages and the figures; a link that is not found fails the build as any other."""
     root = Path(config.config_file_path).parent
-    readme = (root / "README.md").read_text()
-    files.append(File.generated(config, "index.md", content=readme.replace("](docs/", "](")))
+    for page, name in (("README.md", "index.md"), ("CONTRIBUTING.md", "CONTRIBUTING.md")):
+        content = (root / page).read_text().replace("](docs/", "](")
+        files.append(File.generated(config, name, content=content))
     for figure in sorted(root.glob("paper_figures/*.png")):
         files.append(
             File.generated(config, f"paper_figures/{figure.name}", abs_src_path=str(figure))

@@ -10,7 +10,10 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 REPOSITORY = Path(__file__).parents[2]
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [
+    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md")),
+    *sorted((REPOSITORY / "docs").glob("*.md")),
+]
 # Run whole, in their order, by tests of their own.
 RUN = {"tutorial_add_a_rung.md": "tests/workflow/test_tutorial.py"}
 PROGRAMS = ("seesaw", "snakemake", "make", "dvc", "pytest", "python")
