@@ -101,6 +101,11 @@ def check_python(words, mention):
         assert (REPOSITORY / words[0]).is_file()
 
 
+def check_tool(words, mention):
+    """A shell script of tools/ takes a folder and perhaps a version."""
+    assert 1 <= len(words) <= 2, words
+
+
 CHECKS = {
     "seesaw": check_seesaw,
     "snakemake": check_snakemake,
@@ -108,6 +113,7 @@ CHECKS = {
     "dvc": check_dvc,
     "pytest": check_pytest,
     "python": check_python,
+    **{f"tools/{path.name}": check_tool for path in (REPOSITORY / "tools").glob("gpu_*.sh")},
 }
 COMMANDS = list(dict.fromkeys(c for c in commands() if c.words[0] not in UNCHECKED))
 

@@ -3,13 +3,13 @@
 import json
 import re
 import shutil
-from argparse import Namespace
 from pathlib import Path
 
 import mmengine
 import pytest
 
 from seesaw import experiments, paths
+from seesaw.cli import parser
 from seesaw.config import backbone_checkpoint
 from seesaw.download import table
 from seesaw.errors import UserError
@@ -79,8 +79,7 @@ def test_a_training_without_internet_starts_from_the_file(root, monkeypatch):
     for name in ("data/lvis_v1/manifest.json", "requirements.lock"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text("{}")
-    args = Namespace(scale="paper", dataset=None, training="a01", seed=0, threads=1, deadline=None)
-    args.fingerprint, args.images_per_gpu = "f", None
+    args = parser().parse_args(["train", "a01", "--scale", "paper", "--fingerprint", "f"])
     with pytest.raises(UserError, match=r"resnet50-0676ba61.pth is missing; run `seesaw download"):
         commands.train(args)
     weights = Path("data/pretrained/resnet50-0676ba61.pth")

@@ -11,8 +11,8 @@ def least_images(cfg: dict) -> int:
     ResNeSt's split attention normalises one value a channel and image: over a single image its
     batch statistics are undefined, and PyTorch raises.
     """
-    backbone = cfg["model"]["backbone"]
-    return 2 if backbone["type"] == "ResNeSt" and not backbone.get("norm_eval", True) else 1
+    backbone = cfg["model"].get("backbone", {})
+    return 2 if backbone.get("type") == "ResNeSt" and not backbone.get("norm_eval", True) else 1
 
 
 def passes(batch: int, gpus: int, most: int | None = None, least: int = 1) -> tuple[int, int]:
