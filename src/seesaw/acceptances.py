@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seesaw import paths
 from seesaw.errors import UserError
 from seesaw.experiments import one_sentence, read_yaml
-from seesaw.provenance import provenance_path, read_record, write_atomic
+from seesaw.provenance import is_current, provenance_path, read_record, write_atomic
 from seesaw.scales import Scale
 
 HEAD = """\
@@ -122,9 +122,8 @@ def outdated(scale: Scale, fingerprints: Mapping[str, Any]) -> dict[str, str]:
             key = f"train/{training.id}/seed{seed}"
             model = scale.model(training.id, seed)
             record = read_record(provenance_path(model)) or {}
-            trained = record.get("fingerprint")
-            if model.is_file() and trained and trained != fingerprints.get(key, trained):
-                found[key] = trained
+            if model.is_file() and not is_current(record, fingerprints.get(key)):
+                found[key] = record["fingerprint"]
     return found
 
 

@@ -13,7 +13,6 @@ from seesaw import acceptances, experiments, fingerprint, paths
 from seesaw.claims import design
 from seesaw.claims import table as claim_table
 from seesaw.errors import UserError
-from seesaw.experiments import Experiments
 from seesaw.figures import inputs as figures
 from seesaw.report import inputs as report
 from seesaw.scales import Scale
@@ -27,12 +26,21 @@ def cached(scale: Scale) -> dict[str, Any]:
 
     Resolving the configs imports mmengine, which the Snakefile must not.
     """
-    keys = [*paths.CONFIGS.rglob("*.py"), *paths.CONFIGS.rglob("*.yaml"), *PACKAGE.rglob("*.py")]
-    keys += [*paths.NOTEBOOKS.glob("*.py"), report.TEMPLATE]
-    keys = [k for k in keys if k != paths.PAPER_VALUES]
-    # the manifest tells of another number of categories
-    keys += [scale.entry.manifest, paths.ACCEPTED]
-    return fingerprint.cached_json(keys, cache(scale), lambda: _in_subprocess(scale))
+    return fingerprint.cached_json(sources(scale), cache(scale), lambda: _in_subprocess(scale))
+
+
+def known(scale: Scale) -> dict[str, str] | None:
+    """The fingerprints that the last call of `cached` left; None if a file has changed since."""
+    return fingerprint.kept_json(sources(scale), cache(scale))
+
+
+def sources(scale: Scale) -> list[Path]:
+    """Every file that decides a fingerprint or what the workflow's jobs are."""
+    files = [*paths.CONFIGS.rglob("*.py"), *paths.CONFIGS.rglob("*.yaml"), *PACKAGE.rglob("*.py")]
+    files += [*paths.NOTEBOOKS.glob("*.py"), report.TEMPLATE]
+    files = [file for file in files if file != paths.PAPER_VALUES]
+    # The manifest holds the number of categories.
+    return [*files, scale.entry.manifest, paths.ACCEPTED]
 
 
 def cache(scale: Scale) -> Path:
@@ -40,13 +48,34 @@ def cache(scale: Scale) -> Path:
     return paths.CACHE / "fingerprints" / f"{scale.run}.json"
 
 
-def compute(scale: Scale) -> dict[str, Any]:
+class Keys(dict):
+    """Stands for the fingerprints where only the jobs are asked for: each key gives itself."""
+
+    def __init__(self, scale: Scale):
+        super().__init__(backbones=backbones(scale))
+
+    def __missing__(self, key: str) -> str:
+        return key
+
+
+def backbones(scale: Scale) -> dict[str, str]:
+    """Training -> name of the stand-in backbone that it starts from; none at paper scale."""
+    if not scale.overlay.backbones:
+        return {}
+    from seesaw.config import backbone_checkpoint
+
+    built = [t for t in scale.table.trainings.values() if scale.table.built(t.id)]
+    found = {t.id: scale.overlay.backbones.get(backbone_checkpoint(t.config)) for t in built}
+    return {training: stand_in.name for training, stand_in in found.items() if stand_in}
+
+
+def compute(scale: Scale) -> dict[str, str]:
     """``train/<id>/seed<k>``, ``detect/<evaluation>``, ``pretrain/<backbone>`` ... -> hash.
 
     And ``backbones``: training -> name of the stand-in that it starts from; ``accepted``: key of a
     finished training whose own fingerprint stands here -> the one of the current state.
     """
-    from seesaw.config import backbone_checkpoint, flatten, resolve
+    from seesaw.config import flatten, resolve
 
     table = scale.table
     entry = scale.entry
@@ -73,7 +102,7 @@ def compute(scale: Scale) -> dict[str, Any]:
         ),
     }
     result |= {f"figure/{name}": _figure(name) for name in figures.FIGURES}
-    result["backbones"] = backbones = {}
+    result["backbones"] = backbones(scale)
     result["accepted"], stands_for = {}, acceptances.stands_for(scale.run)
     if remarks := [a.remark for a in acceptances.load() if a.scale == scale.run]:
         result["table"] = fingerprint.fingerprint(code=result["table"], remarks=remarks)
@@ -89,13 +118,11 @@ def compute(scale: Scale) -> dict[str, Any]:
     for t in parents_first:
         if t.config is None or (t.init_from and table.trainings[t.init_from].config is None):
             continue
-        stand_in = scale.overlay.backbones.get(backbone_checkpoint(t.config))
-        if stand_in:
-            backbones[t.id] = stand_in.name
+        stand_in = result["backbones"].get(t.id)
         for seed in seeds[t.id]:
             parent = f"train/{t.init_from}/seed{seed}" if t.init_from else None
             if parent is None and stand_in:
-                parent = f"pretrain/{stand_in.name}"
+                parent = f"pretrain/{stand_in}"
             parts = fingerprint.training_parts(
                 resolve(t.config, scale, register=False).to_dict(),
                 dataset_hash=result["data"],
@@ -149,17 +176,6 @@ def _figure(name: str) -> str:
     built = fingerprint.modules_of_types(types, fingerprint.registry_map())
     code = fingerprint.code_hash(imported | built)
     return fingerprint.fingerprint(source=source, configs=configs, code=code)
-
-
-def starting_weights(scale: Scale, table: Experiments, training: str, seed: int) -> list[str]:
-    """What a training starts from: another training's model or a stand-in backbone.
-
-    Empty at paper scale, where backbones start from weights that the dataset's job waits for.
-    """
-    if parent := table.trainings[training].init_from:
-        return [str(scale.model(parent, seed))]
-    name = cached(scale)["backbones"].get(training)
-    return [str(scale.pretrained(name))] if name else []
 
 
 def _in_subprocess(scale: Scale) -> dict[str, str]:

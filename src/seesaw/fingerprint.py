@@ -175,23 +175,34 @@ def cached_json(key_files: Iterable[Path], cache_path: Path, compute: Callable[[
 
     A key file may be absent; that is a content too. Safe with several processes.
     """
-
-    def hashes() -> dict[str, str | None]:
-        files = sorted({Path(f) for f in key_files})
-        return {f.as_posix(): sha256_file(f) if f.is_file() else None for f in files}
-
-    key_files, cache_path = list(key_files), Path(cache_path)
-    keys = hashes()
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        cached = json.loads(cache_path.read_text(encoding="utf-8"))
-        if cached["keys"] == keys and cached["sha256"] == _sha256(cached["value"]):
-            return cached["value"]
+    key_files = list(key_files)
+    keys = _hashes(key_files)
+    if (kept := _kept(keys, cache_path)) is not None:
+        return kept
     value = json.loads(json.dumps(compute()))  # a miss returns what a hit will
-    if hashes() == keys:  # edited meanwhile: the value may be of either content
+    if _hashes(key_files) == keys:  # edited meanwhile: the value may be of either content
         content = {"keys": keys, "sha256": _sha256(value), "value": value}
         with contextlib.suppress(OSError):  # a read-only checkout works, only slower
-            write_atomic(cache_path, json.dumps(content, indent=1) + "\n")
+            write_atomic(Path(cache_path), json.dumps(content, indent=1) + "\n")
     return value
+
+
+def kept_json(key_files: Iterable[Path], cache_path: Path) -> dict | None:
+    """What `cached_json` would return without computing; None if it would have to compute."""
+    return _kept(_hashes(key_files), cache_path)
+
+
+def _kept(keys: dict[str, str | None], cache_path: Path) -> dict | None:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        cached = json.loads(Path(cache_path).read_text(encoding="utf-8"))
+        if cached["keys"] == keys and cached["sha256"] == _sha256(cached["value"]):
+            return cached["value"]
+    return None
+
+
+def _hashes(key_files: Iterable[Path]) -> dict[str, str | None]:
+    files = sorted({Path(f) for f in key_files})
+    return {f.as_posix(): sha256_file(f) if f.is_file() else None for f in files}
 
 
 def _files(package_dir: Path) -> dict[str, Path]:

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from seesaw import attempts, paths
@@ -70,6 +71,40 @@ def read_record(path: Path) -> dict | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def is_current(
+    record: dict | None,
+    fingerprint: str | None = None,
+    inputs: Mapping[str, str | None] = MappingProxyType({}),
+) -> bool:
+    """Whether an artefact was made of the code, the configs and the inputs of today.
+
+    Everything that asks "is it current?" asks here. What is not known counts as current.
+
+    Args:
+        record: the artefact's.
+        fingerprint: of the same work today.
+        inputs: name -> sha256 of today's file, from `recorded_hashes` or from the bytes.
+    """
+    record = record or {}
+    made = record.get("fingerprint")
+    if made and fingerprint and made != fingerprint:
+        return False
+    return not changed_inputs(record, inputs)
+
+
+def changed_inputs(record: dict, inputs: Mapping[str, str | None]) -> list[str]:
+    """The names of a record's inputs that are other files today; arguments as for `is_current`."""
+    used = record.get("inputs") or {}
+    return [name for name in used if inputs.get(name) not in (None, used[name]["sha256"])]
+
+
+def recorded_hashes(record: dict | None) -> dict[str, str | None]:
+    """Name -> sha256 that the record beside each input holds; nothing is read but records."""
+    used = (record or {}).get("inputs") or {}
+    made = {name: read_record(provenance_path(file["path"])) for name, file in used.items()}
+    return {name: found["artefact"]["sha256"] for name, found in made.items() if found}
 
 
 def write_failure(artefact: Path | str, error: BaseException | str, **facts: Any) -> Path:

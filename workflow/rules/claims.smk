@@ -24,7 +24,7 @@ rule claims:
         runtime="10m",
     params:
         options=OPTIONS,
-        fingerprint=FINGERPRINTS.get("claims"),
+        fingerprint=lambda w: FINGERPRINTS["claims"],
     message:
         "Test the paper's claims"
     shell:

@@ -15,10 +15,12 @@ from seesaw.scales import Scale
 from seesaw.zoo import table as zoo_table
 from seesaw.versioning import metadata
 
+# Whether somebody only reads the job graph (`seesaw.planning.graph`).
+LOOKS = config.get("look", False)
 try:
     SCALE = Scale(config.get("scale", "mini"), config.get("dataset"))
     EXPERIMENTS = SCALE.table
-    FINGERPRINTS = dependencies.cached(SCALE)
+    FINGERPRINTS = dependencies.Keys(SCALE) if LOOKS else dependencies.cached(SCALE)
     SITE = site.load()
     DOWNLOADS = download_table.load().sets
     ZOO = zoo_table.load().models
@@ -27,7 +29,7 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 # In a clone that pulled results, Snakemake learns how they were made. Jobs on a cluster only read.
-if workflow.is_main_process:
+if workflow.is_main_process and not LOOKS:
     metadata.seed(SCALE)
 
 PLACES = ["table_a1", "table_a2", "figure_a2"]
@@ -53,7 +55,7 @@ if prefix := SITE.shell_prefix():
 
 
 # A job asks nothing: it does what it was sent for.
-ASKS = SCALE.overlay.ask_before_retraining and workflow.is_main_process
+ASKS = SCALE.overlay.ask_before_retraining and workflow.is_main_process and not LOOKS
 OUTDATED = acceptances.outdated(SCALE, FINGERPRINTS) if ASKS else {}
 
 
@@ -77,8 +79,14 @@ def downloaded(sets):
 
 
 def starting_weights(wildcards):
-    """What a training starts from: another training's model or a pre-trained backbone."""
-    return dependencies.starting_weights(SCALE, EXPERIMENTS, wildcards.training, wildcards.seed)
+    """What a training starts from: another training's model or a stand-in backbone.
+
+    None at paper scale, where backbones start from weights that the dataset's job waits for.
+    """
+    if parent := EXPERIMENTS.trainings[wildcards.training].init_from:
+        return [str(SCALE.model(parent, wildcards.seed))]
+    name = FINGERPRINTS["backbones"].get(wildcards.training)
+    return [str(SCALE.pretrained(name))] if name else []
 
 
 def place_files(place, path):

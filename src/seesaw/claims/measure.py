@@ -17,7 +17,7 @@ from seesaw.evaluation import replicates, uncertainty
 from seesaw.evidence.guard import corrupted
 from seesaw.figures.gradients import gradients
 from seesaw.figures.results import Category
-from seesaw.provenance import failure_path, provenance_path, read_record
+from seesaw.provenance import failure_path, is_current, provenance_path, read_record
 from seesaw.reporting.collect import DIGITS, PERCENT, read, trainings_between
 from seesaw.reporting.verdicts import FACTOR, Error, Spread, pooled_spread
 from seesaw.scales import Scale
@@ -95,9 +95,8 @@ def _names(claim: Claim, seeds: list[int]) -> set[str]:
 def _outdated(run: str, scale: Scale, known: Mapping[str, str]) -> bool:
     name, seed = run.split("/seed")
     training = scale.table.evaluations[name].training
-    record = read_record(provenance_path(scale.model(training, int(seed)))) or {}
-    now = known.get(f"train/{training}/seed{seed}")
-    return bool(now and record.get("fingerprint") and record["fingerprint"] != now)
+    record = read_record(provenance_path(scale.model(training, int(seed))))
+    return not is_current(record, known.get(f"train/{training}/seed{seed}"))
 
 
 def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:

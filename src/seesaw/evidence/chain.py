@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from seesaw import paths
 from seesaw.planning.jobs import snakemake_command
-from seesaw.provenance import provenance_path, read_record, sha256_file
+from seesaw.provenance import changed_inputs, provenance_path, read_record, sha256_file
 from seesaw.scales import Scale
 
 State = Literal["as recorded", "corrupt", "missing", "no record", "damaged record"]
@@ -74,15 +74,9 @@ class Evidence:
 
     def other_versions(self, path: Path) -> list[Input]:
         """The inputs that are another file now than the one that this was made from."""
-        found = []
-        for used in self.inputs(path):
-            record = self.record(used.path)
-            now = record["artefact"]["sha256"] if record else None
-            if record is None and used.path.suffix not in SOURCES:
-                now = self.sha256(used.path)
-            if now is not None and now != used.sha256:
-                found.append(used)
-        return found
+        used = {one.name: one for one in self.inputs(path)}
+        now = {name: self._now(one.path) for name, one in used.items()}
+        return [used[name] for name in changed_inputs(self.record(path) or {}, now)]
 
     def chain(self, path: Path) -> Iterator[Path]:
         """A file and all that it was made from, each once, nearest first."""
@@ -103,6 +97,12 @@ class Evidence:
             named = f" --dataset {scale.dataset}" if scale.run != scale.name else ""
             return f"seesaw data --scale {scale.name}{named}"
         return f"rm -f {path} && {snakemake_command(scale, str(path))}"
+
+    def _now(self, path: Path) -> str | None:
+        """A file's hash today, by its record if it has one; None for what git keeps."""
+        if record := self.record(path):
+            return record["artefact"]["sha256"]
+        return None if path.suffix in SOURCES else self.sha256(path)
 
     def _here(self, text: str) -> Path:
         """A recorded path as it is from here: another root, or the committed results."""

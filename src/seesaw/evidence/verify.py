@@ -39,7 +39,7 @@ def recorded(evidence: Evidence) -> list[Path]:
     }
     if not evidence.committed:
         expected = {scale.entry.manifest, *scale.results.glob("pretrained/*.pth")}
-        for job in jobs.workflow(scale.table, scale, {}).values():
+        for job in jobs.workflow(scale).paper.values():
             # A table's bytes are checked by building it again.
             expected |= set(job.outputs) if job.rule != "table" else set()
         found |= {path for path in expected if path.is_file()}

@@ -13,8 +13,7 @@ from rich.text import Text
 from seesaw import acceptances, dependencies, paths
 from seesaw.cluster import site
 from seesaw.errors import UserError
-from seesaw.experiments import Experiments
-from seesaw.planning import jobs, zoo
+from seesaw.planning import jobs
 from seesaw.planning import plan as planning
 from seesaw.planning import status as standings
 from seesaw.planning.costs import Costs
@@ -46,12 +45,11 @@ def plan(args: Namespace) -> None:
     here = site.load()
     budget = planning.parse_budget(args.budget)
     gpus = args.gpus if args.gpus is not None else here.gpus.get(scale.name) or 8
-    # Without backbones: a wrong target is told before the fingerprints are made.
-    rows, _, _ = _jobs(args.target, scale, {})
+    graph, rows = jobs.workflow(scale), jobs.rows(scale, args.target)
+    chosen = graph.select(args.target)
     costs = Costs(rows, scale, gpus, args.gpu or here.gpu_model or None)
     costs.fingerprints = known = dependencies.cached(scale)
-    rows, every, chosen = _jobs(args.target, scale, known["backbones"])
-    made = planning.plan(chosen, jobs.finished(every, known), costs, rows, budget)
+    made = planning.plan(chosen, jobs.finished(graph.every, known), costs, rows, budget)
     planning.render(made, chosen, costs, _console())
     _ask(scale, known)
 
@@ -88,23 +86,13 @@ def accept(args: Namespace) -> None:
 def status(args: Namespace) -> int:
     """Print where a target's experiments stand; exit code 1 if one needs the user."""
     scale = scale_of(args)
-    known = jobs.known_fingerprints(scale)
-    rows, every, chosen = _jobs(args.target, scale, (known or {}).get("backbones", {}))
-    done = jobs.finished(every, known)
+    graph, known = jobs.workflow(scale), dependencies.known(scale)
+    chosen, done = graph.select(args.target), jobs.finished(graph.every, known)
     found = [standings.standing(job, done, scale, known, time.time()) for job in chosen.values()]
+    rows = jobs.rows(scale, args.target)
     standings.render(found, rows, scale, _console(), known is not None)
     _ask(scale, known)
     return int(any(s.state in standings.NEEDS_YOU for s in found))
-
-
-def _jobs(target: str, scale: Scale, backbones: dict) -> tuple[Experiments, dict, dict]:
-    """The rows that a target is about, all jobs of their workflow, and those of the target."""
-    if target == "zoo":
-        every = zoo.workflow(scale)
-        return zoo.experiments(scale), every, every
-    rows = scale.table
-    every = jobs.workflow(rows, scale, backbones)
-    return rows, every, jobs.select(every, rows, scale, target)
 
 
 def _ask(scale: Scale, known: dict | None) -> None:

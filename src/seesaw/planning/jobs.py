@@ -1,13 +1,17 @@
-"""The workflow's jobs as data: what each makes, what it needs, and which are finished.
+"""The workflow's jobs as Snakemake's rules define them, and which of them are finished.
 
-Mirrors workflow/rules (a test compares the two job by job) so that neither a plan nor a status
-has to start Snakemake.
+`seesaw.planning.graph` asks Snakemake; its answer is kept until a rule, config or module changes,
+so that a plan or a status seldom has to start it.
 """
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,16 +19,15 @@ from typing import Any
 
 from seesaw import dependencies, paths
 from seesaw.claims import table as claim_table
-from seesaw.download.table import record
 from seesaw.errors import UserError
-from seesaw.experiments import Evaluation, Experiments
+from seesaw.experiments import Experiments, Training
 from seesaw.figures import inputs as figures
-from seesaw.provenance import provenance_path, read_record, sha256_file
-from seesaw.report import inputs as report
+from seesaw.fingerprint import cached_json
+from seesaw.provenance import is_current, provenance_path, read_record, recorded_hashes
 from seesaw.scales import Scale
+from seesaw.zoo import table as zoo
 
 PLACES = ("table_a1", "table_a2", "figure_a2")
-TABLE_FORMATS = ("txt", "md", "tex", "html", "csv", "json")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Job:
         id: rule and wildcards as its log is named: ``detect/a01_mask_rcnn/seed0/a01_mask_rcnn``.
         outputs: the declared files; the first is the artefact that a record lies beside.
         needs: ids of the jobs that it waits for.
+        key: its key among the fingerprints of `seesaw.dependencies`; "" if it has none.
         experiment: the evaluation (of a training: its own) that it belongs to; "" if shared.
         training: of a training, detection or what follows it; else "".
         seed: the seed; 0 where there is none.
@@ -43,6 +47,7 @@ class Job:
     id: str
     outputs: tuple[Path, ...]
     needs: tuple[str, ...] = ()
+    key: str = ""
     experiment: str = ""
     training: str = ""
     seed: int = 0
@@ -52,102 +57,76 @@ class Job:
         """The rule's name."""
         return self.id.partition("/")[0]
 
-    @property
-    def key(self) -> str:
-        """Its key among the fingerprints of `seesaw.dependencies`."""
-        if self.rule == "detect":
-            return f"detect/{self.experiment}"
-        if self.rule == "convert":
-            return f"convert/{self.training}"
-        return self.id if self.rule in ("pretrain", "train", "figure") else self.rule
-
     @cached_property
     def record(self) -> dict | None:
         """The provenance record of its artefact, if there is one."""
         return read_record(provenance_path(self.outputs[0]))
 
 
-def workflow(table: Experiments, scale: Scale, backbones: Mapping[str, str]) -> dict[str, Job]:
-    """All jobs that the rules can make of what is built, each after those that it needs.
+@dataclass(frozen=True)
+class Graph:
+    """All jobs of the workflow at one scale.
 
-    Args:
-        table: the experiment table.
-        scale: where results lie.
-        backbones: training -> stand-in that it starts from (none at paper scale).
+    Attributes:
+        every: id -> job, each after those that it needs.
+        targets: the name of a rule without wildcards, or an evaluation -> the jobs it asks for.
+        scale: the scale.
     """
-    entry = scale.entry
-    found = [Job(f"download/{name}", (record(name),)) for name in scale.downloads]
-    needs = tuple(job.id for job in found)
-    found.append(Job("data", (entry.manifest, entry.category_counts), needs))
-    found += [
-        Job(f"pretrain/{name}", (scale.pretrained(name),), ("data",))
-        for name in sorted(set(backbones.values()))
-    ]
-    seeds = claim_table.training_seeds(table, scale)
-    for t in sorted(table.trainings.values(), key=lambda t: t.init_from is not None):
-        for seed in seeds[t.id] if table.built(t.id) else ():
-            needs = ["data"]
-            if t.init_from:
-                needs.append(f"train/{t.init_from}/seed{seed}")
-            elif t.id in backbones:
-                needs.append(f"pretrain/{backbones[t.id]}")
-            output = (scale.model(t.id, seed),)
-            found.append(Job(f"train/{t.id}/seed{seed}", output, tuple(needs), t.id, t.id, seed))
-    seeds = claim_table.evaluation_seeds(table, scale)
-    for e in table.evaluations.values():
-        for seed in seeds[e.id] if table.built(e.id) else ():
-            found += evaluated(e, scale, seed)
-    speeds = [c.evaluation for c in table.place_cells("table_a2") if table.built(c.evaluation)]
-    if models := [f"train/{table.evaluations[e].training}" for e in speeds]:
-        seeds = [table.seeds(e)[0] for e in speeds]
-        needs = tuple(f"{m}/seed{seed}" for m, seed in zip(models, seeds, strict=True))
-        found.append(Job("speed", (scale.speed,), needs))
-    for place in filter(table.place_cells, PLACES):
-        needs = [i for c in table.place_cells(place) for i in _last(table, c.evaluation)]
-        needs += ["speed"] if place == "table_a2" and models else []
-        made = tuple(scale.tables / f"{place}.{kind}" for kind in TABLE_FORMATS)
-        found.append(Job(f"table/{place}", made, tuple(needs)))
-    for name in figures.available(table):
-        outputs = tuple(figures.outputs(name, scale).values())
-        found.append(Job(f"figure/{name}", outputs, tuple(_figure_needs(name, table))))
-    if claims := claim_table.of(scale):
-        found.append(_claims(claims, scale))
-    rules = ("table", "figure", "submit") if entry.test_dev else ("table", "figure")
-    needs = [job.id for job in found if job.rule in rules]
-    found.append(Job("report", (report.output(scale),), tuple(needs)))
-    return {job.id: job for job in found}
+
+    every: dict[str, Job]
+    targets: dict[str, list[str]]
+    scale: Scale
+
+    @property
+    def paper(self) -> dict[str, Job]:
+        """The jobs of the experiment table: all but those that only the target ``zoo`` needs."""
+        return self._needed(i for name, ids in self.targets.items() if name != "zoo" for i in ids)
+
+    def select(self, target: str) -> dict[str, Job]:
+        """The jobs of a target: a rule without wildcards, or an experiment (or unique prefix).
+
+        Raises:
+            UserError: there is no such target.
+        """
+        if target == "claims" and target not in self.targets:
+            raise UserError(claim_table.elsewhere(self.scale))
+        name = target if target in self.targets else self.scale.table.evaluation(target).id
+        if name not in self.targets:
+            raise UserError(f"configs/*/{name}.py is missing: this rung is not built; write it.")
+        if not self.targets[name] and name in (*PLACES, *figures.FIGURES):
+            raise UserError(f"{self.scale.path}: none of its experiments stands in {name}.")
+        return self._needed(self.targets[name])
+
+    def _needed(self, ids: Iterable[str]) -> dict[str, Job]:
+        wanted = closure(self.every, ids)
+        return {i: job for i, job in self.every.items() if i in wanted}
 
 
-def select(jobs: dict[str, Job], table: Experiments, scale: Scale, target: str) -> dict[str, Job]:
-    """The jobs of a target: all, report, submission, claims, a table, a figure or an experiment.
-
-    An experiment is named by its id or a unique prefix.
+def workflow(scale: Scale) -> Graph:
+    """The workflow's jobs at a scale, as the rules define them.
 
     Raises:
-        UserError: there is no such target.
+        UserError: the Snakefile cannot be read; the sentence is Snakemake's.
     """
-    submissions = [i for e in table.submissions for i in _last(table, e.id) if scale.entry.test_dev]
-    if target == "all":
-        ids = [f"table/{place}" for place in PLACES if table.place_cells(place)] + submissions
-        ids += [*(f"figure/{name}" for name in figures.available(table)), "report"]
-    elif target == "report":
-        ids = ["report"]
-    elif target == "submission":
-        ids = submissions
-    elif target == "claims":
-        ids = [target]
-        if target not in jobs:
-            raise UserError(claim_table.elsewhere(scale))
-    elif target in (*PLACES, *figures.FIGURES):
-        ids = [i for i in (f"table/{target}", f"figure/{target}") if i in jobs]
-        if not ids:
-            raise UserError(f"{scale.path}: none of its experiments stands in {target}.")
-    else:
-        ids = _last(table, table.evaluation(target).id)
-        if not ids:
-            raise UserError(f"configs/*/{target}.py is missing: this rung is not built; write it.")
-    wanted = closure(jobs, ids)
-    return {i: job for i, job in jobs.items() if i in wanted}
+    rules = [paths.ROOT / "Snakefile", *(paths.ROOT / "workflow" / "rules").glob("*.smk")]
+    kept = paths.CACHE / "jobs" / f"{scale.run}.json"
+    found = cached_json([*dependencies.sources(scale), *rules], kept, lambda: _ask(scale))
+    every = {}
+    for i, facts in found["jobs"].items():
+        outputs, needs = map(Path, facts.pop("outputs")), facts.pop("needs")
+        every[i] = Job(i, tuple(outputs), tuple(needs), **facts)
+    return Graph(every, found["targets"], scale)
+
+
+def rows(scale: Scale, target: str) -> Experiments:
+    """The experiments that a target is about: the scale's, or of ``zoo`` the released models."""
+    if target != "zoo":
+        return scale.table
+    models, made = zoo.load().models, copy(scale.table)
+    made.path, made.cells = zoo.FILE, []
+    made.trainings = {name: Training(id=name, schedule="2x") for name in models}
+    made.evaluations = {name: model.evaluation for name, model in models.items()}
+    return made
 
 
 def in_order(table: Experiments) -> list[str]:
@@ -176,23 +155,9 @@ def finished(jobs: Mapping[str, Job], fingerprints: Mapping[str, str] | None) ->
     """
     done: set[str] = set()
     for job in jobs.values():
-        if done.issuperset(job.needs) and _current(job, (fingerprints or {}).get(job.key)):
+        if done.issuperset(job.needs) and _done(job, (fingerprints or {}).get(job.key)):
             done.add(job.id)
     return done
-
-
-def known_fingerprints(scale: Scale) -> dict | None:
-    """The fingerprints that the last call of the workflow left; None if files changed since.
-
-    Never computed here: resolving the configs would load mmdet.
-    """
-    kept = read_record(dependencies.cache(scale)) or {}
-    try:
-        files = [(Path(path), digest) for path, digest in kept["keys"].items()]
-        same = all((sha256_file(p) if p.is_file() else None) == digest for p, digest in files)
-        return kept["value"] if same else None
-    except (OSError, KeyError, AttributeError):
-        return None
 
 
 def snakemake_command(scale: Scale, *targets: str, slurm: bool = False) -> str:
@@ -211,61 +176,22 @@ def snakemake_record(kind: str, output: Path) -> Path:
     return paths.ROOT / ".snakemake" / kind / name
 
 
-def evaluated(e: Evaluation, scale: Scale, seed: int, weights: str = "train") -> list[Job]:
-    """The jobs from weights to a score or a package; ``weights`` is the rule that makes them."""
-    tail = f"{e.training}/seed{seed}/{e.id}"
-    common: dict[str, Any] = dict(experiment=e.id, training=e.training, seed=seed)
-    needs, detections = ("data", f"{weights}/{e.training}/seed{seed}"), f"detect/{tail}"
-    made = [Job(detections, (scale.detections(e, seed),), needs, **common)]
-    needs = ("data", detections)
-    if e.split == "test_dev":
-        return [*made, Job(f"submit/{tail}", (scale.submission(e, seed),), needs, **common)]
-    outputs = (scale.metrics(e, seed), scale.matches(e, seed), scale.replicates(e, seed))
-    return [*made, Job(f"evaluate/{tail}", outputs, needs, **common)]
+def _ask(scale: Scale) -> dict:
+    command = [sys.executable, "-m", "seesaw.planning.graph", scale.name, scale.dataset]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(" ".join(done.stderr.split()) or "Snakemake ended without a message.")
+    return json.loads(done.stdout)
 
 
-def _claims(claims: claim_table.Claims, scale: Scale) -> Job:
-    table, read = scale.table, claim_table.files(scale, claims)
-    needs = []
-    for kind in ("metrics", "gradients"):
-        for name, seed in (key.split("/") for key in read[kind]):
-            run = f"{table.evaluations[name].training}/{seed}"
-            needs.append(f"evaluate/{run}/{name}" if kind == "metrics" else f"train/{run}")
-    needs += [job for job, kind in (("data", "counts"), ("speed", "speed")) if kind in read]
-    return Job("claims", tuple(claim_table.outputs(scale).values()), tuple(needs))
-
-
-def _figure_needs(name: str, table: Experiments) -> list[str]:
-    """The jobs whose results a figure shows."""
-    if name == "figure_a3":
-        return []
-    last = [i for c in table.place_cells(name) for i in _last(table, c.evaluation)]
-    if name == "figure_a1":  # gradients: of the training itself
-        last = ["/".join(["train", *i.split("/")[1:3]]) for i in last]
-    return ["data", *last]
-
-
-def _last(table: Experiments, evaluation: str) -> list[str]:
-    """The jobs that complete an evaluation, one a seed; none if it is not built."""
-    e = table.evaluations[evaluation]
-    rule = "submit" if e.split == "test_dev" else "evaluate"
-    seeds = table.seeds(e.id) if table.built(e.id) else []
-    return [f"{rule}/{e.training}/seed{seed}/{e.id}" for seed in seeds]
-
-
-def _current(job: Job, fingerprint: str | None) -> bool:
-    if not all(path.is_file() for path in job.outputs):
+def _done(job: Job, fingerprint: str | None) -> bool:
+    """Whether a job's outputs are there, whole and current."""
+    incomplete = snakemake_record("incomplete", job.outputs[0])
+    if incomplete.exists() or not all(path.is_file() for path in job.outputs):
         return False
-    if snakemake_record("incomplete", job.outputs[0]).exists():
+    if not is_current(job.record, fingerprint, recorded_hashes(job.record)):
         return False
-    record = job.record or {}
-    for file in record.get("inputs", {}).values():
-        made = read_record(provenance_path(file["path"]))
-        if made and made["artefact"]["sha256"] != file["sha256"]:
-            return False  # of an input that has been made again since
-    if fingerprint is None:
+    if fingerprint is None or (job.record or {}).get("fingerprint"):
         return True
-    if record.get("fingerprint"):
-        return record["fingerprint"] == fingerprint
     kept = read_record(snakemake_record("metadata", job.outputs[0])) or {}
     return "params" not in kept or repr(fingerprint) in kept["params"]

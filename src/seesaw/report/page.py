@@ -11,7 +11,7 @@ from seesaw.report import examples, inputs
 from seesaw.report.content import Content, data_uri
 from seesaw.report.curves import BINS, FLOOR, HEIGHT, KINDS, LEFT, WIDTH
 from seesaw.reporting.html import STYLE
-from seesaw.reporting.recorded import is_current
+from seesaw.reporting.recorded import is_same
 from seesaw.scales import Scale
 
 
@@ -42,7 +42,7 @@ def write(content: Content, scale: Scale, fingerprint: str | None = None) -> Pat
     """
     path = inputs.output(scale, partial=bool(content.missing))
     text = render(content)
-    if not is_current(path, text, content.read):
+    if not is_same(path, text, content.read):
         with Provenance(path, inputs=content.read, fingerprint=fingerprint):
             write_atomic(path, text)
     return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from seesaw import paths
-from seesaw.provenance import Provenance, provenance_path, read_record, sha256_file
+from seesaw.provenance import Provenance, is_current, provenance_path, read_record, sha256_file
 from seesaw.reporting.render import FORMATS, write_table
 from seesaw.reporting.tables import Table
 from seesaw.scales import Scale
@@ -40,16 +40,17 @@ def write_recorded(table: Table, scale: Scale, folder: Path | None = None) -> di
     folder = folder or scale.tables
     files = {suffix: folder / f"{table.name}.{suffix}" for suffix in FORMATS}
     inputs = table_inputs(table.name, scale)
-    if all(is_current(path, FORMATS[s](table), inputs) for s, path in files.items()):
+    if all(is_same(path, FORMATS[s](table), inputs) for s, path in files.items()):
         return files
     with Provenance(*files.values(), inputs=inputs):
         return write_table(table, folder)
 
 
-def is_current(path: Path, text: str, inputs: dict[str, Path]) -> bool:
-    """Whether a file has this text and its record these inputs."""
-    used = (read_record(provenance_path(path)) or {}).get("inputs")
+def is_same(path: Path, text: str, inputs: dict[str, Path]) -> bool:
+    """Whether a file has this text and its record these inputs, as they are now."""
+    record = read_record(provenance_path(path)) or {}
     now = {name: sha256_file(file) for name, file in inputs.items()}
-    if used is None or {name: file["sha256"] for name, file in used.items()} != now:
+    used = record.get("inputs")
+    if used is None or used.keys() != now.keys() or not is_current(record, inputs=now):
         return False
     return path.is_file() and path.read_text(encoding="utf-8") == text

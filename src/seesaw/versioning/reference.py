@@ -55,10 +55,9 @@ def freeze(scale: Scale) -> Path:
     Raises:
         UserError: something failed, is stale or was not made by the workflow, or is too large.
     """
-    known = dependencies.cached(scale)
-    every = jobs.workflow(scale.table, scale, known["backbones"])
+    every = jobs.workflow(scale).paper
     made = [job for job in every.values() if _made(job)]
-    if stale := sorted({job.id for job in made} - jobs.finished(every, known)):
+    if stale := sorted({job.id for job in made} - jobs.finished(every, dependencies.cached(scale))):
         raise UserError(f"{stale[0]} is not up to date; run the workflow, then freeze again.")
     trained = scale.table.trainings
     made = [job for job in made if not job.training or job.seed in trained[job.training].seeds]

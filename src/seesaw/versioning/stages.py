@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from seesaw import dependencies, experiments, paths
+from seesaw import experiments, paths
 from seesaw.errors import UserError
 from seesaw.figures import inputs as figures
 from seesaw.planning import jobs
@@ -61,8 +61,8 @@ class Stages:
     def __init__(self, scale: Scale):
         self.scale = scale
         self.table = scale.table
-        backbones = dependencies.cached(scale)["backbones"]
-        self.every = jobs.workflow(self.table, scale, backbones)
+        self.graph = jobs.workflow(scale)
+        self.every = self.graph.paper
 
     @cached_property
     def all(self) -> dict[str, Stage]:
@@ -224,7 +224,7 @@ class Stages:
         )
 
     def _needed(self, target: str) -> set[str]:
-        return set(jobs.select(self.every, self.table, self.scale, target))
+        return set(self.graph.select(target))
 
     def _in_order(self, ids: Iterable[str]) -> list[Job]:
         wanted = set(ids)
