@@ -26,7 +26,8 @@ def cached(scale: Scale) -> dict[str, Any]:
 
     Resolving the configs imports mmengine, which the Snakefile must not.
     """
-    return fingerprint.cached_json(sources(scale), cache(scale), lambda: _in_subprocess(scale))
+    call = ("seesaw.cli", "fingerprints", "--scale", scale.name, "--dataset", scale.dataset)
+    return fingerprint.cached_json(sources(scale), cache(scale), lambda: answer(*call))
 
 
 def known(scale: Scale) -> dict[str, str] | None:
@@ -178,9 +179,13 @@ def _figure(name: str) -> str:
     return fingerprint.fingerprint(source=source, configs=configs, code=code)
 
 
-def _in_subprocess(scale: Scale) -> dict[str, str]:
-    command = [sys.executable, "-m", "seesaw.cli", "fingerprints", "--scale", scale.name]
-    command += ["--dataset", scale.dataset]
+def answer(module: str, *arguments: str) -> dict:
+    """The JSON that a module prints, run in a process of its own.
+
+    Raises:
+        UserError: it failed; the sentence is the last line that it said.
+    """
+    command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]

@@ -5,6 +5,8 @@ Imports neither torch nor mmdet: the Snakefile reads it in every job.
 
 from __future__ import annotations
 
+import ast
+import os
 from collections.abc import Collection, Iterable
 from copy import copy
 from functools import cached_property
@@ -240,6 +242,18 @@ def load(path: Path | None = None) -> Experiments:
     except ValidationError as error:
         raise UserError(one_sentence(path, error)) from None
     return Experiments(file, path)
+
+
+def config_files(path: Path) -> set[Path]:
+    """A config file and all of ours that it inherits from."""
+    found, bases = {path}, []
+    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "_base_":
+            bases = ast.literal_eval(statement.value)
+    for base in [bases] if isinstance(bases, str) else bases:
+        if "::" not in base:
+            found |= config_files(Path(os.path.normpath(path.parent / base)))
+    return found
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -29,17 +29,22 @@ def test_a_damaged_line_in_the_middle_is_passed_over(tmp_path):
 def test_before_the_first_line(tmp_path):
     training_log(tmp_path, "", age=30)
     found = read_progress(tmp_path, NOW)
-    assert (found.iteration, found.total, found.seconds_left) == (0, None, None)
+    assert (found.iteration, found.total, found.seconds_left) == (0, 1000, None)
     assert found.starting
     assert found.age == pytest.approx(30)
 
 
-def test_a_resumed_run_that_has_logged_nothing_yet_stands_where_the_one_before_ended(tmp_path):
-    training_log(tmp_path, entry(400), age=500, run="20330518_010000")
-    training_log(tmp_path, "", age=5, run="20330518_020000")
+def test_a_resumed_training_that_has_logged_nothing_yet_stands_where_it_ended(tmp_path):
+    training_log(tmp_path, entry(400), age=5, resumed=410)
     found = read_progress(tmp_path, NOW)
     assert (found.iteration, found.total, found.starting) == (400, 1000, True)
     assert found.age == pytest.approx(5)
+
+
+def test_a_log_that_does_not_say_how_long_the_training_is(tmp_path):
+    training_log(tmp_path, entry(400), total=None)
+    found = read_progress(tmp_path, NOW)
+    assert (found.iteration, found.total, found.seconds_left) == (400, None, None)
 
 
 def test_no_log(tmp_path):

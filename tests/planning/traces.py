@@ -29,17 +29,18 @@ def make(job, digest="d", inputs=None, **facts):
 
 
 def entry(iteration, time=0.5, loss=1.25):
-    """A line of a training's scalars.json."""
-    return json.dumps({"lr": 0.02, "loss": loss, "time": time, "iter": iteration}) + "\n"
+    """A line of a training's run log."""
+    return json.dumps({"iter": iteration, "lr": 0.02, "loss": loss, "time": time}) + "\n"
 
 
-def training_log(work, scalars, total=1000, age=10.0, run="20330518_033000"):
-    """The files of a runner that wrote its last line ``age`` seconds before NOW."""
-    seen = [json.loads(line)["iter"] for line in scalars.splitlines() if line.endswith("}")]
-    text = "".join(f"x - INFO - Iter(train) [{i:>4}/{total}]  lr: 2e-2\n" for i in seen)
-    if scalars:
-        write(work / run / "vis_data" / "scalars.json", scalars, age)
-    write(work / run / f"{run}.log", "System environment:\n" + text, age)
+def training_log(work, steps, total=1000, age=10.0, resumed=None):
+    """The run log of a training that wrote its last line ``age`` seconds before NOW.
+
+    ``resumed``: the iteration that a second attempt, which has logged nothing yet, goes on from.
+    """
+    starts = [{"attempt": n + 1, "iter": i} for n, i in enumerate([0, resumed]) if i is not None]
+    first, *more = (json.dumps(start | {"iterations": total}) + "\n" for start in starts)
+    write(work / "log.jsonl", "".join(['{"run": {}}\n', first, steps, *more]), age)
 
 
 # What a dataset of paper scale waits for, and the dataset.

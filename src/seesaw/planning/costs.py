@@ -2,57 +2,26 @@
 
 from __future__ import annotations
 
-import ast
 import csv
 import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from seesaw import paths
 from seesaw.download import table as downloads
 from seesaw.errors import UserError
-from seesaw.experiments import Experiments, one_sentence, read_yaml
+from seesaw.experiments import Experiments
+from seesaw.planning import rates
 from seesaw.planning.jobs import Job
 from seesaw.planning.progress import read_progress
 from seesaw.provenance import provenance_path, read_record
 from seesaw.reporting import paper
 from seesaw.scales import Scale
 
-FILE = paths.CONFIGS / "costs.yaml"
 Basis = Literal["measured", "estimate", "unknown"]
 # Rules whose jobs all do the same amount of work at a scale: any one's time tells the others'.
 _ALIKE = ("evaluate", "submit", "table")
-_HEADER = re.compile(r"Cost: about ([\d,]+(?:\.\d+)?) V100-hours")
-
-
-class _ScaleCosts(BaseModel):
-    """A scale's own; ``epochs`` and ``image`` say what its trainings take of the headers' time."""
-
-    model_config = ConfigDict(extra="forbid")
-    minutes: dict[str, float] = {}
-    gigabytes: dict[str, float] = {}
-    gpus: dict[str, int] = {}
-    checkpoints: int = 0
-    epochs: dict[str, float] = {}
-    image: float = 1.0
-
-
-class Estimates(BaseModel):
-    """configs/costs.yaml."""
-
-    model_config = ConfigDict(extra="forbid")
-    uncertainty: float
-    reference: str
-    gpus: dict[str, float]
-    multi_node: dict[str, float]
-    images: dict[str, int]
-    epochs: dict[str, int]
-    batch: int
-    detection: dict[str, float]
-    scales: dict[str, _ScaleCosts]
 
 
 class Cost(NamedTuple):
@@ -71,28 +40,6 @@ class Cost(NamedTuple):
     basis: Basis
 
 
-def load(path: Path | None = None) -> Estimates:
-    """Read and check the estimates.
-
-    Raises:
-        UserError: one sentence with the file, the key and the fix.
-    """
-    path = path or FILE
-    try:
-        return Estimates.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise UserError(one_sentence(path, error)) from None
-
-
-def header_hours(config: Path | None) -> float | None:
-    """V100-hours that a config's header states; None if it states none."""
-    if config is None:
-        return None
-    text = ast.get_docstring(ast.parse(config.read_text(encoding="utf-8"))) or ""
-    found = _HEADER.search(" ".join(text.split()))
-    return float(found.group(1).replace(",", "")) if found else None
-
-
 class Costs:
     """The costs of a scale's jobs on GPUs of one type.
 
@@ -100,8 +47,8 @@ class Costs:
         table: the experiment table.
         scale: where measurements lie.
         gpus: GPUs of one training.
-        gpu: their type, a name that contains a key of ``gpus`` in configs/costs.yaml; default
-            the reference.
+        gpu: their type, a name that contains a key of ``gpus`` in configs/costs.yaml, or part of
+            the name of a GPU that was measured; default the reference.
         fingerprints: of the current configs and code; tell which work directories count.
 
     Raises:
@@ -116,14 +63,17 @@ class Costs:
         gpu: str | None = None,
         fingerprints: dict[str, Any] | None = None,
     ):
-        self.assumed = load()
+        self.assumed = rates.assumed()
         self.table, self.scale, self.gpus = table, scale, gpus
-        kind = self._kind(gpu or self.assumed.reference)
         self.fingerprints = fingerprints or {}
-        if kind is None:
+        name = (gpu or self.assumed.reference).lower()
+        self.gpu = self._kind(name) or name
+        self.here = self.assumed.scales.get(scale.name) or rates.ScaleCosts()
+        self.measured = rates.measured(self.gpu, scale)
+        if self._share(self.gpu) is None:
             raise UserError(
-                f"--gpu {gpu}: its speed is unknown; use one of {', '.join(self.assumed.gpus)} "
-                f"or add it under gpus in {FILE}."
+                f"--gpu {gpu}: its speed is unknown; use one of {', '.join(self.assumed.gpus)}, "
+                f"measure it with `seesaw preflight --measure` or add it under gpus in {rates.FILE}."
             )
         self.gpu = kind
         if gpus < 1 or self.assumed.batch % gpus:
@@ -131,13 +81,13 @@ class Costs:
                 f"--gpus {gpus}: {self.assumed.batch} images a batch cannot be shared evenly; "
                 "use a number that divides it."
             )
-        self.here = self.assumed.scales.get(scale.name) or _ScaleCosts()
 
     def cost(self, job: Job) -> Cost:
         """What a job that is not finished will take."""
-        measured = self._underway(job) or self._recorded(job) or self._benchmarked(job)
-        gpu_hours, hours = measured or self._estimate(job) or (0.0, None)
-        basis: Basis = "measured" if measured else "estimate" if hours is not None else "unknown"
+        known = self._underway(job) or self._recorded(job) or self._benchmarked(job)
+        known = known or self._timed(job)
+        gpu_hours, hours = known or self._estimate(job) or (0.0, None)
+        basis = "measured" if known else "estimate" if hours is not None else "unknown"
         return Cost(gpu_hours, hours or 0.0, self._gigabytes(job), basis)
 
     def gpus_of(self, rule: str) -> int:
@@ -174,17 +124,28 @@ class Costs:
                 continue
             if not (gpus := self.gpus_of(job.rule)):
                 return 0.0, seconds / 3600
-            kind, count = self._device(record)
-            if kind is not None:  # on a GPU whose speed is known
-                ratio = self.assumed.gpus[self.gpu] / self.assumed.gpus[kind]
-                gpu_hours = seconds / 3600 * count * ratio
+            device = str(record.get("device", ""))
+            count = re.match(r"(\d+) x ", device)
+            count = record.get("gpus") or (int(count.group(1)) if count else 1)
+            if share := self._share(device):  # on a GPU whose speed is known
+                gpu_hours = seconds / 3600 * count * self._share(self.gpu) / share
                 return gpu_hours, gpu_hours / gpus
         return None
 
-    def _device(self, record: dict) -> tuple[str | None, int]:
-        text = str(record.get("device", ""))
-        count = re.match(r"(\d+) x ", text)
-        return self._kind(text), record.get("gpus") or (int(count.group(1)) if count else 1)
+    def _share(self, device: str) -> float | None:
+        """GPU-hours on a device of what takes one on the reference; None if that is unknown."""
+        if self.measured and self.gpu in device.lower() and (share := self._measured_share):
+            return share
+        return self.assumed.gpus.get(self._kind(device) or "")
+
+    @cached_property
+    def _measured_share(self) -> float | None:
+        """`_share` of the measured GPU, over all trainings that were measured."""
+        paper = self.assumed.hours
+        found = {t: self._training_hours(t) for t in self.measured.training if t in paper}
+        found = {t: hours for t, hours in found.items() if hours is not None}
+        stated = sum(self._shortened(t, paper[t]) for t in found)
+        return sum(found.values()) / stated if stated else None
 
     def _kind(self, text: str) -> str | None:
         """The type of GPU that a site's or NVIDIA's name means: ``NVIDIA A100-SXM4-80GB``."""
@@ -203,24 +164,49 @@ class Costs:
                 return 0.0, seconds / 3600
         return None
 
+    def _timed(self, job: Job) -> tuple[float, float] | None:
+        """From the seconds that an image took on this GPU."""
+        if not self.on_gpus or not self.measured:
+            return None
+        if job.rule == "train":
+            return self._shared(job.rule, self._training_hours(job.training))
+        if job.rule == "detect":
+            e = self.table.evaluations[job.experiment]
+            same = [o for o in self.table.evaluations.values() if o.config_path == e.config_path]
+            seconds = filter(None, (self.measured.detection.get(o.id) for o in same))
+            if one := next(seconds, None):
+                return self._shared(job.rule, self.assumed.images[e.split] * one / 3600)
+        return None
+
+    def _training_hours(self, training: str) -> float | None:
+        """GPU-hours of a training whose seconds an image were measured."""
+        seconds, t = self.measured.training.get(training), self.table.trainings.get(training)
+        if seconds is None or t is None or t.config is None:
+            return None
+        images = self.assumed.images["repeated" if rates.repeats(t) else "train"]
+        epochs = self.here.epochs.get(t.schedule, self.assumed.epochs[t.schedule])
+        return epochs * images * seconds / 3600
+
     def _estimate(self, job: Job) -> tuple[float, float] | None:
         if (minutes := self.here.minutes.get(job.rule)) is not None:
             return minutes / 60 * self.gpus_of(job.rule), minutes / 60
         hours = None
         if self.on_gpus and job.rule == "train":
-            hours = header_hours(self.table.trainings[job.training].config)
-            hours = self._shortened(job.training, hours)
-            if hours is not None and self.gpus > self.assumed.multi_node["gpus"]:
-                hours /= self.assumed.multi_node["efficiency"]
+            hours = self._shortened(job.training, self.assumed.hours.get(job.training))
         elif self.on_gpus and job.rule == "detect":
             hours = self._detection_hours(job.experiment)
+        return self._shared(job.rule, hours and hours * self._share(self.gpu))
+
+    def _shared(self, rule: str, hours: float | None) -> tuple[float, float] | None:
+        """GPU-hours and wall time of so many hours on one GPU, shared by those of the rule."""
         if hours is None:
             return None
-        gpu_hours = hours * self.assumed.gpus[self.gpu]
-        return gpu_hours, gpu_hours / self.gpus_of(job.rule)
+        if rule == "train" and self.gpus > self.assumed.multi_node["gpus"]:
+            hours /= self.assumed.multi_node["efficiency"]
+        return hours, hours / self.gpus_of(rule)
 
     def _shortened(self, training: str, hours: float | None) -> float | None:
-        """A header's hours at this scale: fewer epochs, cheaper images."""
+        """A training's hours at this scale: fewer epochs, cheaper images."""
         schedule = self.table.trainings[training].schedule
         if hours is None or schedule not in self.here.epochs:
             return hours
@@ -228,17 +214,17 @@ class Costs:
         return hours * share * self.here.image
 
     def _detection_hours(self, evaluation: str) -> float | None:
-        """GPU-hours of the reference: an own header's share, else from the training's cost."""
+        """Hours on the reference: a share of its config's own, else from the training's."""
         e = self.table.evaluations[evaluation]
         images = self.assumed.images
         if e.config and e.config != e.training:
             same = [o for o in self.table.evaluations.values() if o.config == e.config]
             share = images[e.split] / sum(images[o.split] for o in same)
-            stated = header_hours(e.config_path)
+            stated = self.assumed.hours.get(e.config)
             return None if stated is None else stated * share
         t = self.table.trainings[e.training]
         t = self.table.trainings[t.init_from or t.id]  # a frozen model's training is too cheap
-        if (stated := header_hours(t.config)) is None:
+        if (stated := self.assumed.hours.get(t.id)) is None:
             return None
         seen = self.assumed.epochs[t.schedule] * images["train"]
         model = self.assumed.detection["share_of_training"] * stated / seen * self.here.image

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from snakemake.api import SnakemakeApi
-from snakemake.exceptions import WorkflowError
 from snakemake.jobs import Job
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
@@ -123,5 +122,5 @@ def _in_order(jobs: dict[str, dict], rules: list[str], scale: Scale) -> Iterator
 if __name__ == "__main__":
     try:
         print(json.dumps(read(Scale(*sys.argv[1:]))))
-    except WorkflowError as error:
-        sys.exit(str(error))
+    except Exception as error:  # `snakemake -n` shows where
+        sys.exit(" ".join(str(error).split()))

@@ -6,9 +6,6 @@ so that a plan or a status seldom has to start it.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from copy import copy
@@ -109,8 +106,9 @@ def workflow(scale: Scale) -> Graph:
         UserError: the Snakefile cannot be read; the sentence is Snakemake's.
     """
     rules = [paths.ROOT / "Snakefile", *(paths.ROOT / "workflow" / "rules").glob("*.smk")]
-    kept = paths.CACHE / "jobs" / f"{scale.run}.json"
-    found = cached_json([*dependencies.sources(scale), *rules], kept, lambda: _ask(scale))
+    files, kept = [*dependencies.sources(scale), *rules], paths.CACHE / "jobs" / f"{scale.run}.json"
+    call = ("seesaw.planning.graph", scale.name, scale.dataset)
+    found = cached_json(files, kept, lambda: dependencies.answer(*call))
     every = {}
     for i, facts in found["jobs"].items():
         outputs, needs = map(Path, facts.pop("outputs")), facts.pop("needs")
@@ -174,14 +172,6 @@ def snakemake_record(kind: str, output: Path) -> Path:
     """Where Snakemake keeps a file's record; ``kind`` is "metadata" or "incomplete"."""
     name = urlsafe_b64encode(str(output).encode()).decode()
     return paths.ROOT / ".snakemake" / kind / name
-
-
-def _ask(scale: Scale) -> dict:
-    command = [sys.executable, "-m", "seesaw.planning.graph", scale.name, scale.dataset]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise UserError(" ".join(done.stderr.split()) or "Snakemake ended without a message.")
-    return json.loads(done.stdout)
 
 
 def _done(job: Job, fingerprint: str | None) -> bool:

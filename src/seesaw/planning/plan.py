@@ -195,11 +195,10 @@ def summary(made: Plan, costs: Costs) -> list[str]:
         lines.append(f"critical path, without queueing: {duration(made.hours)}: {chain}")
     if any(c.basis == "estimate" for c in made.costs.values()):
         percent = f"{100 * costs.assumed.uncertainty:.0f} %"
-        lines.append(f"estimate: ± {percent}, from the configs' headers and configs/costs.yaml")
+        lines.append(f"estimate: ± {percent}, from configs/costs.yaml")
     if unknown := [i for i, c in made.costs.items() if c.basis == "unknown"]:
         lines.append(
-            f"unknown, counted as 0: {', '.join(unknown)}; write `Cost: about N V100-hours.` "
-            "in the config's header"
+            f"unknown, counted as 0: {', '.join(unknown)}; write their hours in configs/costs.yaml"
         )
     return lines
 

@@ -63,7 +63,8 @@ class RunLogHook(Hook):
         if not is_main_process():
             return
         try:
-            run_log.begin(self.path, self._header, runner.iter, **self._facts)
+            facts = {"iterations": runner.max_iters, **self._facts}
+            run_log.begin(self.path, self._header, runner.iter, **facts)
             self._file = self.path.open("a", encoding="utf-8")
             self._mirror.start()
         except OSError as error:

@@ -2,7 +2,8 @@
 
 The first line is the header, ``{"run": {...}}``: what the training is. Then come, in order,
 
-- ``{"attempt": n, "iter": k, "at": s, "host", "git", ...}`` whenever the training (re)starts;
+- ``{"attempt": n, "iter": k, "at": s, "host", "iterations", "git", ...}`` whenever the training
+  (re)starts; ``iterations`` is the length of the whole training;
 - ``{"iter": i, "at": s, "lr", "time", "memory", "loss", ...}``, ascending in ``iter``: means over
   the iterations since the line before; ``at`` is s since 1970, ``time`` s an iteration, ``memory``
   the peak in MB (of the GPU; without one, of the process);

@@ -8,8 +8,6 @@ need belongs to the first of them.
 
 from __future__ import annotations
 
-import ast
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -195,7 +193,7 @@ class Stages:
         ]
         built = [name for figure in drawn for name in figures.CONFIGS.get(figure, ())]
         chosen += [experiments.config_file(name) for name in built]
-        files = {file.parent for config in chosen if config for file in config_files(config)}
+        files = {file.parent for config in chosen for file in experiments.config_files(config)}
         return sorted(path.as_posix() for path in [*read, *files])
 
     def _params(self, stage: Stage) -> list[dict]:
@@ -229,15 +227,3 @@ class Stages:
     def _in_order(self, ids: Iterable[str]) -> list[Job]:
         wanted = set(ids)
         return [job for job in self.every.values() if job.id in wanted]
-
-
-def config_files(path: Path) -> set[Path]:
-    """A config file and all of ours that it inherits from."""
-    found, bases = {path}, []
-    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "_base_":
-            bases = ast.literal_eval(statement.value)
-    for base in [bases] if isinstance(bases, str) else bases:
-        if "::" not in base:
-            found |= config_files(Path(os.path.normpath(path.parent / base)))
-    return found
