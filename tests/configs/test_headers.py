@@ -8,8 +8,10 @@ import yaml
 from config_cases import BUILT, TABLE
 
 from seesaw import paths
+from seesaw.planning import rates
 
 VALUES = yaml.safe_load(paths.PAPER_VALUES.read_text())
+HOURS = rates.assumed().hours
 NUMBER = re.compile(r"(AP(?:_\w+)?) (\d+\.\d)(?: \(([+-]\d+\.\d)\))?")
 
 
@@ -39,7 +41,8 @@ def test_states_the_papers_numbers(experiment):
 def test_states_section_and_cost(experiment):
     text = header(experiment)
     assert re.search(r"section 4\.[12]|Table A2|Figures? A", text)
-    assert re.search(r"Cost: about [\d,]+ V100-hours", text)
+    stated = re.search(r"Cost: about ([\d,]+) V100-hours", text).group(1)
+    assert int(stated.replace(",", "")) == HOURS[TABLE.evaluations[experiment].config_path.stem]
 
 
 def test_a_wrong_number_is_found():

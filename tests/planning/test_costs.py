@@ -4,11 +4,15 @@ import json
 import re
 
 import pytest
+import yaml
 from traces import entry, make, training_log, write
 
-from seesaw import paths
+from seesaw import experiments, paths
 from seesaw.errors import UserError
-from seesaw.planning.costs import Costs, header_hours, load
+from seesaw.planning import rates
+from seesaw.planning.costs import Costs
+from seesaw.planning.jobs import workflow
+from seesaw.scales import Scale
 
 A01 = "train/a01_mask_rcnn/seed0"
 
@@ -24,7 +28,7 @@ def cost(paper):
     return of
 
 
-def test_a_training_costs_what_its_header_states(cost):
+def test_a_training_costs_its_stated_hours(cost):
     found = cost(A01)
     assert (found.gpu_hours, found.hours, found.basis) == (139, 139 / 8, "estimate")
     assert cost("train/a10_seesaw/seed0").gpu_hours == 3230
@@ -61,7 +65,7 @@ def test_detection_is_a_third_of_a_training_step_and_post_processing(cost):
     assert cost("detect/a11_dual_head/seed0/a11_dual_head").hours == pytest.approx(5.043, abs=2e-3)
 
 
-def test_test_time_augmentation_shares_the_hours_of_its_header(cost):
+def test_test_time_augmentation_shares_the_hours_of_its_config(cost):
     val = cost("detect/a11_dual_head/seed0/a12_test_time_augmentation")
     test_dev = cost("detect/a11_dual_head/seed0/test_dev_a12")
     assert val.gpu_hours == pytest.approx(99 * 19809 / 39631)
@@ -87,14 +91,54 @@ def test_a_measured_training_replaces_the_estimate(paper, cost):
 
 
 def test_another_seed_is_a_measurement_too(clone, paper):
-    table, scale, jobs = paper
-    table.trainings["a01_mask_rcnn"].seeds.append(1)
-    make(jobs[A01], device="1 x Tesla V100", seconds_per_iteration=36, iterations=100, gpus=1)
-    from seesaw.planning.jobs import workflow
-
-    second = workflow(table, scale, {})["train/a01_mask_rcnn/seed1"]
-    found = Costs(table, scale, 8).cost(second)
+    make(paper[2][A01], device="1 x Tesla V100", seconds_per_iteration=36, iterations=100, gpus=1)
+    path = paths.EXPERIMENTS
+    path.write_text(path.read_text().replace("seeds: [0]", "seeds: [0, 1]", 1))
+    scale = Scale("paper")
+    second = workflow(scale).every["train/a01_mask_rcnn/seed1"]
+    found = Costs(scale.table, scale, 8).cost(second)
     assert (found.gpu_hours, found.hours, found.basis) == (1, 1 / 8, "measured")
+
+
+def measurement(device="NVIDIA H100 80GB HBM3", scale="paper"):
+    """A measurement of a GPU that is a fifth of the reference's hours for a01."""
+    seconds = 139 / 5 * 3600 / (24 * 99388)
+    training = {"a01_mask_rcnn": {"seconds_per_image": seconds}, "a05_tsd": {"failed": "no memory"}}
+    detection = {"a01_mask_rcnn": {"seconds_per_image": 0.1}}
+    content = dict(device=device, scale=scale, training=training, detection=detection)
+    write(f"configs/costs/gpu.{scale}.yaml", json.dumps(content))
+
+
+def test_measured_seconds_an_image_replace_the_estimate(cost):
+    measurement()
+    found = cost(A01, gpu="h100")
+    assert (found.gpu_hours, found.basis) == (pytest.approx(139 / 5), "measured")
+    assert found.hours == pytest.approx(139 / 5 / 8)
+    found = cost("detect/a01_mask_rcnn/seed0/a01_mask_rcnn", gpu="h100")
+    assert (found.gpu_hours, found.basis) == (pytest.approx(19809 * 0.1 / 3600), "measured")
+
+
+def test_what_was_not_measured_is_scaled_by_what_was(cost):
+    measurement()
+    for job, hours in (("train/a05_tsd/seed0", 384), ("train/a10_seesaw/seed0", 3230)):
+        found = cost(job, gpu="H100")
+        assert (found.gpu_hours, found.basis) == (pytest.approx(hours / 5), "estimate")
+    assert cost(A01).gpu_hours == 139  # of another GPU
+
+
+def test_the_repeat_factor_sampler_repeats_images(cost):
+    measurement("Tesla V100-SXM2-32GB")
+    path = paths.CONFIGS / "costs/gpu.paper.yaml"
+    content = json.loads(path.read_text())
+    content["training"] = {"mask_rcnn_rfs_ce": {"seconds_per_image": 0.25}}
+    write(path, json.dumps(content))
+    assert cost("train/mask_rcnn_rfs_ce/seed0").gpu_hours == 24 * 122784 * 0.25 / 3600
+
+
+def test_a_measurement_at_another_scale_does_not_count(cost):
+    measurement(scale="single_gpu")
+    with pytest.raises(UserError, match="--gpu h100: its speed is unknown"):
+        cost(A01, gpu="h100")
 
 
 def test_what_remains_of_a_training_under_way(paper, cost):
@@ -117,10 +161,9 @@ def test_snakemakes_benchmark_tells_jobs_that_are_alike(cost):
     assert (cost(job).hours, cost(job).gpu_hours, cost(job).basis) == (0.1, 0, "measured")
 
 
-def test_a_config_without_stated_cost_is_unknown(cost):
-    path = paths.CONFIGS / "table_a1/a01_mask_rcnn.py"
-    path.write_text(path.read_text().replace("Cost: about", "Price:"))
-    assert header_hours(path) is None
+def test_a_training_without_stated_hours_is_unknown(cost):
+    path = paths.CONFIGS / "costs.yaml"
+    path.write_text(path.read_text().replace("  a01_mask_rcnn: 139\n", ""))
     assert cost(A01)[:2] == (0, 0) and cost(A01).basis == "unknown"
 
 
@@ -141,13 +184,17 @@ def test_a_misspelled_key_in_the_file(clone):
     path = paths.CONFIGS / "costs.yaml"
     path.write_text(path.read_text().replace("reference:", "refrence:"))
     with pytest.raises(UserError, match=r"configs/costs.yaml: re?f"):
-        load()
+        rates.assumed()
 
 
 def test_the_file_repeats_the_configs_numbers():
-    assumed = load()
+    assumed = rates.assumed()
     for name, epochs in assumed.epochs.items():
         text = (paths.CONFIGS / f"_base_/schedule_{name}.py").read_text()
         assert f"epochs={epochs}," in text
     assert f"batch_size = {assumed.batch} " in (paths.CONFIGS / "_base_/lvis_v1.py").read_text()
-    assert json.loads(json.dumps(assumed.gpus))[assumed.reference] == 1
+    assert assumed.gpus[assumed.reference] == 1
+    assert all(experiments.config_file(name) for name in assumed.hours)
+    known = yaml.safe_load((paths.CONFIGS / "preflight.yaml").read_text())["datasets"]["lvis_v1"]
+    assert assumed.images["train"] == known["filtered"]
+    assert assumed.images["repeated"] == known["epoch"]["rfs"] * assumed.batch

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 from traces import DATA, NOW, make, make_data, write
 
-from seesaw import experiments
+from seesaw import dependencies
 from seesaw.errors import UserError
+from seesaw.fingerprint import cached_json
 from seesaw.planning.jobs import (
     finished,
-    known_fingerprints,
-    select,
     snakemake_command,
     snakemake_record,
     workflow,
@@ -31,26 +30,25 @@ def rules(jobs):
     return Counter(job.rule for job in jobs.values())
 
 
-def test_the_jobs_of_targets(paper):
-    table, scale, jobs = paper
-    assert rules(select(jobs, table, scale, "table_a1")) == {
+def test_the_jobs_of_targets(graph):
+    assert rules(graph.select("table_a1")) == {
         "download": 2, "data": 1, "train": 11, "detect": 12, "evaluate": 12, "table": 1,
     }  # fmt: skip
-    assert rules(select(jobs, table, scale, "figure_a2")) == {
+    assert rules(graph.select("figure_a2")) == {
         "download": 2, "data": 1, "train": 16, "detect": 16, "evaluate": 16, "table": 1,
         "figure": 1,
     }  # fmt: skip
-    assert list(select(jobs, table, scale, "figure_a1")) == [
+    assert list(graph.select("figure_a1")) == [
         *DATA,
         "train/mask_rcnn_random_ce/seed0",
         "train/mask_rcnn_random_seesaw/seed0",
         "figure/figure_a1",
     ]
-    assert list(select(jobs, table, scale, "figure_a3")) == ["figure/figure_a3"]
-    assert rules(select(jobs, table, scale, "submission")) == {
+    assert list(graph.select("figure_a3")) == ["figure/figure_a3"]
+    assert rules(graph.select("submission")) == {
         "download": 2, "data": 1, "train": 2, "detect": 1, "submit": 1,
     }  # fmt: skip
-    assert list(select(jobs, table, scale, "a11")) == [
+    assert list(graph.select("a11")) == [
         "download/lvis_v1",
         "download/pretrained",
         "data",
@@ -60,7 +58,7 @@ def test_the_jobs_of_targets(paper):
         "evaluate/a11_dual_head/seed0/a11_dual_head",
     ]
     with pytest.raises(UserError, match="the evaluation 'a99' is unknown"):
-        select(jobs, table, scale, "a99")
+        graph.select("a99")
 
 
 def test_each_job_stands_after_those_that_it_needs(paper):
@@ -72,19 +70,47 @@ def test_each_job_stands_after_those_that_it_needs(paper):
 
 def test_a_rung_that_is_not_built_is_no_job(clone):
     (clone / "configs/table_a1/a10_seesaw.py").unlink()
-    table, scale = experiments.load(), Scale("paper")
-    jobs = workflow(table, scale, {})
-    assert not [i for i in jobs if "a10" in i or "a11" in i or "a12" in i]
+    graph = workflow(Scale("paper"))
+    assert not [i for i in graph.every if "a10" in i or "a11" in i or "a12" in i]
     with pytest.raises(UserError, match="this rung is not built"):
-        select(jobs, table, scale, "a11_dual_head")
+        graph.select("a11_dual_head")
 
 
 def test_stand_ins_are_trained_first(clone):
-    table, scale = experiments.load(), Scale("mini")
-    jobs = workflow(table, scale, {"a01_mask_rcnn": "resnet18"})
-    assert jobs[A01].needs == ("data", "pretrain/resnet18")
-    assert "pretrain/resnet18" in select(jobs, table, scale, "a01")
-    assert "pretrain/resnet18" not in select(jobs, table, scale, "a02")
+    graph = workflow(Scale("mini"))
+    assert graph.every[A01].needs == ("data", "pretrain/resnet18")
+    assert [i for i in graph.select("a01") if "pretrain" in i] == ["pretrain/resnet18"]
+    assert "pretrain/resnet18" not in graph.select("a09_stronger_backbone")
+
+
+def test_a_new_rule_needs_no_other_edit(clone):
+    rule = """
+rule again:
+    input:
+        str(SCALE.speed),
+    output:
+        f"{RESULTS}/again.json",
+    log:
+        f"{LOGS}/again.log",
+    params:
+        fingerprint=FINGERPRINTS["speed"],
+    shell:
+        "cp {input} {output}"
+"""
+    path = clone / "workflow/rules/evaluate.smk"
+    path.write_text(path.read_text() + rule)
+    graph = workflow(Scale("paper"))
+    job = graph.every["again"]
+    assert (job.needs, job.key, job.rule) == (("speed",), "speed", "again")
+    assert job.outputs == (Path("results/paper/again.json"),)
+    assert list(graph.select("again"))[-2:] == ["speed", "again"]
+
+
+def test_a_rule_that_snakemake_refuses_is_told(clone):
+    path = clone / "workflow/rules/evaluate.smk"
+    path.write_text(path.read_text().replace("models=speed_models", "models='nowhere.pth'"))
+    with pytest.raises(UserError, match=r"Missing input files for rule speed: .* nowhere.pth"):
+        workflow(Scale("paper"))
 
 
 def test_finished_is_present_current_and_of_finished_inputs(paper):
@@ -139,17 +165,16 @@ def test_snakemake_names_its_records_by_the_path():
 
 
 def test_fingerprints_are_known_while_no_file_has_changed(clone):
-    scale = Scale("paper")
-    assert known_fingerprints(scale) is None
-    from seesaw.fingerprint import cached_json
-
-    key = clone / "configs/experiments.yaml"
-    cached_json([key], Path(".cache/fingerprints/paper.json"), lambda: {"data": "d"})
-    assert known_fingerprints(scale) == {"data": "d"}
-    key.write_text(key.read_text() + "# more\n")
-    assert known_fingerprints(scale) is None
+    scale, path = Scale("paper"), clone / "configs/experiments.yaml"
+    assert dependencies.known(scale) is None
+    cached_json(dependencies.sources(scale), dependencies.cache(scale), lambda: {"data": "d"})
+    assert dependencies.known(scale) == {"data": "d"}
+    before = path.read_text()
+    path.write_text(before + "# more\n")
+    assert dependencies.known(scale) is None
+    path.write_text(before)
     write(".cache/fingerprints/paper.json", '{"keys"')
-    assert known_fingerprints(scale) is None
+    assert dependencies.known(scale) is None
 
 
 def test_commands(clone):
@@ -161,40 +186,17 @@ def test_commands(clone):
     assert said == "snakemake --profile local all --config scale=smoke dataset=mini_lvis"
 
 
-def pending(root, target="all"):
-    """Every file that Snakemake would make for a target at paper scale, and all it looked at."""
-    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--cores", "1"]
-    done = subprocess.run([*command, "-D", target], cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    text = done.stdout[done.stdout.index("output_file\t") :]
-    rows = list(csv.DictReader(text.splitlines(), delimiter="\t"))
-    every = {row["output_file"] for row in rows}
-    return {row["output_file"] for row in rows if row["plan"] == "update pending"}, every
-
-
 @pytest.mark.slow
-def test_plan_and_snakemake_agree_job_by_job(rules):
-
-    def ours():
-        known = known_fingerprints(scale)
-        jobs = workflow(table, scale, known["backbones"])
-        left = select(jobs, table, scale, "all").keys() - finished(jobs, known)
-        return {str(path) for i in left for path in jobs[i].outputs}, jobs, known
-
-    theirs, every = pending(rules)
-    table, scale = experiments.load(), Scale("paper")
-    mine, jobs, known = ours()
-    assert mine == theirs == every
-    # a01 is finished up to its metrics
-    for age, job in enumerate([*DATA, A01, DETECT, EVALUATE]):
-        make(jobs[job], fingerprint=known[A01] if job == A01 else None)
+def test_what_is_finished_snakemake_does_not_make_again(graph):
+    jobs, done = graph.every, [*DATA, A01, DETECT, EVALUATE]
+    for age, job in enumerate(done):
+        make(jobs[job])
         for path in jobs[job].outputs:
             os.utime(path, (NOW - 4e8 + age, NOW - 4e8 + age))
-    theirs, _ = pending(rules)
-    mine, *_ = ours()
-    assert (
-        mine
-        == theirs
-        == every
-        - {str(path) for job in (*DATA, A01, DETECT, EVALUATE) for path in jobs[job].outputs}
-    )
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--cores", "1", "-D", "all"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = csv.DictReader(told[told.index("output_file\t") :].splitlines(), delimiter="\t")
+    theirs = {row["output_file"] for row in rows if row["plan"] == "update pending"}
+    left = graph.select("all").keys() - finished(jobs, None)
+    assert {str(path) for i in left for path in jobs[i].outputs} == theirs
+    assert not left.intersection(done)

@@ -10,7 +10,7 @@ from rich.console import Console
 from traces import DATA, NOW, entry, make, make_data, training_log, write
 
 from seesaw.cli import main
-from seesaw.planning.jobs import finished, select, snakemake_record
+from seesaw.planning.jobs import finished, snakemake_record
 from seesaw.planning.status import render, standing
 from seesaw.provenance import failure_path
 
@@ -185,7 +185,7 @@ def test_the_log_of_the_last_attempt_counts(stands):
     assert found.state == "running" and found.log.name == newest.name
 
 
-def test_what_is_printed(paper, stands, work):
+def test_what_is_printed(graph, paper, stands, work):
     table, scale, jobs = paper
     make_data(jobs)
     training_log(work, entry(380) + entry(400), age=1500)
@@ -194,7 +194,7 @@ def test_what_is_printed(paper, stands, work):
     failed = jobs["train/a02_syncbn/seed0"]
     write(failure_path(failed.outputs[0]), json.dumps({"error": "the disk is full."}))
     out = io.StringIO()
-    found = [stands(i) for i in select(jobs, table, scale, "table_a1")]
+    found = [stands(i) for i in graph.select("table_a1")]
     render(found, table, scale, Console(file=out, width=100))
     text = out.getvalue()
     assert "train: 1 no sign, 1 failed, 9 to do\n" in text and "data: 1 done\n" in text

@@ -57,7 +57,7 @@ def evaluated(job: Job, ap: float) -> None:
 def finish(scale: Scale) -> dict[str, Job]:
     """Make all that the tables of a scale need; the n-th evaluation has AP n %."""
     known = dependencies.cached(scale)
-    every = jobs.workflow(scale.table, scale, known["backbones"])
+    every = jobs.workflow(scale).paper
     made = {i: job for i, job in every.items() if job.rule in KINDS}
     for n, job in enumerate(made.values()):
         inputs = {str(p): p for need in job.needs for p in every[need].outputs[:1]}

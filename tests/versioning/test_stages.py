@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from seesaw.errors import UserError
+from seesaw.experiments import config_files
 from seesaw.scales import Scale
-from seesaw.versioning.stages import CODE, Stages, config_files
+from seesaw.versioning.stages import CODE, Stages
 
 REPOSITORY = Path(__file__).parents[2]
 COMMITTED = {"mini": "dvc.yaml", "paper": "paper/dvc.yaml"}

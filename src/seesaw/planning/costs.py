@@ -72,8 +72,8 @@ class Costs:
         self.measured = rates.measured(self.gpu, scale)
         if self._share(self.gpu) is None:
             raise UserError(
-                f"--gpu {gpu}: its speed is unknown; use one of {', '.join(self.assumed.gpus)}, "
-                f"measure it with `seesaw preflight --measure` or add it under gpus in {rates.FILE}."
+                f"--gpu {gpu}: its speed is unknown; use one of {', '.join(self.assumed.gpus)} "
+                f"or add it under gpus in {rates.FILE}."
             )
         self.gpu = kind
         if gpus < 1 or self.assumed.batch % gpus:

@@ -1,7 +1,7 @@
 """What work takes, as data: assumed in ``configs/costs.yaml``, or measured on a GPU.
 
-`seesaw preflight --measure` writes ``configs/costs/<gpu>.yaml``, one file for a GPU and scale. Of it
-a plan reads the seconds that one image takes, in training and in detection.
+`seesaw preflight --measure` writes ``configs/costs/<gpu>.yaml``, one file for a GPU and scale. Of
+it a plan reads the seconds that one image takes, in training and in detection.
 """
 
 from __future__ import annotations
