@@ -1,6 +1,35 @@
-"""Every test computes on one thread: the suite runs in parallel and must not oversubscribe."""
+"""What tests of all parts share: one thread each, and the workflow's files in a clone."""
 
 import os
+import shutil
+from pathlib import Path
 
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+JOBS = Path(".cache/jobs")
+
+# The suite runs in parallel and must not oversubscribe.
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+
+@pytest.fixture(scope="session")
+def job_graphs(tmp_path_factory):
+    """The job graphs that tests have read: they hold in every clone with the same files."""
+    return tmp_path_factory.mktemp("jobs")
+
+
+@pytest.fixture
+def rules(tmp_path, job_graphs):
+    """A folder with the workflow's files; configs, data and results are the test's own."""
+    for name in ("Snakefile", "environment.yml"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    for name in ("workflow", "profiles"):
+        shutil.copytree(REPOSITORY / name, tmp_path / name)
+    (tmp_path / "slurm").symlink_to("profiles/slurm")
+    shutil.copytree(job_graphs, tmp_path / JOBS)
+    yield tmp_path
+    for graph in (tmp_path / JOBS).iterdir():
+        if not (job_graphs / graph.name).exists():
+            shutil.copy(graph, job_graphs)

@@ -11,10 +11,10 @@ from seesaw.scales import Scale
 
 
 @pytest.fixture
-def clone(tmp_path, monkeypatch):
-    shutil.copytree(paths.CONFIGS.resolve(), tmp_path / "configs")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def clone(rules, monkeypatch):
+    shutil.copytree(paths.CONFIGS.resolve(), rules / "configs")
+    monkeypatch.chdir(rules)
+    return rules
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@ from collections import Counter
 
 import pytest
 
-from seesaw import experiments, paths
+from seesaw import paths
 from seesaw.claims import table
 from seesaw.errors import UserError
 from seesaw.planning import jobs
 from seesaw.scales import Scale
 
 GAIN = dict(kind="gain", pair=["a09_stronger_backbone", "a10_seesaw"], metric="AP_r")
-STAND_INS = {"a01_mask_rcnn": "resnet18", "a09_stronger_backbone": "resnest50"}
 PAIRS = {"a09_stronger_backbone", "a10_seesaw"} | {
     f"{framework}_{sampler}_{loss}"
     for framework in ("mask_rcnn", "cascade")
@@ -55,33 +54,33 @@ def test_only_one_scale_tests_claims(claim):
     claim(**GAIN)
     scale = Scale("paper")
     assert table.of(scale) is None and table.of(Scale("single_gpu")) is None
-    every = jobs.workflow(scale.table, scale, {})
-    assert {job.seed for job in every.values()} == {0} and "claims" not in every
+    graph = jobs.workflow(scale)
+    assert {job.seed for job in graph.every.values()} == {0} and "claims" not in graph.every
     with pytest.raises(UserError, match=r"claims\.yaml is about the scale mini, not paper"):
-        jobs.select(every, scale.table, scale, "claims")
+        graph.select("claims")
 
 
 def test_a_training_that_goes_on_asks_for_its_starts_seeds(claim):
     pair = ["a10_seesaw", "a11_dual_head"]
     scale, claims = claim(kind="no_loss", pair=pair, metric="AP", margin=1, seeds=[0, 7])
     assert claims.trained(scale.table) == {"a10_seesaw": [0, 7], "a11_dual_head": [0, 7]}
-    every = jobs.workflow(scale.table, scale, {})
+    every = jobs.workflow(scale).every
     assert every["train/a11_dual_head/seed7"].needs == ("data", "train/a10_seesaw/seed7")
     assert "submit/a11_dual_head/seed7/test_dev_a12" not in every
 
 
 def test_the_claims_that_are_committed_ask_for_these_runs(clone):
-    rows, scale = experiments.load(), Scale("mini")
-    every = jobs.workflow(rows, scale, STAND_INS)
-    chosen = jobs.select(every, rows, scale, "claims")
+    scale = Scale("mini")
+    graph, rows = jobs.workflow(scale), scale.table
+    chosen = graph.select("claims")
     runs = Counter(job.training for job in chosen.values() if job.rule == "train")
     others = ("a11_dual_head", "b01_cascade_mask_rcnn", "b02_htc_without_semantic", "b03_htc_lite")
     assert runs == dict.fromkeys(PAIRS, 5) | dict.fromkeys(others, 1)
     assert sum(runs[name] for name in PAIRS) == 50
     assert Counter(job.rule for job in chosen.values()) == {
-        "data": 1, "pretrain": 1, "train": 54, "detect": 55, "evaluate": 55, "speed": 1,
+        "data": 1, "pretrain": 2, "train": 54, "detect": 55, "evaluate": 55, "speed": 1,
         "claims": 1,
     }  # fmt: skip
     # tables, figures and submissions keep their seed
-    assert {job.seed for job in jobs.select(every, rows, scale, "all").values()} == {0}
+    assert {job.seed for job in graph.select("all").values()} == {0}
     assert {t.id: t.seeds for t in rows.trainings.values()} == {i: [0] for i in rows.trainings}

@@ -11,10 +11,10 @@ from seesaw.scales import Scale
 
 
 @pytest.fixture
-def scale(tmp_path, monkeypatch) -> Scale:
-    """Mini, in an empty folder."""
+def scale(rules, tmp_path, monkeypatch) -> Scale:
+    """Mini, in a clone without results."""
     configs = paths.CONFIGS.resolve()
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(rules)
     (tmp_path / "configs").symlink_to(configs)
     (tmp_path / "requirements.lock").write_text("torch==2\n")
     monkeypatch.setattr(guard.paths, "CACHE", tmp_path / ".cache")

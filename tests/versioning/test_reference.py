@@ -34,7 +34,9 @@ PLACE = "table_a1"
 def finished(tmp_path_factory):
     """A smoke run of two rungs with its table, and its jobs."""
     root = tmp_path_factory.mktemp("finished")
-    shutil.copytree(paths.CONFIGS.resolve(), root / "configs")
+    for name in ("configs", "workflow"):
+        shutil.copytree(REPOSITORY / name, root / name)
+    shutil.copy(REPOSITORY / "Snakefile", root)
     shrink(root / "configs/experiments.yaml")
     here = Path.cwd()
     os.chdir(root)
@@ -187,9 +189,9 @@ def test_a_reference_stays_small(scale, finished, monkeypatch):
     refused(scale, r"reference/smoke would hold \d+ bytes, \d+ of them in .*; the limits are 500")
 
 
-def test_nothing_to_freeze_is_told(tmp_path, monkeypatch):
-    shutil.copytree(paths.CONFIGS.resolve(), tmp_path / "configs")
-    monkeypatch.chdir(tmp_path)
+def test_nothing_to_freeze_is_told(rules, monkeypatch):
+    shutil.copytree(paths.CONFIGS.resolve(), rules / "configs")
+    monkeypatch.chdir(rules)
     refused(Scale("smoke"), "results/smoke holds no metrics; run the workflow first.")
 
 

@@ -50,7 +50,7 @@ def root(tmp_path_factory):
     for name in ("local", "slurm"):
         (root / name).symlink_to(f"profiles/{name}")
     scale = Scale("paper")
-    every = jobs.workflow(scale.table, scale, {}).values()
+    every = jobs.workflow(scale).every.values()
     made = [path for job in every if job.rule in ("download", "data") for path in job.outputs]
     for name in [*made, *MODELS]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
