@@ -65,14 +65,17 @@ def backbones(scale: Scale) -> dict[str, str]:
         return {}
     from seesaw.config import backbone_checkpoint
 
-    built = [t for t in scale.table.trainings.values() if scale.table.built(t.id)]
-    found = {t.id: scale.overlay.backbones.get(backbone_checkpoint(t.config)) for t in built}
+    found = {}
+    for t in scale.table.trainings.values():
+        if t.config and scale.table.built(t.id):
+            found[t.id] = scale.overlay.backbones.get(backbone_checkpoint(t.config))
     return {training: stand_in.name for training, stand_in in found.items() if stand_in}
 
 
 def compute(scale: Scale) -> dict[str, str]:
     """``train/<id>/seed<k>``, ``detect/<evaluation>``, ``pretrain/<backbone>`` ... -> hash.
 
+    ``code/<module>`` serves every rule that depends on the code of one module and what it imports.
     And ``backbones``: training -> name of the stand-in that it starts from; ``accepted``: key of a
     finished training whose own fingerprint stands here -> the one of the current state.
     """
@@ -92,8 +95,6 @@ def compute(scale: Scale) -> dict[str, str]:
         "speed": fingerprint.code_hash(
             ["seesaw.evaluation.speed", "seesaw.evaluation.post_processing"]
         )[:16],
-        "zoo": fingerprint.code_hash(["seesaw.zoo.verdict"])[:16],
-        "submit": fingerprint.code_hash(["seesaw.submission.package"])[:16],
         "table": fingerprint.code_hash(["seesaw.reporting.collect", "seesaw.reporting.render"])[
             :16
         ],
@@ -102,6 +103,7 @@ def compute(scale: Scale) -> dict[str, str]:
             template=report.TEMPLATE.read_text(encoding="utf-8"),
         ),
     }
+    result |= {f"code/{module}": found for module, found in fingerprint.code_hashes().items()}
     result |= {f"figure/{name}": _figure(name) for name in figures.FIGURES}
     result["backbones"] = backbones(scale)
     result["accepted"], stands_for = {}, acceptances.stands_for(scale.run)

@@ -52,7 +52,10 @@ def normalised_source(path: Path) -> str:
 
 
 def code_modules(
-    roots: Iterable[str], package_dir: Path = PACKAGE, ignore: Iterable[str] = IGNORED
+    roots: Iterable[str],
+    package_dir: Path = PACKAGE,
+    ignore: Iterable[str] = IGNORED,
+    registry: Mapping[str, list[str]] | None = None,
 ) -> dict[str, Path]:
     """The package's modules reachable from root modules, name to file, sorted by name.
 
@@ -63,12 +66,13 @@ def code_modules(
         roots: Full module names.
         package_dir: Folder of the package.
         ignore: Module names, relative to the package, that count for nothing.
+        registry: Of `registry_map`, where it is known already.
 
     Raises:
         UserError: a root does not exist or a file is not Python.
     """
     files = _files(package_dir)
-    registry = registry_map(package_dir)
+    registry = registry_map(package_dir) if registry is None else registry
     ignored = {f"{package_dir.name}.{name}" for name in ignore}
     found: dict[str, Path] = {}
     todo = sorted(set(roots))
@@ -97,11 +101,20 @@ def code_files(roots: Iterable[str], package_dir: Path = PACKAGE) -> list[Path]:
 
 
 def code_hash(
-    roots: Iterable[str], package_dir: Path = PACKAGE, ignore: Iterable[str] = IGNORED
+    roots: Iterable[str],
+    package_dir: Path = PACKAGE,
+    ignore: Iterable[str] = IGNORED,
+    registry: Mapping[str, list[str]] | None = None,
 ) -> str:
     """The sha256 over name and normalised source of all reachable modules."""
-    modules = code_modules(roots, package_dir, ignore)
+    modules = code_modules(roots, package_dir, ignore, registry)
     return _sha256([[name, _read(path, name).normalised] for name, path in modules.items()])
+
+
+def code_hashes() -> dict[str, str]:
+    """Module -> 16 digits of `code_hash`, for every module of the package."""
+    registry = registry_map()
+    return {name: code_hash([name], registry=registry)[:16] for name in _files(PACKAGE)}
 
 
 def config_types(config: Any) -> set[str]:

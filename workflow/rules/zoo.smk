@@ -44,7 +44,7 @@ rule zoo:
         runtime="10m",
     params:
         options=OPTIONS,
-        fingerprint=FINGERPRINTS["zoo"],
+        fingerprint=FINGERPRINTS["code/seesaw.zoo.verdict"],
     message:
         "Compare the released models with what is published"
     shell:

@@ -70,12 +70,12 @@ class Costs:
         self.gpu = self._kind(name) or name
         self.here = self.assumed.scales.get(scale.name) or rates.ScaleCosts()
         self.measured = rates.measured(self.gpu, scale)
-        if self._share(self.gpu) is None:
+        if (share := self._share(self.gpu)) is None:
             raise UserError(
                 f"--gpu {gpu}: its speed is unknown; use one of {', '.join(self.assumed.gpus)} "
                 f"or add it under gpus in {rates.FILE}."
             )
-        self.gpu = kind
+        self.share = share
         if gpus < 1 or self.assumed.batch % gpus:
             raise UserError(
                 f"--gpus {gpus}: {self.assumed.batch} images a batch cannot be shared evenly; "
@@ -87,7 +87,7 @@ class Costs:
         known = self._underway(job) or self._recorded(job) or self._benchmarked(job)
         known = known or self._timed(job)
         gpu_hours, hours = known or self._estimate(job) or (0.0, None)
-        basis = "measured" if known else "estimate" if hours is not None else "unknown"
+        basis: Basis = "measured" if known else "estimate" if hours is not None else "unknown"
         return Cost(gpu_hours, hours or 0.0, self._gigabytes(job), basis)
 
     def gpus_of(self, rule: str) -> int:
@@ -128,24 +128,25 @@ class Costs:
             count = re.match(r"(\d+) x ", device)
             count = record.get("gpus") or (int(count.group(1)) if count else 1)
             if share := self._share(device):  # on a GPU whose speed is known
-                gpu_hours = seconds / 3600 * count * self._share(self.gpu) / share
+                gpu_hours = seconds / 3600 * count * self.share / share
                 return gpu_hours, gpu_hours / gpus
         return None
 
     def _share(self, device: str) -> float | None:
         """GPU-hours on a device of what takes one on the reference; None if that is unknown."""
-        if self.measured and self.gpu in device.lower() and (share := self._measured_share):
-            return share
+        if self.gpu in device.lower() and self._measured_share:
+            return self._measured_share
         return self.assumed.gpus.get(self._kind(device) or "")
 
     @cached_property
     def _measured_share(self) -> float | None:
-        """`_share` of the measured GPU, over all trainings that were measured."""
-        paper = self.assumed.hours
-        found = {t: self._training_hours(t) for t in self.measured.training if t in paper}
-        found = {t: hours for t, hours in found.items() if hours is not None}
-        stated = sum(self._shortened(t, paper[t]) for t in found)
-        return sum(found.values()) / stated if stated else None
+        """`_share` of the planned GPU over all trainings measured on it; None if none was."""
+        measured = stated = 0.0
+        for name in self.measured.training:
+            hours = self._training_hours(name)
+            if hours and (paper := self._shortened(name, self.assumed.hours.get(name))):
+                measured, stated = measured + hours, stated + paper
+        return measured / stated if stated else None
 
     def _kind(self, text: str) -> str | None:
         """The type of GPU that a site's or NVIDIA's name means: ``NVIDIA A100-SXM4-80GB``."""
@@ -166,7 +167,7 @@ class Costs:
 
     def _timed(self, job: Job) -> tuple[float, float] | None:
         """From the seconds that an image took on this GPU."""
-        if not self.on_gpus or not self.measured:
+        if not self.on_gpus:
             return None
         if job.rule == "train":
             return self._shared(job.rule, self._training_hours(job.training))
@@ -183,7 +184,7 @@ class Costs:
         seconds, t = self.measured.training.get(training), self.table.trainings.get(training)
         if seconds is None or t is None or t.config is None:
             return None
-        images = self.assumed.images["repeated" if rates.repeats(t) else "train"]
+        images = self.assumed.images["repeated" if rates.repeats(t.config) else "train"]
         epochs = self.here.epochs.get(t.schedule, self.assumed.epochs[t.schedule])
         return epochs * images * seconds / 3600
 
@@ -195,7 +196,7 @@ class Costs:
             hours = self._shortened(job.training, self.assumed.hours.get(job.training))
         elif self.on_gpus and job.rule == "detect":
             hours = self._detection_hours(job.experiment)
-        return self._shared(job.rule, hours and hours * self._share(self.gpu))
+        return self._shared(job.rule, hours and hours * self.share)
 
     def _shared(self, rule: str, hours: float | None) -> tuple[float, float] | None:
         """GPU-hours and wall time of so many hours on one GPU, shared by those of the rule."""

@@ -12,7 +12,6 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from seesaw import dependencies, paths
 from seesaw.claims import table as claim_table

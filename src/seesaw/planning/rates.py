@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seesaw import experiments, paths
 from seesaw.errors import UserError
-from seesaw.experiments import Training, one_sentence, read_yaml
+from seesaw.experiments import one_sentence, read_yaml
 from seesaw.scales import Scale
 
 FILE = paths.CONFIGS / "costs.yaml"
@@ -57,9 +57,9 @@ class Measured(NamedTuple):
         detection: evaluation -> seconds from the loaded image to its detections.
     """
 
-    device: str
-    training: dict[str, float]
-    detection: dict[str, float]
+    device: str = ""
+    training: dict[str, float] = {}
+    detection: dict[str, float] = {}
 
 
 def assumed(path: Path | None = None) -> Estimates:
@@ -75,20 +75,20 @@ def assumed(path: Path | None = None) -> Estimates:
         raise UserError(one_sentence(path, error)) from None
 
 
-def measured(gpu: str, scale: Scale) -> Measured | None:
-    """What was measured at a scale on the GPU whose name contains ``gpu``; None if nothing was."""
+def measured(gpu: str, scale: Scale) -> Measured:
+    """What was measured at a scale on the GPU whose name contains ``gpu``; empty if nothing was."""
     for path in sorted(FOLDER.glob("*.yaml")):
         content = read_yaml(path)
         device = str(content.get("device", ""))
         if content.get("scale") == scale.name and gpu.lower() in device.lower():
             sections = (_seconds(content.get(name)) for name in ("training", "detection"))
             return Measured(device, *sections)
-    return None
+    return Measured()
 
 
-def repeats(training: Training) -> bool:
-    """Whether a training takes its images by the repeat factor sampler."""
-    files = experiments.config_files(training.config)
+def repeats(config: Path) -> bool:
+    """Whether a training's config takes its images by the repeat factor sampler."""
+    files = experiments.config_files(config)
     return any("ClassBalancedDataset" in file.read_text(encoding="utf-8") for file in files)
 
 

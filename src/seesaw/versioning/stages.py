@@ -193,8 +193,9 @@ class Stages:
         ]
         built = [name for figure in drawn for name in figures.CONFIGS.get(figure, ())]
         chosen += [experiments.config_file(name) for name in built]
-        files = {file.parent for config in chosen for file in experiments.config_files(config)}
-        return sorted(path.as_posix() for path in [*read, *files])
+        found = (experiments.config_files(config) for config in chosen if config)
+        folders = {file.parent for files in found for file in files}
+        return sorted(path.as_posix() for path in [*read, *folders])
 
     def _params(self, stage: Stage) -> list[dict]:
         """The rows of the experiment table that decide a stage's jobs."""
