@@ -46,8 +46,7 @@ TRAINER = SITE.trainer(
 )
 # In the command, not in params: another number retrains nothing.
 ROOM = f" --images-per-gpu {SITE.images_per_gpu}" if GPUS else ""
-site.watch(Path(workflow.basedir) / "workflow/bin", SCALE.run, dependencies.cache(SCALE))
-controller.jobs_write_records()
+controller.submits(SCALE.run)
 if prefix := SITE.shell_prefix():
     shell.prefix(prefix)
 

@@ -7,7 +7,6 @@ line for each time that a job ran to its end: exit code, seconds, node.
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -19,8 +18,8 @@ FOLDER = paths.ROOT / ".snakemake/slurm_jobs"
 SUBMITTED = FOLDER / "submitted.jsonl"
 # The queue forgets how a job ended, this does not.
 ENDS = paths.ROOT / ".snakemake/slurm_ends"
-# In the environment of Snakemake and its queries: <scale>, and the file with all fingerprints.
-RUN, FINGERPRINTS = "SEESAW_RUN", "SEESAW_FINGERPRINTS"
+# An environment variable of Snakemake's main process: the scale whose work it submits.
+RUN = "SEESAW_RUN"
 
 
 class Submission(NamedTuple):
@@ -91,18 +90,6 @@ def seen(job: str) -> dict:
     return max(found, key=lambda entry: entry["since"], default={})
 
 
-def adopted(run: str) -> set[str]:
-    """Jobs of earlier calls that a call of Snakemake has taken over."""
-    return set(text_lines(FOLDER / f"{run}.adopted"))
-
-
-def adopt(run: str, job: str) -> None:
-    """Make a job one of this call's."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / f"{run}.adopted").open("a", encoding="utf-8") as file:
-        file.write(f"{job}\n")
-
-
 def json_lines(path: Path) -> list[dict]:
     """The objects of a file with one a line; a half-written one is left out, no file is none."""
     found = []
@@ -120,20 +107,3 @@ def text_lines(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
-
-
-def fingerprint(comment: str) -> str:
-    """The fingerprint of a job from what Snakemake's plugin calls it; "" if it has none."""
-    rule, _, wildcards = comment.removeprefix("rule_").partition("_wildcards_")
-    try:
-        known = json.loads(Path(os.environ[FINGERPRINTS]).read_text(encoding="utf-8"))["value"]
-    except (KeyError, OSError, ValueError):
-        return ""
-    # train/a01/seed0 is rule_train_wildcards_a01_0; of two trainings the longer name is meant
-    fits = {}
-    for key, value in known.items():
-        kind, _, name = key.partition("/")
-        name = name.replace("/seed", "_")
-        if kind == rule and wildcards.endswith(name):
-            fits[name] = str(value)
-    return fits[max(fits, key=len)] if fits else ""

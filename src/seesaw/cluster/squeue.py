@@ -1,11 +1,9 @@
-"""Snakemake's query of its jobs, made safe: without this, four faults hang a workflow silently.
+"""The jobs of one call of Snakemake, as the queue shows them, with what the queue forgets.
 
-Its Slurm plugin forgets all jobs when squeue fails, and waits for ever for a job that no queue
-lists (purged, lost with the controller), that Slurm ended as preempted or with its node, or that
-nothing will ever start (held, a drained node). So a failed query answers with the last known
-states; a job that is lost for `LOST` seconds is reported by its own note of its end: completed, or
-as an error that Snakemake tries again; one that waits for a reason that does not end by itself is
-told, with the command to type. Any other call goes straight to Slurm's squeue.
+A failed query changes nothing. A job that is lost for `LOST` seconds (in no queue any more, or
+ended as preempted or with its node and not requeued) counts by its own note of its end: completed,
+or as an error that Snakemake tries again. A job that waits for a reason that does not end by itself
+is named once, with the command to type.
 """
 
 from __future__ import annotations
@@ -13,92 +11,84 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable, Iterable
 
 from seesaw.cluster import ledger, queue
-from seesaw.cluster.queue import FINAL, NO_END, Queued, say
-from seesaw.provenance import read_record, write_atomic
+from seesaw.cluster.queue import NO_END, Queued
+from seesaw.provenance import write_atomic
 
 LOST = float(os.environ.get("SEESAW_LOST_SECONDS", 60))
 WAITING = float(os.environ.get("SEESAW_WAITING_SECONDS", 600))
 GONE = "GONE"
 # These end by themselves.
 HARMLESS = ("None", "Priority", "Resources", "BeginTime", "Cleaning", "Dependency", "Prolog")
-FINAL += ("ERROR",)
 
 
-def main(argv: list[str]) -> int:
-    """Slurm's squeue, with what it forgets; the plugin's sacct query is answered by it too."""
-    tool, *arguments = argv
-    # While the controller is away the plugin turns to sacct, which may never answer.
-    query = "--states=all" if tool == "squeue" else "--format=JobIdRaw,State"
-    if query not in arguments or "--name" not in arguments:
-        return queue.pass_on(tool, arguments)
-    run = arguments[arguments.index("--name") + 1]
-    memory = ledger.FOLDER / f"{run}.json"
-    known = read_record(memory) or {}
-    rows, told = queue.mine()
-    if rows is None:
-        say(f"squeue failed ({told}); asking again")
-    else:
-        # Also those that the queue forgot before it was first asked.
-        ours = ledger.adopted(run) | {one.job for one in ledger.submitted() if one.run == run}
-        now = {row.job: row for row in rows if row.name == run or row.job in ours}
-        known = {
-            job: _seen(job, known.get(job), now.get(job))
-            for job in sorted(known.keys() | now.keys() | ours)
-        }
-        _tell(known)
-        write_atomic(memory, json.dumps(known))
-    for job, entry in known.items():
-        print(f"{job}|{'PENDING' if entry['state'] in (GONE, *NO_END) else entry['state']}")
-    return 0
+class Watch:
+    """What is known of the jobs of a call of Snakemake; `seesaw status` reads it from a file.
 
+    Args:
+        run: the name of the call's jobs in the queue.
+        say: shows a sentence to the user.
+    """
 
-def _seen(job: str, before: dict | None, row: Queued | None) -> dict:
-    """A job's state, node, reason to wait and since when it is so."""
-    before = before or {"state": "", "node": ""}
-    now = {"state": row.state if row else GONE, "reason": row.reason if row else ""}
-    now["node"] = (row and row.node) or before["node"]
-    failed = now["node"] if now["state"] == "NODE_FAIL" else before.get("failed_node")
-    now |= {"failed_node": failed} if failed else {}
-    lost = (GONE, *NO_END)
-    # The plugin has been told; that the queue then forgets the job means nothing.
-    if before["state"] in FINAL and now["state"] in lost:
-        return before
-    if now["state"] != before["state"] or (now["state"] == "PENDING" and _news(before, now)):
-        return now | {"since": time.time()}
-    if now["state"] in lost and time.time() - before["since"] >= LOST:
-        return before | {"state": _end(job, now)}
-    return before | now
+    def __init__(self, run: str, say: Callable[[str], object]):
+        self.file = ledger.FOLDER / f"{run}.json"
+        self.say = say
+        self.known: dict[str, dict] = {}
 
+    def states(self, jobs: Iterable[str]) -> dict[str, str]:
+        """The states of some jobs; a job whose end is not known yet is PENDING."""
+        jobs = list(jobs)
+        rows, error = queue.mine()
+        if rows is None:
+            self.say(f"squeue failed ({error}); it is asked again.")
+        else:
+            now = {row.job: row for row in rows}
+            for job in jobs:
+                self.known[job] = self._seen(job, now.get(job))
+            self._tell(jobs)
+            write_atomic(self.file, json.dumps(self.known))
+        found = {job: self.known.get(job, {}).get("state", GONE) for job in jobs}
+        return {job: "PENDING" if s in (GONE, *NO_END) else s for job, s in found.items()}
 
-def _news(before: dict, now: dict) -> bool:
-    return before.get("reason") != now["reason"]
+    def _seen(self, job: str, row: Queued | None) -> dict:
+        """A job's state, node, reason to wait and since when it is so."""
+        before = self.known.get(job, {"state": "", "node": ""})
+        now = {"state": row.state if row else GONE, "reason": row.reason if row else ""}
+        now["node"] = (row and row.node) or before["node"]
+        failed = now["node"] if now["state"] == "NODE_FAIL" else before.get("failed_node")
+        now |= {"failed_node": failed} if failed else {}
+        news = now["state"] == "PENDING" and now["reason"] != before.get("reason")
+        if now["state"] != before["state"] or news:
+            return now | {"since": time.time()}
+        if now["state"] in (GONE, *NO_END) and time.time() - before["since"] >= LOST:
+            return before | {"state": self._end(job, now["state"])}
+        return before | now
 
+    def _end(self, job: str, state: str) -> str:
+        ends = ledger.ends(job)
+        if ends and ends[-1].status == 0:
+            return "COMPLETED"
+        lost = "is in no queue" if state == GONE else f"is {state}, not requeued"
+        noted = ends[-1].status if ends else "no end"
+        self.say(f"job {job} {lost} and noted {noted}; it counts as failed and is tried again.")
+        return "ERROR"
 
-def _end(job: str, entry: dict) -> str:
-    ends = ledger.ends(job)
-    if ends and ends[-1].status == 0:
-        return "COMPLETED"
-    lost = "is in no queue" if entry["state"] == GONE else f"is {entry['state']}, not requeued"
-    noted = ends[-1].status if ends else "no end"
-    say(f"job {job} {lost} and noted {noted}; it counts as failed and is tried again")
-    return "ERROR"
-
-
-def _tell(known: dict[str, dict]) -> None:
-    """Say once which jobs wait for what does not end by itself, a sentence a reason."""
-    reasons: dict[str, list[str]] = {}
-    for job, entry in known.items():
-        idle = entry["state"] in ("PENDING", "SUSPENDED", "REQUEUE_HOLD")
-        if not idle or entry.get("told") or time.time() - entry["since"] < WAITING:
-            continue
-        reason = entry["reason"] if entry["state"] == "PENDING" else entry["state"]
-        if reason not in HARMLESS:
-            reasons.setdefault(reason, []).append(job)
-            entry["told"] = True
-    for reason, jobs in reasons.items():
-        say(waits(reason, jobs))
+    def _tell(self, jobs: list[str]) -> None:
+        """Say once which jobs wait for what does not end by itself, a sentence a reason."""
+        reasons: dict[str, list[str]] = {}
+        for job in jobs:
+            entry = self.known[job]
+            idle = entry["state"] in ("PENDING", "SUSPENDED", "REQUEUE_HOLD")
+            if not idle or entry.get("told") or time.time() - entry["since"] < WAITING:
+                continue
+            reason = entry["reason"] if entry["state"] == "PENDING" else entry["state"]
+            if reason not in HARMLESS:
+                reasons.setdefault(reason, []).append(job)
+                entry["told"] = True
+        for reason, some in reasons.items():
+            self.say(f"{waits(reason, some)}.")
 
 
 def waits(reason: str, jobs: list[str]) -> str:
