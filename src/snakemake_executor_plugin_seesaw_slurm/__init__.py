@@ -91,7 +91,7 @@ class Executor(official.Executor):
             run=self.run_uuid,
             key=f"{os.environ.get(ledger.RUN, '')}/{name}",
             fingerprint=str(params.get("fingerprint") or ""),
-            asked={option: str(value) for option, value in asked.items() if value is not None},
+            asked={option: str(value) for option, value in asked.items() if value},
         )
 
     def _submit(
