@@ -59,6 +59,15 @@ class Executor(official.Executor):
         super().cancel()
 
     def run_job(self, job: JobExecutorInterface) -> None:
+        """Submit a job; an exception would be lost in this thread, and Snakemake would wait."""
+        try:
+            self._submit_patiently(job)
+        except Exception as error:
+            super()._report_job_error_threadsafe(
+                SubmittedJobInfo(job), f"The submission failed: {type(error).__name__}: {error}. "
+            )
+
+    def _submit_patiently(self, job: JobExecutorInterface) -> None:
         """Submit a job, again and again while SLURM's controller is away."""
         work = self._work(job)
         exclude = sbatch.bad_nodes(work.key)

@@ -291,6 +291,18 @@ def test_what_slurm_refuses_is_passed_on(place):
     assert "sbatch: error: invalid account" in executor.errors[0]
 
 
+def test_an_exception_in_a_submission_fails_the_job_instead_of_hanging(place, monkeypatch):
+    monkeypatch.setattr(queue, "mine", lambda: 1 / 0)
+    executor = Alone()
+    assert executor.submit() is None
+    assert executor.errors == ["The submission failed: ZeroDivisionError: division by zero. "]
+
+
+def test_a_half_written_end_is_left_out(place):
+    end("1", "1 5 n1", "0 3")
+    assert [e.status for e in ledger.ends("1")] == [1]
+
+
 def test_a_node_is_excluded_only_for_what_may_be_its_fault(place):
     key = "mini/train_wildcards_a01_0"
     statuses = {"1": "1 5 n1", "2": "2 5 n2", "3": "75 5 n3", "4": "134 5 n4", "5": "137 5 n5"}

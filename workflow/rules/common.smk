@@ -1,7 +1,5 @@
 """The experiment table, the scale and what depends on what; no torch, no mmdet."""
 
-from pathlib import Path
-
 from snakemake.exceptions import WorkflowError
 
 from seesaw import acceptances, dependencies

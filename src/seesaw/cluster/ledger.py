@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,8 +79,9 @@ def ends(job: str) -> list[End]:
     """The ends that a job noted; several if it was requeued."""
     found = []
     for line in text_lines(ENDS / job):
-        status, seconds, node = line.split()
-        found.append(End(int(status), int(seconds), node))
+        with suppress(ValueError):  # The line is half-written where the disk was full.
+            status, seconds, node = line.split()
+            found.append(End(int(status), int(seconds), node))
     return found
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from seesaw.cluster import ledger, queue
 from seesaw.cluster.queue import NO_END, Queued
@@ -48,7 +49,8 @@ class Watch:
             for job in jobs:
                 self.known[job] = self._seen(job, now.get(job))
             self._tell(jobs)
-            write_atomic(self.file, json.dumps(self.known))
+            with suppress(OSError):  # The disk may be full; only `seesaw status` reads the file.
+                write_atomic(self.file, json.dumps(self.known))
         found = {job: self.known.get(job, {}).get("state", GONE) for job in jobs}
         return {job: "PENDING" if s in (GONE, *NO_END) else s for job, s in found.items()}
 
