@@ -14,26 +14,32 @@ The official plugin builds each `sbatch` call and cancels jobs. This subclass ch
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import snakemake_executor_plugin_slurm as official
-from snakemake_executor_plugin_slurm import ExecutorSettings, common_settings
 from snakemake_executor_plugin_slurm.utils import get_job_wildcards
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
-from seesaw.cluster import ledger, queue, sbatch
+from seesaw.cluster import ledger, queue
 from seesaw.cluster.ledger import Submission
-from seesaw.cluster.squeue import Watch
 
-__all__ = ["Executor", "ExecutorSettings", "common_settings"]
+ExecutorSettings, common_settings = official.ExecutorSettings, official.common_settings
 
 # How much a job asks for: the option of sbatch and Snakemake's resource that sets it.
 ASKED = {"-t": "runtime", "--mem": "mem_mb", "--gpus": "gpu", "--gres": "gres", "--nodes": "nodes"}
+# What SLURM's commands say while its controller is away or overloaded.
+AWAY = re.compile(
+    "contact slurm controller|socket timed out|connection refused|connect failure|no answer", re.I
+)
+CHANGED = (
+    "job {job} of an earlier call still makes this, of code or configs that have changed since; "
+    "`scancel {job}`, then run the same command again."
+)
 
 
 class Executor(official.Executor):
@@ -43,11 +49,11 @@ class Executor(official.Executor):
         super().__post_init__(test_mode)
         # One submission at a time, because the nodes to exclude and the refusal are attributes.
         self._job_submission_executor = ThreadPoolExecutor(max_workers=1)
-        self._always_excluded = set(self._failed_nodes)
-        self._submitting: JobExecutorInterface | None = None
+        self._always_excluded = self._failed_nodes
+        self._submitting: Submission | None = None
         self._refusal: str | None = None
         self._cancelled = threading.Event()
-        self._watch = Watch(self.run_uuid, self.logger.warning)
+        self._watch = queue.Watch(self.run_uuid, self.logger.warning)
 
     def additional_general_args(self) -> str:
         """Let a job run its step by this project's executor: see the package `..._jobstep`."""
@@ -59,97 +65,74 @@ class Executor(official.Executor):
         super().cancel()
 
     def run_job(self, job: JobExecutorInterface) -> None:
-        """Submit a job; an exception would be lost in this thread, and Snakemake would wait."""
-        try:
-            self._submit_patiently(job)
-        except Exception as error:
-            super()._report_job_error_threadsafe(
-                SubmittedJobInfo(job), f"The submission failed: {type(error).__name__}: {error}. "
-            )
-
-    def _submit_patiently(self, job: JobExecutorInterface) -> None:
         """Submit a job, again and again while SLURM's controller is away."""
-        work = self._work(job)
-        exclude = sbatch.bad_nodes(work.key)
-        until = time.monotonic() + queue.PATIENCE
-        told = False
-        while (refusal := self._submit(job, work, exclude)) is not None:
-            away = sbatch.AWAY.search(refusal.partition("sbatch call:")[0])
-            if away and time.monotonic() < until and not self._cancelled.is_set():
-                if not told:
-                    self.logger.warning(
-                        f"SLURM does not answer ({away.group()}); {work.key} is submitted as soon "
-                        "as it does."
-                    )
-                told = True
-                self._cancelled.wait(queue.PAUSE)
-            elif exclude and not away:
-                exclude = []  # SLURM refuses the job where there is no other node.
-            else:
-                super()._report_job_error_threadsafe(SubmittedJobInfo(job), refusal)
-                return
+        until, told = time.monotonic() + queue.PATIENCE, False
+        try:
+            work = self._work(job)
+            exclude = ledger.bad_nodes(work.key)
+            while refusal := self._submit(job, work, exclude):
+                away = AWAY.search(refusal.partition("sbatch call:")[0])
+                if away and time.monotonic() < until and not self._cancelled.is_set():
+                    if not told:
+                        self.logger.warning(f"SLURM does not answer; {work.key} waits for it.")
+                    told = True
+                    self._cancelled.wait(queue.PAUSE)
+                elif exclude and not away:
+                    exclude = []  # SLURM refuses the job where there is no other node.
+                else:
+                    break
+        except Exception as error:  # It would be lost in this thread, and Snakemake would wait.
+            refusal = f"The submission failed: {type(error).__name__}: {error}. "
+        if refusal:
+            super()._report_job_error_threadsafe(SubmittedJobInfo(job), refusal)
 
     def _work(self, job: JobExecutorInterface) -> Submission:
         """What a submission of a job does, as the ledger notes it; it has no id yet."""
         wildcards = get_job_wildcards(job)
         name = f"{job.name}_wildcards_{wildcards}" if wildcards else job.name
-        params = getattr(job, "params", {})  # A group of jobs has none.
-        asked = {option: job.resources.get(resource) for option, resource in ASKED.items()}
-        return Submission(
-            job="",
-            run=self.run_uuid,
-            key=f"{os.environ.get(ledger.RUN, '')}/{name}",
-            fingerprint=str(params.get("fingerprint") or ""),
-            asked={option: str(value) for option, value in asked.items() if value},
-        )
+        key = f"{os.environ.get(ledger.RUN, '')}/{name}"
+        fingerprint = getattr(job, "params", {}).get("fingerprint")  # A group has no params.
+        asked = {o: str(job.resources[r]) for o, r in ASKED.items() if job.resources.get(r)}
+        return Submission("", self.run_uuid, key, str(fingerprint or ""), asked)
 
     def _submit(
         self, job: JobExecutorInterface, work: Submission, exclude: list[str]
     ) -> str | None:
         """Submit a job once, or take over the job that does its work; if refused, say why."""
-        queue.await_controller(self._cancelled.wait)
         rows, error = queue.mine()
         if rows is None:
             return error
-        twin, known = sbatch.twin(rows, work)
+        twin, known = queue.twin(rows, work)
         if twin is None:
             self._failed_nodes = self._always_excluded | set(exclude)
-            self._submitting, self._refusal = job, None
+            self._submitting, self._refusal = work, None
             super().run_job(job)
             self._submitting, self._failed_nodes = None, self._always_excluded
-            if exclude and self._refusal is None:
+            if exclude and not self._refusal:
                 nodes = ", ".join(exclude)
-                self.logger.warning(
-                    f"The next attempt at {work.key} keeps off {nodes}, where the last one failed."
-                )
+                self.logger.warning(f"{work.key} keeps off {nodes}, where the last one failed.")
             return self._refusal
         if known and work.fingerprint and known.fingerprint not in ("", work.fingerprint):
-            return sbatch.CHANGED.format(job=twin.job)
-        if known is None:  # SLURM's answer to our submission was lost.
+            return CHANGED.format(job=twin.job)
+        if known is None:  # SLURM's answer to this call's submission was lost.
             ledger.note(work._replace(job=twin.job))
         else:
-            self.logger.warning(
-                f"SLURM job {twin.job} of an earlier call is {twin.state} and is taken over."
-            )
-        super()._report_job_submission_threadsafe(
-            SubmittedJobInfo(
-                job, external_jobid=twin.job, aux={"slurm_logfile": self._log(job, twin.job)}
-            )
-        )
+            told = f"SLURM job {twin.job} of an earlier call is {twin.state} and is taken over."
+            self.logger.warning(told)
+        log = self.slurm_logdir / f"rule_{job.name}" / get_job_wildcards(job) / f"{twin.job}.log"
+        info = SubmittedJobInfo(job, external_jobid=twin.job, aux={"slurm_logfile": log})
+        super()._report_job_submission_threadsafe(info)
         return None
-
-    def _log(self, job: JobExecutorInterface, slurm_job: str) -> Path:
-        folder = f"group_{job.name}" if job.is_group() else f"rule_{job.name}"
-        return self.slurm_logdir / folder / get_job_wildcards(job) / f"{slurm_job}.log"
 
     def _report_job_submission_threadsafe(self, job_info: SubmittedJobInfo) -> None:
         """Note a submission before Snakemake knows of it."""
-        ledger.note(self._work(job_info.job)._replace(job=job_info.external_jobid))
+        if self._submitting:
+            ledger.note(self._submitting._replace(job=job_info.external_jobid))
         super()._report_job_submission_threadsafe(job_info)
 
     def _report_job_error_threadsafe(self, job_info: SubmittedJobInfo, msg: str) -> None:
         """Keep why a submission was refused: `run_job` decides whether to try again."""
-        if job_info.job is self._submitting:
+        if self._submitting:
             self._refusal = msg
         else:
             super()._report_job_error_threadsafe(job_info, msg)
@@ -159,8 +142,7 @@ class Executor(official.Executor):
     ) -> AsyncGenerator[SubmittedJobInfo, None]:
         """Report the jobs that have ended; yield all others.
 
-        Snakemake asks each `seconds-between-status-checks`. It may ask before `__post_init__` has
-        run, but not for any job.
+        Snakemake asks each `seconds-between-status-checks`, before `__post_init__` for no jobs.
         """
         if not active_jobs:
             return

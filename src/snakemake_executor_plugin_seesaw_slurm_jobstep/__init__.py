@@ -16,14 +16,13 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 import snakemake_executor_plugin_slurm_jobstep as official
-from snakemake_executor_plugin_slurm_jobstep import ExecutorSettings, common_settings
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 from seesaw.cluster import queue
 
-__all__ = ["Executor", "ExecutorSettings", "common_settings"]
+ExecutorSettings, common_settings = official.ExecutorSettings, official.common_settings
 
 
 class Executor(official.Executor):

@@ -11,9 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import snakemake_executor_plugin_slurm_jobstep as official
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
-from seesaw.cluster import ledger, queue, sbatch, segments, squeue
+import snakemake_executor_plugin_seesaw_slurm_jobstep as jobstep
+from seesaw.cluster import ledger, queue, segments
 from seesaw.cluster.lease import Lease
 from seesaw.cluster.ledger import Submission
 from seesaw.errors import UserError
@@ -28,7 +30,6 @@ def place(tmp_path, monkeypatch):
     python = str(Path(sys.executable).parent)
     monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "bin"), python, "/usr/bin", "/bin"]))
     monkeypatch.setenv(ledger.RUN, "mini")
-    command(tmp_path, "scontrol", "echo 'Slurmctld(primary) at n0 is UP'")
     monkeypatch.setattr(queue, "PAUSE", 0.1)
     return tmp_path
 
@@ -117,7 +118,7 @@ class Alone(Executor):
 @pytest.fixture
 def lost(monkeypatch):
     """Sets after how many seconds a job counts as lost."""
-    return lambda seconds: monkeypatch.setattr(squeue, "LOST", seconds)
+    return lambda seconds: monkeypatch.setattr(queue, "LOST", seconds)
 
 
 def end(job: str, *lines: str) -> None:
@@ -189,20 +190,20 @@ def test_a_failed_node_is_remembered_when_its_job_waits_again(place):
     assert executor.ask() == {"1": "active"}
     listed(place, ("1", "PENDING", "Priority"))
     assert executor.ask() == {"1": "active"}
-    assert sbatch.bad_nodes("mini/speed") == ["n1"]
+    assert ledger.bad_nodes("mini/speed") == ["n1"]
 
 
 def test_a_reason_that_does_not_end_is_said_once(place, monkeypatch):
-    monkeypatch.setattr(squeue, "WAITING", 0)
+    monkeypatch.setattr(queue, "WAITING", 0)
     listed(place, ("1", "PENDING", "Priority"), ("2", "PENDING", "InvalidQOS"))
     said: list[str] = []
-    watch = squeue.Watch("run", said.append)
+    watch = queue.Watch("run", said.append)
     for _ in range(3):
         watch.states(["1", "2"])
     (sentence,) = said
     assert sentence.startswith("job 2 waits with the reason InvalidQOS")
     known = json.loads((ledger.FOLDER / "run.json").read_text())
-    assert "told" not in known["1"] and known["2"]["told"]
+    assert not known["1"]["told"] and known["2"]["told"]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_a_reason_that_does_not_end_is_said_once(place, monkeypatch):
     ],
 )
 def test_what_to_type_for_a_job_that_nothing_starts(reason, told):
-    assert squeue.waits(reason, ["7"]) == told
+    assert queue.waits(reason, ["7"]) == told
 
 
 def test_a_submission_is_noted_and_a_running_one_taken_over(place):
@@ -252,18 +253,14 @@ def test_a_submission_whose_answer_was_lost_is_found(place):
     assert [s.job for s in ledger.submitted()] == ["7"]
 
 
-def test_what_needs_the_controller_waits_for_it(place):
-    command(place, "scontrol", "[ -e up ] && echo 'Slurmctld(primary) at n0 is UP'")
+def test_a_step_waits_for_the_controller(place, monkeypatch):
+    command(place, "squeue", "[ -e up ]")
     pauses: list[float] = []
-
-    def pause(seconds: float) -> None:
-        pauses.append(seconds)
-        Path("up").touch()
-
-    queue.await_controller(pause)
-    assert pauses == [queue.PAUSE]
-    queue.await_controller(pause)
-    assert len(pauses) == 1
+    monkeypatch.setattr(queue.time, "sleep", lambda s: pauses.append(s) or Path("up").touch())
+    monkeypatch.setattr(official.Executor, "run_job", lambda self, job: pauses.append(job))
+    for _ in range(2):
+        jobstep.Executor.run_job(object.__new__(jobstep.Executor), "srun")
+    assert pauses == [queue.PAUSE, "srun", "srun"]
 
 
 def test_a_submission_waits_for_the_controller(place, caplog):
@@ -272,11 +269,10 @@ def test_a_submission_waits_for_the_controller(place, caplog):
     command(place, "sbatch", f"[ -e up ] || {{ {gone}; }}; echo 7")
     executor = Alone()
     assert executor.submit() == "7" and not executor.errors
-    assert "SLURM does not answer (contact slurm controller)" in caplog.text
+    assert "SLURM does not answer; mini/train_wildcards_a01_0 waits for it" in caplog.text
 
 
 def test_a_submission_that_waits_ends_when_snakemake_is_cancelled(place):
-    command(place, "scontrol", "exit 1")
     command(place, "squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
     executor = Alone()
     executor._cancelled.set()
@@ -311,8 +307,8 @@ def test_a_node_is_excluded_only_for_what_may_be_its_fault(place):
         end(job, line)
     ledger.note(Submission("6", "run", key, "", {"--nodes": "2"}))
     end("6", "1 5 n6")
-    assert sbatch.bad_nodes(key) == ["n4", "n1"]
-    assert sbatch.bad_nodes("mini/train_wildcards_a02_0") == []
+    assert ledger.bad_nodes(key) == ["n4", "n1"]
+    assert ledger.bad_nodes("mini/train_wildcards_a02_0") == []
     listed(place)
     command(place, "sbatch", 'echo "$@" >> calls; case "$*" in *--exclude=*) exit 1;; esac; echo 7')
     executor = Alone()

@@ -21,6 +21,10 @@ SUBMITTED = FOLDER / "submitted.jsonl"
 ENDS = paths.ROOT / ".snakemake/slurm_ends"
 # An environment variable of Snakemake's main process: the scale whose work it submits.
 RUN = "SEESAW_RUN"
+# How many of the last failed attempts name nodes; exit codes that are no node's fault: done, a
+# user's mistake, cut off, killed for memory, told to stop.
+NODES = 3
+BLAMELESS = (0, 2, 75, 130, 137, 143)
 
 
 class Submission(NamedTuple):
@@ -90,6 +94,18 @@ def seen(job: str) -> dict:
     entries = [read_record(path) or {} for path in FOLDER.glob("*.json")]
     found = [entry[job] for entry in entries if job in entry]
     return max(found, key=lambda entry: entry["since"], default={})
+
+
+def bad_nodes(key: str) -> list[str]:
+    """The nodes on which the last attempts at this work failed, of jobs on one node."""
+    found: dict[str, None] = {}
+    for one in reversed([s for s in submitted() if s.key == key][-2 * NODES :]):
+        last = ends(one.job)[-1:]
+        if last and last[0].status not in BLAMELESS and one.asked.get("--nodes", "1") == "1":
+            found[last[0].node] = None
+        elif node := seen(one.job).get("failed_node"):
+            found[node] = None
+    return list(found)[:NODES]
 
 
 def json_lines(path: Path) -> list[dict]:
