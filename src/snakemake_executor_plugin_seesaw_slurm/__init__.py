@@ -102,27 +102,24 @@ class Executor(official.Executor):
         rows, error = queue.mine()
         if rows is None:
             return error
-        twin, known = queue.twin(rows, work)
-        if twin is None:
-            self._failed_nodes = self._always_excluded | set(exclude)
-            self._submitting, self._refusal = work, None
-            super().run_job(job)
-            self._submitting, self._failed_nodes = None, self._always_excluded
-            if exclude and not self._refusal:
-                nodes = ", ".join(exclude)
-                self.logger.warning(f"{work.key} keeps off {nodes}, where the last one failed.")
-            return self._refusal
-        if known and work.fingerprint and known.fingerprint not in ("", work.fingerprint):
-            return CHANGED.format(job=twin.job)
-        if known is None:  # SLURM's answer to this call's submission was lost.
-            ledger.note(work._replace(job=twin.job))
-        else:
-            told = f"SLURM job {twin.job} of an earlier call is {twin.state} and is taken over."
-            self.logger.warning(told)
-        log = self.slurm_logdir / f"rule_{job.name}" / get_job_wildcards(job) / f"{twin.job}.log"
-        info = SubmittedJobInfo(job, external_jobid=twin.job, aux={"slurm_logfile": log})
-        super()._report_job_submission_threadsafe(info)
-        return None
+        if twin := queue.twin(rows, work):
+            if work.fingerprint and twin.fingerprint not in ("", work.fingerprint):
+                return CHANGED.format(job=twin.job)
+            if twin.run != work.run:
+                told = f"is {rows[twin.job].state} and is taken over"
+                self.logger.warning(f"SLURM job {twin.job} of an earlier call {told}.")
+            logs = self.slurm_logdir / f"rule_{job.name}" / get_job_wildcards(job)
+            aux = {"slurm_logfile": logs / f"{twin.job}.log"}
+            self._report_job_submission_threadsafe(SubmittedJobInfo(job, twin.job, aux))
+            return None
+        self._failed_nodes = self._always_excluded | set(exclude)
+        self._submitting, self._refusal = work, None
+        super().run_job(job)
+        self._submitting, self._failed_nodes = None, self._always_excluded
+        if exclude and not self._refusal:
+            nodes = ", ".join(exclude)
+            self.logger.warning(f"{work.key} keeps off {nodes}, where the last one failed.")
+        return self._refusal
 
     def _report_job_submission_threadsafe(self, job_info: SubmittedJobInfo) -> None:
         """Note a submission before Snakemake knows of it."""

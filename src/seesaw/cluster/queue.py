@@ -62,18 +62,19 @@ def await_controller() -> None:
         time.sleep(PAUSE)
 
 
-def twin(rows: dict[str, Queued], work: Submission) -> tuple[Queued | None, Submission | None]:
-    """The queued job that does this work already, and its submission, if that was noted."""
+def twin(rows: dict[str, Queued], work: Submission) -> Submission | None:
+    """The submission of a queued job that does this work already, if there is one."""
     comment = f"rule_{work.key.partition('/')[2]}"
-    known = {one.job: one for one in ledger.submitted()}
+    noted = {one.job: one for one in ledger.submitted()}
     for row in rows.values():
-        if row.state not in (*FINAL, *NO_END, "COMPLETING"):
-            one = known.get(row.job)
-            if one and (one.run, one.key) == (row.name, work.key):
-                return row, one
-            if (row.name, row.comment) == (work.run, comment):  # Slurm's answer was lost.
-                return row, None
-    return None, None
+        if row.state in (*FINAL, *NO_END, "COMPLETING"):
+            continue
+        one = noted.get(row.job)
+        if one is None and (row.name, row.comment) == (work.run, comment):
+            ledger.note(one := work._replace(job=row.job))  # Slurm's answer to sbatch was lost.
+        if one and (one.run, one.key) == (row.name, work.key):
+            return one
+    return None
 
 
 class Watch:
