@@ -60,8 +60,9 @@ class Executor(official.Executor):
         return super().additional_general_args().replace("slurm-jobstep", "seesaw-slurm-jobstep")
 
     def cancel(self) -> None:
-        """Cancel the jobs and end a submission that waits for the controller."""
+        """Cancel the jobs, and first the submissions that wait."""
         self._cancelled.set()
+        self._job_submission_executor.shutdown(cancel_futures=True)
         super().cancel()
 
     def run_job(self, job: JobExecutorInterface) -> None:
@@ -117,8 +118,8 @@ class Executor(official.Executor):
         super().run_job(job)
         self._submitting, self._failed_nodes = None, self._always_excluded
         if exclude and not self._refusal:
-            nodes = ", ".join(exclude)
-            self.logger.warning(f"{work.key} keeps off {nodes}, where the last one failed.")
+            told = f"keeps off {', '.join(exclude)}, where the last one failed"
+            self.logger.warning(f"The new attempt at {work.key} {told}.")
         return self._refusal
 
     def _report_job_submission_threadsafe(self, job_info: SubmittedJobInfo) -> None:
