@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -42,8 +43,8 @@ class Queued(NamedTuple):
 def mine() -> tuple[dict[str, Queued] | None, str]:
     """The jobs of this user by id, those that ended lately too; None and why not."""
     command = ["squeue", "--format=%i|%T|%N|%j|%r|%k", "--states=all", "--noheader"]
+    command += ["--user", str(os.getuid())]
     try:
-        command += ["--user", str(os.getuid())]
         done = subprocess.run(command, capture_output=True, text=True, timeout=45)
     except FileNotFoundError:
         return None, "squeue is not installed here; run this where Slurm is"
@@ -56,9 +57,9 @@ def mine() -> tuple[dict[str, Queued] | None, str]:
 
 
 def await_controller() -> None:
-    """Wait until Slurm's controller answers, for an hour at most."""
+    """Wait until Slurm's controller answers, for an hour at most; not where there is no squeue."""
     until = time.monotonic() + PATIENCE
-    while mine()[0] is None and time.monotonic() < until:
+    while shutil.which("squeue") and mine()[0] is None and time.monotonic() < until:
         time.sleep(PAUSE)
 
 
