@@ -30,12 +30,10 @@ class Cluster:
     def __init__(self, folder: Path, tracking: str):
         self.folder = folder
         places = [folder / "bin", Path(sys.executable).parent, os.environ["PATH"]]
-        search = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         self.environment = {
             **os.environ,
             "CLUSTER_PROCTRACK": tracking,
             "PATH": os.pathsep.join(map(str, places)),
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE / "poll"), *search])),
             "SEESAW_LEASE_SECONDS": "1",
             "SEESAW_LOST_SECONDS": "10",
             "SEESAW_WAITING_SECONDS": "5",
@@ -48,7 +46,7 @@ class Cluster:
     def start(self, root: Path, *arguments: str) -> subprocess.Popen:
         """`snakemake --profile slurm` in a folder; its words go to `said`."""
         command = [Path(sys.executable).with_name("snakemake"), "--profile", "slurm"]
-        command += ["--slurm-init-seconds-before-status-checks", "2", *arguments]
+        command += ["--seconds-between-status-checks", "2", *arguments]
         with (root / "said").open("a") as said:
             return subprocess.Popen(
                 command, cwd=root, env=self.environment, stdout=said, stderr=said

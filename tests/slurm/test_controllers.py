@@ -61,3 +61,14 @@ def test_of_two_that_start_at_once_one_runs(cluster, clone):
     assert len(records(clone / "work/twin")) == 1
     said = (clone / "said").read_text()
     assert "runs this workflow already" in said or "cannot be locked" in said
+
+
+def test_ctrl_c_cancels_the_jobs(cluster, clone):
+    running = cluster.start(clone, *TOY, "out/wall")
+    wait_for(at_iteration(clone, "wall"), running)
+    job = job_of(clone, "wall")
+    running.send_signal(signal.SIGINT)
+    assert running.wait() != 0
+    left = cluster.ask("squeue", "-h", "--states=all", "-j", job, "-o", "%T").split()
+    assert left and left[0] in ("CANCELLED", "COMPLETING")
+    assert len(submissions(clone, "wall")) == 1

@@ -1,20 +1,25 @@
-"""Lease, requeue bounds and the watched squeue, against stand-ins for Slurm's commands."""
+"""Submissions, queries, lease and requeue bounds, against stand-ins for Slurm's commands."""
 
+import asyncio
 import json
+import logging
 import os
 import platform
-import subprocess
+import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import snakemake_executor_plugin_slurm_jobstep as official
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
-from seesaw.cluster import ledger, sbatch, segments, squeue
+import snakemake_executor_plugin_seesaw_slurm_jobstep as jobstep
+from seesaw.cluster import ledger, queue, segments
 from seesaw.cluster.lease import Lease
+from seesaw.cluster.ledger import Submission
 from seesaw.errors import UserError
-
-BIN = Path(__file__).parents[2] / "workflow/bin"
-QUERY = ("--format=%i|%T", "--states=all", "--noheader", "--name", "run")
+from snakemake_executor_plugin_seesaw_slurm import Executor, ExecutorSettings
 
 
 @pytest.fixture
@@ -24,6 +29,8 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     python = str(Path(sys.executable).parent)
     monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "bin"), python, "/usr/bin", "/bin"]))
+    monkeypatch.setenv(ledger.RUN, "mini")
+    monkeypatch.setattr(queue, "PAUSE", 0.1)
     return tmp_path
 
 
@@ -33,22 +40,85 @@ def command(place: Path, name: str, script: str) -> None:
     path.chmod(0o755)
 
 
-def queue(place: Path, *rows: tuple[str, str, str]) -> None:
+def listed(place: Path, *rows: tuple[str, str, str], name: str = "run") -> None:
     """What squeue says: of each job its id, state and reason."""
-    lines = [f"{job}|{state}|n1|run|{reason}|rule_train" for job, state, reason in rows]
+    lines = [
+        f"{job}|{state}|n1|{name}|{reason}|rule_train_wildcards_a01_0"
+        for job, state, reason in rows
+    ]
     command(place, "squeue", "".join(f"echo '{line}';" for line in lines) or "true")
 
 
-def watched(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Call what stands before Slurm's command."""
-    search = os.pathsep.join([str(BIN), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": search, **environment}
-    return subprocess.run([name, *arguments], env=environment, text=True, capture_output=True)
+class Resources(dict):
+    __getattr__ = dict.get
 
 
-def query(lost: str = "0", waiting: str = "600") -> dict[str, str]:
-    told = watched("squeue", *QUERY, SEESAW_LOST_SECONDS=lost, SEESAW_WAITING_SECONDS=waiting)
-    return dict(line.split("|") for line in told.stdout.splitlines())
+def job(fingerprint: str = "x") -> SimpleNamespace:
+    """A training, as Snakemake hands it to an executor."""
+    return SimpleNamespace(
+        name="train",
+        jobid=1,
+        rule=SimpleNamespace(name="train"),
+        wildcards=["a01", "0"],
+        params={"fingerprint": fingerprint},
+        resources=Resources(runtime=60, slurm_partition="gpu", gres=""),
+        threads=1,
+        is_group=lambda: False,
+    )
+
+
+class Alone(Executor):
+    """The executor without a workflow, which keeps what it reports of each of Slurm's jobs."""
+
+    def __init__(self):
+        settings = ExecutorSettings(status_command="squeue", delete_logfiles_older_than=0)
+        self.workflow = SimpleNamespace(executor_settings=settings, workdir_init=Path.cwd())
+        self.logger = logging.getLogger("executor")
+        self.__post_init__()
+        self.run_uuid = "run"
+        self._fallback_account_arg = ""
+        self.reported: dict[str | None, str] = {}
+        self.errors: list[str] = []
+        self.active: list[SubmittedJobInfo] = []
+
+    def format_job_exec(self, job) -> str:
+        return "true"
+
+    def report_job_submission(self, job_info) -> None:
+        self.active.append(job_info)
+
+    def report_job_success(self, job_info) -> None:
+        self.reported[job_info.external_jobid] = "success"
+
+    def report_job_error(self, job_info, msg=None, **_) -> None:
+        self.reported[job_info.external_jobid] = "error"
+        self.errors.append(msg)
+
+    def submit(self, fingerprint: str = "x") -> str | None:
+        """Submit the training; the id of its job in Slurm, None if there is none."""
+        before = len(self.active)
+        self.run_job(job(fingerprint))
+        return self.active[-1].external_jobid if len(self.active) > before else None
+
+    def watching(self, *ids: str) -> "Alone":
+        logs = {"slurm_logfile": Path("log")}
+        self.active = [SubmittedJobInfo(job(), external_jobid=i, aux=logs) for i in ids]
+        return self
+
+    def ask(self) -> dict[str | None, str]:
+        """Ask once for all active jobs: `active`, or what was reported of them so far."""
+
+        async def still() -> list[SubmittedJobInfo]:
+            return [info async for info in self.check_active_jobs(self.active)]
+
+        self.active = asyncio.run(still())
+        return self.reported | {info.external_jobid: "active" for info in self.active}
+
+
+@pytest.fixture
+def lost(monkeypatch):
+    """Sets after how many seconds a job counts as lost."""
+    return lambda seconds: monkeypatch.setattr(queue, "LOST", seconds)
 
 
 def end(job: str, *lines: str) -> None:
@@ -56,62 +126,84 @@ def end(job: str, *lines: str) -> None:
     (ledger.ENDS / job).write_text("".join(f"{line}\n" for line in lines))
 
 
-def test_a_failing_squeue_answers_with_what_was_known(place):
-    queue(place, ("1", "RUNNING", "None"), ("2", "PENDING", "Priority"))
-    assert query() == {"1": "RUNNING", "2": "PENDING"}
+def test_a_failing_squeue_changes_nothing(place, caplog):
+    listed(place, ("1", "RUNNING", "None"), ("2", "PENDING", "Priority"))
+    executor = Alone().watching("1", "2")
+    assert executor.ask() == {"1": "active", "2": "active"}
+    before = dict(executor._watch.known)
     command(place, "squeue", "echo 'slurm_load_jobs error' >&2; exit 1")
-    assert query() == {"1": "RUNNING", "2": "PENDING"}
+    assert executor.ask() == {"1": "active", "2": "active"}
+    assert executor._watch.known == before
+    assert "squeue failed (slurm_load_jobs error)" in caplog.text
 
 
-def test_a_job_in_no_queue_counts_by_its_noted_end(place):
-    queue(place, *((job, "RUNNING", "None") for job in "124"), ("3", "PREEMPTED", "None"))
-    query()
+def test_a_job_in_no_queue_counts_by_its_noted_end(place, lost):
+    listed(place, *((job, "RUNNING", "None") for job in "124"), ("3", "PREEMPTED", "None"))
+    executor = Alone().watching(*"1234")
+    executor.ask()
     end("1", "75 9 n1", "0 3 n1")
     end("4", "0 3 n1", "1 3 n1")
-    queue(place, ("3", "PREEMPTED", "None"))
-    assert set(query("100").values()) == {"PENDING"}
-    lost = {"1": "COMPLETED", "2": "ERROR", "3": "ERROR", "4": "ERROR"}
-    assert query() == lost
-    assert query("100") == lost
+    listed(place, ("3", "PREEMPTED", "None"))
+    lost(100)
+    assert set(executor.ask().values()) == {"active"}
+    lost(0)
+    reported = {"1": "success", "2": "error", "3": "error", "4": "error"}
+    assert executor.ask() == reported
+    lost(100)
+    assert executor.ask() == reported
 
 
 def test_a_job_that_ended_may_leave_the_queue(place):
-    queue(place, ("1", "FAILED", "None"), ("2", "COMPLETED", "None"))
-    query()
-    queue(place)
-    assert query() == {"1": "FAILED", "2": "COMPLETED"}
+    listed(place, ("1", "FAILED", "None"), ("2", "COMPLETED", "None"))
+    executor = Alone().watching("1", "2")
+    executor.ask()
+    listed(place)
+    assert executor.ask() == {"1": "error", "2": "success"}
+    assert executor.errors == ["SLURM job 1 ended as FAILED. "]
 
 
-def test_a_job_of_an_earlier_call_counts_once_it_is_taken_over(place):
-    command(place, "squeue", "echo '7|RUNNING|n1|before|None|rule_train'")
-    assert query() == {}
-    ledger.adopt("run", "7")
-    assert query() == {"7": "RUNNING"}
+def test_a_job_of_an_earlier_call_is_taken_over_and_watched(place, caplog):
+    ledger.note(Submission("7", "before", "mini/train_wildcards_a01_0", "x", {}))
+    listed(place, ("7", "RUNNING", "None"), name="before")
+    executor = Alone()
+    assert executor.submit() == "7" and len(ledger.submitted()) == 1
+    assert "job 7 of an earlier call is RUNNING and is taken over" in caplog.text
+    assert executor.ask() == {"7": "active"}
+    listed(place, ("7", "COMPLETED", "None"), name="before")
+    assert executor.ask() == {"7": "success"}
 
 
-def test_a_job_that_the_queue_forgot_before_it_was_asked(place):
-    ledger.note(ledger.Submission("7", "run", "mini/speed", "", {}))
-    queue(place)
-    assert query("100") == {"7": "PENDING"}
+def test_a_job_that_the_queue_forgot_before_it_was_asked(place, lost):
+    listed(place)
+    lost(100)
+    executor = Alone().watching("7")
+    assert executor.ask() == {"7": "active"}
     end("7", "0 3 n1")
-    assert query() == {"7": "COMPLETED"}
+    lost(0)
+    assert executor.ask() == {"7": "success"}
 
 
 def test_a_failed_node_is_remembered_when_its_job_waits_again(place):
-    ledger.note(ledger.Submission("1", "run", "mini/speed", "", {}))
-    queue(place, ("1", "NODE_FAIL", "None"))
-    query("100")
-    queue(place, ("1", "PENDING", "Priority"))
-    query("100")
-    assert sbatch.bad_nodes("mini/speed") == ["n1"]
+    ledger.note(Submission("1", "run", "mini/speed", "", {}))
+    listed(place, ("1", "NODE_FAIL", "None"))
+    executor = Alone().watching("1")
+    assert executor.ask() == {"1": "active"}
+    listed(place, ("1", "PENDING", "Priority"))
+    assert executor.ask() == {"1": "active"}
+    assert ledger.bad_nodes("mini/speed") == ["n1"]
 
 
-def test_a_reason_that_does_not_end_is_kept_as_told(place):
-    queue(place, ("1", "PENDING", "Priority"), ("2", "PENDING", "InvalidQOS"))
-    query(waiting="0")
-    query(waiting="0")
+def test_a_reason_that_does_not_end_is_said_once(place, monkeypatch):
+    monkeypatch.setattr(queue, "WAITING", 0)
+    listed(place, ("1", "PENDING", "Priority"), ("2", "PENDING", "InvalidQOS"))
+    said: list[str] = []
+    watch = queue.Watch("run", said.append)
+    for _ in range(3):
+        watch.states(["1", "2"])
+    (sentence,) = said
+    assert sentence.startswith("job 2 waits with the reason InvalidQOS")
     known = json.loads((ledger.FOLDER / "run.json").read_text())
-    assert "told" not in known["1"] and known["2"]["told"]
+    assert not known["1"]["told"] and known["2"]["told"]
 
 
 @pytest.mark.parametrize(
@@ -135,83 +227,95 @@ def test_a_reason_that_does_not_end_is_kept_as_told(place):
     ],
 )
 def test_what_to_type_for_a_job_that_nothing_starts(reason, told):
-    assert squeue.waits(reason, ["7"]) == told
-
-
-SUBMIT = ("--parsable", "--job-name", "run", "--comment", "rule_train_wildcards_a01_0", "-t", "60")
-
-
-def submit(state: str = "x", **environment: str) -> subprocess.CompletedProcess[str]:
-    Path("prints.json").write_text(json.dumps({"value": {"train/a01/seed0": state}}))
-    return watched(
-        "sbatch", *SUBMIT, SEESAW_RUN="mini", SEESAW_FINGERPRINTS="prints.json", **environment
-    )
+    assert queue.waits(reason, ["7"]) == told
 
 
 def test_a_submission_is_noted_and_a_running_one_taken_over(place):
-    queue(place)
+    listed(place)
     command(place, "sbatch", 'echo "$@" >> calls; echo 7')
-    assert submit().stdout == "7\n"
+    executor = Alone()
+    assert executor.submit() == "7"
     (noted,) = ledger.submitted()
     assert noted == ("7", "run", "mini/train_wildcards_a01_0", "x", {"-t": "60"})
-    queue(place, ("7", "RUNNING", "None"))
-    assert submit().stdout == "7\n"
+    listed(place, ("7", "RUNNING", "None"))
+    assert executor.submit() == "7"
     assert len(Path("calls").read_text().splitlines()) == len(ledger.submitted()) == 1
-    changed = submit("y")
-    assert changed.returncode == 1 and "`scancel 7`, then run the same command" in changed.stderr
-    queue(place, ("7", "FAILED", "None"))
-    assert submit("y").returncode == 0
+    assert executor.submit("y") is None
+    assert "`scancel 7`, then run the same command" in executor.errors[-1]
+    listed(place, ("7", "FAILED", "None"))
+    assert executor.submit("y") == "7"
     assert len(Path("calls").read_text().splitlines()) == len(ledger.submitted()) == 2
 
 
 def test_a_submission_whose_answer_was_lost_is_found(place):
-    command(place, "squeue", "echo '7|PENDING|n1|run|None|rule_train_wildcards_a01_0'")
-    assert submit().stdout == "7\n"
+    listed(place, ("7", "PENDING", "None"))
+    assert Alone().submit() == "7"
     assert [s.job for s in ledger.submitted()] == ["7"]
 
 
-@pytest.mark.parametrize("name", ["sinfo", "srun"])
-def test_what_needs_the_controller_waits_for_it(place, name):
-    command(place, "scontrol", "[ -e up ] && echo 'Slurmctld(primary) at n0 is UP'; touch up")
-    command(place, name, 'echo "$@" >> calls; [ -e up ]')
-    assert watched(name, "-x", SEESAW_PAUSE_SECONDS="0.1").returncode == 0
-    assert Path("calls").read_text() == "-x\n"
+def test_a_step_waits_for_the_controller(place, monkeypatch):
+    command(place, "squeue", "[ -e up ]")
+    pauses: list[float] = []
+    monkeypatch.setattr(queue.time, "sleep", lambda s: pauses.append(s) or Path("up").touch())
+    monkeypatch.setattr(official.Executor, "run_job", lambda self, job: pauses.append(job))
+    for _ in range(2):
+        jobstep.Executor.run_job(object.__new__(jobstep.Executor), "srun")
+    assert pauses == [queue.PAUSE, "srun", "srun"]
 
 
-def test_a_submission_waits_for_the_controller(place):
-    queue(place)
+def test_a_submission_waits_for_the_controller(place, caplog):
+    listed(place)
     gone = "echo 'sbatch: error: Unable to contact slurm controller' >&2; touch up; exit 1"
     command(place, "sbatch", f"[ -e up ] || {{ {gone}; }}; echo 7")
-    assert submit(SEESAW_PAUSE_SECONDS="0.1").stdout == "7\n"
+    executor = Alone()
+    assert executor.submit() == "7" and not executor.errors
+    assert "SLURM does not answer; mini/train_wildcards_a01_0 waits for it" in caplog.text
+
+
+def test_a_submission_that_waits_ends_when_snakemake_is_cancelled(place):
+    command(place, "squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    executor = Alone()
+    executor._cancelled.set()
+    assert executor.submit() is None and len(executor.errors) == 1
 
 
 def test_what_slurm_refuses_is_passed_on(place):
-    queue(place)
+    listed(place)
     command(place, "sbatch", "echo 'sbatch: error: invalid account' >&2; exit 1")
-    done = submit()
-    assert (done.returncode, done.stderr) == (1, "sbatch: error: invalid account\n")
+    executor = Alone()
+    assert executor.submit() is None
+    assert "sbatch: error: invalid account" in executor.errors[0]
+
+
+def test_an_exception_in_a_submission_fails_the_job_instead_of_hanging(place, monkeypatch):
+    monkeypatch.setattr(queue, "mine", lambda: 1 / 0)
+    executor = Alone()
+    assert executor.submit() is None
+    assert executor.errors == ["The submission failed: ZeroDivisionError: division by zero. "]
+
+
+def test_a_half_written_end_is_left_out(place):
+    end("1", "1 5 n1", "0 3")
+    assert [e.status for e in ledger.ends("1")] == [1]
 
 
 def test_a_node_is_excluded_only_for_what_may_be_its_fault(place):
     key = "mini/train_wildcards_a01_0"
     statuses = {"1": "1 5 n1", "2": "2 5 n2", "3": "75 5 n3", "4": "134 5 n4", "5": "137 5 n5"}
     for job, line in statuses.items():
-        ledger.note(ledger.Submission(job, "run", key, "", {}))
+        ledger.note(Submission(job, "run", key, "", {}))
         end(job, line)
-    ledger.note(ledger.Submission("6", "run", key, "", {"--nodes": "2"}))
+    ledger.note(Submission("6", "run", key, "", {"--nodes": "2"}))
     end("6", "1 5 n6")
-    assert sbatch.bad_nodes(key) == ["n4", "n1"]
-    assert sbatch.bad_nodes("mini/train_wildcards_a02_0") == []
-    queue(place)
-    command(place, "sbatch", 'echo "$@" >> calls; [ $1 != --exclude=n4,n1 ] && echo 7')
-    assert submit().stdout == "7\n"  # there is no other node
-    assert len(Path("calls").read_text().splitlines()) == 2
-
-
-def test_any_other_call_is_slurms(place):
-    for name in ("squeue", "sbatch"):
-        command(place, name, 'echo "$@"')
-        assert watched(name, "-h").stdout == "-h\n"
+    assert ledger.bad_nodes(key) == ["n4", "n1"]
+    assert ledger.bad_nodes("mini/train_wildcards_a02_0") == []
+    listed(place)
+    command(place, "sbatch", 'echo "$@" >> calls; case "$*" in *--exclude=*) exit 1;; esac; echo 7')
+    executor = Alone()
+    assert executor.submit() == "7" and not executor.errors  # there is no other node
+    first, second = Path("calls").read_text().splitlines()
+    assert sorted(re.search("--exclude=(\\S+)", first)[1].split(",")) == ["n1", "n4"]
+    assert "--exclude" not in second
 
 
 def test_a_running_job_keeps_its_lease(place):

@@ -7,8 +7,7 @@ from seesaw.cluster import controller, segments, site
 SITE = site.load()
 SOURCE = Path(workflow.basedir)
 TOY = f"{sys.executable} {SOURCE}/toy.py"
-site.watch(SOURCE.parents[1] / "workflow/bin", "toy", Path("fingerprints.json"))
-controller.jobs_write_records()
+controller.submits("toy")
 if prefix := SITE.shell_prefix():
     shell.prefix(prefix)
 

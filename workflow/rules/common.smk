@@ -1,7 +1,5 @@
 """The experiment table, the scale and what depends on what; no torch, no mmdet."""
 
-from pathlib import Path
-
 from snakemake.exceptions import WorkflowError
 
 from seesaw import acceptances, dependencies
@@ -48,8 +46,7 @@ TRAINER = SITE.trainer(
 )
 # In the command, not in params: another number retrains nothing.
 ROOM = f" --images-per-gpu {SITE.images_per_gpu}" if GPUS else ""
-site.watch(Path(workflow.basedir) / "workflow/bin", SCALE.run, dependencies.cache(SCALE))
-controller.jobs_write_records()
+controller.submits(SCALE.run)
 if prefix := SITE.shell_prefix():
     shell.prefix(prefix)
 

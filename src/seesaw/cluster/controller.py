@@ -1,4 +1,4 @@
-"""Snakemake's own part: one at a time in a folder, and records of what ends without it."""
+"""Snakemake's main process: one at a time in a folder, whichever executor it uses."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TextIO
 
 from snakemake.exceptions import WorkflowError
+
+from seesaw.cluster import ledger
 
 LOCK = Path(".snakemake/controller")
 _held: list[TextIO] = []
@@ -39,31 +41,11 @@ def alone() -> None:
     _held.append(file)
 
 
-def jobs_write_records() -> None:
-    """Make a Slurm job write Snakemake's record of its outputs (params, inputs) itself.
-
-    Snakemake writes it when the job has ended; if it was killed before, the finished work would
-    count as made of whatever the older record says, or of nothing known.
-    """
-    if "SLURM_JOB_ID" not in os.environ:
-        return
-    from snakemake.persistence import PersistenceBase
-    from snakemake_interface_executor_plugins.settings import ExecMode
-
-    finished = PersistenceBase.finished
-
-    async def recorded(self, job) -> None:
-        settings = self.dag.workflow.workflow_settings
-        before = settings.exec_mode
-        settings.exec_mode = ExecMode.DEFAULT
-        try:
-            await finished(self, job)
-        finally:
-            settings.exec_mode = before
-
-    PersistenceBase.finished = recorded
+def submits(run: str) -> None:
+    """Name the scale whose work this process submits: the keys in the ledger begin with it."""
+    os.environ[ledger.RUN] = run
 
 
 def on_slurm(workflow) -> bool:
     """Whether this process submits to Slurm."""
-    return workflow.executor_plugin.name == "slurm"
+    return workflow.executor_plugin.name == "seesaw-slurm"

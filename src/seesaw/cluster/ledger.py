@@ -7,8 +7,8 @@ line for each time that a job ran to its end: exit code, seconds, node.
 from __future__ import annotations
 
 import json
-import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +19,12 @@ FOLDER = paths.ROOT / ".snakemake/slurm_jobs"
 SUBMITTED = FOLDER / "submitted.jsonl"
 # The queue forgets how a job ended, this does not.
 ENDS = paths.ROOT / ".snakemake/slurm_ends"
-# In the environment of Snakemake and its queries: <scale>, and the file with all fingerprints.
-RUN, FINGERPRINTS = "SEESAW_RUN", "SEESAW_FINGERPRINTS"
+# An environment variable of Snakemake's main process: the scale whose work it submits.
+RUN = "SEESAW_RUN"
+# How many of the last failed attempts name nodes; exit codes that are no node's fault: done, a
+# user's mistake, cut off, killed for memory, told to stop.
+NODES = 3
+BLAMELESS = (0, 2, 75, 130, 137, 143)
 
 
 class Submission(NamedTuple):
@@ -79,8 +83,9 @@ def ends(job: str) -> list[End]:
     """The ends that a job noted; several if it was requeued."""
     found = []
     for line in text_lines(ENDS / job):
-        status, seconds, node = line.split()
-        found.append(End(int(status), int(seconds), node))
+        with suppress(ValueError):  # The line is half-written where the disk was full.
+            status, seconds, node = line.split()
+            found.append(End(int(status), int(seconds), node))
     return found
 
 
@@ -91,16 +96,16 @@ def seen(job: str) -> dict:
     return max(found, key=lambda entry: entry["since"], default={})
 
 
-def adopted(run: str) -> set[str]:
-    """Jobs of earlier calls that a call of Snakemake has taken over."""
-    return set(text_lines(FOLDER / f"{run}.adopted"))
-
-
-def adopt(run: str, job: str) -> None:
-    """Make a job one of this call's."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with (FOLDER / f"{run}.adopted").open("a", encoding="utf-8") as file:
-        file.write(f"{job}\n")
+def bad_nodes(key: str) -> list[str]:
+    """The nodes on which the last attempts at this work failed, of jobs on one node."""
+    found: dict[str, None] = {}
+    for one in reversed([s for s in submitted() if s.key == key][-2 * NODES :]):
+        last = ends(one.job)[-1:]
+        if last and last[0].status not in BLAMELESS and one.asked.get("--nodes", "1") == "1":
+            found[last[0].node] = None
+        elif node := seen(one.job).get("failed_node"):
+            found[node] = None
+    return list(found)[:NODES]
 
 
 def json_lines(path: Path) -> list[dict]:
@@ -120,20 +125,3 @@ def text_lines(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
-
-
-def fingerprint(comment: str) -> str:
-    """The fingerprint of a job from what Snakemake's plugin calls it; "" if it has none."""
-    rule, _, wildcards = comment.removeprefix("rule_").partition("_wildcards_")
-    try:
-        known = json.loads(Path(os.environ[FINGERPRINTS]).read_text(encoding="utf-8"))["value"]
-    except (KeyError, OSError, ValueError):
-        return ""
-    # train/a01/seed0 is rule_train_wildcards_a01_0; of two trainings the longer name is meant
-    fits = {}
-    for key, value in known.items():
-        kind, _, name = key.partition("/")
-        name = name.replace("/seed", "_")
-        if kind == rule and wildcards.endswith(name):
-            fits[name] = str(value)
-    return fits[max(fits, key=len)] if fits else ""

@@ -167,17 +167,3 @@ def load(path: Path = FILE) -> Site:
         return Site.model_validate(experiments.read_yaml(path))
     except ValidationError as error:
         raise UserError(experiments.one_sentence(path, error)) from None
-
-
-def watch(folder: Path, run: str, fingerprints: Path) -> None:
-    """Put the watched sbatch and squeue before Slurm's, for this process and its children.
-
-    Args:
-        folder: where they are.
-        run: the scale, of which a submission is told apart from another's.
-        fingerprints: the file with all fingerprints.
-    """
-    os.environ |= {ledger.RUN: run, ledger.FINGERPRINTS: str(fingerprints)}
-    known = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    if str(folder) not in known:
-        os.environ["PATH"] = os.pathsep.join([str(folder), *known])

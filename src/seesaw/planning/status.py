@@ -14,7 +14,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from seesaw import paths
-from seesaw.cluster import ledger, squeue
+from seesaw.cluster import ledger, queue
 from seesaw.errors import Interrupted
 from seesaw.experiments import Experiments
 from seesaw.planning.jobs import Job, in_order, snakemake_command, snakemake_record
@@ -221,7 +221,7 @@ def _waits(slurm: str | None) -> str:
     """What SLURM last told Snakemake of a job; the command to type if nothing will start it."""
     seen = ledger.seen(slurm) if slurm else {}
     if slurm and seen.get("told"):
-        return f"; {squeue.waits(seen['reason'], [slurm])}"
+        return f"; {queue.waits(seen['reason'], [slurm])}"
     reason = f" ({seen['reason']})" if seen.get("reason", "None") != "None" else ""
     return f"; the queue said {seen['state']}{reason}" if seen else ""
 

@@ -1,0 +1,158 @@
+"""Snakemake's official executor for SLURM, made safe for runs of weeks: `executor: seesaw-slurm`.
+
+The official plugin builds each `sbatch` call and cancels jobs. This subclass changes two things.
+
+- A submission waits while SLURM's controller does not answer, instead of failing an attempt
+  (snakemake-executor-plugin-slurm issues 313 and 320); it takes over a job of an earlier call of
+  Snakemake, killed since, that still does the same work (snakemake issues 3438 and 4084); and it
+  excludes the nodes on which earlier attempts at the same work failed.
+- A job's state comes from `squeue` and from the job's own note of its end. The official plugin
+  waits for ever for a job that no queue lists, that SLURM ended as preempted or with its node, or
+  that nothing will start (snakemake-executor-plugin-slurm issues 157 and 207).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+
+import snakemake_executor_plugin_slurm as official
+from snakemake_executor_plugin_slurm.utils import get_job_wildcards
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
+
+from seesaw.cluster import ledger, queue
+from seesaw.cluster.ledger import Submission
+
+ExecutorSettings, common_settings = official.ExecutorSettings, official.common_settings
+
+# How much a job asks for: the option of sbatch and Snakemake's resource that sets it.
+ASKED = {"-t": "runtime", "--mem": "mem_mb", "--gpus": "gpu", "--gres": "gres", "--nodes": "nodes"}
+# What SLURM's commands say while its controller is away or overloaded.
+AWAY = re.compile(
+    "contact slurm controller|socket timed out|connection refused|connect failure|no answer", re.I
+)
+CHANGED = (
+    "job {job} of an earlier call still makes this, of code or configs that have changed since; "
+    "`scancel {job}`, then run the same command again."
+)
+
+
+class Executor(official.Executor):
+    """The official executor with patient submissions and complete answers about its jobs."""
+
+    def __post_init__(self, test_mode: bool = False) -> None:
+        super().__post_init__(test_mode)
+        # One submission at a time, because the nodes to exclude and the refusal are attributes.
+        self._job_submission_executor = ThreadPoolExecutor(max_workers=1)
+        self._always_excluded = self._failed_nodes
+        self._submitting: Submission | None = None
+        self._refusal: str | None = None
+        self._cancelled = threading.Event()
+        self._watch = queue.Watch(self.run_uuid, self.logger.warning)
+
+    def additional_general_args(self) -> str:
+        """Let a job run its step by this project's executor: see the package `..._jobstep`."""
+        return super().additional_general_args().replace("slurm-jobstep", "seesaw-slurm-jobstep")
+
+    def cancel(self) -> None:
+        """Cancel the jobs, and first the submissions that wait."""
+        self._cancelled.set()
+        self._job_submission_executor.shutdown(cancel_futures=True)
+        super().cancel()
+
+    def run_job(self, job: JobExecutorInterface) -> None:
+        """Submit a job, again and again while SLURM's controller is away."""
+        until, told = time.monotonic() + queue.PATIENCE, False
+        try:
+            work = self._work(job)
+            exclude = ledger.bad_nodes(work.key)
+            while refusal := self._submit(job, work, exclude):
+                away = AWAY.search(refusal.partition("sbatch call:")[0])
+                if away and time.monotonic() < until and not self._cancelled.is_set():
+                    if not told:
+                        self.logger.warning(f"SLURM does not answer; {work.key} waits for it.")
+                    told = True
+                    self._cancelled.wait(queue.PAUSE)
+                elif exclude and not away:
+                    exclude = []  # SLURM refuses the job where there is no other node.
+                else:
+                    break
+        except Exception as error:  # It would be lost in this thread, and Snakemake would wait.
+            refusal = f"The submission failed: {type(error).__name__}: {error}. "
+        if refusal:
+            super()._report_job_error_threadsafe(SubmittedJobInfo(job), refusal)
+
+    def _work(self, job: JobExecutorInterface) -> Submission:
+        """What a submission of a job does, as the ledger notes it; it has no id yet."""
+        wildcards = get_job_wildcards(job)
+        name = f"{job.name}_wildcards_{wildcards}" if wildcards else job.name
+        key = f"{os.environ.get(ledger.RUN, '')}/{name}"
+        fingerprint = getattr(job, "params", {}).get("fingerprint")  # A group has no params.
+        asked = {o: str(job.resources[r]) for o, r in ASKED.items() if job.resources.get(r)}
+        return Submission("", self.run_uuid, key, str(fingerprint or ""), asked)
+
+    def _submit(
+        self, job: JobExecutorInterface, work: Submission, exclude: list[str]
+    ) -> str | None:
+        """Submit a job once, or take over the job that does its work; if refused, say why."""
+        rows, error = queue.mine()
+        if rows is None:
+            return error
+        if twin := queue.twin(rows, work):
+            if work.fingerprint and twin.fingerprint not in ("", work.fingerprint):
+                return CHANGED.format(job=twin.job)
+            if twin.run != work.run:
+                told = f"is {rows[twin.job].state} and is taken over"
+                self.logger.warning(f"SLURM job {twin.job} of an earlier call {told}.")
+            logs = self.slurm_logdir / f"rule_{job.name}" / get_job_wildcards(job)
+            aux = {"slurm_logfile": logs / f"{twin.job}.log"}
+            self._report_job_submission_threadsafe(SubmittedJobInfo(job, twin.job, aux))
+            return None
+        self._failed_nodes = self._always_excluded | set(exclude)
+        self._submitting, self._refusal = work, None
+        super().run_job(job)
+        self._submitting, self._failed_nodes = None, self._always_excluded
+        if exclude and not self._refusal:
+            told = f"keeps off {', '.join(exclude)}, where the last one failed"
+            self.logger.warning(f"The new attempt at {work.key} {told}.")
+        return self._refusal
+
+    def _report_job_submission_threadsafe(self, job_info: SubmittedJobInfo) -> None:
+        """Note a submission before Snakemake knows of it."""
+        if self._submitting:
+            ledger.note(self._submitting._replace(job=job_info.external_jobid))
+        super()._report_job_submission_threadsafe(job_info)
+
+    def _report_job_error_threadsafe(self, job_info: SubmittedJobInfo, msg: str) -> None:
+        """Keep why a submission was refused: `run_job` decides whether to try again."""
+        if self._submitting:
+            self._refusal = msg
+        else:
+            super()._report_job_error_threadsafe(job_info, msg)
+
+    async def check_active_jobs(
+        self, active_jobs: list[SubmittedJobInfo]
+    ) -> AsyncGenerator[SubmittedJobInfo, None]:
+        """Report the jobs that have ended; yield all others.
+
+        Snakemake asks each `seconds-between-status-checks`, before `__post_init__` for no jobs.
+        """
+        if not active_jobs:
+            return
+        states = self._watch.states([info.external_jobid for info in active_jobs])
+        for info in active_jobs:
+            state, log = states[info.external_jobid], info.aux["slurm_logfile"]
+            if state == "COMPLETED":
+                self.report_job_success(info)
+                if not self.workflow.executor_settings.keep_successful_logs:
+                    log.unlink(missing_ok=True)
+            elif state in queue.FINAL:
+                told = f"SLURM job {info.external_jobid} ended as {state}. "
+                self.report_job_error(info, msg=told, aux_logs=[str(log)])
+            else:
+                yield info

@@ -1,0 +1,47 @@
+"""The official executor of what runs inside a SLURM job, with two additions.
+
+- The step waits while SLURM's controller does not answer: `srun` would fail at once, and with it
+  the attempt.
+- A finished job writes Snakemake's record of its outputs (parameters, inputs) itself. Snakemake's
+  main process writes it when it sees the end of a job; if that process was killed before, the
+  finished work would count as made of whatever an older record says, or of nothing known. In
+  `PersistenceBase.finished` (snakemake 9.27), only a process whose mode is the default one writes
+  records, so the mode is changed for that call. Upstream has no option for this: snakemake issue
+  4084 asks for a way to detach from running jobs, which would need it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import snakemake_executor_plugin_slurm_jobstep as official
+from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
+from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
+from snakemake_interface_executor_plugins.settings import ExecMode
+
+from seesaw.cluster import queue
+
+ExecutorSettings, common_settings = official.ExecutorSettings, official.common_settings
+
+
+class Executor(official.Executor):
+    """The official executor, which waits for the controller and records what it has made."""
+
+    def run_job(self, job: JobExecutorInterface) -> None:
+        """Run a job's step once SLURM's controller answers."""
+        queue.await_controller()
+        super().run_job(job)
+
+    def report_job_success(self, job_info: SubmittedJobInfo) -> None:
+        """Write Snakemake's record of the job, then report its success."""
+        settings = self.workflow.workflow_settings
+        before, settings.exec_mode = settings.exec_mode, ExecMode.DEFAULT
+        try:
+            # In a thread of its own: this one runs Snakemake's event loop.
+            with ThreadPoolExecutor(max_workers=1) as thread:
+                record = self.workflow.persistence.finished(job_info.job)
+                thread.submit(asyncio.run, record).result()
+        finally:
+            settings.exec_mode = before
+        super().report_job_success(job_info)
