@@ -32,7 +32,7 @@ test-gpu: setup  ## operators, detectors and trainings on a CUDA device; skipped
 	@pytest -n 4 tests/gpu
 
 lint: setup  ## formatting, lint rules and types; changes no file
-	@ruff check . && ruff format --check . && snakefmt --check Snakefile workflow && mypy && snakemake --lint
+	@ruff check . && ruff format --check . && lint-imports && snakefmt --check Snakefile workflow && mypy && snakemake --lint
 
 bench: setup  ## ratios against peers, minutes (SIZE=full: an hour) -> docs/benchmarks.md
 	@python benchmarks/report.py $(if $(filter full,$(SIZE)),--full)

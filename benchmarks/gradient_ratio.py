@@ -13,9 +13,9 @@ from mmdet.testing import demo_mm_inputs
 from mmengine.registry import init_default_scope
 from report import median_cpu_seconds, row
 
-from seesaw import experiments
-from seesaw.config import resolve
-from seesaw.scales import Scale
+from seesaw.spec import experiments
+from seesaw.spec.config import resolve
+from seesaw.spec.scales import Scale
 from seesaw.training.gradients import absolute_gradients
 
 

@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 
 PLOT = Path(__file__).parents[1] / "docs" / "growth.png"
 QUICK, FULL = (250, 500, 1000, 2000), (1250, 2500, 5000, 10000, VAL)
-PACKAGE = "from seesaw.submission.package import ImageList, package\n"
+PACKAGE = "from seesaw.evaluation.submission.package import ImageList, package\n"
 PACKAGE += "wanted = ImageList.load(truth.with_name('images.json'))\n"
 STEPS = {
     "detections to file": "from seesaw.evaluation.shards import ShardWriter\n"
@@ -36,7 +36,7 @@ STEPS = {
     "said = writer.images",
     "evaluation": CHILD["ours"],
     "packaging": f"{PACKAGE}said = package(found, wanted, results.with_suffix('.zip'))",
-    "validation": f"{PACKAGE}from seesaw.submission.validate import validate\n"
+    "validation": f"{PACKAGE}from seesaw.evaluation.submission.validate import validate\n"
     "said = len(validate(results.with_suffix('.zip'), wanted).faults); assert not said",
 }
 

@@ -18,15 +18,15 @@ import orjson
 from report import row
 
 from seesaw.evaluation import rle
-from seesaw.submission.package import LEVEL
+from seesaw.evaluation.submission.package import LEVEL
 
 HEIGHT, WIDTH, CATEGORIES, DETECTIONS = 480, 640, 1203, 300
 
 CHILD = {
-    "package": "from seesaw.submission.package import ImageList, package\n"
+    "package": "from seesaw.evaluation.submission.package import ImageList, package\n"
     "facts = package(found, ImageList.load(images), archive)",
-    "validate": "from seesaw.submission.package import ImageList\n"
-    "from seesaw.submission.validate import validate\n"
+    "validate": "from seesaw.evaluation.submission.package import ImageList\n"
+    "from seesaw.evaluation.submission.validate import validate\n"
     "report = validate(results, ImageList.load(images))\n"
     "assert report.detections == expected and not report.faults, report.lines()",
 }

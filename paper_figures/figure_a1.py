@@ -22,9 +22,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown, display
 
-from seesaw.figures.gradients import gradients
-from seesaw.figures.results import Results, table
-from seesaw.figures.style import COLOURS, GROUP_NAMES, PAGE, band, footnote, save, use
+from seesaw.results.figures.gradients import gradients
+from seesaw.results.figures.results import Results, table
+from seesaw.results.figures.style import COLOURS, GROUP_NAMES, PAGE, band, footnote, save, use
 
 use()
 results = Results("figure_a1", SCALE, DATASET)

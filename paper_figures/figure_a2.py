@@ -21,10 +21,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import Markdown, display
 
-from seesaw.figures.per_category import panels, running_mean
-from seesaw.figures.results import Results, table
-from seesaw.figures.style import COLOURS, DASHES, NAMES, PAGE, band, footnote, save, use
-from seesaw.reporting import paper
+from seesaw.results.figures.per_category import panels, running_mean
+from seesaw.results.figures.results import Results, table
+from seesaw.results.figures.style import COLOURS, DASHES, NAMES, PAGE, band, footnote, save, use
+from seesaw.spec import paper
 
 use()
 results = Results("figure_a2", SCALE, DATASET)

@@ -25,13 +25,13 @@ import matplotlib.pyplot as plt
 from IPython.display import Markdown, display
 from mmengine.hub import get_config
 
-from seesaw.config import resolve
-from seesaw.experiments import config_file
-from seesaw.figures.architecture import architecture
-from seesaw.figures.diagram import draw, legend
-from seesaw.figures.results import table
-from seesaw.figures.style import PAGE, footnote, save, use
-from seesaw.scales import Scale
+from seesaw.models.architecture import architecture
+from seesaw.results.figures.diagram import draw, legend
+from seesaw.results.figures.results import table
+from seesaw.results.figures.style import PAGE, footnote, save, use
+from seesaw.spec.config import resolve
+from seesaw.spec.experiments import config_file
+from seesaw.spec.scales import Scale
 
 use()
 

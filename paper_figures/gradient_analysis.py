@@ -22,13 +22,13 @@ import torch
 from IPython.display import Markdown, Math, display
 from matplotlib.colors import LogNorm
 
-from seesaw.config import resolve
-from seesaw.experiments import config_file
-from seesaw.figures.derivation import equations, factors, gradient, loss_gradient, second
-from seesaw.figures.results import Results, table
-from seesaw.figures.style import COLOURS, PAGE, footnote, save, use
 from seesaw.models.losses.seesaw_loss import SyncedSeesawLoss, seesaw_logits
-from seesaw.scales import Scale
+from seesaw.results.figures.derivation import equations, factors, gradient, loss_gradient, second
+from seesaw.results.figures.results import Results, table
+from seesaw.results.figures.style import COLOURS, PAGE, footnote, save, use
+from seesaw.spec.config import resolve
+from seesaw.spec.experiments import config_file
+from seesaw.spec.scales import Scale
 
 use()
 results = Results("gradient_analysis", SCALE, DATASET)

@@ -8,7 +8,7 @@ from importlib import metadata
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from seesaw import paths
+from seesaw.core import paths
 
 LOCK = dict(
     line.split("==") for line in paths.LOCK.read_text().splitlines() if re.match(r"[\w.-]+==", line)

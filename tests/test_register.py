@@ -1,6 +1,6 @@
 """``import seesaw`` is light; `seesaw.register` makes all modules known.
 
-With mmengine loaded the import registers by itself: tests/inference/test_use_elsewhere.py.
+With mmengine loaded the import registers by itself: tests/evaluation/test_use_elsewhere.py.
 """
 
 import ast
@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from seesaw import paths
+from seesaw.core import paths
 
 SCRIPT = """
 import sys

@@ -6,7 +6,7 @@ import os
 os.environ["COLUMNS"] = "100"  # of the help texts, whatever the terminal
 os.environ.pop("SEESAW_SCALE", None)  # it is the default of --scale
 
-from seesaw.cli import parser
+from seesaw.cli.main import parser
 
 HEAD = """\
 # Command line

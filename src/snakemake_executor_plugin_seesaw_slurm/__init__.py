@@ -25,8 +25,8 @@ from snakemake_executor_plugin_slurm.utils import get_job_wildcards
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
-from seesaw.cluster import ledger, queue
-from seesaw.cluster.ledger import Submission
+from seesaw.workflow.slurm import ledger, queue
+from seesaw.workflow.slurm.ledger import Submission
 
 ExecutorSettings, common_settings = official.ExecutorSettings, official.common_settings
 
@@ -49,6 +49,7 @@ class Executor(official.Executor):
         super().__post_init__(test_mode)
         # One submission at a time, because the nodes to exclude and the refusal are attributes.
         self._job_submission_executor = ThreadPoolExecutor(max_workers=1)
+        self._failed_nodes: set[str]  # the official executor's
         self._always_excluded = self._failed_nodes
         self._submitting: Submission | None = None
         self._refusal: str | None = None

@@ -20,7 +20,7 @@ from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-from seesaw.cluster import queue
+from seesaw.workflow.slurm import queue
 
 ExecutorSettings, common_settings = official.ExecutorSettings, official.common_settings
 

@@ -6,9 +6,9 @@ from functools import cache
 
 from mmengine.config import Config
 
-from seesaw import experiments
-from seesaw.config import difference, resolve
-from seesaw.scales import Scale
+from seesaw.spec import experiments
+from seesaw.spec.config import difference, resolve
+from seesaw.spec.scales import Scale
 
 TABLE = experiments.load()
 # one id a config file

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from config_cases import BUILT, TABLE
 
-from seesaw import paths
-from seesaw.planning import rates
+from seesaw.core import paths
+from seesaw.workflow import rates
 
 VALUES = yaml.safe_load(paths.PAPER_VALUES.read_text())
 HOURS = rates.assumed().hours

@@ -9,9 +9,9 @@ import shutil
 import pytest
 from config_cases import BUILT, expand, lint, resolved
 
-from seesaw import paths
-from seesaw.config import resolve
-from seesaw.scales import Scale
+from seesaw.core import paths
+from seesaw.spec.config import resolve
+from seesaw.spec.scales import Scale
 
 BOX, MASK = "model.roi_head.bbox_head.{0,1,2}", "model.roi_head.mask_head.{0,1,2}"
 TRAIN, TEST = "train_dataloader.dataset.pipeline", "test_dataloader.dataset.pipeline"

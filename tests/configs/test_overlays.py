@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from config_cases import BUILT, TABLE, resolved
 
-from seesaw import paths
-from seesaw.config import difference, flatten, resolve
+from seesaw.core import paths
 from seesaw.errors import UserError
-from seesaw.scales import Scale
+from seesaw.spec.config import difference, flatten, resolve
+from seesaw.spec.scales import Scale
 from seesaw.training.schedule import iterations
 
 SCALES = ("mini", "smoke")

@@ -9,7 +9,7 @@ from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 
 import seesaw.models  # noqa: F401  (registers)
-from seesaw import paths
+from seesaw.core import paths
 
 EXPECTED = yaml.safe_load(paths.PAPER_VALUES.read_text())["parameters"]
 # only their number matters for the size of a model

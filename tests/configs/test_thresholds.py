@@ -16,12 +16,13 @@ from config_cases import resolved
 from mmdet.registry import DATASETS
 from mmengine.registry import init_default_scope
 
-from seesaw.data.federation import assign, plan_image, zipf_counts
-from seesaw.data.mini_lvis import MiniLvisSpec, generate
+from seesaw.data.federation import assign, plan_image
+from seesaw.data.mini_lvis import generate
 from seesaw.models.losses.common import load_category_counts
 from seesaw.models.losses.equalization_loss import EqualizationLoss
 from seesaw.models.losses.group_softmax_loss import GroupSoftmaxLoss
-from seesaw.scales import Scale
+from seesaw.spec.mini_lvis import MiniLvisSpec, zipf_counts
+from seesaw.spec.scales import Scale
 
 SCALES = ("mini", "smoke")
 LVIS_GROUPS = [n / 1203 for n in (200, 412, 334, 257)]

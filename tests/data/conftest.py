@@ -2,7 +2,8 @@
 
 import pytest
 
-from seesaw.data.mini_lvis import MiniLvisSpec, generate
+from seesaw.data.mini_lvis import generate
+from seesaw.spec.mini_lvis import MiniLvisSpec
 
 SMALL = MiniLvisSpec(
     seed=3,

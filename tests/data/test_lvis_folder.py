@@ -10,11 +10,11 @@ from seesaw.data.lvis_folder import (
     check_images,
     frequency_of,
     image_file,
-    load_annotations,
     manifest,
     write_json,
 )
 from seesaw.errors import UserError
+from seesaw.spec.annotations import load_annotations
 
 BASE = {
     "images": [

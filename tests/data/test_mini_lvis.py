@@ -9,11 +9,13 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from seesaw.data.crops import class_crops
-from seesaw.data.federation import assign, zipf_counts
-from seesaw.data.lvis_folder import category_counts, check_images, load_annotations
-from seesaw.data.mini_lvis import MARKER, MiniLvisSpec, generate
+from seesaw.data.federation import assign
+from seesaw.data.lvis_folder import category_counts, check_images
+from seesaw.data.mini_lvis import MARKER, generate
 from seesaw.data.segments import to_rle
 from seesaw.errors import UserError
+from seesaw.spec.annotations import load_annotations
+from seesaw.spec.mini_lvis import MiniLvisSpec, zipf_counts
 
 SMOKE = dict(
     groups=(4, 4, 4),

@@ -14,8 +14,8 @@ import yaml
 from pages import PAGES, REPOSITORY, RUN, blocks, calls, commands
 from snakemake.cli import get_argument_parser
 
-from seesaw import cli, experiments
-from seesaw.figures import inputs
+from seesaw.cli import main
+from seesaw.spec import experiments, figures
 
 # Nothing of this repository.
 UNCHECKED = {
@@ -33,14 +33,14 @@ ROWS = re.compile(r"(test_dev_)?[abc]\d\d\w*")
 @cache
 def names() -> set[str]:
     table = experiments.load()
-    return {*table.trainings, *table.evaluations, *table.places, *inputs.FIGURES}
+    return {*table.trainings, *table.evaluations, *table.places, *figures.FIGURES}
 
 
 def check_seesaw(words, mention):
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-            cli.parser().parse_args(words)
+            main.parser().parse_args(words)
     except SystemExit as end:
         # A sentence may leave out what a verb needs, but names no verb or option that is not there.
         short = "are required" in said.getvalue() or "expected one argument" in said.getvalue()

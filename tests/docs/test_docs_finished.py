@@ -21,15 +21,15 @@ pytestmark = [
 ]
 # What a finished smoke run cannot show, and where it is tested.
 ELSEWHERE = {
-    ("download",): "the internet; tests/download",
-    ("preflight",): "paper's models; tests/preflight",
-    ("zoo",): "its target is not part of `all`; tests/zoo",
-    ("reference",): "smoke scale has no reference results; tests/versioning",
+    ("download",): "the internet; tests/data/download",
+    ("preflight",): "paper's models; tests/cli/preflight",
+    ("zoo",): "its target is not part of `all`; tests/results",
+    ("reference",): "smoke scale has no reference results; tests/workflow/versioning",
     ("show", "--reference"): "the same",
     ("explain", "--reference"): "the same",
-    ("accept",): "a changed training at a scale that asks; tests/test_acceptances.py",
-    ("submit", "--record"): "a server; tests/submission",
-    ("freeze",): "a run by the very code that is here; tests/versioning",
+    ("accept",): "a changed training at a scale that asks; tests/workflow/test_acceptances.py",
+    ("submit", "--record"): "a server; tests/evaluation/submission",
+    ("freeze",): "a run by the very code that is here; tests/workflow/versioning",
 }
 # 1: a state that the verb reports, here as on any machine without GPU or remote.
 REPORTS = {"doctor", "status"}

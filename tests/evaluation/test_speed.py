@@ -16,13 +16,13 @@ from mmengine.config import ConfigDict
 from mmengine.dataset import pseudo_collate
 from pycocotools import mask as mask_api
 
-from seesaw import experiments
-from seesaw.config import resolve
 from seesaw.evaluation import post_processing
 from seesaw.evaluation.modes import MODES, encode, in_mode, running
 from seesaw.evaluation.speed import _lap
 from seesaw.evaluation.timing import PARTS, PartTimer, clock
-from seesaw.scales import Scale
+from seesaw.spec import experiments
+from seesaw.spec.config import resolve
+from seesaw.spec.scales import Scale
 
 REPOSITORY = Path(__file__).parents[2]
 A2 = ["cascade", "htc", "htc_lite"]
@@ -201,10 +201,10 @@ def test_speed_json_and_table_a2(tmp_path):
 import torch
 from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
-from seesaw import experiments
-from seesaw.config import resolve
-from seesaw.provenance import record
-from seesaw.scales import Scale
+from seesaw.spec import experiments
+from seesaw.spec.config import resolve
+from seesaw.core.records import record
+from seesaw.spec.scales import Scale
 from seesaw.training.train import save_model
 table, scale = experiments.load(), Scale("smoke")
 init_default_scope("mmdet")

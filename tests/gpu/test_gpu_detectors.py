@@ -8,12 +8,12 @@ import torch
 from gpu_device import GPU
 from mmengine.dataset import pseudo_collate
 
-from seesaw.config import resolve
+from seesaw.cli.checks.preflight_check import with_counts
 from seesaw.evaluation import measure, synthetic
 from seesaw.evaluation.paste import rle_masks
 from seesaw.models.precision import PRECISIONS, Switches
-from seesaw.preflight.check import with_counts
-from seesaw.scales import Scale
+from seesaw.spec.config import resolve
+from seesaw.spec.scales import Scale
 
 SMOKE = Scale("smoke")
 TRAININGS = {t.id: t for t in SMOKE.table.trainings.values() if t.config}

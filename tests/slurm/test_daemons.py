@@ -6,7 +6,7 @@ import time
 import pytest
 from toys import TOY, at_iteration, parts, submissions, wait_for
 
-from seesaw.cluster.segments import records
+from seesaw.workflow.slurm.segments import records
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from seesaw.cli import main
-from seesaw.cluster import efficiency, ledger
-from seesaw.cluster.ledger import Submission
+from seesaw.cli.main import main
+from seesaw.workflow.slurm import efficiency, ledger
+from seesaw.workflow.slurm.ledger import Submission
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from toys import TOY, at_iteration, job_of, parts, submissions
 
-from seesaw.cluster.segments import memory, records
+from seesaw.workflow.slurm.segments import memory, records
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 

@@ -15,10 +15,10 @@ import snakemake_executor_plugin_slurm_jobstep as official
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 import snakemake_executor_plugin_seesaw_slurm_jobstep as jobstep
-from seesaw.cluster import ledger, queue, segments
-from seesaw.cluster.lease import Lease
-from seesaw.cluster.ledger import Submission
 from seesaw.errors import UserError
+from seesaw.workflow.slurm import ledger, queue, segments
+from seesaw.workflow.slurm.lease import Lease
+from seesaw.workflow.slurm.ledger import Submission
 from snakemake_executor_plugin_seesaw_slurm import Executor, ExecutorSettings
 
 

@@ -2,22 +2,26 @@
 
 import pytest
 
-from seesaw.cluster import site, torchrun
-from seesaw.cluster.site import Site
 from seesaw.errors import UserError
+from seesaw.spec import site
+from seesaw.spec.site import Site
+from seesaw.workflow.slurm import resources, torchrun
 
 HERE = {"SLURM_JOB_ID": "7"}
 
 
 def test_one_process_is_the_plain_command_outside_of_slurm():
-    assert Site().trainer(0, "work/x", {}) == "seesaw"
-    assert Site().trainer(1, "work/x", {}) == "seesaw"
-    assert Site().trainer(1, "w", HERE) == "python -m seesaw.cluster.segments w -- seesaw"
+    assert resources.trainer(Site(), 0, "work/x", {}) == "seesaw"
+    assert resources.trainer(Site(), 1, "work/x", {}) == "seesaw"
+    assert (
+        resources.trainer(Site(), 1, "w", HERE)
+        == "python -m seesaw.workflow.slurm.segments w -- seesaw"
+    )
 
 
 def test_the_gpus_of_one_node():
     ours = Site(gpu_model="a100", partition="gpu", account="lab")
-    assert ours.job(mem_mb=4000, runtime="24h", gpus=8) == {
+    assert resources.job(ours, mem_mb=4000, runtime="24h", gpus=8) == {
         "slurm_partition": "gpu",
         "slurm_account": "lab",
         "runtime": "24h",
@@ -27,16 +31,19 @@ def test_the_gpus_of_one_node():
         "gpu": 8,
         "gpu_model": "a100",
     }
-    assert ours.trainer(8, "w", {}) == "python -m seesaw.cluster.torchrun 8 -m seesaw.cli"
+    assert (
+        resources.trainer(ours, 8, "w", {})
+        == "python -m seesaw.workflow.slurm.torchrun 8 -m seesaw.cli"
+    )
 
 
 def test_more_gpus_than_a_node_has_span_nodes():
     ours = Site(gpu_model="a100", gpus={"paper": 16})
-    job = ours.job(mem_mb=4000, runtime="24h", gpus=16)
+    job = resources.job(ours, mem_mb=4000, runtime="24h", gpus=16)
     assert (job["nodes"], job["tasks"], job["gres"]) == (2, 2, "gpu:a100:8")
     assert (job["mem_mb"], job["cpus_per_task"]) == (8 * 32000, 64) and "gpu" not in job
     assert (
-        ours.trainer(16, "w", HERE)
+        resources.trainer(ours, 16, "w", HERE)
         .split(" -- ")[1]
         .startswith(
             "srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --gres=gpu:a100:8 --cpus-per-task=64"
@@ -46,7 +53,7 @@ def test_more_gpus_than_a_node_has_span_nodes():
 
 def test_jobs_without_gpu_have_their_own_partition():
     ours = Site(partition="gpu", cpu_partition="cpu")
-    assert ours.job(mem_mb=500, runtime="1h") == {
+    assert resources.job(ours, mem_mb=500, runtime="1h") == {
         "slurm_partition": "cpu",
         "runtime": "1h",
         "mem_mb": 500,

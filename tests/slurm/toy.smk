@@ -2,13 +2,15 @@
 import sys
 from pathlib import Path
 
-from seesaw.cluster import controller, segments, site
+from seesaw.workflow.slurm import controller, segments
+from seesaw.workflow.slurm import resources as slurm
+from seesaw.spec import site
 
 SITE = site.load()
 SOURCE = Path(workflow.basedir)
 TOY = f"{sys.executable} {SOURCE}/toy.py"
 controller.submits("toy")
-if prefix := SITE.shell_prefix():
+if prefix := slurm.shell_prefix(SITE):
     shell.prefix(prefix)
 
 
@@ -36,7 +38,7 @@ EXTRA = {"held": "--hold", "pinned": "--nodelist=node1 --begin=now+45"}
 # Each of the two nodes has 512 GB: a second job of this size preempts the first.
 LARGE = {"spot": 300000, "scavenge": 300000}
 RESOURCES = {
-    **SITE.job(mem_mb=100, runtime="1m", work=lambda w: Path("work", w.toy)),
+    **slurm.job(SITE, mem_mb=100, runtime="1m", work=lambda w: Path("work", w.toy)),
     "mem_mb": lambda w: segments.memory(LARGE.get(w.toy, 100), Path("work", w.toy)),
     "runtime": lambda w: 1 if w.toy == "wall" else 5,
     "slurm_partition": lambda w: w.toy if w.toy in LARGE else "gpu",
@@ -71,7 +73,7 @@ rule train:
         numbers=lambda w: (TOGETHER | ALONE)[w.toy],
         lr=config.get("lr", 1),
     shell:
-        f"{SITE.trainer(0, 'work/{wildcards.toy}', alone=TOY)} work/{{wildcards.toy}} {{output}}"
+        f"{slurm.trainer(SITE, 0, 'work/{wildcards.toy}', alone=TOY)} work/{{wildcards.toy}} {{output}}"
         " {params.numbers} > {log} 2>&1"
 
 
@@ -96,7 +98,7 @@ rule after:
     log:
         "logs/after.log",
     resources:
-        **SITE.job(mem_mb=100, runtime="1m"),
+        **slurm.job(SITE, mem_mb=100, runtime="1m"),
     shell:
         "cp {input} {output} 2> {log}"
 
@@ -107,7 +109,7 @@ rule ranks:
     log:
         "logs/ranks.log",
     resources:
-        **SITE.job(mem_mb=1000, runtime="5m", gpus=SITE.gpus["paper"]),
+        **slurm.job(SITE, mem_mb=1000, runtime="5m", gpus=SITE.gpus["paper"]),
     shell:
-        f"{SITE.trainer(SITE.gpus['paper'], 'work/ranks', module=f'{SOURCE}/ranks.py')}"
+        f"{slurm.trainer(SITE, SITE.gpus['paper'], 'work/ranks', module=f'{SOURCE}/ranks.py')}"
         " work/ranks {output} > {log} 2>&1"

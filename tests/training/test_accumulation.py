@@ -11,9 +11,9 @@ from mmengine.dist import all_gather_object, get_rank
 from mmengine.hooks import Hook
 from toy_training import attempt, results
 
-from seesaw.config import resolve
 from seesaw.errors import UserError
-from seesaw.scales import Scale
+from seesaw.spec.config import resolve
+from seesaw.spec.scales import Scale
 from seesaw.training import checkpoint
 from seesaw.training.schedule import least_images, passes
 from seesaw.training.train import _remarks

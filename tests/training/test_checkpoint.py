@@ -11,8 +11,8 @@ from mmengine.fileio import LocalBackend
 from toy_training import attempt, results
 
 from seesaw.errors import UserError
-from seesaw.fingerprint import TRAINING_ROOTS, code_modules
 from seesaw.training.checkpoint import checkpoints, durable, newest
+from seesaw.workflow.used_code import TRAINING_ROOTS, code_modules
 
 
 def save(work, *numbers):

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from toy_training import attempt
 
-from seesaw import provenance as pv
+from seesaw.core import records as pv
 from seesaw.errors import PermanentError, UserError
 
 

@@ -10,7 +10,7 @@ import pytest
 from mmengine.fileio import LocalBackend
 from toy_training import ITERATIONS, attempt, kill, results
 
-from seesaw.provenance import read_record
+from seesaw.core.records import read_record
 from seesaw.training import checkpoint
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from toy_training import attempt, results
 
-from seesaw import experiments
-from seesaw.config import resolve
-from seesaw.scales import Scale
+from seesaw.spec import experiments
+from seesaw.spec.config import resolve
+from seesaw.spec.scales import Scale
 from seesaw.training.checkpoint import iteration, newest
 
 REPOSITORY = Path(__file__).parents[2]

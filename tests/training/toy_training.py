@@ -26,8 +26,8 @@ from torch import nn
 
 from seesaw.errors import Interrupted, UserError
 from seesaw.models.losses.seesaw_loss import SyncedSeesawLoss
-from seesaw.tracking.hook import RunLogHook
 from seesaw.training import batches
+from seesaw.training.hook import RunLogHook
 from seesaw.training.train import train
 
 ITERATIONS = 30

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from seesaw.planning import jobs
-from seesaw.scales import Scale
+from seesaw.spec.scales import Scale
+from seesaw.workflow import jobs
 
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow

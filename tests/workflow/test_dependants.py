@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seesaw.zoo import table as zoo
+from seesaw.spec import zoo
 
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow

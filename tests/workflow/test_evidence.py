@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seesaw.tracking import run_log
+from seesaw.training import run_log
 
 REPOSITORY = Path(__file__).parents[2]
 WANDB = Path(sys.executable).with_name("wandb")

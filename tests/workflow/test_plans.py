@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seesaw import experiments
+from seesaw.spec import experiments
 
 REPOSITORY = Path(__file__).parents[2]
 KEEP = ("Snakefile", "workflow", "configs", "profiles", "environment.yml")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from seesaw.data.mini_lvis import MiniLvisSpec, generate
+from seesaw.data.mini_lvis import generate
+from seesaw.spec.mini_lvis import MiniLvisSpec
 
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow

@@ -2,25 +2,23 @@
 
 from snakemake.exceptions import WorkflowError
 
-from seesaw import acceptances, dependencies
-from seesaw.claims import table as claims
-from seesaw.cluster import controller, site
-from seesaw.download import table as download_table
 from seesaw.errors import UserError
-from seesaw.figures import inputs as figures
-from seesaw.report import inputs as report_inputs
-from seesaw.scales import Scale
-from seesaw.zoo import table as zoo_table
-from seesaw.versioning import metadata
+from seesaw.spec import claims, downloads, figures, site
+from seesaw.spec import report as report_inputs
+from seesaw.spec import zoo as zoo_table
+from seesaw.spec.scales import Scale
+from seesaw.workflow import acceptances, dependencies, metadata
+from seesaw.workflow.slurm import controller
+from seesaw.workflow.slurm import resources as slurm
 
-# Whether somebody only reads the job graph (`seesaw.planning.graph`).
+# Whether somebody only reads the job graph (`seesaw.workflow.graph`).
 LOOKS = config.get("look", False)
 try:
     SCALE = Scale(config.get("scale", "mini"), config.get("dataset"))
     EXPERIMENTS = SCALE.table
     FINGERPRINTS = dependencies.Keys(SCALE) if LOOKS else dependencies.cached(SCALE)
     SITE = site.load()
-    DOWNLOADS = download_table.load().sets
+    DOWNLOADS = downloads.load().sets
     ZOO = zoo_table.load().models
     CLAIMS = claims.of(SCALE)
 except UserError as error:
@@ -41,13 +39,13 @@ FEW = " --images 2 --rounds 2 --detections 20" if SCALE.name == "smoke" else ""
 
 # Of one training; what trains on GPUs also detects and is timed on one.
 GPUS = SITE.gpus.get(SCALE.name, 0)
-TRAINER = SITE.trainer(
-    GPUS, "{SCALE.work}/{wildcards.training}/seed{wildcards.seed}/{params.fingerprint}"
+TRAINER = slurm.trainer(
+    SITE, GPUS, "{SCALE.work}/{wildcards.training}/seed{wildcards.seed}/{params.fingerprint}"
 )
 # In the command, not in params: another number retrains nothing.
 ROOM = f" --images-per-gpu {SITE.images_per_gpu}" if GPUS else ""
 controller.submits(SCALE.run)
-if prefix := SITE.shell_prefix():
+if prefix := slurm.shell_prefix(SITE):
     shell.prefix(prefix)
 
 
@@ -72,7 +70,7 @@ def training_fingerprint(wildcards):
 
 def downloaded(sets):
     """The records of sets of downloads."""
-    return [str(download_table.record(name)) for name in sets]
+    return [str(downloads.record(name)) for name in sets]
 
 
 def starting_weights(wildcards):

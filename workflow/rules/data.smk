@@ -41,7 +41,7 @@ rule pretrain:
         "../../environment.yml"
     threads: 1
     resources:
-        **SITE.job(mem_mb=3000, runtime="1h"),
+        **slurm.job(SITE, mem_mb=3000, runtime="1h"),
     params:
         options=OPTIONS,
         fingerprint=lambda w: FINGERPRINTS[f"pretrain/{w.backbone}"],

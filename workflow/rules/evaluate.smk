@@ -12,7 +12,7 @@ rule detect:
         "../../environment.yml"
     threads: 1
     resources:
-        **SITE.job(mem_mb=4000, runtime="12h", gpus=min(GPUS, 1)),
+        **slurm.job(SITE, mem_mb=4000, runtime="12h", gpus=min(GPUS, 1)),
     params:
         options=OPTIONS,
         fingerprint=lambda w: FINGERPRINTS[f"detect/{w.evaluation}"],
@@ -39,7 +39,7 @@ rule evaluate:
         "../../environment.yml"
     threads: 1
     resources:
-        **SITE.job(mem_mb=4000, runtime="1h"),
+        **slurm.job(SITE, mem_mb=4000, runtime="1h"),
     params:
         options=OPTIONS,
         fingerprint=FINGERPRINTS["evaluate"],
@@ -63,7 +63,7 @@ rule speed:
     # All of the workflow's cores: nothing else runs beside a timing.
     threads: workflow.resource_settings.cores or 1
     resources:
-        **SITE.job(mem_mb=14000, runtime="1h", gpus=min(GPUS, 1)),
+        **slurm.job(SITE, mem_mb=14000, runtime="1h", gpus=min(GPUS, 1)),
     params:
         options=OPTIONS + FEW,
         fingerprint=FINGERPRINTS["speed"],

@@ -18,7 +18,7 @@ rule report:
     conda:
         "../../environment.yml"
     resources:
-        **SITE.job(mem_mb=8000, runtime="1h"),
+        **slurm.job(SITE, mem_mb=8000, runtime="1h"),
     params:
         options=OPTIONS,
         fingerprint=FINGERPRINTS["report"],

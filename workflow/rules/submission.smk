@@ -13,7 +13,7 @@ rule submit:
         "../../environment.yml"
     threads: 1
     resources:
-        **SITE.job(mem_mb=2000, runtime="1h"),
+        **slurm.job(SITE, mem_mb=2000, runtime="1h"),
     params:
         options=OPTIONS,
         split=lambda w: EXPERIMENTS.evaluations[w.evaluation].split,

@@ -16,7 +16,7 @@ rule train:
         "../../environment.yml"
     threads: 1
     resources:
-        **SITE.job(mem_mb=4000, runtime=SITE.segment, gpus=GPUS, work=work_directory),
+        **slurm.job(SITE, mem_mb=4000, runtime=SITE.segment, gpus=GPUS, work=work_directory),
     params:
         options=OPTIONS,
         fingerprint=training_fingerprint,

@@ -16,7 +16,7 @@ rule convert:
         "../../environment.yml"
     threads: 1
     resources:
-        **SITE.job(mem_mb=4000, runtime="1h"),
+        **slurm.job(SITE, mem_mb=4000, runtime="1h"),
     params:
         options=OPTIONS,
         fingerprint=lambda w: FINGERPRINTS[f"convert/{w.training}"],

@@ -1,1 +1,5 @@
-"""Datasets: the mini-LVIS generator, LVIS-format folders and their manifests."""
+"""Datasets: generated, downloaded, checked, counted and transformed.
+
+It knows the format of LVIS and the entries of configs/datasets.yaml. It does not know models,
+trainings or results.
+"""

@@ -6,8 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from seesaw.data.lvis_folder import image_file, load_annotations
+from seesaw.data.lvis_folder import image_file
 from seesaw.errors import UserError
+from seesaw.spec.annotations import load_annotations
 
 
 def class_crops(

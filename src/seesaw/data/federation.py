@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seesaw.spec.mini_lvis import MAX_POSITIVES, TAIL_SHARE
+
 MAX_OBJECTS, MIN_OBJECTS = 7, 3
-_MAX_POSITIVES = 6
-_MOST = 0.5  # of the training images, the share with the first category
-TAIL_SHARE = 0.28  # of the training images, the share that holds all rare and common categories
 _NOT_EXHAUSTIVE = 0.14  # share of positives
 _UNKNOWN, _ANOTHER = 0.1, 0.35  # probabilities, per image and per further object
 
@@ -31,28 +30,6 @@ class ImagePlan:
     not_exhaustive: list[int]
 
 
-def zipf_counts(groups: tuple[int, int, int], edges: tuple[int, int], images: int) -> list[int]:
-    """Images per category, most frequent first: a power law in rank, bent at the group borders.
-
-    Args:
-        groups: Number of rare, common and frequent categories.
-        edges: Most images of a rare and of a common category.
-        images: Images of the split.
-
-    Returns:
-        Counts that fall within their group, so that LVIS's rule gives the asked groups.
-    """
-    rare, common, frequent = groups
-    last = np.cumsum([frequent, common, rare])
-    first = last - [frequent, common, rare] + 1
-    top = [_MOST * images, 0.95 * edges[1], edges[0]]
-    low = [max(1.1 * edges[1], edges[1] + 1), max(1.2 * edges[0], edges[0] + 1), edges[0] / 4]
-    ranks = np.ravel([first, last], order="F")
-    values = np.ravel([top, low], order="F")
-    counts = np.exp(np.interp(np.log(np.arange(1, last[-1] + 1)), np.log(ranks), np.log(values)))
-    return np.maximum(np.rint(counts), 1).astype(int).tolist()
-
-
 def assign(
     counts: list[int], images: int, rng: np.random.Generator, tail: int = 0
 ) -> list[list[int]]:
@@ -65,7 +42,7 @@ def assign(
     elsewhere = rng.permutation(images) >= TAIL_SHARE * images
     out: list[list[int]] = [[] for _ in range(images)]
     for category in reversed(range(len(counts))):  # the tail first: its images fill up
-        full = load >= _MAX_POSITIVES
+        full = load >= MAX_POSITIVES
         if category >= len(counts) - tail:
             full |= elsewhere
         order = np.argsort(load + 2 * rng.random(images) + 99 * full)[: counts[category]]
@@ -73,12 +50,6 @@ def assign(
             out[i].append(category)
         load[order] += 1
     return out
-
-
-def tail_fits(counts: list[int], images: int, tail: int) -> bool:
-    """Whether the last ``tail`` categories find room in their part of the images."""
-    room = int(TAIL_SHARE * images)
-    return max(counts[-tail:]) <= room and sum(counts[-tail:]) <= _MAX_POSITIVES * room
 
 
 def plan_image(

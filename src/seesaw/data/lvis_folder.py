@@ -12,36 +12,10 @@ from pathlib import Path
 import orjson
 from PIL import Image
 
-from seesaw.data.lvis_checks import check_content
 from seesaw.errors import UserError
+from seesaw.spec.annotations import load_annotations
 
 URL_PREFIX = "http://images.cocodataset.org/"  # what mmdet's LVISV1Dataset strips
-
-
-def load_annotations(path: Path, contiguous: bool = True) -> dict:
-    """Reads and checks an annotation file.
-
-    Args:
-        path: LVIS annotation file.
-        contiguous: Require category ids 1..C, as trainings and label-indexed results do.
-
-    Returns:
-        The file's content, records in the file's order.
-
-    Raises:
-        UserError: The file is missing, truncated, or breaks the format.
-    """
-    path = Path(path)
-    try:
-        content = orjson.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: build the data set or correct its path") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): correct its path") from None
-    except orjson.JSONDecodeError as error:
-        raise UserError(f"{path} is no valid JSON ({error}): get the file again") from None
-    check_content(content, path, contiguous)
-    return content
 
 
 def image_file(root: Path, image: dict) -> Path:

@@ -8,91 +8,24 @@ image counts, tail categories that look like head categories, federated annotati
 import os
 import shutil
 from pathlib import Path
-from typing import Annotated
 
 import cv2
 import numpy as np
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from seesaw.data.federation import assign, plan_image, tail_fits, zipf_counts
+from seesaw.data.federation import assign, plan_image
 from seesaw.data.lvis_folder import URL_PREFIX, frequency_of
 from seesaw.data.scenes import draw_scene, sample_size
 from seesaw.data.segments import encode
 from seesaw.data.shapes import Look, looks
 from seesaw.errors import UserError
+from seesaw.spec.mini_lvis import MiniLvisSpec, zipf_counts
 
 SPLITS = ("train", "val", "test_dev")
 MARKER = "mini_lvis.json"  # the spec, kept in the folder; also says that it may be replaced
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 _GOLDEN = (5**0.5 - 1) / 2
 _POSITIVES = 4.2  # positive categories per val image
-_Count = Annotated[int, Field(ge=2)]
-
-
-class MiniLvisSpec(BaseModel):
-    """What to generate; the defaults are the mini scale.
-
-    Attributes:
-        seed: Everything follows from it.
-        groups: Number of rare, common and frequent categories.
-        edges: Most training images of a rare and of a common category (LVIS: 10 and 100).
-        train_images: Images of the train split.
-        val_images: Images of the val split.
-        test_dev_images: Images of the test-dev split.
-        image_side: Smallest and largest height and width in pixels.
-        large: Share of objects as wide as most of the image.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    seed: int = Field(0, ge=0)
-    groups: tuple[_Count, _Count, _Count] = (12, 12, 12)
-    edges: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=2)]] = (15, 42)
-    train_images: int = Field(320, ge=1)
-    val_images: int = Field(240, ge=1)
-    test_dev_images: int = Field(120, ge=1)
-    image_side: tuple[Annotated[int, Field(ge=64)], int] = (144, 176)
-    large: float = Field(0.12, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _consistent(self):
-        if self.image_side[0] > self.image_side[1]:
-            raise ValueError(f"image_side {self.image_side} must be (smallest, largest)")
-        if not self.edges[0] + 1 < self.edges[1] < 0.45 * self.train_images:
-            raise ValueError(f"edges {self.edges} leave no room for three groups of categories")
-        if self.groups[0] + self.groups[1] > 29 * self.groups[2]:
-            raise ValueError(f"groups {self.groups}: more than 29 kin per frequent category")
-        counts = zipf_counts(self.groups, self.edges, self.train_images)
-        pairs, tail = sum(counts), self.groups[0] + self.groups[1]
-        if pairs > 5 * self.train_images:
-            raise ValueError(
-                f"{pairs} image-category pairs do not fit into train_images={self.train_images}"
-            )
-        if not tail_fits(counts, self.train_images, tail):
-            raise ValueError(
-                f"{tail} rare and common categories: too many for train_images={self.train_images}"
-            )
-        return self
-
-    @property
-    def categories(self) -> int:
-        """Number of categories."""
-        return sum(self.groups)
-
-    def images(self, split: str) -> int:
-        """Number of images of a split."""
-        return getattr(self, f"{split}_images")
-
-    @classmethod
-    def parse(cls, fields: dict, source: str) -> "MiniLvisSpec":
-        """A spec from a configuration file's mapping; ``source`` names the file in errors."""
-        try:
-            return cls(**fields)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the spec"
-            raise UserError(f"{source}: mini-LVIS: {where}: {first['msg']}; correct it") from None
 
 
 def generate(spec: MiniLvisSpec, root: Path, truth_root: Path) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from seesaw.core.files import write_atomic
 from seesaw.errors import UserError
-from seesaw.provenance import write_atomic
 
 # metric -> where it stands in metrics.json; its column among the replicates of its kind
 METRICS = {

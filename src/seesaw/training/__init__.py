@@ -1,1 +1,5 @@
-"""The training loop and its hooks, on mmengine."""
+"""The training loop on mmengine: exact resume, checkpoints, deadlines, run log and W&B.
+
+It turns a resolved config into weights and a log. It does not know how weights are evaluated,
+which rule called it, or that SLURM exists.
+"""

@@ -13,8 +13,8 @@ from mmengine.dist import all_reduce, barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
+from seesaw.core.files import write_atomic
 from seesaw.errors import Interrupted, UserError
-from seesaw.provenance import write_atomic
 from seesaw.training.checkpoint import DurableCheckpointHook
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)

@@ -15,10 +15,10 @@ from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from torch import Tensor, nn
 
+from seesaw.core.files import write_atomic
 from seesaw.errors import UserError
 from seesaw.models.losses.common import load_category_counts, sampled
 from seesaw.models.losses.seesaw_loss import SyncedSeesawLoss, seesaw_logits
-from seesaw.provenance import write_atomic
 
 SUMS = ("positive", "negative_foreground", "negative_background", "samples")
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from seesaw.data.crops import class_crops
-from seesaw.data.entries import DatasetEntry
+from seesaw.spec.datasets import DatasetEntry
 from seesaw.training.train import save_model
 
 

@@ -7,11 +7,7 @@ import torch
 from mmcv.ops import RoIAlign
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 
-from seesaw.models.ops.deform_roi_pool import (
-    DeformRoIPoolAny,
-    deform_roi_extract,
-    deform_roi_pool,
-)
+from seesaw.models.ops.deform_roi_pool import DeformRoIPoolAny, deform_roi_extract, deform_roi_pool
 
 DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
 DOUBLE = torch.float64

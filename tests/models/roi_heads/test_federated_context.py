@@ -7,8 +7,9 @@ from mmdet.registry import DATASETS
 from small_roi_heads import CLASSES, GLBCTX, batch, build, losses_and_gradients, pyramid
 
 import seesaw.data.federated_lvis  # noqa: F401  (registers)
-from seesaw.data.mini_lvis import MiniLvisSpec, generate
+from seesaw.data.mini_lvis import generate
 from seesaw.models.roi_heads.federated_context import FederatedContextHead
+from seesaw.spec.mini_lvis import MiniLvisSpec
 
 FEDERATED = GLBCTX | dict(type="FederatedContextHead")
 

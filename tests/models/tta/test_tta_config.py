@@ -14,11 +14,11 @@ from mmengine.dataset import Compose, pseudo_collate
 from test_mask_tta import assert_close
 from test_mask_tta import detect as detect_by_hand
 
-from seesaw import paths
-from seesaw.config import resolve
+from seesaw.core import paths
 from seesaw.evaluation.detect import build_model, detect
 from seesaw.models.tta.mask_tta import InstSegTTAModel
-from seesaw.scales import Scale
+from seesaw.spec.config import resolve
+from seesaw.spec.scales import Scale
 
 RUNG = paths.CONFIGS / "table_a1" / "a12_test_time_augmentation.py"
 SMALL = (72, 84, 96, 108, 120)

@@ -1,0 +1,187 @@
+"""The checks of a preflight: each says what was expected, what was found, or why it was not looked.
+
+Sections: dataset, numbers that follow from it, each training's model, schedule, batch and memory,
+and the weights that backbones start from.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+from seesaw.cli.checks.preflight_dataset import RFS, dataset_checks, derived_checks
+from seesaw.cli.checks.preflight_report import Check, Report, Row
+from seesaw.core import paths
+from seesaw.data import facts
+from seesaw.errors import UserError
+from seesaw.models.sizes import Size, Sizes, build
+from seesaw.spec import downloads, paper
+from seesaw.spec.config import resolve
+from seesaw.spec.expected import FILE, Dataset, Expected
+from seesaw.spec.scales import Scale
+from seesaw.spec.site import Site
+from seesaw.training.schedule import iterations, least_images, passes
+
+
+def preflight(scale: Scale, expected: Expected, site: Site, memory: float | None = None) -> Report:
+    """Check a scale.
+
+    Args:
+        scale: overlay and dataset.
+        expected: what should be found.
+        site: GPUs of a training.
+        memory: of a GPU, GB; default: by the site's ``gpu_model``.
+    """
+    known = expected.datasets.get(scale.entry.name)
+    found = facts.facts(scale.entry, RFS)
+    memory = memory or expected.memory.of(site.gpu_model)
+    checks = [*dataset_checks(scale, found, known), *derived_checks(scale, found, known)]
+    rows, sizes = [], Sizes()
+    backbones: dict[str, Config] = {}
+    for t in scale.table.trainings.values():
+        row = Row(t.id)
+        rows.append(row)
+        if t.config is None:
+            row.faults.append(f"configs/*/{t.id}.py is missing")
+            continue
+        try:
+            cfg = resolve(t.config, scale)
+            checkpoint = cfg.model.backbone.init_cfg.checkpoint
+            with_counts(cfg, found.get("counts"), scale.entry.classes)
+            if t.init_from is None:
+                backbones.setdefault(checkpoint, cfg)
+            row.size = sizes.measure(cfg)
+        except UserError as error:
+            row.faults.append(str(error))
+            continue
+        except Exception as error:  # whatever mmdet raises: the page is to be finished
+            row.faults.append(f"{t.config}: {type(error).__name__}: {' '.join(str(error).split())}")
+            continue
+        _check_size(row, scale, expected)
+        _check_schedule(row, t.schedule, cfg, scale, expected, found, known)
+        _check_batch(row, cfg, scale, expected, site, memory)
+    checks += [weights_check(checkpoint, cfg) for checkpoint, cfg in backbones.items()]
+    return Report(checks, rows, site.gpus.get(scale.name, 0), memory)
+
+
+def with_counts(cfg: Config, counts: dict | None, classes: int) -> None:
+    """Give losses the categories' counts as data; made-up ones where there are none.
+
+    A model's size depends on their number alone.
+    """
+    counts = counts or {
+        "annotated_images": classes,
+        "categories": [
+            {"id": i, "image_count": i, "instance_count": i} for i in range(1, classes + 1)
+        ],
+    }
+    heads = cfg.model.roi_head.bbox_head
+    for head in heads if isinstance(heads, list) else [heads]:
+        if "category_counts" in head.loss_cls:
+            head.loss_cls.category_counts = counts
+
+
+def _check_size(row: Row, scale: Scale, expected: Expected) -> None:
+    if scale.name != "paper" or scale.entry.name != scale.overlay.dataset:
+        return
+    assert row.size is not None
+    millions = round(row.size.parameters / 1e6, 3)
+    stated = paper.load().parameters.get(row.name)
+    if stated is not None and abs(millions - stated) > 5.01e-4:
+        row.faults.append(f"{millions} M parameters, but {paths.PAPER_VALUES} says {stated}")
+    for part, macs in expected.macs.get(row.name, {}).items():
+        if abs(row.size.macs[part] / 1e9 / macs - 1) > 0.005:
+            have = f"{row.size.macs[part] / 1e9:.4g} GMAC in {part}"
+            row.faults.append(f"{have}, but {FILE} says {macs}")
+
+
+def _check_schedule(
+    row: Row,
+    schedule: str,
+    cfg: Config,
+    scale: Scale,
+    expected: Expected,
+    found: dict,
+    known: Dataset | None,
+) -> None:
+    sampler = "rfs" if "oversample_thr" in cfg.train_dataloader.dataset else "random"
+    if "epoch" in found:
+        images = found["epoch"][sampler]
+    elif known is not None:
+        images = 16 * known.epoch[sampler]
+    else:
+        return
+    row.iterations, _ = iterations(cfg.schedule, images, cfg.batch_size)
+    if known is None:
+        return
+    stated = expected.iterations.get(scale.name, {}).get(sampler, {}).get(schedule)
+    if stated is not None and row.iterations != stated:
+        have = f"{row.iterations:,} iterations of {schedule}, {sampler}"
+        row.faults.append(f"{have}, but {FILE} says {stated:,}")
+
+
+def _check_batch(
+    row: Row,
+    cfg: Config,
+    scale: Scale,
+    expected: Expected,
+    site: Site,
+    memory: float | None,
+) -> None:
+    gpus = site.gpus.get(scale.name, 0)
+    most = min(site.images_per_gpu, cfg.get("images_per_gpu", site.images_per_gpu))
+    try:
+        row.images, row.passes = passes(cfg.batch_size, max(gpus, 1), most, least_images(cfg))
+    except UserError as error:
+        row.faults.append(f"site.yaml: gpus.{scale.name}: {error}")
+        return
+    assert row.size is not None
+    row.gigabytes = gigabytes(row.size, row.images, expected)
+    if not gpus or memory is None or row.gigabytes <= memory:
+        return
+    least = gigabytes(row.size, 1, expected)
+    fix = (
+        "set images_per_gpu: 1 in site.yaml"
+        if least <= memory < row.gigabytes and row.images > 1
+        else "use a larger GPU"
+    )
+    row.faults.append(f"needs about {row.gigabytes:.0f} GB of a GPU's {memory:g}; {fix}")
+
+
+def gigabytes(size: Size, images: int, expected: Expected) -> float:
+    """Memory of a GPU that trains so many images at once, GB; an estimate."""
+    counted = size.training_bytes(images) / 1e9
+    return counted * expected.memory.factor + expected.memory.context
+
+
+def weights_check(checkpoint: str, cfg: Config) -> Check:
+    """Whether a pre-trained file fits the backbone, tensor by tensor."""
+    name = f"weights {checkpoint}"
+    path = downloads.load().weights(checkpoint)
+    if not path.is_file():
+        return Check(name, None, f"{path} is absent: `seesaw download pretrained`")
+    return compare_weights(name, path, cfg)
+
+
+def compare_weights(name: str, path: Path, cfg: Config) -> Check:
+    """A file's tensors against a backbone's: names and shapes.
+
+    The classifier (``fc``) is left over, and deformable offsets and counters of batches start anew.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # torch raises many kinds on a damaged archive
+        reason = str(error).split("\n")[0]
+        return Check(name, False, f"{path} is no readable model ({reason}); download it again")
+    state = {k.removeprefix("backbone."): v for k, v in state.get("state_dict", state).items()}
+    model = build(cfg).backbone.state_dict()
+    new = ("num_batches_tracked", "conv_offset.weight", "conv_offset.bias")
+    missing = [k for k in model if k not in state and not k.endswith(new)]
+    left = [k for k in state if k not in model and not k.startswith("fc.")]
+    other = [k for k in model if k in state and model[k].shape != state[k].shape]
+    if wrong := [*missing, *left, *other]:
+        told = f"{len(missing)} tensors missing, {len(left)} unexpected, {len(other)} of another"
+        return Check(name, False, f"{path}: {told} shape, first {wrong[0]}; download it again")
+    return Check(name, True, f"{len(state)} tensors fit")

@@ -1,0 +1,119 @@
+"""Checks of Python, compiler, packages, PyTorch, operators and communication."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+from importlib import metadata
+
+from seesaw.cli.checks.report import Finding
+from seesaw.core import paths
+from seesaw.spec.scales import Scale
+
+SETUP = "run tools/setup.sh"
+REBUILD = "with CUDA's compiler (environment.yml): rm -rf .venv && FORCE_CUDA=1 tools/setup.sh"
+
+
+def python() -> Finding:
+    """The version that the lock is for."""
+    found = f"{platform.python_version()} ({sys.executable})"
+    if sys.version_info[:2] == (3, 11):
+        return Finding("ok", found)
+    return Finding("missing", found, f"install Python 3.11, set PYTHON to it and {SETUP}")
+
+
+def compiler() -> Finding:
+    """Only mmcv's compilation needs one."""
+    name = os.environ.get("CXX", "g++")
+    if where := shutil.which(name):
+        return Finding("ok", where)
+    return Finding("remark", f"no {name}", "only a new set-up needs it: apt install g++")
+
+
+def lock() -> Finding:
+    """What is installed against requirements.lock."""
+    wanted = dict(re.findall(r"^([\w.-]+)==(\S+)", paths.LOCK.read_text(), re.MULTILINE))
+    differ = []
+    for name, version in wanted.items():
+        try:
+            found = metadata.version(name).split("+")[0]
+        except metadata.PackageNotFoundError:
+            found = "missing"
+        if found != version:
+            differ.append(f"{name} {found} for {version}")
+    if not differ:
+        return Finding("ok", f"{len(wanted)} packages as in {paths.LOCK}")
+    return Finding("missing", f"{len(differ)} differ: {', '.join(differ[:5])}", SETUP)
+
+
+def gpu(scale: Scale) -> Finding:
+    """PyTorch, its CUDA and the GPUs of this machine."""
+    import torch
+
+    built = f"torch {torch.__version__}, built for {_cuda() or 'CPUs'}"
+    if scale.overlay.backbones:
+        return Finding("ok", f"{built}; this scale runs on CPUs")
+    if not torch.cuda.is_available():
+        if _cuda() is None:
+            fix = "install the CUDA build of the locked torch (docs/cluster.md)"
+            return Finding("missing", built, fix)
+        if shutil.which("sbatch"):
+            fix = "see those of jobs: srun --gpus=1 seesaw doctor --scale paper"
+            return Finding("remark", f"{built}; no GPU on this node", fix)
+        return Finding("missing", f"{built}; no GPU", "check the driver with nvidia-smi")
+    major, minor = torch.cuda.get_device_capability()
+    found = f"{built}; {torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    if not any(arch.startswith(f"sm_{major}") for arch in torch.cuda.get_arch_list()):
+        fix = "this torch has no code for it: install the locked torch's build for an older CUDA"
+        return Finding(
+            "missing", f"{found} (sm_{major}{minor})", f"{fix}, then FORCE_CUDA=1 {SETUP}"
+        )
+    return Finding("ok", found)
+
+
+def operators() -> Finding:
+    """Mmcv's operators, and ours that stand in for those that it has on GPUs only."""
+    import torch
+    from mmcv.ops import get_compiling_cuda_version
+
+    from seesaw.cli.checks import operators
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    faults = operators.broken(device)
+    names = ", ".join(operators.operators(device))
+    if _cuda() and "not available" in get_compiling_cuda_version():
+        return Finding("missing", "mmcv has no CUDA operators", REBUILD)
+    if not faults:
+        return Finding("ok", f"on {device}: {names}")
+    told = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
+    return Finding("missing", told, REBUILD if device == "cuda" else SETUP)
+
+
+def nccl(scale: Scale) -> Finding:
+    """What GPUs talk by; with two or more they add up once."""
+    import torch
+
+    if scale.overlay.backbones:
+        return Finding("not needed", "this scale runs on CPUs")
+    if not torch.distributed.is_nccl_available():
+        fix = "install the CUDA build of the locked torch; one GPU trains without it"
+        return Finding("missing", "this torch has no NCCL", fix)
+    version = ".".join(map(str, torch.cuda.nccl.version()))
+    if (count := torch.cuda.device_count()) < 2:
+        return Finding("ok", f"{version}; {count} GPU here, so nothing was sent")
+    values = [torch.ones(4, device=f"cuda:{i}") for i in range(count)]
+    torch.cuda.nccl.all_reduce(values)
+    if all(float(v[0]) == count for v in values):
+        return Finding("ok", f"{version}; {count} GPUs added up")
+    return Finding(
+        "missing", f"{version}; a wrong sum", "try NCCL_P2P_DISABLE=1, then NCCL_DEBUG=INFO"
+    )
+
+
+def _cuda() -> str | None:
+    import torch
+
+    return f"CUDA {torch.version.cuda}" if torch.version.cuda else None

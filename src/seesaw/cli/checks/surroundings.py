@@ -1,0 +1,113 @@
+"""Checks of the cluster, the disk, accounts and data."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+
+from seesaw.cli.checks.report import Finding
+from seesaw.core import paths
+from seesaw.spec import downloads, site
+from seesaw.spec.scales import Scale
+
+SECONDS = 20
+
+
+def settings() -> Finding:
+    """site.yaml."""
+    site.load()
+    if site.FILE.is_file():
+        return Finding("ok", f"{site.FILE} is well formed")
+    fix = "on a cluster: cp site.yaml.example site.yaml, then edit"
+    return Finding("remark", f"no {site.FILE}: defaults", fix)
+
+
+def slurm(scale: Scale) -> Finding:
+    """That jobs can be submitted, to a partition that exists, and stay visible when they end."""
+    if scale.overlay.backbones:
+        return Finding("not needed", "this scale runs here")
+    if not shutil.which("sbatch"):
+        fix = f"without SLURM: snakemake --profile local all --config scale={scale.name}"
+        return Finding("remark", "no sbatch", fix)
+    try:
+        told = _told("sinfo", "-h", "-o", "%R")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        why = " ".join(str(error).split())[:100]
+        return Finding("missing", why, "is this a login node? SLURM's commands do not work here")
+    here = site.load()
+    for name in filter(None, {here.partition, here.cpu_partition}):
+        if name not in told.split():
+            fix = f"sinfo has {', '.join(sorted(set(told.split())))}: correct {site.FILE}"
+            return Finding("missing", f"no partition {name}", fix)
+    age = re.search(r"MinJobAge\s*=\s*(\d+)", _told("scontrol", "show", "config"))
+    if age and int(age[1]) < 120:
+        fix = "ask for 120 s or more, or jobs may end unseen (docs/cluster.md)"
+        return Finding("remark", f"sbatch works; MinJobAge is {age[1]} s", fix)
+    return Finding("ok", f"partitions {', '.join(sorted(set(told.split())))}")
+
+
+def disk(scale: Scale) -> Finding:
+    """Room for what is still to be downloaded and unpacked."""
+    files = [f for name in scale.downloads for f in downloads.load().find(name)]
+    left = sum(2 * (f.bytes or 0) for f in files if not f.made.exists())
+    need = left + (50e9 if not scale.overlay.backbones else 3e9)
+    free = shutil.disk_usage(paths.ROOT).free
+    found = f"{free / 1e9:.0f} GB free, about {need / 1e9:.0f} GB needed to begin"
+    fix = "make room; `seesaw plan` adds up what results take"
+    return Finding("ok", found) if free > need else Finding("missing", found, fix)
+
+
+def wandb() -> Finding:
+    """Whether a run could be mirrored; nothing needs it."""
+    mode = os.environ.get("WANDB_MODE") or site.load().wandb
+    if mode == "off":
+        return Finding("not needed", f"off; `wandb: offline` in {site.FILE} mirrors the logs")
+    if mode == "online" and not os.environ.get("WANDB_API_KEY"):
+        return Finding("remark", "online", "`wandb login` once, if that is not done")
+    return Finding("ok", str(mode))
+
+
+def dvc() -> Finding:
+    """Where large results would be pushed to."""
+    if not (paths.ROOT / ".dvc").is_dir():
+        return Finding("remark", "no .dvc here", "`dvc init`, to share results")
+    remotes = _told("dvc", "remote", "list").split()
+    if remotes:
+        return Finding("ok", " ".join(remotes[:2]))
+    fix = "to share results: dvc remote add -d NAME URL"
+    return Finding("remark", "no remote", fix)
+
+
+def dataset(scale: Scale) -> Finding:
+    """The scale's dataset."""
+    entry = scale.entry
+    if entry.manifest.is_file():
+        return Finding("ok", f"{entry.manifest}")
+    wanted = [entry.root / name for name in (entry.train, entry.val)]
+    if entry.generate is not None or all(path.is_file() for path in wanted):
+        return Finding(
+            "remark", f"{entry.manifest} is not made yet", f"seesaw data --scale {scale.name}"
+        )
+    lost = ", ".join(str(path) for path in wanted if not path.is_file())
+    fix = f"seesaw download --scale {scale.name} && seesaw data --scale {scale.name}"
+    return Finding("missing", f"no {lost}", fix)
+
+
+def weights(scale: Scale) -> Finding:
+    """The pre-trained backbones, which compute nodes cannot download."""
+    if "pretrained" not in scale.downloads:
+        return Finding("not needed", "stand-ins are trained here")
+    files = downloads.load().find("pretrained")
+    lost = [f.name for f in files if not f.path.is_file()]
+    if lost:
+        return Finding("missing", f"no {', '.join(lost)}", "seesaw download pretrained")
+    return Finding("ok", ", ".join(f.name for f in files))
+
+
+def _told(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    if done.returncode:
+        raise OSError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
+    return done.stdout

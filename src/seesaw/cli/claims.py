@@ -1,0 +1,68 @@
+"""``seesaw claims``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from seesaw.cli.common import fingerprints_of, scale_of
+from seesaw.core.files import write_atomic
+from seesaw.core.records import Provenance
+from seesaw.errors import UserError
+
+
+def add(verb) -> None:
+    """Declare the verb."""
+    sub = verb(claims, "test the paper's claims on the runs that exist; 1 if some are missing")
+    group = sub.add_mutually_exclusive_group()
+    group.add_argument(
+        "--freeze",
+        action="store_true",
+        help="write the design's hash into configs/claims.yaml, and the page",
+    )
+    group.add_argument(
+        "--page", action="store_true", help="write docs/claims.md from the reference results"
+    )
+
+
+def claims(args: Namespace) -> int:
+    """Write and print the claims' verdicts."""
+    from seesaw.results.claims import page
+    from seesaw.results.claims.measure import report
+    from seesaw.spec import claims as table
+    from seesaw.workflow import design
+
+    scale = scale_of(args)
+    known = table.of(scale)
+    if known is None:
+        raise UserError(table.elsewhere(scale))
+    if args.page:
+        print(page.commit(scale, known))
+        return 0
+    fingerprints = fingerprints_of(args)
+    now = fingerprints["design"]
+    if args.freeze:
+        design.freeze(scale, known, now)
+        frozen = table.of(scale)
+        assert frozen is not None
+        made = f"{table.paths.CLAIMS} and {page.commit(scale, frozen)}"
+        print(f"{made}: frozen at {now}; commit both before the claims' seeds run")
+        return 0
+    made = report(scale, known, now, fingerprints)
+    outputs = table.outputs(scale)
+    if not made.complete:  # where the workflow expects them, they would be taken for finished
+        outputs = {k: path.parent / "partial" / path.name for k, path in outputs.items()}
+    read = {
+        f"{kind}/{name}": path
+        for kind, files in table.files(scale, known).items()
+        for name, path in files.items()
+    }
+    texts = {kind: render(made) for kind, render in page.FORMATS.items()}
+    there = [p.read_text(encoding="utf-8") if p.is_file() else None for p in outputs.values()]
+    if there != [*texts.values()]:
+        inputs = {name: path for name, path in read.items() if path.is_file()}
+        with Provenance(*outputs.values(), inputs=inputs | {"claims": table.paths.CLAIMS}):
+            for path, text in zip(outputs.values(), texts.values(), strict=True):
+                write_atomic(path, text)
+    print("\n".join(page.lines(made)))
+    print("  ".join(map(str, outputs.values())))
+    return int(not made.complete)

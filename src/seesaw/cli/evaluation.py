@@ -1,0 +1,132 @@
+"""``seesaw detect``, ``evaluate`` and ``speed``."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+
+from seesaw.cli.common import evaluation_of, fingerprints_of, scale_of, set_threads
+from seesaw.core import hashing
+from seesaw.core.files import sha256_file, write_atomic
+from seesaw.core.records import Provenance, provenance_path, read_record
+from seesaw.errors import UserError
+from seesaw.spec.scales import Scale
+from seesaw.training import runs
+
+
+def add(verb) -> None:
+    """Declare the verbs."""
+    sub = verb(detect, "detect on the evaluation's split", threads=True)
+    sub.add_argument("evaluation")
+    sub.add_argument("--seed", type=int, default=0)
+    sub = verb(evaluate, "score detections by the LVIS protocol")
+    sub.add_argument("evaluation")
+    sub.add_argument("--seed", type=int, default=0)
+    sub = verb(speed, "time the frameworks of Table A2, interleaved", threads=True)
+    sub.add_argument("--images", type=int, default=5, help="images a round (default: 5)")
+    sub.add_argument("--rounds", type=int, default=5, help="rounds (default: 5)")
+    sub.add_argument(
+        "--detections", type=int, default=300, help="of LVIS-size post-processing (default: 300)"
+    )
+
+
+def detect(args: Namespace) -> None:
+    """Detect on an evaluation's split."""
+    scale = scale_of(args, data=True)
+    evaluation = evaluation_of(scale, args.evaluation)
+    if evaluation.config_path is None:
+        raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
+    weights = scale.model(evaluation.training, args.seed)
+    if not weights.is_file():
+        verb = "convert" if evaluation.id.startswith("zoo_") else "train"
+        raise UserError(f"{weights} is missing; run `seesaw {verb} {evaluation.training}` first.")
+    set_threads(args)
+    from seesaw.evaluation.detect import detect as run
+    from seesaw.spec.config import resolve
+
+    cfg = resolve(evaluation.config_path, scale)
+    if evaluation.split == "test_dev":
+        annotations = scale.annotations("test_dev").relative_to(scale.entry.root)
+        cfg.test_dataloader.dataset.ann_file = str(annotations)
+    output = scale.detections(evaluation, args.seed)
+    inputs = {"weights": weights, "manifest": scale.entry.manifest}
+    code = fingerprints_of(args).get(f"detect/{evaluation.id}")
+    hashes = {name: sha256_file(path) for name, path in inputs.items()}
+    config = cfg.to_dict()
+    key = hashing.fingerprint(code=code, config=config, **hashes)
+    facts = dict(fingerprint=code, config_hash=runs.config_hash(config), seed=args.seed)
+    with Provenance(output, inputs=inputs, **facts) as provenance:
+        provenance.facts |= run(cfg, weights, output, key)
+    print(f"{output}: {provenance.facts['detections']} detections")
+
+
+def evaluate(args: Namespace) -> None:
+    """Score an evaluation's detections; keep matches and replicates, which comparing needs."""
+    from seesaw.evaluation import replicates, resample
+    from seesaw.evaluation.lvis_eval import load, match, metrics_of
+
+    scale = scale_of(args, data=True)
+    evaluation = evaluation_of(scale, args.evaluation)
+    if evaluation.split == "test_dev":
+        raise UserError(
+            f"{evaluation.id} is on test_dev, which has no annotations; run `seesaw submit`."
+        )
+    detections = scale.detections(evaluation, args.seed)
+    if not detections.is_file():
+        raise UserError(f"{detections} is missing; run `seesaw detect {evaluation.id}` first.")
+    annotations = scale.entry.root / scale.entry.val
+    output = scale.metrics(evaluation, args.seed)
+    inputs = {"detections": detections, "annotations": annotations}
+    kept = scale.matches(evaluation, args.seed)
+    drawn_path = scale.replicates(evaluation, args.seed)
+    with Provenance(output, kept, drawn_path, inputs=inputs, seed=args.seed):
+        truth = load(annotations)
+        matches = match(detections, truth)
+        metrics = metrics_of(matches, truth)
+        rankings = {kind: resample.Ranking.of(found) for kind, found in matches.items()}
+        drawn = {kind: resample.replicates(ranking) for kind, ranking in rankings.items()}
+        metrics["standard_errors"] = {
+            kind: resample.report(resample.scores(ranking), drawn[kind])
+            for kind, ranking in rankings.items()
+        }
+        resample.save(rankings, kept)
+        replicates.save(drawn_path, metrics, drawn, sha256_file(annotations))
+        write_atomic(output, json.dumps(metrics, indent=1) + "\n")
+    runs.log_evaluation(scale, evaluation, args.seed, metrics)
+    errors = metrics["standard_errors"]["segm"]
+    print(
+        ", ".join(
+            f"{name} {100 * part['estimate']:.1f} ± {100 * part['se']:.1f}" if part else f"{name} -"
+            for name, part in errors.items()
+        )
+    )
+
+
+def speed(args: Namespace) -> None:
+    """Time Table A2's frameworks."""
+    from seesaw.evaluation import post_processing
+    from seesaw.evaluation.speed import measure
+    from seesaw.spec.config import resolve
+
+    scale = scale_of(args, data=True)
+    table = scale.table
+    set_threads(args)
+    models, at_paper_scale, training_seconds = {}, {}, {}
+    for cell in table.place_cells("table_a2"):
+        evaluation = table.evaluations[cell.evaluation]
+        training = table.trainings[evaluation.training]
+        if table.built(evaluation.id):
+            weights = scale.model(training.id, training.seeds[0])
+            assert evaluation.config_path  # it is built
+            models[evaluation.id] = (resolve(evaluation.config_path, scale), weights)
+            at_paper_scale[evaluation.id] = resolve(evaluation.config_path, Scale("paper")).model
+            record = read_record(provenance_path(weights)) or {}
+            training_seconds[evaluation.id] = record.get("seconds_per_iteration")
+    if not models:
+        raise UserError(f"{table.path}: no framework of table_a2 has a config; write one.")
+    with Provenance(scale.speed, inputs={k: w for k, (_, w) in models.items()}):
+        measured = measure(models, images=args.images, rounds=args.rounds)
+        measured["post_processing"] = post_processing.measure(at_paper_scale, args.detections)
+        measured["training_seconds_per_iteration"] = training_seconds
+        write_atomic(scale.speed, json.dumps(measured, indent=1) + "\n")
+    print(", ".join(f"{name} {fps:.2f} fps" for name, fps in measured["fps"]["ours"].items()))

@@ -1,0 +1,83 @@
+"""``seesaw explain``, ``verify`` and ``crate``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from seesaw.cli.common import scale_of
+
+
+def add(verb) -> None:
+    """Declare the verbs."""
+    committed = "the committed results, not the live ones"
+    sub = verb(explain, "the chain from a number to the bytes behind it, and how to remake each")
+    sub.add_argument("place", help="a table, a figure, or any file under results/")
+    sub.add_argument("row", nargs="?", help="an experiment; of a figure, a cell of its data")
+    sub.add_argument("column", nargs="?", help="default: AP; of a figure, all")
+    sub.add_argument("--reference", action="store_true", help=committed)
+    sub = verb(verify, "hash everything again, follow the chain, rebuild tables; 1 if a fault")
+    sub.add_argument("--reference", action="store_true", help=committed)
+    sub = verb(crate, "export results and their evidence as a Workflow Run RO-Crate")
+    sub.add_argument("folder", nargs="?", type=Path, help="new (default: crate/<scale>)")
+
+
+def explain(args: Namespace) -> int:
+    """Print a number's chain; exit code 1 if a file of it is not as recorded."""
+    from seesaw.errors import UserError
+    from seesaw.spec.figures import FIGURES
+    from seesaw.workflow.evidence.explain import cell, described, figure
+
+    evidence = _evidence(args)
+    scale, file = evidence.scale, Path(args.place)
+    if file.is_file():
+        lines: list[str] = []
+        files = [file]
+    elif args.row is None:
+        raise UserError(f"{args.place} is no file; name a row, as in `explain table_a1 a10 AP_r`.")
+    elif args.place in FIGURES and not _is_row(scale, args.place, args.row):
+        lines, files = figure(evidence, args.place, args.row, args.column)
+    else:
+        lines, files = cell(evidence, args.place, args.row, args.column or "AP")
+    chain = dict.fromkeys(path for file in files for path in evidence.chain(file))
+    blocks = [lines] * bool(lines) + [described(evidence, path) for path in chain]
+    print("\n\n".join("\n".join(block) for block in blocks))
+    damaged = any(evidence.state(path) in ("corrupt", "damaged record") for path in chain)
+    return int(damaged or any(evidence.state(path) == "missing" for path in files))
+
+
+def verify(args: Namespace) -> int:
+    """Print what does not hold, each with the command that repairs it."""
+    from seesaw.workflow.evidence.verify import verify as run
+
+    evidence = _evidence(args)
+    faults, files = run(evidence)
+    for fault in faults:
+        print(f"{fault.path}: {fault.what}")
+        if fault.repair:
+            print(f"  repair: {fault.repair}")
+    print(f"{evidence.scale.results}: {files} files looked at, {len(faults)} faults")
+    return int(bool(faults))
+
+
+def crate(args: Namespace) -> None:
+    """Write a crate."""
+    from seesaw.core import paths
+    from seesaw.workflow.evidence.crate import write
+
+    evidence = _evidence(args)
+    folder = args.folder or paths.ROOT / "crate" / evidence.scale.run
+    made = write(evidence, folder)
+    print(f"{folder}: {len(made.data_entities)} files; zip it to publish")
+
+
+def _evidence(args: Namespace):
+    from seesaw.workflow.evidence.chain import Evidence
+
+    scale = scale_of(args)
+    return Evidence(scale.frozen() if getattr(args, "reference", False) else scale)
+
+
+def _is_row(scale, place: str, row: str) -> bool:
+    """Whether a figure's row is an experiment of the place of that name."""
+    return any(c.evaluation.startswith(row) for c in scale.table.place_cells(place))

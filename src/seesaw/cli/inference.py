@@ -1,0 +1,49 @@
+"""``seesaw predict``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from seesaw.cli.common import scale_of, set_threads
+from seesaw.errors import UserError
+
+
+def add(verb) -> None:
+    """Declare the verb."""
+    sub = verb(predict, "detect on images of your own: a picture and COCO-style JSON of each")
+    sub.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    sub.add_argument("--model", default="a12", help="evaluation (default: %(default)s)")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument(
+        "--weights", type=Path, metavar="FILE", help="of that model (default: as trained here)"
+    )
+    sub.add_argument(
+        "--out", type=Path, default=Path("predictions"), help="folder (default: %(default)s)"
+    )
+    sub.add_argument(
+        "--score", type=float, default=0.3, help="least score of what is drawn (default: 0.3)"
+    )
+    sub.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+
+
+def predict(args: Namespace) -> None:
+    """Detect on images; the JSON has all detections, the picture those above the score."""
+    scale = scale_of(args)
+    evaluation = scale.table.evaluation(args.model)
+    if evaluation.config_path is None:
+        raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
+    weights = args.weights or scale.model(evaluation.training, args.seed)
+    if not weights.is_file():
+        raise UserError(
+            f"{weights} is missing; train {evaluation.training} at the scale {scale.name}, or name "
+            "weights of that model by --weights."
+        )
+    set_threads(args)
+    from seesaw.evaluation.predict import names_of
+    from seesaw.evaluation.predict import predict as run
+    from seesaw.spec.config import resolve
+
+    cfg = resolve(evaluation.config_path, scale)
+    for made in run(cfg, weights, args.images, args.out, names_of(scale.entry), args.score):
+        print(f"{made.json}, {made.picture}: {made.detections} detections, {made.drawn} drawn")

@@ -1,0 +1,85 @@
+"""The command line: each verb is a rule of the workflow, and runs alone."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+from seesaw.errors import Interrupted, UserError
+
+SCALE = os.environ.get("SEESAW_SCALE", "mini")
+# Where the verbs are declared, in the order of the help.
+MODULES = (
+    "download",
+    "data",
+    "training",
+    "evaluation",
+    "zoo",
+    "submission",
+    "tracking",
+    "reporting",
+    "claims",
+    "report",
+    "comparison",
+    "evidence",
+    "figures",
+    "planning",
+    "doctor",
+    "preflight",
+    "inference",
+    "versioning",
+    "cluster",
+    "inspect",
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """All verbs and their arguments."""
+    root = argparse.ArgumentParser(
+        prog="seesaw",
+        description="Rebuild the supplementary of Seesaw Loss, step by step.",
+        epilog="Experiments, tables and figures may be named by a unique prefix: a01, table_a1.",
+    )
+    verbs = root.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(run: Callable, text: str, *, threads: bool = False) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(run.__name__.replace("_", "-"), help=text, description=text)
+        sub.set_defaults(run=run)
+        sub.add_argument(
+            "--scale",
+            default=SCALE,
+            help="smoke, mini, single_gpu or paper (default: %(default)s)",
+        )
+        sub.add_argument(
+            "--dataset", help="dataset entry or LVIS-format folder (default: the scale's)"
+        )
+        if threads:
+            sub.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+        return sub
+
+    for name in MODULES:
+        import_module(f"seesaw.cli.{name}").add(verb)
+    return root
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one verb; a user's mistake ends in one sentence and exit code 2."""
+    args = parser().parse_args(argv)
+    # Before torch and OpenCV load: oversubscribed OpenMP makes training four times slower.
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = str(getattr(args, "threads", 1))
+    try:
+        return args.run(args) or 0
+    except UserError as error:
+        print(f"seesaw {args.verb}: {error}", file=sys.stderr)
+        return 2
+    except Interrupted as stop:
+        if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, one says it
+            print(f"seesaw {args.verb}: {stop}", file=sys.stderr)
+        return os.EX_TEMPFAIL
+    except KeyboardInterrupt:
+        print(f"seesaw {args.verb}: interrupted", file=sys.stderr)
+        return 130

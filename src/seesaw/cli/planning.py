@@ -1,0 +1,107 @@
+"""What ``seesaw plan`` and ``seesaw status`` do."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from argparse import Namespace
+
+from rich.console import Console
+from rich.text import Text
+
+from seesaw.cli.common import scale_of
+from seesaw.core import paths
+from seesaw.errors import UserError
+from seesaw.spec import site
+from seesaw.spec.scales import Scale
+from seesaw.workflow import acceptances, dependencies, jobs
+from seesaw.workflow import plan as planning
+from seesaw.workflow import status as standings
+from seesaw.workflow.costs import Costs
+
+WIDTH = 100
+TARGET = "all (default), report, submission, claims, zoo, a table or an experiment"
+
+
+def add(verb) -> None:
+    """Declare the verbs."""
+    sub = verb(plan, "what a target still costs: GPU-hours, wall time, disk, critical path")
+    sub.add_argument("target", nargs="?", default="all", help=TARGET)
+    sub.add_argument("--gpus", type=int, help="GPUs of a training (default: the site's, or 8)")
+    sub.add_argument("--gpu", help="their type (default: the site's, or v100)")
+    sub.add_argument("--budget", metavar="GPU-HOURS", help="say what fits, for instance 200gpuh")
+    sub = verb(accept, "say that a change leaves finished trainings as they are: they stay")
+    sub.add_argument("experiments", nargs="+", metavar="EXPERIMENT")
+    sub.add_argument("--because", required=True, metavar="REASON", help="for the record")
+    sub.set_defaults(scale=os.environ.get("SEESAW_SCALE", "paper"))  # the one that asks
+    sub = verb(status, "where each experiment stands, from files alone; 1 if one needs you")
+    sub.add_argument("target", nargs="?", default="all", help=TARGET)
+
+
+def plan(args: Namespace) -> None:
+    """Print what a target still costs."""
+    scale = scale_of(args)
+    here = site.load()
+    budget = planning.parse_budget(args.budget)
+    gpus = args.gpus if args.gpus is not None else here.gpus.get(scale.name) or 8
+    graph, rows = jobs.workflow(scale), jobs.rows(scale, args.target)
+    chosen = graph.select(args.target)
+    costs = Costs(rows, scale, gpus, args.gpu or here.gpu_model or None)
+    costs.fingerprints = known = dependencies.cached(scale)
+    made = planning.plan(chosen, jobs.finished(graph.every, known), costs, rows, budget)
+    planning.render(made, chosen, costs, _console())
+    _ask(scale, known)
+
+
+def accept(args: Namespace) -> None:
+    """Let finished trainings stand for changed code or configs."""
+    scale = scale_of(args)
+    rows = [scale.table.training(name) for name in args.experiments]
+    if not args.because.strip():
+        raise UserError("--because is empty; say why the change leaves the weights as they are.")
+
+    def found() -> dict[str, str]:
+        return acceptances.outdated(scale, dependencies.cached(scale))
+
+    changed = {key.split("/")[1] for key in found()}
+    for row in rows:
+        if row.id not in changed:
+            raise UserError(
+                f"{row.id} has no finished training at scale {scale.name} that a change concerns; "
+                "there is nothing to accept."
+            )
+        if row.init_from in changed and scale.table.trainings[row.init_from] not in rows:
+            raise UserError(f"{row.id} starts from {row.init_from}; accept that too, or first.")
+    # Parents first: a child that changed only with its parent is settled with it.
+    for row in sorted(rows, key=lambda t: t.init_from is not None):
+        own = {k: v for k, v in found().items() if k.split("/")[1] == row.id}
+        for entry in acceptances.accept(scale, dependencies.cached(scale), own, args.because):
+            print(f"{entry.key.removeprefix('train/')}: {entry.remark}")
+    if left := sorted(changed & {key.split("/")[1] for key in found()}):
+        print(f"still to accept or to train again: {', '.join(left)}")
+    print(f"noted in {paths.ACCEPTED}; commit it to share it")
+
+
+def status(args: Namespace) -> int:
+    """Print where a target's experiments stand; exit code 1 if one needs the user."""
+    scale = scale_of(args)
+    graph, known = jobs.workflow(scale), dependencies.known(scale)
+    chosen, done = graph.select(args.target), jobs.finished(graph.every, known)
+    found = [standings.standing(job, done, scale, known, time.time()) for job in chosen.values()]
+    rows = jobs.rows(scale, args.target)
+    standings.render(found, rows, scale, _console(), known is not None)
+    _ask(scale, known)
+    return int(any(s.state in standings.NEEDS_YOU for s in found))
+
+
+def _ask(scale: Scale, known: dict | None) -> None:
+    """What the workflow would ask: it makes no finished training of a long scale again unasked."""
+    found = acceptances.outdated(scale, known) if known else {}
+    if known and found and scale.overlay.ask_before_retraining:
+        _console().print(Text(acceptances.question(scale, known, found)), soft_wrap=True)
+
+
+def _console() -> Console:
+    """The terminal; 100 columns without colours where there is none."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH)

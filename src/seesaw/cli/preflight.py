@@ -1,0 +1,65 @@
+"""``seesaw preflight``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
+
+from seesaw.cli.common import scale_of
+from seesaw.errors import UserError
+from seesaw.spec.scales import Scale
+
+
+def add(verb) -> None:
+    """Declare the verb."""
+    sub = verb(preflight, "before the first GPU-hour: models, data, schedules, memory; 1 if red")
+    sub.add_argument(
+        "--measure",
+        nargs="*",
+        metavar="SECTION",
+        help="time each training and evaluation on this machine, random weights and images, into "
+        "configs/costs/: training, detection, switches, fps, peer (default: all)",
+    )
+    sub.add_argument("--out", type=Path, metavar="FOLDER", help="in place of configs/costs")
+    sub.add_argument(
+        "--minutes", type=float, help="begin no measurement after so many (default: no limit)"
+    )
+    sub.add_argument(
+        "--gpu-memory", type=float, metavar="GB", help="of one GPU (default: by site.yaml's model)"
+    )
+
+
+def preflight(args: Namespace) -> int:
+    """Check a scale; exit code 1 if a check fails."""
+    scale = scale_of(args)
+    if args.measure is not None:
+        return _measure(args, scale)
+    from seesaw.cli.checks import preflight_page
+    from seesaw.spec import expected, site
+
+    with redirect_stdout(sys.stderr):
+        from seesaw.cli.checks import preflight_check
+
+    here, numbers = site.load(), expected.load()
+    with redirect_stdout(sys.stderr):  # mmdet prints while it loads
+        report = preflight_check.preflight(scale, numbers, here, args.gpu_memory)
+    preflight_page.render(report, scale)
+    return int(not report.green)
+
+
+def _measure(args: Namespace, scale: Scale) -> int:
+    with redirect_stdout(sys.stderr):
+        from seesaw.cli.checks import preflight_measure
+    sections = tuple(args.measure) or preflight_measure.SECTIONS
+    if unknown := sorted(set(sections) - set(preflight_measure.SECTIONS)):
+        raise UserError(
+            f"--measure {unknown[0]}: no such section; use {', '.join(preflight_measure.SECTIONS)}."
+        )
+    until = None if args.minutes is None else time.time() + 60 * args.minutes
+    tell = partial(print, flush=True)
+    print(preflight_measure.run(scale, sections, args.out or preflight_measure.FOLDER, tell, until))
+    return 0

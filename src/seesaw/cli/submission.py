@@ -1,0 +1,90 @@
+"""What ``seesaw submit`` and ``seesaw grade`` do."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+
+from seesaw.cli.common import scale_of
+from seesaw.core.records import Provenance
+from seesaw.errors import UserError
+from seesaw.evaluation.submission import receipt
+
+
+def add(verb) -> None:
+    """Declare the verbs."""
+    sub = verb(submit, "package detections for the LVIS server, or enter what it said")
+    sub.add_argument("evaluation", nargs="?", help="default: the entry, a12")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--split", choices=["test_dev", "val"], default="test_dev")
+    instead = sub.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--record", metavar="AP", help="`pending` after the upload, then the server's AP in percent"
+    )
+    instead.add_argument(
+        "--check", metavar="FILE", help="list the faults of any results file (.json or .zip)"
+    )
+    sub = verb(grade, "score a package as the server does, where the truth is known")
+    sub.add_argument("evaluation", nargs="?", help="default: the entry, a12")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--split", choices=["test_dev", "val"], default="test_dev")
+
+
+def submit(args: Namespace) -> int:
+    """Package detections for the server, enter its answer, or check a results file."""
+    from seesaw.evaluation.submission.package import ImageList, package
+    from seesaw.evaluation.submission.validate import validate
+
+    scale = scale_of(args)
+    if args.check:
+        report = validate(args.check, ImageList.load(scale.annotations(args.split)))
+        print("\n".join(report.lines()))
+        return int(bool(report.faults))
+    evaluation = scale.table.on_split(args.evaluation, args.split)
+    output = scale.submission(evaluation, args.seed)
+    if args.record:
+        if args.split != "test_dev" or scale.entry.generate is not None:
+            raise UserError(
+                f"--record {args.record}: no server scores {args.split} of {scale.entry.name}; "
+                "run `seesaw grade`."
+            )
+        answer = receipt.parse_answer(args.record)
+        receipt.record(output, "uploaded" if answer is None else "server", answer)
+        print(f"{receipt.receipt_path(output)}: {receipt.status(output)}")
+        return 0
+    detections, images = scale.detections(evaluation, args.seed), scale.annotations(args.split)
+    if not detections.is_file():
+        raise UserError(f"{detections} is missing; run `seesaw detect {evaluation.id}` first.")
+    inputs = {"detections": detections, "images": images}
+    with Provenance(output, inputs=inputs, seed=args.seed):
+        facts = package(detections, ImageList.load(images), output)
+    facts |= evaluation.model_dump() | {"seed": args.seed, "dataset": scale.entry.name}
+    size = receipt.write(output, facts | {"scale": scale.name})["package"]["bytes"] / 1e6
+    print(f"{output}: {facts['detections']} detections, {size:.1f} MB, {receipt.status(output)}")
+    return 0
+
+
+def grade(args: Namespace) -> None:
+    """Score a package from its own bytes, where the truth is known."""
+    from seesaw.evaluation.submission.grade import grade as score
+
+    scale = scale_of(args)
+    evaluation = scale.table.on_split(args.evaluation, args.split)
+    output = scale.submission(evaluation, args.seed)
+    truth = scale.entry.truth / "test_dev.json"
+    if args.split == "val":
+        truth = scale.annotations("val")
+    if not truth.is_file():
+        raise UserError(f"{truth} is missing: test-dev is graded on generated data only.")
+    if not output.is_file():
+        raise UserError(f"{output} is missing; run `seesaw submit {evaluation.id}` first.")
+    metrics = score(output, truth)
+    table = scale.metrics(evaluation, args.seed)
+    if args.split == "val" and table.is_file():
+        if json.loads(table.read_text())["segm"] != metrics:
+            raise UserError(f"{output} scores otherwise than {table}: submit or evaluate again.")
+        print(f"exactly the mask metrics of {table}")
+    if metrics["AP"] is None:
+        raise UserError(f"{truth} has no annotation to find; generate the dataset again.")
+    receipt.record(output, "graded", 100 * metrics["AP"], truth=str(truth))
+    print(f"{output}: AP {100 * metrics['AP']:.1f}, graded on {truth}, no server's score")

@@ -1,0 +1,160 @@
+"""``seesaw pretrain`` and ``seesaw train``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from seesaw.cli.common import fingerprints_of, scale_of, set_threads
+from seesaw.core.records import Provenance, refuse_known_failure
+from seesaw.errors import UserError
+from seesaw.spec import downloads
+from seesaw.training import run_log, runs
+
+
+def add(verb) -> None:
+    """Declare the verbs."""
+    sub = verb(pretrain, "train a stand-in for a pre-trained backbone", threads=True)
+    sub.add_argument("backbone", help="name in the scale's file")
+    sub = verb(train, "train one rung with one seed", threads=True)
+    sub.add_argument("training")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--fingerprint", help="the training's hash, if known (default: computed)")
+    sub.add_argument(
+        "--deadline",
+        type=float,
+        metavar="MINUTES",
+        help="save and end with exit code 75 before so many minutes are over (default: never; "
+        "SEESAW_DEADLINE, seconds since 1970, holds too)",
+    )
+    sub.add_argument(
+        "--images-per-gpu",
+        type=int,
+        metavar="N",
+        help="images that a GPU has room for; gradients are accumulated up to the config's batch "
+        "(default: any number)",
+    )
+    sub.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that load images (default: the config's on a GPU, none on a CPU)",
+    )
+    gpu = sub.add_argument_group("on a GPU; each is written into the record")
+    gpu.add_argument(
+        "--precision",
+        choices=("fp32", "tf32", "bf16"),
+        default="tf32",
+        help="tf32: convolutions alone, PyTorch's default; bf16: mixed precision "
+        "(default: %(default)s)",
+    )
+    gpu.add_argument("--channels-last", action="store_true", help="memory order of convolutions")
+    gpu.add_argument("--fused-optimizer", action="store_true", help="one kernel for all weights")
+    gpu.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="deterministic kernels only; slower, and some operators refuse",
+    )
+
+
+def pretrain(args: Namespace) -> None:
+    """Train a stand-in backbone on class crops."""
+    from seesaw.spec.config import Config
+    from seesaw.training.pretrain import pretrain as run
+
+    scale = scale_of(args, data=True)
+    set_threads(args)
+    by_name = {s.name: checkpoint for checkpoint, s in scale.overlay.backbones.items()}
+    if args.backbone not in by_name:
+        raise UserError(
+            f"{scale.path}: the backbone {args.backbone!r} is unknown; "
+            f"use one of {', '.join(sorted(by_name))}."
+        )
+    table = scale.table
+    from seesaw.spec.config import backbone_checkpoint, resolve
+
+    for training in table.trainings.values():
+        if training.config and backbone_checkpoint(training.config) == by_name[args.backbone]:
+            break
+    else:
+        raise UserError(f"{scale.path}: no training starts from {args.backbone}.")
+    cfg: Config = resolve(training.config, scale)
+    output = scale.pretrained(args.backbone)
+    backbone, settings = cfg.model.backbone.to_dict(), scale.overlay.pretrain
+    inputs = {"manifest": scale.entry.manifest}
+    digest = runs.config_hash({"backbone": backbone, **settings})
+    with Provenance(output, inputs=inputs, config_hash=digest, seed=0) as provenance:
+        facts = run(backbone, scale.entry, output, **settings)
+        provenance.facts |= facts
+    print(f"{output}: accuracy {facts['accuracy']:.2f} on training crops")
+
+
+def train(args: Namespace) -> None:
+    """Train a rung with one seed."""
+    scale = scale_of(args, data=True)
+    table = scale.table
+    training = table.training(args.training)
+    if training.config is None:
+        raise UserError(f"configs/*/{training.id}.py is missing: this rung is not built; write it.")
+    set_threads(args)
+    # Heavy imports after the checks: a mistake is told at once.
+    from seesaw.models.precision import Switches
+    from seesaw.spec.config import resolve
+    from seesaw.training.deadline import deadline
+    from seesaw.training.hook import RunLogHook
+    from seesaw.training.train import train as run
+
+    ends, mirror = deadline(args.deadline), runs.mode()
+    cfg = resolve(training.config, scale)
+    inputs = {"manifest": scale.entry.manifest, "config": training.config}
+    start = None
+    if training.init_from:
+        inputs["init_from"] = start = scale.model(training.init_from, args.seed)
+    # Compute nodes have no internet, and the fingerprint holds the checkpoint's name: the path of
+    # its file comes in here.
+    backbone = cfg.model.backbone.init_cfg
+    inputs["pretrained"] = weights = downloads.load().weights(backbone.checkpoint)
+    if not weights.is_file() and "://" in backbone.checkpoint:
+        raise UserError(
+            f"{weights} is missing; run `seesaw download pretrained` where there is internet."
+        )
+    backbone.checkpoint = str(weights)
+    for name, path in inputs.items():
+        if not path.is_file():
+            raise UserError(f"{path} is missing; make {name} first.")
+    key = f"train/{training.id}/seed{args.seed}"
+    fingerprint = args.fingerprint or fingerprints_of(args).get(key)
+    if fingerprint is None:
+        raise UserError(
+            f"seed {args.seed} is not among seeds {training.seeds} of {training.id}; "
+            f"add it to {table.path}."
+        )
+    output = scale.model(training.id, args.seed)
+    refuse_known_failure(output, fingerprint)
+    # Checkpoints of another fingerprint are another training's and must not be resumed.
+    work = scale.work / training.id / f"seed{args.seed}" / fingerprint
+    config = cfg.to_dict()
+    facts = dict(fingerprint=fingerprint, seed=args.seed, config_hash=runs.config_hash(config))
+    with Provenance(output, inputs=inputs, **facts) as provenance:
+        header = runs.header(scale, table, training, config, provenance)
+        provenance.facts["wandb_run"] = None if mirror == "off" else header["id"]
+        with RunLogHook(work / run_log.NAME, header, mirror, git=header["git"]) as log:
+            switches = Switches(
+                args.precision, args.channels_last, args.fused_optimizer, args.deterministic
+            )
+            made = run(
+                cfg,
+                args.seed,
+                work,
+                output,
+                start,
+                deadline=ends,
+                hooks=[log],
+                images_per_gpu=args.images_per_gpu,
+                switches=switches,
+                workers=args.workers,
+            )
+            log.copy(output.with_name(run_log.NAME))
+        provenance.artefacts += made.pop("artefacts")
+        provenance.facts |= made
+    facts = provenance.facts
+    print(f"{output}: {facts['iterations']} iterations, {facts['seconds_per_iteration']} s each")

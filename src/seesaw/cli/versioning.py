@@ -1,0 +1,125 @@
+"""``seesaw freeze``, ``reference``, ``dvc``, ``record`` and ``unlock``."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from statistics import mean
+
+from seesaw.cli.common import scale_of
+from seesaw.core import paths
+from seesaw.core.files import write_atomic
+from seesaw.errors import UserError
+
+COLUMNS = ("AP", "AP_r", "AP_c", "AP_f", "AP_box")
+
+
+def add(verb) -> None:
+    """Declare the verbs."""
+    sub = verb(freeze, "copy a finished run's small results to reference/, for commit")
+    sub.add_argument("scale", nargs="?", metavar="SCALE", help="same as --scale")
+    verb(reference, "check the reference results and tell where the results here differ; 1 if so")
+    verb(dvc, "write the scale's dvc.yaml from the experiment table")
+    sub = verb(record, "note what travels with a DVC stage's results (called by dvc.yaml)")
+    sub.add_argument("stage")
+    verb(unlock, "wait for what a killed run left running here, then clear Snakemake's lock")
+
+
+def freeze(args: Namespace) -> None:
+    """Copy what a run computed to reference/, and the figures of mini scale to paper_figures/."""
+    from seesaw.results.claims import page
+    from seesaw.results.figures.freeze import freeze as freeze_figures
+    from seesaw.spec import claims
+    from seesaw.spec.figures import SHOWN
+    from seesaw.workflow import readme
+    from seesaw.workflow.reference import freeze as run
+
+    scale = scale_of(args)
+    made = run(scale)
+    shown = scale.run == SHOWN
+    written = [*freeze_figures(scale), *readme.commit(scale)] if shown else []
+    if (known := claims.of(scale)) is not None:
+        written.append(page.commit(scale, known))
+    # Told at the end: a reader that goes away (`| head`) must not stop it half-way.
+    files = [path for path in made.rglob("*") if path.is_file()]
+    print(f"{made}: {len(files)} files, {sum(p.stat().st_size for p in files) / 1e6:.1f} MB")
+    for path in written:
+        print(path)
+
+
+def reference(args: Namespace) -> int:
+    """Check the reference and compare the results here with it, cell by cell."""
+    from seesaw.workflow.reference import differences, rebuilt
+
+    scale, wrong = scale_of(args), False
+    for place, formats in rebuilt(scale).items():
+        wrong |= bool(formats)
+        names = ", ".join(f"{place}.{suffix}" for suffix in formats)
+        told = f"not what its metrics give: {names}" if formats else "rebuilt from its metrics"
+        print(f"{scale.reference}/tables/{place}: {told}")
+    for place, cells in differences(scale).items():
+        wrong |= bool(cells)
+        if cells is None:
+            print(f"{place}: nothing computed here yet")
+        elif not cells:
+            print(f"{place}: every cell computed here is the reference's")
+        for cell in cells or ():
+            old, new = (f"{v:.2f}" if isinstance(v, float) else v for v in cell[3:])
+            print(f"{place}: {cell.row} {cell.column} is {new} here, {old} in the reference")
+    return int(wrong)
+
+
+def dvc(args: Namespace) -> None:
+    """Write the scale's dvc.yaml."""
+    from seesaw.workflow.dvc import Stages
+
+    stages = Stages(scale_of(args))
+    write_atomic(stages.file, stages.text())
+    print(f"{stages.file}: {', '.join(stages.all)}")
+
+
+def record(args: Namespace) -> None:
+    """Note a stage's lasting workflow metadata and its few numbers for ``dvc metrics``."""
+    from seesaw.workflow import metadata
+    from seesaw.workflow.dvc import Stages
+
+    stages = Stages(scale_of(args))
+    stage = stages.stage(args.stage)
+    folder = stages.folder(stage.name)
+    metadata.write(stage.jobs, folder / metadata.NAME)
+    rows = []
+    for evaluation, path in stages.summaries(stage.name).items():
+        row = _summary(stages, evaluation)
+        write_atomic(path, json.dumps(row, indent=1) + "\n")
+        rows.append({"evaluation": evaluation} | row)
+    if rows:
+        write_atomic(folder / "plots.json", json.dumps(rows, indent=1) + "\n")
+    print(f"{folder}: {len(stage.jobs)} jobs")
+    if not stages.file.is_file() or stages.file.read_text(encoding="utf-8") != stages.text():
+        told = f"{stages.file} does not fit {paths.EXPERIMENTS}"
+        print(f"{told}; run `seesaw dvc --scale {stages.scale.name}`, then `dvc repro` again.")
+
+
+def unlock(args: Namespace) -> None:
+    """Clear the way for Snakemake."""
+    from seesaw.workflow.locks import unlock as run
+
+    run(paths.ROOT)
+
+
+def _summary(stages, evaluation: str) -> dict[str, float | None]:
+    """Column -> AP in percent, the mean over seeds; None where undefined."""
+    e = stages.table.evaluations[evaluation]
+    found = []
+    for seed in stages.table.seeds(evaluation):
+        path = stages.scale.metrics(e, seed)
+        try:
+            found.append(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError:
+            raise UserError(f"{path} is damaged; delete it and run the target again.") from None
+    values = {}
+    for column in COLUMNS:
+        kind, key = ("bbox", "AP") if column == "AP_box" else ("segm", column)
+        seeds = [metrics[kind][key] for metrics in found]
+        values[column] = None if None in seeds else 100 * mean(seeds)
+    return values

@@ -1,0 +1,57 @@
+"""``seesaw convert`` and ``seesaw zoo``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from seesaw.cli.common import fingerprints_of, scale_of, set_threads
+from seesaw.core.files import write_atomic
+from seesaw.core.records import Provenance
+from seesaw.errors import UserError
+
+
+def add(verb) -> None:
+    """Declare the verbs."""
+    sub = verb(convert, "a released checkpoint as a finished training's weights", threads=True)
+    sub.add_argument("model", help="id in configs/zoo.yaml")
+    verb(zoo, "compare the released models' AP with what is published; 1 if one is off")
+
+
+def convert(args: Namespace) -> None:
+    """Check a released checkpoint against our model and write its weights."""
+    from seesaw.spec import zoo as table
+
+    scale, released = scale_of(args), table.model(args.model)
+    source = released.file
+    if not scale.overlay.backbones and not source.is_file():
+        raise UserError(f"{source} is missing; run `seesaw download zoo` where there is internet.")
+    set_threads(args)
+    from seesaw.spec.config import resolve
+    from seesaw.training import convert as converting
+
+    if scale.overlay.backbones:
+        source = converting.stand_in(released, scale, scale.work / "zoo" / released.checkpoint)
+        print(f"{source}: randomly initialised, in place of the released weights")
+    config = released.evaluation.config_path
+    assert config, released.id
+    cfg = resolve(config, scale)
+    output = scale.model(released.id, 0)
+    key = fingerprints_of(args).get(f"convert/{released.id}")
+    inputs = {"checkpoint": source, "config": config}
+    with Provenance(output, inputs=inputs, fingerprint=key) as provenance:
+        provenance.facts |= converting.convert(cfg, source, output)
+    print(f"{output}: {provenance.facts['tensors']} tensors fit")
+
+
+def zoo(args: Namespace) -> int:
+    """Write and print the verdicts."""
+    from seesaw.results import zoo as verdict
+    from seesaw.spec import zoo as table
+
+    scale, known = scale_of(args), table.load()
+    found = [verdict.judge(model, scale, known.tolerance) for model in known.models.values()]
+    said = "\n".join(verdict.lines(found, known)) + "\n"
+    write_atomic(scale.tables / "zoo.md", said)
+    write_atomic(scale.tables / "zoo.json", verdict.as_json(found, known) + "\n")
+    print(said)
+    return int(any(v.verdict in ("off", "not run") for v in found))

@@ -1,1 +1,0 @@
-"""Slurm: a site's settings, multi-GPU launch, self-requeueing trainings, watched commands."""

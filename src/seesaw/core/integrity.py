@@ -1,0 +1,52 @@
+"""Is a file still the one that was made? Asked before its numbers stand in a table.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from seesaw.core import paths
+from seesaw.core.files import sha256_file, write_atomic
+from seesaw.core.records import dump, provenance_path, read_record
+
+# Bytes; of larger files the hash is remembered while the file system says that they are untouched.
+LARGE = 64 * 2**20
+
+
+def corrupted(files: Iterable[Path]) -> str | None:
+    """A sentence about the first file that is not what its record says; None if all are.
+
+    Files that are missing or have no record are passed over: tables are rebuilt from metrics
+    alone. Large files are hashed when they have changed (size, times, inode) since they last were;
+    `seesaw verify` hashes all.
+    """
+    for path in files:
+        recorded = ((read_record(provenance_path(path)) or {}).get("artefact") or {}).get("sha256")
+        with suppress(FileNotFoundError):
+            if recorded and (found := _sha256(path)) != recorded:
+                return (
+                    f"{path} is not the file that was made (sha256 {found[:12]}, "
+                    f"recorded {recorded[:12]}); `seesaw verify` tells how to repair it"
+                )
+    return None
+
+
+def _sha256(path: Path) -> str:
+    state = os.stat(path)
+    if state.st_size < LARGE:
+        return sha256_file(path)
+    seen = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
+    cache = paths.CACHE / "hashes.json"
+    known = read_record(cache) or {}
+    kept: Any = known.get(str(path))
+    if not (isinstance(kept, dict) and kept.get("seen") == seen):
+        kept = {"seen": seen, "sha256": sha256_file(path)}
+        with suppress(OSError):  # a read-only checkout works, only slower
+            write_atomic(cache, dump((read_record(cache) or {}) | {str(path): kept}))
+    return kept["sha256"]

@@ -1,0 +1,1 @@
+"""What comes from the network: the fetcher, the unpacking, and the way into place."""

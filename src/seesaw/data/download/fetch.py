@@ -1,0 +1,247 @@
+"""One file by HTTP: goes on where it was cut off, and is hashed while it streams.
+
+What has arrived lies in ``<target>.part``. The target appears only with the right length and
+sha256, so a target that is there is whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import http.client
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+from seesaw.core.files import lock
+from seesaw.errors import UserError
+from seesaw.spec.downloads import Remote
+
+CHUNK = 1 << 20
+# Told after each piece: bytes that are there.
+Report = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long the network may misbehave.
+
+    Attributes:
+        silence: seconds without a byte that count as a cut.
+        cuts: cuts of one address in a row, without a byte between them, that end it.
+        pause: seconds before the first try after a cut; doubled up to a minute.
+        rate: bytes a second below which the next address is tried, if there is one.
+        window: seconds over which the rate is taken.
+    """
+
+    silence: float = 60.0
+    cuts: int = 5
+    pause: float = 1.0
+    rate: float = 20_000.0
+    window: float = 60.0
+
+
+class _Cut(Exception):
+    """The transfer ended early; what has arrived is good."""
+
+    def __init__(self, reason: str, after: float = 0.0):
+        super().__init__(reason)
+        self.after = after  # seconds that the server asks to wait
+
+
+class _Refused(Exception):
+    """This address has not the file."""
+
+
+@dataclass
+class _Part:
+    """The bytes that are there, and where they came from."""
+
+    path: Path
+    size: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+    origins: set[str] = field(default_factory=set)
+
+    @classmethod
+    def found(cls, path: Path, limit: int | None, report: Report) -> _Part:
+        """What an earlier run left, hashed; nothing if it is longer than the file."""
+        part = cls(path)
+        if path.exists() and limit is not None and path.stat().st_size > limit:
+            path.unlink()
+        if path.exists():
+            with path.open("rb") as file:
+                while piece := file.read(CHUNK):
+                    part.digest.update(piece)
+                    part.size += len(piece)
+                    report(part.size)
+            part.origins.add("an earlier run")
+        return part
+
+    def restart(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.size, self.digest, self.origins = 0, hashlib.sha256(), set()
+
+
+def fetch(
+    remote: Remote, report: Report = lambda _: None, patience: Patience | None = None
+) -> None:
+    """Download a file, address by address, and verify it.
+
+    Raises:
+        UserError: no address gave the file, the disk is full, or another process downloads it.
+    """
+    target, patience = remote.path, patience or Patience()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = target.with_name(f"{target.name}.part")
+    with lock(target), _disk(target):
+        if target.exists():
+            return
+        part = _Part.found(path, remote.bytes, report)
+        faults = {}
+        for i, url in enumerate(remote.urls):
+            last = i == len(remote.urls) - 1
+            try:
+                _from(url, remote, part, report, patience, last)
+            except (_Cut, _Refused) as fault:
+                faults[url] = str(fault)
+                continue
+            os.replace(path, target)
+            return
+    told = "; ".join(f"{url}: {fault}" for url, fault in faults.items())
+    kept = f" {part.size:,} bytes are kept." if part.size else ""
+    raise UserError(
+        f"{remote.name} could not be downloaded ({told}).{kept} Run `seesaw download {remote.set}` "
+        f"again to go on, or put the file at {target}."
+    )
+
+
+def verify(path: Path, remote: Remote, report: Report = lambda _: None) -> bool:
+    """Whether a file that is there already is the one of the table, by length and sha256."""
+    if remote.bytes is not None and path.stat().st_size != remote.bytes:
+        return False
+    digest, size = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK):
+            digest.update(piece)
+            size += len(piece)
+            report(size)
+    return digest.hexdigest().startswith(remote.sha256)
+
+
+def _from(
+    url: str, remote: Remote, part: _Part, report: Report, patience: Patience, last: bool
+) -> None:
+    """Complete a file from one address, through cuts."""
+    cuts, best = 0, part.size
+    while True:
+        try:
+            if part.size != remote.bytes:
+                _transfer(url, remote, part, report, patience, last)
+            if part.digest.hexdigest().startswith(remote.sha256):
+                return
+            # who sent the wrong bytes is sure only if all of them came from here
+            pure, wrong = part.origins == {url}, part.digest.hexdigest()
+            part.restart()
+            if pure:
+                raise _Refused(f"has the sha256 {wrong[:16]}…, not {remote.sha256[:16]}…")
+        except _Cut as cut:
+            cuts, best = (1, part.size) if part.size > best else (cuts + 1, best)
+            if cuts >= patience.cuts:
+                raise
+            time.sleep(cut.after or min(patience.pause * 2 ** (cuts - 1), 60.0))
+
+
+def _transfer(
+    url: str, remote: Remote, part: _Part, report: Report, patience: Patience, last: bool
+) -> None:
+    """One request: append what it sends."""
+    headers = {"User-Agent": "seesaw", "Accept-Encoding": "identity"}
+    if part.size:
+        headers["Range"] = f"bytes={part.size}-"
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=patience.silence) as answer:
+            _check(answer, remote, part)
+            _append(answer, url, remote, part, report, patience, last)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # it has less than we have
+            part.restart()
+            raise _Cut("refuses the range") from None
+        if error.code == 429 or error.code >= 500:
+            raise _Cut(f"answers {error.code}", _seconds(error.headers)) from None
+        raise _Refused(f"answers {error.code}") from None
+    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as e:
+        reason = getattr(e, "reason", None) or str(e) or type(e).__name__
+        raise _Cut(f"cut off ({reason})") from None
+
+
+def _check(answer: http.client.HTTPResponse, remote: Remote, part: _Part) -> None:
+    """That an answer continues the part; a server that ignores ranges makes it start again."""
+    length = answer.headers.get("Content-Length")
+    total = int(length) if length and length.isdigit() else None
+    if answer.status == 206:
+        span, _, whole = answer.headers.get("Content-Range", "").rpartition("/")
+        if not span.startswith(f"bytes {part.size}-"):
+            part.restart()
+            raise _Cut("sends another range")
+        total = int(whole) if whole.isdigit() else None
+    elif part.size:
+        part.restart()
+    if remote.bytes is not None and total not in (None, remote.bytes):
+        raise _Refused(f"has {total:,} bytes, not {remote.bytes:,}")
+
+
+def _append(
+    answer: http.client.HTTPResponse,
+    url: str,
+    remote: Remote,
+    part: _Part,
+    report: Report,
+    patience: Patience,
+    last: bool,
+) -> None:
+    expected = answer.length  # bytes to come; None if the server does not say
+    end = None if expected is None else part.size + expected
+    since, counted = time.monotonic(), part.size
+    with part.path.open("ab") as file:
+        while piece := answer.read1(CHUNK):
+            file.write(piece)
+            part.digest.update(piece)
+            part.size += len(piece)
+            part.origins.add(url)
+            report(part.size)
+            if remote.bytes is not None and part.size > remote.bytes:
+                part.restart()
+                raise _Refused(f"sends more than {remote.bytes:,} bytes")
+            if (spent := time.monotonic() - since) >= patience.window:
+                if not last and part.size - counted < patience.rate * spent:
+                    raise _Refused(f"is slow ({(part.size - counted) / spent:,.0f} bytes a second)")
+                since, counted = time.monotonic(), part.size
+    if (whole := end or remote.bytes) and part.size < whole:
+        raise _Cut(f"cut off at {part.size:,} bytes")
+
+
+def _seconds(headers: Message) -> float:
+    """What Retry-After asks for, a minute at most; 0 if it asks for nothing or gives a date."""
+    asked = headers.get("Retry-After", "")
+    return min(float(asked), 60.0) if asked.isdigit() else 0.0
+
+
+@contextmanager
+def _disk(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        raise UserError(
+            f"{target} cannot be written ({error.strerror}); make room there and run the same "
+            "command again: it goes on."
+        ) from None

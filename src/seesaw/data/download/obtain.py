@@ -1,0 +1,167 @@
+"""A file of the table into its place: found there, found elsewhere, or downloaded and unpacked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from seesaw.core import paths
+from seesaw.data.download.fetch import Patience, fetch, verify
+from seesaw.data.download.progress import progress
+from seesaw.data.download.unpack import Held, holds, told, unpack
+from seesaw.errors import UserError
+from seesaw.spec.downloads import FILE, Remote
+
+# Unpacked, images take what their archive takes, annotations about four times as much.
+_GROWTH = {True: 1.0, False: 4.0}
+
+
+def obtain(
+    remote: Remote, coco: Path | None, keep: bool = False, patience: Patience | None = None
+) -> dict:
+    """Make sure that a file is there, whole and the right one.
+
+    Args:
+        remote: the file.
+        coco: a folder with COCO's images or archives, which are used in place.
+        keep: an archive stays after it is unpacked.
+        patience: with the network.
+
+    Returns:
+        What the set's record tells of it; the same however it came.
+
+    Raises:
+        UserError: what is there is something else, or it could not be downloaded or unpacked.
+    """
+    said = f"{remote.made}: "
+    held = None
+    if remote.made.exists():
+        said += "in place"
+    elif remote.of_images and (folder := _folder(remote, coco)):
+        _check(folder, remote)
+        remote.made.parent.mkdir(parents=True, exist_ok=True)
+        remote.made.unlink(missing_ok=True)  # a link to nowhere
+        remote.made.symlink_to(folder.resolve())
+        said += f"linked to {folder}"
+    else:
+        source, how = _file(remote, coco, patience)
+        if remote.makes:
+            total = remote.counts.get("files")
+            with progress(f"unpacking {source.name}", total, of_bytes=False) as report:
+                held = unpack(source, remote, report)
+            if source == remote.path and not keep:
+                source.unlink()
+        elif source != remote.path:
+            remote.path.parent.mkdir(parents=True, exist_ok=True)
+            part = remote.path.with_name(f".{remote.name}.copy")
+            shutil.copyfile(source, part)
+            os.replace(part, remote.path)
+        said += how
+    facts = _check(remote.made, remote, held)
+    print(said + _unusable(remote, facts), flush=True)
+    return facts
+
+
+def check_space(remotes: Iterable[Remote], settings: Path, keep: bool = False) -> None:
+    """Refuse to begin what the disk cannot hold: archives, and what is unpacked from them.
+
+    Args:
+        remotes: the files.
+        settings: the file in which a COCO folder can be named.
+        keep: archives stay after they are unpacked.
+
+    Raises:
+        UserError: less is free than is needed at the worst moment.
+    """
+    lasting = worst = 0.0
+    for remote in remotes:
+        here = remote.path if remote.path.exists() else remote.path.with_name(f"{remote.name}.part")
+        if remote.made.exists() or remote.bytes is None:
+            continue
+        left = remote.bytes - (here.stat().st_size if here.exists() else 0)
+        unpacked = remote.bytes * _GROWTH[remote.of_images] if remote.makes else 0
+        worst = max(worst, lasting + left + unpacked)
+        stays = remote.bytes if keep or not remote.makes else 0
+        lasting += unpacked + stays - (remote.bytes - left)
+    folder = paths.ROOT / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if worst > free:
+        raise UserError(
+            f"{folder} needs {worst / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free there; make "
+            f"room, link it to a larger disk, or name your COCO folder as `coco` in {settings}."
+        )
+
+
+def _folder(remote: Remote, coco: Path | None) -> Path | None:
+    """The user's own folder of these images."""
+    if coco is None or remote.makes is None:
+        return None
+    places = (coco / remote.makes.name, coco / "images" / remote.makes.name)
+    return next((p for p in places if p.is_dir()), None)
+
+
+def _file(remote: Remote, coco: Path | None, patience: Patience | None) -> tuple[Path, str]:
+    """The file itself, verified, and how it came."""
+    cache = Path(os.environ.get("TORCH_HOME", "~/.cache/torch")).expanduser() / "hub/checkpoints"
+    elsewhere = [cache / remote.name]
+    if coco is not None and remote.makes:
+        elsewhere = [coco / remote.name, coco / "zips" / remote.name, coco.parent / remote.name]
+    if remote.path.exists():
+        elsewhere = [remote.path]
+    for path in elsewhere:
+        if path.is_file():
+            with progress(f"checking {path.name}", path.stat().st_size) as report:
+                if verify(path, remote, report):
+                    return path, f"from {path}, whose sha256 is right"
+            if path == remote.path:
+                raise _wrong(path, remote)
+            print(f"{path} is not the file of {FILE} (another sha256): passed over", flush=True)
+    with progress(remote.name, remote.bytes) as report:
+        fetch(remote, report, patience)
+    return remote.path, f"downloaded, sha256 {remote.sha256[:8]}… is right"
+
+
+def _check(path: Path, remote: Remote, held: Held | None = None) -> dict:
+    """The facts of what is in place.
+
+    Raises:
+        UserError: it is not what the table says.
+    """
+    facts: dict = {"path": remote.made.as_posix(), "sha256": remote.sha256}
+    if not remote.makes:
+        if not verify(path, remote):
+            raise _wrong(path, remote)
+        return facts
+    if remote.of_images and not path.is_dir():
+        raise UserError(f"{path} is no folder; move it away and run the same command again.")
+    held = held or holds(path, remote)
+    if held.counts != remote.counts:
+        raise UserError(
+            f"{path} holds {told(held.counts)}, not {told(remote.counts)}; complete it, or move it "
+            f"away and run `seesaw download {remote.set}` again."
+        )
+    return facts | {"counts": held.counts} | ({"without_box": b} if (b := held.without_box) else {})
+
+
+def _wrong(path: Path, remote: Remote) -> UserError:
+    return UserError(
+        f"{path} is not the file of {FILE} (another length or sha256); delete it and run "
+        f"`seesaw download {remote.set}` again."
+    )
+
+
+def _unusable(remote: Remote, facts: dict) -> str:
+    """What is said of annotations that have no usable box."""
+    found = facts.get("without_box", [])
+    if not found and not remote.invalid:
+        return ""
+    rest = sorted(set(remote.invalid) - set(found))
+    listed = f"; listed as invalid beside these: {', '.join(map(str, rest))}" if rest else ""
+    shown = ", ".join(map(str, found[:20])) + (", …" if len(found) > 20 else "")
+    return (
+        f"\n  {len(found)} annotations have no usable box ({shown or 'none'}){listed}: trainings "
+        "leave out a box without area, the evaluation counts what lvis-api counts"
+    )

@@ -1,0 +1,133 @@
+"""Archives into place: a folder of images or an annotation file, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import orjson
+
+from seesaw.data.download.fetch import Report
+from seesaw.errors import UserError
+from seesaw.spec.downloads import Remote
+
+
+class Held(NamedTuple):
+    """What a file or folder holds: counts as in the table, and annotations without a usable box."""
+
+    counts: dict[str, int]
+    without_box: list[int] = []
+
+
+def unpack(archive: Path, remote: Remote, report: Report = lambda _: None) -> Held:
+    """Unpack an archive to what it makes, going on where an earlier run stopped.
+
+    Raises:
+        UserError: the archive is damaged or holds something else, or the disk is full.
+    """
+    target = remote.made
+    part = target.with_name(f".{target.name}.part")
+    try:
+        with zipfile.ZipFile(archive) as file:
+            members = _members(file, remote, archive)
+            _check_space(members, part)
+            if remote.of_images:
+                part.mkdir(parents=True, exist_ok=True)
+                for done, member in enumerate(members, 1):
+                    _extract(file, member, part / PurePosixPath(member.filename).name)
+                    report(done)
+            else:
+                part.parent.mkdir(parents=True, exist_ok=True)
+                _extract(file, members[0], part)
+    except (zipfile.BadZipFile, EOFError) as error:
+        raise UserError(
+            f"{archive} is damaged ({error}); delete it and run `seesaw download {remote.set}` "
+            "again."
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"{part} cannot be written ({error.strerror}); make room there and run "
+            f"`seesaw download {remote.set}` again: it goes on."
+        ) from None
+    found = holds(part, remote)
+    if found.counts != remote.counts:
+        raise UserError(
+            f"{archive} makes {told(found.counts)}, but {told(remote.counts)} are expected; delete "
+            f"{archive} and {part} and run `seesaw download {remote.set}` again."
+        )
+    os.replace(part, target)
+    return found
+
+
+def holds(path: Path, remote: Remote) -> Held:
+    """What an unpacked file or folder holds.
+
+    Annotations without a usable box are those that mmdet leaves out of a training
+    (mmdet/datasets/coco.py, parse_data_info): a side below one pixel, or no area.
+
+    Raises:
+        UserError: an annotation file is no JSON.
+    """
+    if remote.of_images:
+        return Held({"files": sum(entry.name.endswith(".jpg") for entry in os.scandir(path))})
+    try:
+        content = orjson.loads(path.read_bytes())
+        counts = {key: len(content.get(key, ())) for key in remote.counts}
+        without_box = [
+            a["id"]
+            for a in content.get("annotations", ())
+            if a["area"] <= 0 or a["bbox"][2] < 1 or a["bbox"][3] < 1
+        ]
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is no annotation file ({error!r}); delete it.") from None
+    return Held(counts, sorted(without_box))
+
+
+def _members(file: zipfile.ZipFile, remote: Remote, archive: Path) -> list[zipfile.ZipInfo]:
+    """The archive's files that are wanted: those of the folder, or the annotation file."""
+    assert remote.makes is not None  # as each archive does
+    folder = remote.makes.name
+
+    def wanted(name: PurePosixPath) -> bool:
+        if remote.of_images:
+            return name.parent == PurePosixPath(folder) and name.suffix == ".jpg"
+        return name.name == folder and not name.parts[0].startswith("__MACOSX")
+
+    found = [m for m in file.infolist() if not m.is_dir() and wanted(PurePosixPath(m.filename))]
+    if len(found) != remote.counts.get("files", 1):
+        raise UserError(
+            f"{archive} holds {len(found)} files of {folder}, but {remote.counts.get('files', 1)} "
+            "are expected; delete it and download it again."
+        )
+    return found
+
+
+def _extract(file: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    """One file, whole or not at all; the zip's checksum is verified on the way."""
+    if target.exists() and target.stat().st_size == member.file_size:
+        return
+    part = target.with_name(f".{target.name}.new")
+    with file.open(member) as source, part.open("wb") as sink:
+        shutil.copyfileobj(source, sink, 1 << 20)
+    os.replace(part, target)
+
+
+def _check_space(members: list[zipfile.ZipInfo], part: Path) -> None:
+    here = part.parent
+    here.mkdir(parents=True, exist_ok=True)
+    done = {e.name for e in os.scandir(part)} if part.is_dir() else set()
+    need = sum(m.file_size for m in members if PurePosixPath(m.filename).name not in done)
+    free = shutil.disk_usage(here).free
+    if need > free:
+        raise UserError(
+            f"{part} needs {need / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free there; make room "
+            "and run the same command again: it goes on."
+        )
+
+
+def told(counts: dict[str, int]) -> str:
+    """Counts in words."""
+    return ", ".join(f"{n:,} {what}" for what, n in counts.items())

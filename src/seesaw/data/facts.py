@@ -1,0 +1,121 @@
+"""What a dataset's files say of its length: images, categories, epochs. One number each."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from seesaw.core import paths
+from seesaw.core.hashing import cached_json
+from seesaw.data.lvis_folder import frequency_of
+from seesaw.errors import UserError
+from seesaw.spec.datasets import DatasetEntry
+
+MIN_SIDE = 32  # px: smaller training images are left out, as configs/_base_/lvis_v1.py says
+
+
+def facts(entry: DatasetEntry, threshold: float) -> dict[str, Any]:
+    """Numbers of the dataset's files; what needs a file that is not there is left out.
+
+    Args:
+        entry: the dataset.
+        threshold: of repeat factor sampling.
+
+    Returns:
+        ``images`` (split -> images), and of train ``counts`` (as category_counts.json), ``epoch``
+        (images of an epoch: random, rfs).
+    """
+    files = {"train": entry.train, "val": entry.val, "test_dev": entry.test_dev}
+    there = {k: p for k, f in files.items() if f and (p := entry.root / f).is_file()}
+    cache = paths.CACHE / "preflight" / f"{entry.name}.json"
+    # reading LVIS's training file takes half a minute; its hash three seconds
+    found = cached_json([*there.values()], cache, lambda: _read(there))
+    made = {"images": found["images"]}
+    if "kinds" in found:
+        kinds = [(set(categories), n) for categories, n in found["kinds"]]
+        images = sum(n for _, n in kinds)
+        factors = repeat_factors(_occurrences(kinds), images, threshold)
+        repeated = sum(
+            n * math.ceil(max((factors[c] for c in cats), default=1)) for cats, n in kinds
+        )
+        made |= {"counts": found["counts"], "epoch": {"random": images, "rfs": repeated}}
+    elif entry.category_counts.is_file():
+        made["counts"] = orjson.loads(entry.category_counts.read_bytes())
+    return made
+
+
+def repeat_factors(occurrences: dict[int, int], images: int, threshold: float) -> dict[int, float]:
+    """r(c) = max(1, sqrt(t / f_c)) of each category (LVIS paper, appendix B).
+
+    Args:
+        occurrences: category -> training images that have it.
+        images: of the training set.
+        threshold: t.
+    """
+    return {c: max(1.0, math.sqrt(threshold * images / n)) for c, n in occurrences.items() if n}
+
+
+def groups(counts: dict) -> dict[str, int]:
+    """Categories by LVIS's frequency groups, from their training images."""
+    found = Counter(frequency_of(c["image_count"]) for c in counts["categories"])
+    return {k: found[k] for k in "rcf"}
+
+
+def _occurrences(kinds: Iterable[tuple[set[int], int]]) -> dict[int, int]:
+    found: Counter[int] = Counter()
+    for categories, n in kinds:
+        found.update(dict.fromkeys(categories, n))
+    return found
+
+
+def _read(files: dict[str, Path]) -> dict[str, Any]:
+    made: dict[str, Any] = {"images": {}}
+    for split, path in files.items():
+        try:
+            content = orjson.loads(path.read_bytes())
+            made["images"][split] = len(content["images"])
+            if split == "train":
+                made |= _train(content)
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path} is no LVIS annotation file ({error!r}); get the file again."
+            ) from None
+    return made
+
+
+def _train(content: dict) -> dict[str, Any]:
+    """Counts of all annotations, and the sets of categories of the images that mmdet trains on."""
+    size = {i["id"]: (i["width"], i["height"]) for i in content["images"]}
+    every: dict[int, set[int]] = defaultdict(set)
+    kept: dict[int, set[int]] = defaultdict(set)
+    instances: Counter[int] = Counter()
+    for a in content["annotations"]:
+        image, category = a["image_id"], a["category_id"]
+        every[image].add(category)
+        instances[category] += 1
+        if _valid(a, *size[image]):
+            kept[image].add(category)
+    # without valid boxes an image stays, with nothing to repeat it for
+    kinds = Counter(tuple(sorted(kept[image])) for image in every if min(size[image]) >= MIN_SIDE)
+    occurs = _occurrences((set(c), 1) for c in every.values())
+    rows = [
+        {"id": c["id"], "image_count": occurs[c["id"]], "instance_count": instances[c["id"]]}
+        for c in sorted(content["categories"], key=lambda c: c["id"])
+    ]
+    return {
+        "counts": {"annotated_images": len(every), "categories": rows},
+        "kinds": [[list(categories), n] for categories, n in kinds.items()],
+    }
+
+
+def _valid(annotation: dict, width: int, height: int) -> bool:
+    """Whether mmdet keeps a box (CocoDataset.parse_data_info)."""
+    x, y, w, h = annotation["bbox"]
+    inside_w = max(0, min(x + w, width) - max(x, 0))
+    inside_h = max(0, min(y + h, height) - max(y, 0))
+    return inside_w * inside_h > 0 and annotation["area"] > 0 and w >= 1 and h >= 1

@@ -1,1 +1,0 @@
-"""What a machine lacks for a scale, and what to do about it."""

@@ -1,1 +1,0 @@
-"""What comes from the network: its table, the fetcher, and the unpacking."""

@@ -1,0 +1,163 @@
+"""Detect on any images; write one picture and one COCO-style file for each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import mmcv
+import numpy as np
+import torch
+from mmdet.datasets import LVISV1Dataset
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmdet.visualization import DetLocalVisualizer
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.structures import InstanceData
+from pycocotools import mask as rle
+
+from seesaw.core.files import write_atomic
+from seesaw.errors import UserError
+from seesaw.evaluation.detect import build_model
+from seesaw.evaluation.paste import rle_masks
+from seesaw.spec.datasets import DatasetEntry
+
+
+class Prediction(NamedTuple):
+    """The files of one image, and how many detections they hold."""
+
+    json: Path
+    picture: Path
+    detections: int
+    drawn: int
+
+
+def names_of(entry: DatasetEntry) -> list[str]:
+    """Category names by label: the dataset's, LVIS v1's for as many, else their numbers."""
+    if entry.category_counts.is_file():
+        rows = json.loads(entry.category_counts.read_text(encoding="utf-8"))["categories"]
+        return [row["name"] for row in sorted(rows, key=lambda row: row["id"])]
+    known = LVISV1Dataset.METAINFO["classes"]
+    every = range(1, entry.classes + 1)
+    return list(known) if entry.classes == len(known) else [str(i) for i in every]
+
+
+def check_images(images: Sequence[Path]) -> None:
+    """Refuse what is no image, and two that would be written to one file.
+
+    Raises:
+        UserError: one sentence about the first fault.
+    """
+    stems: dict[str, Path] = {}
+    for path in images:
+        if not path.is_file():
+            raise UserError(f"{path} is no file; name image files.")
+        content = np.fromfile(path, np.uint8)
+        if not len(content) or cv2.imdecode(content, cv2.IMREAD_COLOR) is None:
+            raise UserError(f"{path} is no readable image (JPEG, PNG, ...); leave it out.")
+        if other := stems.get(path.stem):
+            raise UserError(
+                f"{other} and {path} would both be written to {path.stem}.json; predict them into "
+                "two folders by --out."
+            )
+        stems[path.stem] = path
+
+
+@torch.no_grad()
+def predict(
+    cfg: Config,
+    weights: Path,
+    images: Sequence[Path],
+    out: Path,
+    names: Sequence[str],
+    score: float = 0.3,
+) -> Iterator[Prediction]:
+    """Detect on each image with a config's model, test pipeline and test-time augmentation.
+
+    Args:
+        cfg: a resolved config.
+        weights: a finished training's.
+        images: files.
+        out: folder of ``<stem>.json`` and ``<stem>.png``.
+        names: of the categories, by label.
+        score: least score of what is drawn; the JSON has everything.
+
+    Raises:
+        UserError: an image or the weights cannot be read; nothing is written then.
+    """
+    check_images(images)
+    model = build_model(cfg, weights)
+    if "tta_model" in cfg:
+        model = MODELS.build(cfg.tta_model, default_args=dict(module=model))
+    pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
+    out.mkdir(parents=True, exist_ok=True)
+    with rle_masks(model):
+        for number, path in enumerate(images, start=1):
+            sample = pipeline(dict(img_path=str(path), img_id=number))
+            (found,) = model.test_step(pseudo_collate([sample]))
+            yield _write(path, number, found, out, names, score)
+
+
+def _write(
+    path: Path, number: int, found: DetDataSample, out: Path, names: Sequence[str], score: float
+) -> Prediction:
+    height, width = found.ori_shape
+    instances = found.pred_instances
+    boxes, scores = instances.bboxes.cpu().numpy(), instances.scores.cpu().numpy()
+    labels, masks = instances.labels.cpu().numpy(), [_compressed(m) for m in instances.masks]
+    ranks = instances.mask_scores.cpu().numpy() if "mask_scores" in instances else scores
+    content = {
+        "images": [{"id": number, "file_name": str(path), "height": height, "width": width}],
+        "categories": [{"id": int(c) + 1, "name": names[c]} for c in np.unique(labels)],
+        "annotations": [
+            {
+                "id": i + 1,
+                "image_id": number,
+                "category_id": int(labels[i]) + 1,
+                "bbox": [round(float(v), 2) for v in (*boxes[i, :2], *boxes[i, 2:] - boxes[i, :2])],
+                "area": int(rle.area(mask)),
+                "iscrowd": 0,
+                "segmentation": mask,
+                "score": float(scores[i]),
+                "mask_score": float(ranks[i]),
+            }
+            for i, mask in enumerate(masks)
+        ],
+    }
+    files = out / f"{path.stem}.json", out / f"{path.stem}.png"
+    shown = [i for i in range(len(masks)) if scores[i] >= score]
+    picture = _drawn(path, shown, boxes, scores, labels, masks, names)
+    write_atomic(files[0], json.dumps(content) + "\n")
+    files[1].write_bytes(picture)
+    return Prediction(*files, len(masks), len(shown))
+
+
+def _drawn(path: Path, shown: list[int], boxes, scores, labels, masks, names) -> bytes:
+    """The image with the shown detections, as PNG."""
+    image = mmcv.imread(str(path), channel_order="rgb")
+    sample = DetDataSample()
+    shape = (0, *image.shape[:2])
+    bits = np.stack([rle.decode(masks[i]) for i in shown]) if shown else np.zeros(shape)
+    sample.pred_instances = InstanceData(
+        bboxes=torch.from_numpy(boxes[shown]),
+        scores=torch.from_numpy(scores[shown]),
+        labels=torch.from_numpy(labels[shown]),
+        masks=bits.astype(bool),
+    )
+    visualizer = DetLocalVisualizer()
+    visualizer.dataset_meta = dict(classes=list(names), palette="random")
+    visualizer.add_datasample("", image, sample, draw_gt=False, pred_score_thr=0.0)
+    return cv2.imencode(".png", visualizer.get_image()[..., ::-1])[1].tobytes()
+
+
+def _compressed(mask) -> dict:
+    """Run lengths as JSON holds them."""
+    counts = mask["counts"]
+    return {
+        "size": [int(v) for v in mask["size"]],
+        "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts,
+    }

@@ -1,0 +1,1 @@
+"""Detections as a package for the LVIS server, its validation, and receipts."""

@@ -1,0 +1,126 @@
+"""The LVIS server's file from a detections file: one results list in JSON, zipped, streamed.
+
+An entry is ``{"image_id", "category_id", "score", "segmentation": {"size", "counts"}}``: category
+ids from 1, masks as compressed RLE of the image's size. What is scored are the masks:
+
+- ``score`` is the line's ``mask_scores`` where the model scores masks apart, as
+  `seesaw.evaluation.lvis_eval` ranks masks; of more than 300 the highest 300 of an image stay.
+- No ``bbox``: where the first entry has one, lvis-api takes box areas for mask areas, which moves
+  AP_s, AP_m, AP_l and drops masks whose box is empty. So mask AP of the file is exactly that of
+  the tables; AP^box, ranked by another score, cannot be had from it.
+
+The same detections give the same bytes: images ascend, scores descend, ties stay in order, the
+zip's date is fixed. (Another build of zlib may pack the same JSON differently.)
+"""
+
+import hashlib
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+
+from seesaw.errors import UserError
+from seesaw.evaluation.detections import MAX_DETECTIONS, ImageDetections, read
+from seesaw.spec.annotations import load_annotations
+
+MEMBER = "results.json"
+LEVEL = 6  # of zlib
+
+
+@dataclass(frozen=True)
+class ImageList:
+    """The images and categories that a submission may name; test-dev has no more than that."""
+
+    path: Path
+    images: dict[int, tuple[int, int]]  # id -> height, width in pixels
+    categories: np.ndarray  # (C,) ascending category ids
+
+    @classmethod
+    def load(cls, path: Path | str) -> "ImageList":
+        """Read the list of a file in LVIS format, with or without annotations.
+
+        Raises:
+            UserError: The file is missing or not in LVIS format.
+        """
+        content = load_annotations(Path(path))
+        images = {i["id"]: (i["height"], i["width"]) for i in content["images"]}
+        return cls(Path(path), images, np.sort([c["id"] for c in content["categories"]]))
+
+
+def package(detections: Path | str, wanted: ImageList, output: Path | str) -> dict:
+    """Write the zip of a detections file; it appears whole or not at all.
+
+    Every line is checked as it passes (`seesaw.evaluation.detections.read`), so what comes out is
+    valid. Memory does not grow with the number of images.
+
+    Returns:
+        Facts for the receipt: ``images`` of the list, ``images_with_detections``, ``detections``,
+        and ``results``: name, bytes and sha256 of the JSON inside.
+
+    Raises:
+        UserError: A malformed line, an image of the list without a line, or no detection at all.
+    """
+    output = Path(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    try:
+        with (
+            zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive,
+            # Opened by name, so that zipfile dates it 1980-01-01 and not now.
+            archive.open(MEMBER, "w", force_zip64=True) as file,
+        ):
+            facts = _write(Path(detections), wanted, file)
+        os.replace(partial, output)
+    finally:
+        partial.unlink(missing_ok=True)
+    return facts
+
+
+def _write(detections: Path, wanted: ImageList, file) -> dict:
+    lines = filled = total = size = 0
+    digest = hashlib.sha256()
+
+    def put(text: bytes) -> None:
+        nonlocal size
+        size += len(text)
+        digest.update(text)
+        file.write(text)
+
+    for image in read(detections, wanted.images, wanted.categories):
+        lines += 1
+        if found := _entries(image):
+            put(b",\n" if filled else b"[")
+            put(orjson.dumps(found)[1:-1])
+            filled, total = filled + 1, total + len(found)
+    put(b"]\n")
+    if lines < len(wanted.images):
+        raise UserError(
+            f"{detections} holds {lines} of the {len(wanted.images)} images of {wanted.path}: "
+            "run detect on all of them."
+        )
+    if not total:
+        raise UserError(f"{detections} holds no detection, which no server takes: train first.")
+    return {
+        "images": lines,
+        "images_with_detections": filled,
+        "detections": total,
+        "results": {"name": MEMBER, "bytes": size, "sha256": digest.hexdigest()},
+    }
+
+
+def _entries(image: ImageDetections) -> list[dict]:
+    top = np.argsort(-image.mask_scores, kind="stable")[:MAX_DETECTIONS]
+    size = [image.height, image.width]
+    categories, scores = image.category_ids[top].tolist(), image.mask_scores[top].tolist()
+    return [
+        {
+            "image_id": image.image_id,
+            "category_id": category,
+            "score": score,
+            "segmentation": {"size": size, "counts": image.counts[i]},
+        }
+        for category, score, i in zip(categories, scores, top.tolist(), strict=True)
+    ]

@@ -1,0 +1,181 @@
+"""The faults of a results file, whichever tool made it, before a server finds them.
+
+Checked are: one JSON list (alone or zipped), an image id of the list, a category id of the list
+(from 1), at most 300 entries an image, compressed RLE that decodes to the image's size, finite
+scores. Images without entries are right: a results list has no place for them.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from seesaw.evaluation import rle
+from seesaw.evaluation.detections import MAX_DETECTIONS
+from seesaw.evaluation.submission import results
+from seesaw.evaluation.submission.package import ImageList
+
+SHOWN = 10  # images named with each kind of fault
+
+
+@dataclass
+class Fault:
+    """A kind of fault, how often it was found and where first."""
+
+    kind: str
+    count: int = 0
+    images: dict = field(default_factory=dict)  # id -> the value found, at most SHOWN
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{image} ({value})" for image, value in self.images.items())
+        many = f" ({self.count:,} times)" if self.count > 1 else ""
+        return f"{self.kind}{many}" + (f": first images {where}" if where else "")
+
+
+@dataclass
+class Report:
+    """What a results file holds and what is wrong with it."""
+
+    path: Path
+    wanted: ImageList
+    detections: int = 0
+    boxes: int = 0
+    # (I,) entries of each image of the list, ids ascending; None until they are counted.
+    per_image: np.ndarray = None  # type: ignore[assignment]
+    faults: dict[str, Fault] = field(default_factory=dict)
+
+    def add(self, kind: str, count: int = 1, images=(), values=()) -> None:
+        """Count a fault; ``images`` and ``values``, in the file's order, say where."""
+        fault = self.faults.setdefault(kind, Fault(kind))
+        fault.count += count
+        for image, value in zip(images, values, strict=True):
+            if len(fault.images) == SHOWN:
+                break
+            fault.images.setdefault(image, value)
+
+    def lines(self) -> list[str]:
+        """A summary, then one line per kind of fault."""
+        size = f"{self.path.stat().st_size / 1e6:,.1f} MB"
+        images = f"{np.count_nonzero(self.per_image):,} of {len(self.per_image):,} images"
+        said = f"{len(self.faults)} kinds of fault" if self.faults else "no fault"
+        lines = [f"{self.path}: {size}, {self.detections:,} detections in {images}, {said}"]
+        if self.boxes:
+            lines.append("note: with bbox, lvis-api takes box areas for AP_s, AP_m and AP_l")
+        return lines + [f"fault: {fault}" for fault in self.faults.values()]
+
+
+def validate(path: Path | str, wanted: ImageList) -> Report:
+    """Read a results file (.json or .zip) once and collect its faults; memory stays flat.
+
+    Raises:
+        UserError: The file is missing, or a zip of anything but one JSON file.
+    """
+    ids = np.sort(np.fromiter(wanted.images, np.int64))
+    sizes = np.array([wanted.images[i] for i in ids.tolist()], np.int64)
+    report = Report(Path(path), wanted, per_image=np.zeros(len(ids), np.int64))
+    try:
+        with results.opened(path) as file:
+            for batch in results.batches(file):
+                _check(report, batch, ids, sizes)
+    except ValueError as error:
+        report.add(f"the file {error}")
+    else:
+        if not report.detections:
+            report.add("the list is empty, which crashes lvis-api")
+    many = np.flatnonzero(report.per_image > MAX_DETECTIONS)
+    if len(many):
+        found = [f"{n} entries" for n in report.per_image[many].tolist()]
+        kind = f"more than {MAX_DETECTIONS} entries for an image"
+        report.add(kind, len(many), ids[many].tolist(), found)
+    return report
+
+
+def _check(report: Report, batch: list, ids: np.ndarray, sizes: np.ndarray) -> None:
+    report.detections += len(batch)
+    try:
+        columns = _columns(batch)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        batch = [entry for entry in batch if _well_formed(report, entry)]
+        columns = _columns(batch)
+    image, category, score, size, counts, boxes = columns
+    report.boxes += len(boxes)
+
+    def fault(kind: str, wrong: np.ndarray, value) -> None:
+        rows = np.flatnonzero(wrong)
+        if len(rows):
+            _, first = np.unique(image[rows], return_index=True)
+            shown = rows[np.sort(first)[: 2 * SHOWN]].tolist()  # some may be listed already
+            values = [value(row) for row in shown]
+            report.add(kind, len(rows), image[shown].tolist(), values)
+
+    index = np.searchsorted(ids, image).clip(max=len(ids) - 1)
+    known = ids[index] == image
+    report.per_image += np.bincount(index[known], minlength=len(ids))
+    fault(f"image_id is not in {report.wanted.path}", ~known, lambda row: "unknown")
+    categories = report.wanted.categories
+    at = np.searchsorted(categories, category).clip(max=len(categories) - 1)
+    kind = f"category_id is not one of {categories[0]} to {categories[-1]}"
+    fault(kind, categories[at] != category, lambda row: category[row])
+    fault("score is not finite", ~np.isfinite(score), lambda row: score[row])
+    other = known & (size != sizes[index]).any(1)
+    kind = "segmentation size is not the image's [height, width]"
+    fault(kind, other, lambda row: f"{size[row].tolist()}, not {sizes[index[row]].tolist()}")
+    kind = "RLE does not decode to its size"
+    fault(kind, _malformed(counts, size.prod(1)), lambda row: repr(counts[row][:20]))
+
+
+def _columns(batch: list) -> tuple:
+    """The entries as columns; image and category ids, score and size as arrays.
+
+    Raises:
+        KeyError, TypeError, ValueError, OverflowError: An entry is not as it should be.
+    """
+    if not set(map(type, batch)) <= {dict}:
+        raise TypeError("an entry is no object")
+    image, category = [e["image_id"] for e in batch], [e["category_id"] for e in batch]
+    score, masks = [e["score"] for e in batch], [e["segmentation"] for e in batch]
+    if not set(map(type, masks)) <= {dict}:
+        raise TypeError("segmentation is not {size, counts}")
+    size, counts = [m["size"] for m in masks], [m["counts"] for m in masks]
+    if not set(map(type, image)) <= {int}:
+        raise TypeError("image_id is no whole number")
+    if not set(map(type, category)) <= {int}:
+        raise TypeError("category_id is no whole number")
+    if not set(map(type, score)) <= {int, float}:
+        raise TypeError("score is no number")
+    if not set(map(type, counts)) <= {str} or not all(map(str.isascii, counts)):
+        raise TypeError("counts is no compressed RLE in ASCII")
+    size = np.array(size) if size else np.empty((0, 2), np.int64)
+    if size.shape != (len(batch), 2) or size.dtype.kind != "i" or (size < 0).any():
+        raise TypeError("size is not [height, width]")
+    boxes = [e["bbox"] for e in batch if "bbox" in e]
+    if boxes:
+        array = np.array(boxes, np.float64)
+        if array.shape != (len(boxes), 4) or not np.isfinite(array).all() or array[:, 2:].min() < 0:
+            raise TypeError("bbox is not [x, y, w, h]")
+    ids = np.array(image, np.int64), np.array(category, np.int64)
+    return *ids, np.array(score, np.float64), size, counts, boxes
+
+
+def _well_formed(report: Report, entry: object) -> bool:
+    try:
+        _columns([entry])
+        return True
+    except KeyError as error:
+        kind = f"an entry lacks {error}"
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = str(error)
+    image = entry.get("image_id", "no image_id") if isinstance(entry, dict) else "no object"
+    report.add(kind, 1, [str(image)[:40]], [str(entry)[:80]])
+    return False
+
+
+def _malformed(counts: list[str], sizes: np.ndarray) -> np.ndarray:
+    """Which (N,) compressed RLE do not cover exactly ``sizes`` pixels."""
+    bad = np.zeros(len(counts), bool)
+    order = np.argsort(sizes, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(sizes[order])) + 1):
+        group = [counts[row] for row in rows]
+        if group and rle.decode(group, sizes[rows[0]])[1] >= 0:
+            bad[rows] = [rle.decode([text], sizes[rows[0]])[1] >= 0 for text in group]
+    return bad

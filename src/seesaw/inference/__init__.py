@@ -1,1 +1,0 @@
-"""Detections on images of one's own."""

@@ -1,1 +1,0 @@
-"""What the workflow will cost and how far it is, from files alone; no torch, no mmdet."""

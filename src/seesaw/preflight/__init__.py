@@ -1,1 +1,0 @@
-"""What can be known of a scale before its first GPU-hour."""

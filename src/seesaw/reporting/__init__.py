@@ -1,1 +1,0 @@
-"""Tables and what is printed in them."""

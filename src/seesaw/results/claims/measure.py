@@ -1,0 +1,242 @@
+"""What the results say of each claim: effect, standard error, 95 % interval, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import exp, hypot, isfinite, log, sqrt
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtrit
+
+from seesaw.core.integrity import corrupted
+from seesaw.core.records import failure_path, is_current, provenance_path, read_record
+from seesaw.errors import UserError
+from seesaw.evaluation import replicates, uncertainty
+from seesaw.results.claims.result import Found, Report, Run, State, Verdict
+from seesaw.results.figures.gradients import gradients
+from seesaw.results.figures.results import Category
+from seesaw.results.tables.collect import DIGITS, PERCENT, read, trainings_between
+from seesaw.results.tables.verdicts import FACTOR, Error, Spread, pooled_spread
+from seesaw.spec.claims import Claim, Claims, files
+from seesaw.spec.scales import Scale
+
+
+def judge(claim: Claim, low: float, high: float) -> Verdict:
+    """The verdict of a 95 % interval.
+
+    Args:
+        claim: what is claimed.
+        low: the interval's lower end: points of AP, or the logarithm of a factor.
+        high: its upper end.
+    """
+    if claim.expect == "below":
+        low, high = -high, -low
+    if high < 0:
+        return "contradicted"
+    bound = -(claim.margin or 0.0) if claim.kind == "no_loss" else 0.0
+    return "supported" if low > bound else "not shown"
+
+
+def interval(values: list[float]) -> tuple[float, float, float, float]:
+    """Mean, standard error and 95 % interval (Student's t) of two or more values."""
+    mean, se = float(np.mean(values)), float(np.std(values, ddof=1)) / sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, 0.975)) * se
+    return mean, se, mean - half, mean + half
+
+
+def report(
+    scale: Scale,
+    claims: Claims,
+    design: str | None,
+    known: Mapping[str, str] = MappingProxyType({}),
+) -> Report:
+    """The claims from what a scale's results hold.
+
+    Args:
+        scale: where results lie.
+        claims: the table.
+        design: its hash now; None if unknown.
+        known: current fingerprints; a run whose training's record holds another is left out.
+
+    Raises:
+        UserError: a result is damaged.
+    """
+    paths = files(scale, claims)
+    runs = {*paths["metrics"], *paths["gradients"]}
+    outdated = {run for run in runs if _outdated(run, scale, known)}
+    for kind in ("metrics", "gradients"):
+        paths[kind] = {run: path for run, path in paths[kind].items() if run not in outdated}
+    how = {"gain": _difference, "no_loss": _difference, "faster": _speed}
+    how["gradient_ratio"] = _gradients
+    found = []
+    for claim in claims.claims:
+        seeds = claims.seeds_of(claim)
+        made = how[claim.kind](claim, seeds, paths, scale)
+        if stale := [run for run in sorted(outdated) if run in _names(claim, seeds)]:
+            told = f"{', '.join(stale)}: trained with other code or configs than now"
+            made = made.model_copy(update={"note": told})
+        found.append(made)
+    return Report(
+        scale=scale.run,
+        seeds=claims.seeds,
+        frozen=claims.frozen,
+        design=design,
+        designs=claims.designs,
+        claims=found,
+    )
+
+
+def _names(claim: Claim, seeds: list[int]) -> set[str]:
+    return {f"{name}/seed{seed}" for name in claim.pair for seed in seeds}
+
+
+def _outdated(run: str, scale: Scale, known: Mapping[str, str]) -> bool:
+    name, seed = run.split("/seed")
+    training = scale.table.evaluations[name].training
+    record = read_record(provenance_path(scale.model(training, int(seed))))
+    return not is_current(record, known.get(f"train/{training}/seed{seed}"))
+
+
+def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
+    """The difference b - a in points of AP, paired over images and seeds."""
+    assert claim.metric  # as every claim about AP has
+    kind, key = replicates.METRICS[claim.metric]
+    runs, pairs = [], []
+    for seed in seeds:
+        names = [f"{name}/seed{seed}" for name in claim.pair]
+        if not all(n in paths["metrics"] for n in names):  # a rung without a config
+            continue
+        content = [read(paths["metrics"][n]) for n in names]
+        drawn = [paths["replicates"][n] for n in names]
+        if not all(content) or corrupted(drawn) or not all(path.is_file() for path in drawn):
+            continue
+        a, b = (c[kind][key] for c in content)
+        if a is None or b is None:
+            return _found(claim, seeds, [], scale, undefined=f"{claim.metric} is undefined")
+        runs.append(Run(seed=seed, a=_ap(a), b=_ap(b), effect=_ap(b - a)))
+        pairs.append([replicates.load(*both) for both in zip(drawn, content, strict=True)])
+    if not runs:
+        return _found(claim, seeds, runs, scale)
+    try:
+        made = uncertainty.paired_difference(*zip(*pairs, strict=True))[claim.metric]
+    except UserError as error:
+        raise UserError(f"{' and '.join(claim.pair)}: {error}") from None
+    if made is None:
+        return _found(claim, seeds, runs, scale, undefined="too few replicates")
+    value, se, (low, high), spread = made.value, made.se, made.interval, None
+    if made.seeds == 1:
+        # as the tables' verdicts: docs/verdicts.md
+        between = trainings_between(*claim.pair, scale.table)
+        spread = _spread(claim.metric, paths, scale) if between else None
+        se = hypot(made.images, sqrt(between) * (spread.value if spread else 0.0) / PERCENT)
+        low, high = value - FACTOR * se, value + FACTOR * se
+    numbers = [PERCENT * v for v in (value, se, low, high)]
+    return _found(claim, seeds, runs, scale, numbers, spread)
+
+
+def _spread(metric: str, paths: dict, scale: Scale) -> Spread | None:
+    """Standard deviation of single runs, pooled over the evaluations with several seeds."""
+    kind, key = replicates.METRICS[metric]
+    values: dict[str, list[float]] = {}
+    for name, path in paths["metrics"].items():
+        if (value := read(path).get(kind, {}).get(key)) is not None:
+            values.setdefault(name.partition("/")[0], []).append(PERCENT * value)
+    errors = [
+        Error(se=0, images=0, half_width=0, seeds=len(v), spread=float(np.std(v, ddof=1)))
+        for v in values.values()
+        if len(v) > 1
+    ]
+    return pooled_spread(errors, metric, scale.name)
+
+
+def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
+    """Ratio of two groups' cumulative gradient ratios; a seed's gradients are summed by group."""
+    counts = read(paths["counts"]["category_counts"]) if paths["gradients"] else {}
+    rows = [
+        Category(c["id"], c["name"], c["frequency"], c["instance_count"])
+        for c in counts.get("categories", ())
+    ]
+    runs = []
+    for seed in seeds:
+        found = [paths["gradients"].get(f"{name}/seed{seed}") for name in claim.pair]
+        content = [read(path) if path else {} for path in found]
+        if not rows or not all(content):
+            continue
+        assert claim.bands  # as every claim about gradients has
+        a, b = (
+            gradients([c], rows).pooled(np.array([row.group == band for row in rows]))
+            for c, band in zip(content, claim.bands, strict=True)
+        )
+        if not (isfinite(a) and isfinite(b) and a > 0 and b > 0):
+            told = f"seed {seed}: a ratio is {a:g}, the other {b:g}"
+            return _found(claim, seeds, [], scale, undefined=told)
+        runs.append(Run(seed=seed, a=_round(a), b=_round(b), effect=_round(b / a)))
+    return _factor(claim, seeds, runs, scale)
+
+
+def _speed(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
+    """Images/s of b over a, round by round: each round times all models on the same images."""
+    rounds = read(paths["speed"]["speed"]).get("rounds", {}).get(claim.mode, {})
+    pairs = zip(*(rounds.get(name, ()) for name in claim.pair), strict=True)
+    runs = [Run(seed=n, a=a, b=b, effect=_round(b / a)) for n, (a, b) in enumerate(pairs)]
+    return _factor(claim, seeds, runs, scale)
+
+
+def _factor(claim: Claim, seeds: list[int], runs: list[Run], scale: Scale) -> Found:
+    if len(runs) == 1:
+        told = "one run has no spread"
+        return _found(claim, seeds, runs, scale, undefined=told)
+    numbers = interval([log(run.b / run.a) for run in runs]) if runs else None
+    return _found(claim, seeds, runs, scale, numbers)
+
+
+def _found(
+    claim: Claim,
+    seeds: list[int],
+    runs: list[Run],
+    scale: Scale,
+    numbers: tuple | list | None = None,
+    spread: Spread | None = None,
+    undefined: str = "",
+) -> Found:
+    """A claim with its verdict; numbers: effect, SE, low, high (of factors the logarithms)."""
+    unit = "AP" if claim.kind in ("gain", "no_loss") else "x"
+    found: dict[str, Any] = dict(claim=claim, unit=unit, asked=seeds, runs=runs, note=undefined)
+    if spread:
+        found |= dict(spread=spread.value, assumed=spread.assumed)
+    complete = len(runs) == len(seeds) if seeds else bool(runs)
+    state: State = "done" if complete else "incomplete" if runs else "not run"
+    if numbers:
+        effect, se, low, high = numbers
+        shown = [effect, low, high] if unit == "AP" else map(exp, (effect, low, high))
+        found |= dict(zip(("effect", "low", "high"), map(_round, shown), strict=True))
+        found |= {"se": _round(se), "verdict": judge(claim, low, high) if complete else None}
+    if undefined and (complete or not runs):
+        state = "undefined"
+    elif not complete and (failure := _failure(claim, seeds, scale)):
+        state, found["note"] = "failed", failure
+    return Found(**found, state=state)
+
+
+def _failure(claim: Claim, seeds: list[int], scale: Scale) -> str:
+    """What the first failed job of a claim's runs said; "" if none failed."""
+    made = [scale.speed] if claim.kind == "faster" else []
+    for name in claim.pair:
+        e = scale.table.evaluations[name]
+        for seed in seeds:
+            made.append(scale.model(e.training, seed))
+            made += [scale.detections(e, seed), scale.metrics(e, seed)]
+    for path in made:
+        if record := read_record(failure_path(path)):
+            return f"{path.relative_to(scale.results)}: {record.get('error')}"
+    return corrupted(made) or ""
+
+
+def _ap(value: float) -> float:
+    return _round(PERCENT * value)
+
+
+def _round(value: float) -> float:
+    return round(value, DIGITS)

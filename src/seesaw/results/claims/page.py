@@ -1,0 +1,227 @@
+"""The claims' results as page, CSV, JSON and in the terminal; one report gives the same bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from seesaw.core import paths
+from seesaw.core.files import write_atomic
+from seesaw.results.claims.measure import report
+from seesaw.results.claims.result import Found, Report
+from seesaw.results.figures.results import table
+from seesaw.results.tables.verdicts import FACTOR
+from seesaw.spec.claims import Claims
+from seesaw.spec.scales import Scale
+
+PAGE = paths.ROOT / "docs/claims.md"
+MARKS = {"supported": "✓", "not shown": "≈", "contradicted": "✗"}
+HEAD = """\
+# The paper's claims at {scale} scale
+
+Levels of AP at {scale} scale say nothing about the paper's. What one change does to a long tail can
+be tested: each row below is a claim of the paper, with the effect that was measured here and what
+follows from it. A claim that fails is shown as failed. `configs/claims.yaml` holds the claims,
+`make claims` trains what they need ({seeds}: 80 minutes on two cores after
+`make all`), and `seesaw claims` shows what is there so far. This page is generated.
+
+"""
+RULES = """\
+
+## How a verdict is made
+
+Each row has an effect of *b* against *a* and its 95 % interval.
+
+| kind | effect | ✓ supported | ✗ contradicted |
+|---|---|---|---|
+| gain | b - a, points of AP | interval above 0 | interval below 0 |
+| no loss | b - a, points of AP | interval above -margin, not all of it below 0 | interval below 0 |
+| gradient ratio, faster | b / a | interval on the claimed side of 1 | interval on the other side |
+
+Everything else is ≈ *not shown*: these runs cannot tell. *No loss* needs a margin, since no
+experiment shows that two numbers are equal: it is supported where a loss of more than the margin is
+excluded. A claim gets its verdict when all of its seeds have run, never before: until then it is
+*incomplete* or *not run*. *Failed* quotes the job that ended with an error. A run whose training
+was of other code or configs than now does not count.
+
+- **Several seeds, AP.** b and a are compared within each seed and on the same images. The standard
+  error holds both, the resampled images and the spread between seeds; the interval is Student's t,
+  its degrees of freedom by Welch and Satterthwaite (`docs/verdicts.md`).
+- **One seed, AP.** Its standard error takes the run-to-run spread from the other claims' runs over
+  several seeds, pooled, or assumes one where these are too few, as the tables do
+  (`docs/verdicts.md`); the column *seeds* says which. The interval is ± {factor:g} standard errors.
+  The spread counts twice for two trainings, once where b was trained on from a; of the same weights
+  only the images vary.
+- **Gradient ratio.** Positive over negative gradients on a category's logit, summed over the whole
+  training and over the categories of a group (r, c or f), as in Figure A1. Mean and Student's t
+  interval over seeds, on the logarithm; SE is that of the logarithm.
+- **Faster.** Images per second in the timing of Table A2, compared round by round, on the
+  logarithm. It is the spread of one session on one machine, not of machines.
+
+Intervals are not corrected for the number of claims: of twenty claims without any effect, one
+interval is expected to miss zero.
+
+## No fishing
+
+Data, schedules and thresholds of this scale were chosen on seeds 100 and up. Then the design is
+frozen: `seesaw claims --freeze` writes a hash of the resolved configs, the data and its generator,
+the pre-training and the claims with their seeds into `configs/claims.yaml`, and refuses once a
+claim has results. Only then do the claims' seeds run; git's history shows the order
+(`git log -G ^frozen: configs/claims.yaml`). Under any other design every verdict is marked
+*exploratory*.
+"""
+
+
+def markdown(made: Report) -> str:
+    """The page, docs/claims.md."""
+    seeds = f"seeds {', '.join(map(str, made.seeds))}"
+    parts = [HEAD.format(scale=made.scale, seeds=seeds), f"{state(made)}\n\n{_summary(made)}\n\n"]
+    rows = [
+        [f.claim.says, f.claim.where, f.claim.kind.replace("_", " "), *_cells(f), _verdict(f, made)]
+        for f in made.claims
+    ]
+    head = ["claim", "where", "kind", "seeds", "effect", "SE", "95 % interval", "verdict"]
+    parts += [table(head, rows), "\n"]
+    if notes := [f"- {f.claim.id}: {f.note}\n" for f in made.claims if f.note]:
+        parts += ["\n", *notes]
+    runs = [
+        [f.claim.id, f"`{f.claim.pair[0]}`", f"`{f.claim.pair[1]}`", _asked(f), *_runs(f)]
+        for f in made.claims
+    ]
+    parts += ["\n## Each run\n\nOf speed the runs are rounds of one timing.\n\n"]
+    parts += [table(["claim", "a", "b", "of", "runs of a", "runs of b", "b against a"], runs), "\n"]
+    parts += [RULES.format(factor=FACTOR), "\n## Designs that were tried\n\n"]
+    designs = [
+        [d.name, d.change, str(d.seed), _numbers(d.results), "chosen" if d.chosen else ""]
+        for d in made.designs
+    ]
+    head = ["design", "what it was", "seed", "AP in percent", ""]
+    parts += [table(head, designs) if designs else "None.", "\n"]
+    return "".join(parts)
+
+
+def as_csv(made: Report) -> str:
+    """A row a claim."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    numbers = ("effect", "se", "low", "high")
+    head = ["id", "kind", "a", "b", "of", "unit", "runs", "asked", *numbers]
+    writer.writerow([*head, "state", "verdict", "exploratory"])
+    for f in made.claims:
+        row: list[Any] = [f.claim.id, f.claim.kind, *f.claim.pair, _asked(f), f.unit]
+        row += [len(f.runs), len(f.asked), *(getattr(f, name) for name in numbers)]
+        writer.writerow([*row, f.state, f.verdict, made.exploratory])
+    return out.getvalue()
+
+
+def as_json(made: Report) -> str:
+    """Everything, to be read by `Report`."""
+    return made.model_dump_json(indent=1, exclude_none=False) + "\n"
+
+
+FORMATS = {"json": as_json, "md": markdown, "csv": as_csv}
+
+
+def lines(made: Report) -> list[str]:
+    """What the terminal shows."""
+    rows = [f"{_verdict(f, made):28} {' '.join(_cells(f)):44} {f.claim.says}" for f in made.claims]
+    notes = [f"{f.claim.id}: {f.note}" for f in made.claims if f.note]
+    return [*rows, *notes, state(made).replace("**", "").replace("`", ""), _summary(made)]
+
+
+def state(made: Report) -> str:
+    """Whether the design is the frozen one."""
+    if made.frozen is None:
+        return "**No design is frozen yet: every verdict is exploratory.**"
+    if made.design is None:
+        return f"The design is frozen at `{made.frozen}`; its seeds have no results here yet."
+    if made.exploratory:
+        return (
+            f"**The design is `{made.design}`, not the frozen one, `{made.frozen}`: every verdict "
+            "is exploratory.**"
+        )
+    return f"The design is the one that was frozen at `{made.frozen}` before its seeds ran."
+
+
+def reference(scale: Scale) -> Report | None:
+    """The reference's claims.json; None if no claim's run is in the reference."""
+    source = scale.reference / "claims" / "claims.json"
+    if source.is_file():
+        return Report.model_validate_json(source.read_text(encoding="utf-8"))
+    return None
+
+
+def brief(made: Report) -> str:
+    """The verdicts alone, as the README shows them."""
+    rows = []
+    for f in made.claims:
+        _, effect, _, interval = _cells(f)
+        rows.append([f.claim.says, f.claim.where, effect, interval, _verdict(f, made)])
+    head = ["claim", "where", "effect", "95 % interval", "verdict"]
+    return f"{table(head, rows)}\n\n{_summary(made)}\n"
+
+
+def committed(scale: Scale, claims: Claims) -> str:
+    """docs/claims.md from the reference; without a claim's run, every claim is "not run"."""
+    made = reference(scale)
+    return markdown(made or report(scale.frozen(scale.reference / "none"), claims, None))
+
+
+def commit(scale: Scale, claims: Claims) -> Path:
+    """Write docs/claims.md."""
+    write_atomic(PAGE, committed(scale, claims))
+    return PAGE
+
+
+def _verdict(f: Found, made: Report) -> str:
+    if f.verdict is None:
+        return f.state
+    exploratory = " (exploratory)" if made.exploratory else ""
+    return f"{MARKS[f.verdict]} {f.verdict}{exploratory}"
+
+
+def _summary(made: Report) -> str:
+    counts = Counter(f.verdict or f.state for f in made.claims)
+    return f"Verdicts: {', '.join(f'{n} {word}' for word, n in counts.items())}."
+
+
+def _cells(f: Found) -> list[str]:
+    """Seeds, effect, SE, interval."""
+    seeds = f"{len(f.runs)} of {len(f.asked)}" if f.asked else f"{len(f.runs)} rounds"
+    if f.spread is not None:
+        seeds += f", spread {f.spread:.2g} {'assumed' if f.assumed else 'of others'}"
+    if f.effect is None or f.low is None or f.high is None:
+        return [seeds, "–", "–", "–"]
+    effect, low, high = (_effect(f, v) for v in (f.effect, f.low, f.high))
+    return [seeds, effect, f"{f.se:.2f}", f"{low} to {high}"]
+
+
+def _effect(f: Found, value: float) -> str:
+    return f"{value:+.2f}" if f.unit == "AP" else f"×{value:.3g}"
+
+
+def _asked(f: Found) -> str:
+    """The metric, the groups of the gradients, or the mode."""
+    c = f.claim
+    margin = f", margin {c.margin:g}" if c.margin else ""
+    bands = " against ".join(dict.fromkeys(c.bands or ()))
+    return f"{c.metric}{margin}" if c.metric else bands or f"fps, {c.mode}"
+
+
+def _runs(f: Found) -> list[str]:
+    """All runs' a, b and effect."""
+    if not f.runs:
+        return ["–", "–", "–"]
+    sides = (", ".join(f"{getattr(run, side):.3g}" for run in f.runs) for side in "ab")
+    return [*sides, ", ".join(_effect(f, run.effect) for run in f.runs)]
+
+
+def _numbers(results: Mapping[str, Mapping[Any, float]]) -> str:
+    return "; ".join(
+        f"{name}: {', '.join(f'{metric} {value:g}' for metric, value in row.items())}"
+        for name, row in results.items()
+    )

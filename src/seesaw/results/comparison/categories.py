@@ -1,0 +1,231 @@
+"""AP differences of two evaluations, metric by metric and category by category, with errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import orjson
+
+from seesaw.core.integrity import corrupted
+from seesaw.errors import UserError
+from seesaw.evaluation import replicates, resample, uncertainty
+from seesaw.evaluation.ground_truth import GROUPS
+from seesaw.evaluation.matcher import sample_ap
+from seesaw.evaluation.resample import Ranking
+from seesaw.evaluation.uncertainty import Estimate
+from seesaw.spec.experiments import Evaluation, Experiments
+from seesaw.spec.scales import Scale
+
+PERCENT = 100
+FEWEST = 5  # images of a category, of which resampling can tell an error
+EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Category:
+    """One category in two evaluations A and B (AP in percent, means over seeds).
+
+    Attributes:
+        id: category id.
+        name: from the annotations; the id where they are not there.
+        group: r, c or f.
+        images: validation images with an object of it.
+        objects: its objects in them.
+        a: AP in A.
+        b: AP in B.
+        change: ``b - a``; its errors are unknown (NaN) in fewer than `FEWEST` images.
+        examples: ids of images in which the better one finds most that the other misses.
+    """
+
+    id: int
+    name: str
+    group: str
+    images: int
+    objects: int
+    a: float
+    b: float
+    change: Estimate
+    examples: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Evaluations A and B: levels and difference of each metric in percent, and all categories.
+
+    ``kind`` is of the categories' AP: "segm" or "bbox".
+
+    ``categories`` are sorted by difference, the largest gain of B first; those without an object
+    are left out.
+    """
+
+    a: str
+    b: str
+    kind: str
+    seeds: list[int]
+    levels: dict[str, tuple[Estimate, Estimate, Estimate]]
+    categories: list[Category]
+
+    def largest(self, count: int) -> list[Category]:
+        """The largest gains, then the largest losses (the largest last), ``count`` of each."""
+        gains = [c for c in self.categories if c.change.value > 0][:count]
+        return gains + [c for c in self.categories if c.change.value < 0][-count:]
+
+
+def compare(
+    a: Evaluation,
+    b: Evaluation,
+    table: Experiments,
+    scale: Scale,
+    kind: str = "segm",
+    errors: bool = True,
+) -> Comparison:
+    """Compare two evaluations over the seeds that both have.
+
+    Args:
+        a: the one.
+        b: the other; differences are ``b - a``.
+        table: the experiment table.
+        scale: where their results lie.
+        kind: of the categories' AP: "segm" (masks) or "bbox".
+        errors: whether to resample for those of the categories, which takes most of the time.
+
+    Raises:
+        UserError: they are one, share no seed, were not evaluated, or not on the same images.
+    """
+    if a.id == b.id:
+        raise UserError(f"{a.id} is compared with itself; name two evaluations.")
+    seeds = [s for s in table.seeds(a.id) if s in table.seeds(b.id)]
+    if not seeds:
+        raise UserError(f"{table.path}: {a.id} and {b.id} share no seed; give both one.")
+    runs = [[_run(e, seed, scale) for seed in seeds] for e in (a, b)]
+    pairs = uncertainty.level(runs[0]), uncertainty.level(runs[1])
+    steps = uncertainty.paired_difference(*runs)
+    levels = {
+        name: (_percent(pairs[0][name]), _percent(pairs[1][name]), _percent(step))  # type: ignore[arg-type]
+        for name, step in steps.items()
+        if step
+    }
+    ranked = [[resample.load(scale.matches(e, seed))[kind] for seed in seeds] for e in (a, b)]
+    names, image_ids = _annotations(scale)
+    ids = [int(i) for i in _metrics(a, seeds[0], scale)["per_category"][kind]]
+    categories = _categories(ranked[0], ranked[1], ids, names, image_ids, errors)
+    return Comparison(a.id, b.id, kind, seeds, levels, categories)
+
+
+def category_replicates(ranking: Ranking, count: int = resample.REPLICATES) -> np.ndarray:
+    """AP of every category (C, count) in bootstrap samples: the draws of `resample.replicates`."""
+    rng = np.random.default_rng(0)
+    even = np.full(ranking.images, 1 / ranking.images)
+    blocks = []
+    for first in range(0, count, resample.LANES):
+        size = min(resample.LANES, count - first)
+        blocks.append(category_ap(ranking, rng.multinomial(ranking.images, even, size=size).T))
+    return np.concatenate(blocks, axis=1)
+
+
+def category_ap(ranking: Ranking, weights: np.ndarray | None = None) -> np.ndarray:
+    """AP of every category (C, S) with images weighted (I, S), default once; NaN: no object."""
+    if weights is None:
+        weights = np.ones((ranking.images, 1))
+    truths = ranking.truth_image, ranking.truth_category
+    rows = ranking.offsets, ranking.image, ranking.hit, ranking.ignored
+    return sample_ap(*rows, *truths, np.ascontiguousarray(weights, np.float32))
+
+
+def found(ranking: Ranking, category: int) -> np.ndarray:
+    """How many objects of a category are found in each image (I,).
+
+    Found are those that its highest scores match at IoU 0.5, as many as there are objects: no
+    threshold on a score, which differ by model and category.
+    """
+    first, last = ranking.offsets[category : category + 2]
+    counted = (ranking.ignored[first:last] & 1) == 0
+    rows = np.flatnonzero(counted)[: int((ranking.truth_category == category).sum())] + first
+    hits = rows[(ranking.hit[rows] & 1) == 1]
+    return np.bincount(ranking.image[hits], minlength=ranking.images)
+
+
+def _run(evaluation: Evaluation, seed: int, scale: Scale) -> replicates.Replicates:
+    files = (scale.metrics, scale.matches, scale.replicates)
+    if told := corrupted([path(evaluation, seed) for path in files]):
+        raise UserError(f"{told}.")
+    metrics = _metrics(evaluation, seed, scale)
+    return replicates.load(scale.replicates(evaluation, seed), metrics)
+
+
+def _metrics(evaluation: Evaluation, seed: int, scale: Scale) -> dict:
+    path = scale.metrics(evaluation, seed)
+    try:
+        return orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} is missing; run `seesaw evaluate {evaluation.id} --seed {seed}` first."
+        ) from None
+    except orjson.JSONDecodeError:
+        raise UserError(f"{path} is damaged; delete it and run the target again.") from None
+
+
+def _annotations(scale: Scale) -> tuple[dict[int, str], list[int] | None]:
+    """Category id -> name, and the image ids in order; nothing where the data are not here."""
+    path = scale.annotations("val")
+    if not path.is_file():
+        return {}, None
+    data = orjson.loads(path.read_bytes())
+    names = {c["id"]: c["name"] for c in data["categories"]}
+    return names, sorted(image["id"] for image in data["images"])
+
+
+def _categories(
+    a: Sequence[Ranking],
+    b: Sequence[Ranking],
+    ids: list[int],
+    names: dict[int, str],
+    image_ids: list[int] | None,
+    errors: bool,
+) -> list[Category]:
+    once = [np.hstack([category_ap(r) for r in rankings]) for rankings in (a, b)]
+    values = once[1] - once[0]  # (C, seeds)
+    change = None  # (seeds, C, B)
+    if errors:
+        drawn = [np.stack([category_replicates(r) for r in rankings]) for rankings in (a, b)]
+        change = drawn[1] - drawn[0]
+    truth = a[0]
+    result = []
+    for c, category_id in enumerate(ids):
+        at = np.unique(truth.truth_image[truth.truth_category == c])
+        if not len(at):
+            continue
+        resampled = None if change is None else change[:, c]
+        estimate = _percent(_change(values[c], resampled, len(at)))
+        gap = found(b[0], c) - found(a[0], c)
+        gap = gap if estimate.value >= 0 else -gap
+        best = [i for i in np.argsort(-gap, kind="stable")[:EXAMPLES] if gap[i] > 0]
+        result.append(
+            Category(
+                id=category_id,
+                name=names.get(category_id, str(category_id)),
+                group=GROUPS[truth.groups[c]],
+                images=len(at),
+                objects=int((truth.truth_category == c).sum()),
+                a=PERCENT * float(once[0][c].mean()),
+                b=PERCENT * float(once[1][c].mean()),
+                change=estimate,
+                examples=[image_ids[i] for i in best] if image_ids else [],
+            )
+        )
+    return sorted(result, key=lambda c: (-c.change.value, c.id))
+
+
+def _change(values: np.ndarray, drawn: np.ndarray | None, images: int) -> Estimate:
+    if drawn is not None and images >= FEWEST and (known := uncertainty.combine(values, drawn)):
+        return known
+    nan = float("nan")
+    return Estimate(float(values.mean()), nan, nan, None, len(values), nan)
+
+
+def _percent(e: Estimate) -> Estimate:
+    spread = None if e.spread is None else PERCENT * e.spread
+    parts = (PERCENT * e.value, PERCENT * e.se, PERCENT * e.images, spread)
+    return Estimate(*parts, e.seeds, e.dof)

@@ -1,0 +1,147 @@
+"""What one evaluation finds and another misses: ground truth | A | B, one picture a category."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import orjson
+from pycocotools import mask as mask_api
+
+from seesaw.evaluation import detections
+from seesaw.results.comparison.categories import Comparison
+from seesaw.spec.scales import Scale
+
+ROWS = 2  # images of a category
+
+
+class _Shown(NamedTuple):
+    box: list[float]  # [x, y, w, h]
+    mask: np.ndarray  # (H, W) bool
+    text: str
+
+
+def draw(comparison: Comparison, top: int, scale: Scale, folder: Path) -> tuple[list[Path], str]:
+    """Draw the first example images of the categories with the largest changes, of the first seed.
+
+    Shown are a category's highest-scored detections over all images, as many as it has objects.
+
+    Args:
+        comparison: what to draw.
+        top: how many gains and losses.
+        scale: where detections, annotations and images lie.
+        folder: where the pictures go.
+
+    Returns:
+        The pictures, and a sentence about what was missing to draw them ("" if nothing).
+    """
+    categories = [c for c in comparison.largest(top) if c.examples]
+    wanted = {c.id: c.examples[:ROWS] for c in categories}
+    evaluations = [scale.table.evaluations[e] for e in (comparison.a, comparison.b)]
+    files = [scale.detections(e, comparison.seeds[0]) for e in evaluations]
+    annotations = scale.annotations("val")
+    for path in (annotations, *files):
+        if not path.is_file():
+            return [], f"No pictures: {path} is not here."
+    images, truth = _truth(annotations, wanted)
+    paths = {i: scale.entry.root / _file(image) for i, image in images.items()}
+    for path in paths.values():
+        if not path.is_file():
+            return [], f"No pictures: {path} is not here."
+    objects = {c.id: c.objects for c in categories}
+    columns = [truth, *(_top(path, comparison.kind, wanted, objects) for path in files)]
+    titles = ["ground truth", comparison.a, comparison.b]
+    made = []
+    for c in categories:
+        made.append(folder / f"{c.id}_{_plain(c.name)}.png")
+        rows = [(paths[i], [column[c.id, i] for column in columns]) for i in wanted[c.id]]
+        _picture(made[-1], f"{c.name} ({c.group}): {c.a:.1f} to {c.b:.1f} AP", titles, rows)
+    return made, ""
+
+
+def _truth(path: Path, wanted: dict[int, list[int]]) -> tuple[dict, dict]:
+    """The wanted images by id, and (category, image) -> its objects."""
+    data = orjson.loads(path.read_bytes())
+    needed = {i for ids in wanted.values() for i in ids}
+    images = {image["id"]: image for image in data["images"] if image["id"] in needed}
+    shown = defaultdict(list)
+    for annotation in data["annotations"]:
+        category, image = annotation["category_id"], annotation["image_id"]
+        if image in wanted.get(category, ()):
+            size = images[image]["height"], images[image]["width"]
+            shown[category, image].append(_Shown(annotation["bbox"], _mask(annotation, size), ""))
+    return images, shown
+
+
+def _mask(annotation: dict, size: tuple[int, int]) -> np.ndarray:
+    segmentation = annotation["segmentation"]
+    if isinstance(segmentation, list):
+        segmentation = mask_api.merge(mask_api.frPyObjects(segmentation, *size))
+    elif isinstance(segmentation["counts"], list):
+        segmentation = mask_api.frPyObjects(segmentation, *size)
+    return mask_api.decode(segmentation).astype(bool)
+
+
+def _top(path: Path, kind: str, wanted: dict[int, list[int]], objects: dict[int, int]) -> dict:
+    """(category, image) -> detections of the wanted images above the category's threshold."""
+    scores, near = defaultdict(list), defaultdict(list)
+    for image in detections.read(path):
+        ranked = image.mask_scores if kind == "segm" else image.scores
+        for n in np.flatnonzero(np.isin(image.category_ids, list(wanted))):
+            category, score = int(image.category_ids[n]), float(ranked[n])
+            scores[category].append(score)
+            if image.image_id in wanted[category]:
+                size = [image.height, image.width]
+                mask = mask_api.decode({"size": size, "counts": image.counts[n].encode()})
+                shown = _Shown(image.boxes[n].tolist(), mask.astype(bool), f"{score:.2f}")
+                near[category, image.image_id].append((score, shown))
+    least = {c: sorted(found)[-objects[c] :][0] for c, found in scores.items()}
+    kept = defaultdict(list)
+    for (category, image_id), found in near.items():
+        kept[category, image_id] = [s for score, s in found if score >= least[category]]
+    return kept
+
+
+def _picture(path: Path, title: str, titles: list[str], rows: list) -> None:
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+    from PIL import Image
+
+    figure = Figure(figsize=(3 * len(titles), 0.5 + 3 * len(rows)), layout="constrained")
+    figure.suptitle(title)
+    grid = figure.subplots(len(rows), len(titles), squeeze=False)
+    for axis, heading in zip(grid[0], titles, strict=True):
+        axis.set_title(heading, fontsize=8)
+    for axes, (image_path, cells) in zip(grid, rows, strict=True):
+        pixels = np.asarray(Image.open(image_path).convert("RGB"))
+        axes[0].set_ylabel(image_path.name, fontsize=7)
+        for axis, cell in zip(axes, cells, strict=True):
+            axis.imshow(_painted(pixels, [shown.mask for shown in cell]))
+            axis.set(xticks=[], yticks=[])
+            for shown in cell:
+                corner, size = shown.box[:2], shown.box[2:]
+                axis.add_patch(Rectangle(corner, *size, fill=False, edgecolor="white"))
+                label = {"fontsize": 7, "color": "black", "backgroundcolor": "white"}
+                axis.text(*corner, shown.text, **label, va="bottom", clip_on=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def _painted(pixels: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
+    """The image in grey, the masks' pixels in their own colours."""
+    grey = np.repeat(pixels.mean(2, keepdims=True), 3, 2) * 0.5 + 110
+    shown = np.any(masks, axis=0)[..., None] if masks else np.False_
+    return np.where(shown, pixels, grey).astype(np.uint8)
+
+
+def _file(image: dict) -> str:
+    """An image's file below the dataset's folder, as mmdet's LVISV1Dataset finds it."""
+    url = image.get("coco_url") or image["file_name"]
+    return url.removeprefix("http://images.cocodataset.org/")
+
+
+def _plain(name: str) -> str:
+    """A name that no file system minds."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)

@@ -1,0 +1,99 @@
+"""A comparison in the terminal and as CSV; the same comparison gives the same text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from seesaw.evaluation.ground_truth import GROUPS
+from seesaw.evaluation.uncertainty import Estimate
+from seesaw.results.comparison.categories import FEWEST, Category, Comparison
+
+WIDTH = 100
+HEAD = ("category_id", "name", "frequency", "images", "objects")
+HEAD += ("AP_a", "AP_b", "difference", "se", "low", "high", "example_images")
+
+
+def as_csv(comparison: Comparison) -> str:
+    """Every category, one a line, sorted by difference, the largest gain first; AP in percent."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEAD)
+    for c in comparison.categories:
+        numbers = [c.a, c.b, c.change.value, c.change.se, *c.change.interval]
+        shown = ["" if np.isnan(x) else f"{x:.4f}" for x in numbers]
+        examples = " ".join(map(str, c.examples))
+        writer.writerow([c.id, c.name, c.group, c.images, c.objects, *shown, examples])
+    return text.getvalue()
+
+
+def terminal(comparison: Comparison, top: int, scale: str, console: Console | None = None) -> None:
+    """Print the metrics, how many categories of each group rose and fell, and the largest changes.
+
+    Args:
+        comparison: what to print.
+        top: how many gains and losses.
+        scale: name of the scale.
+        console: where to print; stdout by default, 100 columns wide if that is no terminal.
+    """
+    if console is None:
+        console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    a, b, seeds = comparison.a, comparison.b, comparison.seeds
+    console.print(Text(f"{b} less {a} ({scale} scale)", style="bold"))
+    body = _table("", a, b, "difference", "95 % interval")
+    for name, (level_a, level_b, change) in comparison.levels.items():
+        levels = _number(level_a.value), _number(level_b.value)
+        body.add_row(name, *levels, _change(change), _interval(change))
+    console.print(body)
+    for line in (_runs(seeds), *_groups(comparison.categories)):
+        console.print(Text(line, style="dim"))
+    console.print()
+    body = _table("category", "group", "images", "objects", "AP of a", "of b", "difference")
+    for c in comparison.largest(top):
+        counts = c.group, str(c.images), str(c.objects)
+        body.add_row(c.name, *counts, _number(c.a), _number(c.b), _change(c.change))
+    console.print(body)
+    fewest = f"No error is told of categories in fewer than {FEWEST} images."
+    console.print(Text(fewest, style="dim"))
+
+
+def _table(*heads: str) -> Table:
+    body = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    for n, name in enumerate(heads):
+        body.add_column(name, justify="right" if n else "left", overflow="fold")
+    return body
+
+
+def _runs(seeds: list[int]) -> str:
+    if len(seeds) > 1:
+        return f"Over seeds {', '.join(map(str, seeds))}; errors of images and seeds together."
+    return f"Seed {seeds[0]} alone: errors by resampling images, without run-to-run spread."
+
+
+def _groups(categories: list[Category]) -> list[str]:
+    lines = []
+    for group, word in zip(GROUPS, ("rare", "common", "frequent"), strict=True):
+        changes = [c.change.value for c in categories if c.group == group]
+        rose, fell = sum(x > 0 for x in changes), sum(x < 0 for x in changes)
+        lines.append(f"{len(changes)} {word} categories: {rose} rose, {fell} fell.")
+    return lines
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}"
+
+
+def _change(e: Estimate) -> str:
+    return f"{e.value:+.1f}" + ("" if np.isnan(e.se) else f" ± {e.se:.1f}")
+
+
+def _interval(e: Estimate) -> str:
+    low, high = e.interval
+    return f"{low:+.1f} to {high:+.1f}"

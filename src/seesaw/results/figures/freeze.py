@@ -1,0 +1,32 @@
+"""A scale's figures as committed copies in paper_figures/, where a clone opens them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from seesaw.core import paths
+from seesaw.errors import UserError
+from seesaw.spec.figures import FIGURES, committed, outputs
+from seesaw.spec.scales import Scale
+
+LIMIT = 1_000_000  # bytes of a committed file
+
+
+def freeze(scale: Scale) -> list[Path]:
+    """Copy a scale's figures to paper_figures/, where a clone opens them: those that are drawn.
+
+    Returns:
+        The copies.
+
+    Raises:
+        UserError: a file is too large to commit; nothing is copied then.
+    """
+    live = []
+    for name in FIGURES:
+        files = [outputs(name, scale)[kind] for kind in committed(name)]
+        live += files if all(path.is_file() for path in files) else []
+    for path in live:
+        if (size := path.stat().st_size) > LIMIT:
+            raise UserError(f"{path} has {size} bytes, more than {LIMIT}: draw less in it.")
+    return [Path(shutil.copyfile(path, paths.NOTEBOOKS / path.name)) for path in live]

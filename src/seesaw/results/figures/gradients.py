@@ -1,0 +1,74 @@
+"""The numbers of Figure A1: cumulative gradients on the classifier's logits, per category."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from seesaw.errors import UserError
+from seesaw.results.figures.results import Category
+
+KINDS = ("positive", "negative_foreground", "negative_background")
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Sums over a training of |dL/dz_i|, (C,) each.
+
+    Attributes:
+        positive: over RoIs of category i.
+        negative_foreground: over RoIs of another category.
+        negative_background: over background RoIs; 0 with Seesaw Loss, whose class logits do not
+            see them.
+    """
+
+    positive: np.ndarray
+    negative_foreground: np.ndarray
+    negative_background: np.ndarray
+
+    @property
+    def ratio(self) -> np.ndarray:
+        """Positive over all negative gradients (supplementary, section 2); NaN for 0 / 0."""
+        return _divide(self.positive, self.negative_foreground + self.negative_background)
+
+    @property
+    def foreground_ratio(self) -> np.ndarray:
+        """Positive over the negative gradients of foreground RoIs alone."""
+        return _divide(self.positive, self.negative_foreground)
+
+    def pooled(self, chosen: np.ndarray) -> float:
+        """The ratio of a group of categories, its gradients summed.
+
+        Args:
+            chosen: Boolean, (C,).
+        """
+        negative = self.negative_foreground + self.negative_background
+        return float(_divide(self.positive[chosen].sum(), negative[chosen].sum()))
+
+
+def gradients(contents: list[dict], categories: list[Category]) -> Gradients:
+    """Sum what ``gradients.json`` of each seed holds, in the order of ``categories``.
+
+    Raises:
+        UserError: a file lacks a category or a key.
+    """
+    total = {kind: np.zeros(len(categories)) for kind in KINDS}
+    for content in contents:
+        try:
+            rows = {c: i for i, c in enumerate(content["categories"])}
+            order = [rows[category.id] for category in categories]
+            for kind in KINDS:
+                total[kind] += np.asarray(content[kind], np.float64)[order]
+        except (KeyError, IndexError) as error:
+            raise UserError(
+                f"gradients.json lacks {error}; delete it with the model.pth beside it and train "
+                "again."
+            ) from None
+    return Gradients(**total)
+
+
+def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The quotient; inf where only the divisor is 0, NaN where both are."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.divide(a, b)

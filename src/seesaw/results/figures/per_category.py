@@ -1,0 +1,77 @@
+"""The numbers of Figure A2: AP of each category for each cell of the main paper's Table 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import mean
+
+import numpy as np
+
+from seesaw.results.figures.results import Results
+
+METHODS = {"cross-entropy": "CE", "EQL": "EQL", "BAGS": "BAGS", "Seesaw": "Seesaw"}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A cell: one loss in one panel.
+
+    Attributes:
+        evaluation: its id.
+        method: key of `seesaw.results.figures.style.COLOURS`.
+        state: "" or why it does not show ("not run", "failed", "not built").
+        ap: AP in per cent of each category in the order of `Results.categories`, mean over seeds;
+            NaN where val has no such category. Empty if it does not show.
+        overall: AP, AP_r, AP_c, AP_f and AP_box in per cent; None where undefined.
+    """
+
+    evaluation: str
+    method: str
+    state: str
+    ap: np.ndarray
+    overall: dict[str, float | None]
+
+
+def panels(results: Results) -> dict[tuple[str, str], list[Curve]]:
+    """(framework, sampler) -> its cells, from the labels in the experiment table."""
+    found: dict[tuple[str, str], list[Curve]] = {}
+    for cell in results.table.place_cells("figure_a2"):
+        framework, sampler, loss = cell.label.split(", ")
+        curve = _curve(results, cell.evaluation, METHODS[loss])
+        found.setdefault((framework, sampler), []).append(curve)
+    return found
+
+
+def running_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """Mean over the defined values among ``window`` neighbours, (C,).
+
+    The window is cut at both ends; NaN stays NaN, so that an undefined category is a gap.
+
+    Args:
+        values: (C,).
+        window: odd number of categories.
+    """
+    half = window // 2
+    means = np.full(len(values), np.nan)
+    for i in np.flatnonzero(~np.isnan(values)):
+        means[i] = np.nanmean(values[max(i - half, 0) : i + half + 1])
+    return means
+
+
+def _curve(results: Results, evaluation: str, method: str) -> Curve:
+    if state := results.state(evaluation):
+        return Curve(evaluation, method, state, np.empty(0), {})
+    seeds = results.of(evaluation)
+    rows = [
+        [_per_cent(m["per_category"]["segm"][str(c.id)]) for c in results.categories] for m in seeds
+    ]
+    keys = {k: ("segm", k) for k in ("AP", "AP_r", "AP_c", "AP_f")} | {"AP_box": ("bbox", "AP")}
+    overall = {}
+    for name, (kind, key) in keys.items():
+        values = [m[kind][key] for m in seeds]
+        overall[name] = None if None in values else 100 * mean(values)
+    return Curve(evaluation, method, "", np.mean(rows, axis=0), overall)
+
+
+def _per_cent(value: float | None) -> float:
+    return np.nan if value is None else 100 * value

@@ -1,0 +1,161 @@
+"""What a figure's notebook reads: live results, or in a clone without them the committed ones."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from seesaw.core import hashing
+from seesaw.core.files import sha256_file
+from seesaw.core.integrity import corrupted
+from seesaw.core.records import failure_path
+from seesaw.errors import UserError
+from seesaw.spec import figures
+from seesaw.spec.scales import Scale, snakemake_command
+
+
+@dataclass(frozen=True)
+class Category:
+    """A category of the training set.
+
+    Attributes:
+        id: in the annotations.
+        name: its name.
+        group: "r", "c" or "f", by LVIS's rule.
+        instances: annotated instances in the training set.
+    """
+
+    id: int
+    name: str
+    group: str
+    instances: int
+
+
+class Results:
+    """The results behind one figure at one scale.
+
+    Live results and committed ones are never mixed: a single live one hides all committed ones.
+
+    Args:
+        figure: id of the figure.
+        scale: smoke, mini or paper.
+        dataset: name or folder; None is the scale's own.
+
+    Attributes:
+        files: name -> path of what is there.
+        names: name -> path below the folder of live or committed results, of all.
+        shown: names of what the figure is about, computed or not.
+
+    Raises:
+        UserError: nothing of what the figure shows exists.
+    """
+
+    def __init__(self, figure: str, scale: str = "mini", dataset: str | None = None):
+        self.figure, self.scale = figure, Scale(scale, dataset)
+        self.table = self.scale.table
+        live = figures.files(figure, self.table, self.scale)
+        committed = {name: figures.frozen(path, self.scale) for name, path in live.items()}
+        self.shown = figures.results(figure, self.table, self.scale).keys() or live.keys()
+        self.names = {name: _below(path, self.scale) for name, path in committed.items()}
+        only = os.environ.get(figures.COMMITTED)
+        for place in (committed,) if only else (live, committed):
+            self.files = {name: path for name, path in place.items() if path.is_file()}
+            if self.shown & self.files.keys():
+                return
+        command = snakemake_command(self.scale, figure)
+        first = next(live[name] for name in self.shown)
+        raise UserError(f"{first} is missing, and {figure} shows it; run `{command}`.")
+
+    def read(self, name: str) -> dict | None:
+        """A result's content by name; None if it has not been computed.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        if name not in self.files:
+            return None
+        try:
+            return json.loads(self.files[name].read_text(encoding="utf-8"))
+        except ValueError:
+            path = self.files[name]
+            raise UserError(f"{path} is damaged; delete it and run the target again.") from None
+
+    def of(self, evaluation: str) -> list[dict]:
+        """What has been computed of an evaluation, one for each seed."""
+        seeds = [f"{evaluation}/seed{seed}" for seed in self.table.seeds(evaluation)]
+        return [found for name in seeds if (found := self.read(name)) is not None]
+
+    def state(self, evaluation: str) -> str:
+        """Why an evaluation does not show: as in the tables; "" if it does."""
+        if not self.table.built(evaluation):
+            return "not built"
+        seeds = self.table.seeds(evaluation)
+        chain = [made for seed in seeds for made in self._chain(evaluation, seed)]
+        if any(failure_path(made).exists() for made in chain) or corrupted(chain):
+            return "failed"
+        return "" if len(self.of(evaluation)) == len(seeds) else "not run"
+
+    def _chain(self, evaluation: str, seed: int) -> list[Path]:
+        """What a shown result was made from, and the result."""
+        row, name = self.table.evaluations[evaluation], f"{evaluation}/seed{seed}"
+        made = [self.scale.model(row.training, seed)]
+        made += [self.scale.detections(row, seed)] if self.figure == "figure_a2" else []
+        live = figures.results(self.figure, self.table, self.scale)[name]
+        return [*made, live, self.files.get(name, live)]
+
+    @cached_property
+    def categories(self) -> list[Category]:
+        """Categories by descending number of training instances, ties by id.
+
+        Raises:
+            UserError: the category counts are missing.
+        """
+        content = self.read("category_counts")
+        if content is None:
+            path = self.scale.entry.category_counts
+            raise UserError(f"{path} is missing; run `seesaw data --scale {self.scale.name}`.")
+        rows = [
+            Category(c["id"], c["name"], c["frequency"], c["instance_count"])
+            for c in content["categories"]
+        ]
+        return sorted(rows, key=lambda c: (-c.instances, c.id))
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """Name -> first 16 hex digits of the sha256 of each file."""
+        return {name: sha256_file(path)[:16] for name, path in self.files.items()}
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over the content of all files: the same numbers, the same digits."""
+        return hashing.fingerprint(**self.hashes)
+
+    @property
+    def caption(self) -> str:
+        """Which scale and which results, in a line."""
+        text = f"{self.scale.run} scale, results {self.fingerprint}"
+        lacking = len(self.shown - self.files.keys())
+        return f"{text} · not run: {lacking} of {len(self.shown)}" if lacking else text
+
+    def markdown(self) -> str:
+        """A table of what is shown: each result and the start of its sha256."""
+        rows = [
+            [f"`{path}`", f"`{self.hashes[name]}`" if name in self.files else "*not run*"]
+            for name, path in self.names.items()
+        ]
+        return table(["result", "sha256"], rows)
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; all columns but the first aligned to the right if they hold numbers."""
+    numeric = [all(r[i].strip(" *+-–.,%0123456789e") == "" for r in rows) for i in range(len(head))]
+    lines = [head, ["---:" if n else ":---" for n in numeric], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _below(committed: Path, scale: Scale) -> str:
+    """A path below its folder: the same for live and committed results."""
+    return committed.relative_to(scale.reference).as_posix()

@@ -1,0 +1,150 @@
+"""One look for all figures: widths of a two-column paper, 8-point text, colours per method."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from seesaw.errors import UserError
+from seesaw.spec.figures import OUTPUT
+
+COLUMN, PAGE = 3.27, 6.88  # inches: width of a column and of the page of the CVPR template
+
+# Okabe and Ito's palette, told apart by all kinds of colour vision; dashes where printed in grey.
+COLOURS = {"CE": "#4D4D4D", "EQL": "#56B4E9", "BAGS": "#009E73", "Seesaw": "#D55E00"}
+DASHES = {"CE": (4, 1.5), "EQL": (1.2, 1.2), "BAGS": (5, 1.2, 1.2, 1.2), "Seesaw": ()}
+NAMES = {"CE": "CE", "EQL": "EQL", "BAGS": "BAGS", "Seesaw": "Seesaw"}
+# rare, common, frequent: light to dark
+GROUPS = {"r": "#E9EDF2", "c": "#C3CCD6", "f": "#93A1B0"}
+GROUP_NAMES = {"r": "rare", "c": "common", "f": "frequent"}
+INK, SOFT, LINE = "#1C2024", "#60666C", "#C9CED3"
+
+
+def use() -> None:
+    """Set the look for all figures drawn after it, whatever the user's own settings are."""
+    matplotlib.rcdefaults()
+    matplotlib.rcParams.update(
+        {
+            "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+            "font.size": 8,
+            "axes.titlesize": 8,
+            "axes.labelsize": 8,
+            "xtick.labelsize": 7,
+            "ytick.labelsize": 7,
+            "legend.fontsize": 7,
+            "mathtext.fontset": "dejavusans",
+            "text.color": INK,
+            "axes.labelcolor": INK,
+            "axes.edgecolor": SOFT,
+            "xtick.color": SOFT,
+            "ytick.color": SOFT,
+            "xtick.labelcolor": INK,
+            "ytick.labelcolor": INK,
+            "axes.linewidth": 0.6,
+            "xtick.major.width": 0.6,
+            "ytick.major.width": 0.6,
+            "xtick.minor.width": 0.4,
+            "ytick.minor.width": 0.4,
+            "xtick.major.size": 2.5,
+            "ytick.major.size": 2.5,
+            "xtick.minor.size": 1.5,
+            "ytick.minor.size": 1.5,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": "#ECEEF0",
+            "grid.linewidth": 0.6,
+            "lines.linewidth": 1.2,
+            "legend.frameon": False,
+            "legend.handlelength": 2.2,
+            "figure.dpi": 110,
+            "savefig.dpi": 220,
+            "savefig.facecolor": "white",
+            "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
+            "svg.fonttype": "path",
+            "svg.hashsalt": "seesaw",
+        }
+    )
+
+
+def band(axes: Axes, groups: list[str]) -> None:
+    """Name the groups "r", "c" and "f" of the sorted categories x = 0, 1, ...
+
+    LVIS groups by images and the figures sort by instances, so groups mix at their borders: the
+    strip below the axis shades each category by its own group, the lines part their numbers.
+    """
+    axes.set_xlim(-0.5, len(groups) - 0.5)
+    strip = axes.inset_axes((0, -0.055, 1, 0.04), transform=axes.transAxes)
+    strip.set_axis_off()
+    strip.set_xlim(-0.5, len(groups) - 0.5)
+    strip.set_ylim(0, 1)
+    for start, stop, group in _runs(groups):
+        strip.axvspan(start - 0.5, stop - 0.5, color=GROUPS[group], linewidth=0)
+    stop = 0
+    for group in dict.fromkeys(groups):
+        start, stop = stop, stop + groups.count(group)
+        axes.text(
+            (start + stop - 1) / 2,
+            1.0,
+            GROUP_NAMES[group],
+            transform=axes.get_xaxis_transform(),
+            ha="center",
+            va="top",
+            fontsize=6.5,
+            color=SOFT,
+        )
+        if start:
+            axes.axvline(start - 0.5, color=LINE, linewidth=0.6, zorder=0.5)
+    axes.tick_params(axis="x", pad=8, length=0)
+
+
+def footnote(figure: Figure, text: str) -> None:
+    """Small print below a figure: which scale and which results it shows."""
+    figure.text(
+        1.0, -0.04 / figure.get_figheight(), text, ha="right", va="top", fontsize=6, color=SOFT
+    )
+
+
+def save(name: str, figure: Figure, rows: list[dict]) -> None:
+    """Write ``<name>.pdf``, ``.svg``, ``.png`` and the data behind the figure as ``.csv``.
+
+    Does nothing in a notebook that a reader runs: only ``seesaw figure`` names a folder.
+
+    Args:
+        name: stem of the files.
+        figure: the figure.
+        rows: one dict per line of the CSV, all with the same keys; None is an empty cell.
+
+    Raises:
+        UserError: two rows differ in their columns.
+    """
+    if not (folder := os.environ.get(OUTPUT)):
+        return
+    columns = list(rows[0])
+    if odd := next((row for row in rows if list(row) != columns), None):
+        raise UserError(f"{name}.csv: a row has the columns {list(odd)}, the first {columns}.")
+    # Neither format may hold the time.
+    for kind, time in {"pdf": "CreationDate", "svg": "Date"}.items():
+        figure.savefig(
+            Path(folder, f"{name}.{kind}"),
+            bbox_inches="tight",
+            pad_inches=0.02,
+            metadata={time: None},
+        )
+    figure.savefig(Path(folder, f"{name}.png"), bbox_inches="tight", pad_inches=0.02)
+    with Path(folder, f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _runs(values: list[str]) -> list[tuple[int, int, str]]:
+    """Start, stop and value of each run of equal neighbours."""
+    starts = [i for i, v in enumerate(values) if i == 0 or v != values[i - 1]]
+    return [(a, b, values[a]) for a, b in zip(starts, [*starts[1:], len(values)], strict=True)]

@@ -1,0 +1,5 @@
+"""One page of everything that a scale has computed; it needs no network and no other file."""
+
+from pathlib import Path
+
+TEMPLATE = Path(__file__).with_name("page.html.j2")

@@ -1,0 +1,156 @@
+"""What the report says, from files alone: what is not there is named, never made up."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from seesaw.core import paths
+from seesaw.core.files import sha256_file
+from seesaw.core.hashing import fingerprint
+from seesaw.results.report import curves, examples
+from seesaw.results.report.runs import Run, environment, runs
+from seesaw.results.tables import html
+from seesaw.results.tables.collect import collect
+from seesaw.results.tables.layout import heading
+from seesaw.results.tables.recorded import table_inputs
+from seesaw.results.tables.render import FORMATS
+from seesaw.results.tables.tables import Table, missing
+from seesaw.spec import figures
+from seesaw.spec.experiments import PLACES
+from seesaw.spec.scales import Scale
+
+TITLES = {
+    "figure_a1": "Figure A1: cumulative positive over negative gradients of each category",
+    "figure_a2": "Figure A2: AP of each category, four losses in four settings",
+    "figure_a3": "Figure A3: HTC and HTC-Lite, drawn from the models that the configs build",
+    "gradient_analysis": "Gradient analysis: what p, q and the counts do to the seesaw factor",
+}
+NOT_THE_PAPERS = {
+    "smoke": "Smoke scale: a few images and iterations prove the plumbing. Every number is noise.",
+    "mini": "Mini scale: generated images, small models, short schedules. These numbers are not "
+    "the paper's, and levels are never compared with it: only the sign of a step is.",
+    "single_gpu": "One-GPU scale: LVIS v1 with a smaller model, smaller images and a sixth of the "
+    "schedule. Levels are not the paper's: only the sign of a step is compared.",
+}
+
+
+class Link(NamedTuple):
+    """A file beside the report."""
+
+    text: str
+    href: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table (``html``) or a figure (``picture``, a data URI; None: not computed)."""
+
+    name: str
+    title: str
+    links: list[Link]
+    html: str = ""
+    picture: str | None = None
+
+
+@dataclass(frozen=True)
+class Content:
+    """All of the page.
+
+    Attributes:
+        scale: its run, for instance "mini".
+        warning: what its numbers are not; None at paper scale.
+        fingerprint: 16 digits over the metrics that are shown.
+        tables: those of the scale.
+        figures: those of the scale, drawn or not.
+        examples: pictures of detections.
+        curves: a panel a training.
+        ticks: of their common axis.
+        runs: the trainings.
+        environment: name -> versions.
+        missing: what is not computed.
+        read: name -> file, for the record.
+    """
+
+    scale: str
+    warning: str | None
+    fingerprint: str
+    tables: list[Shown]
+    figures: list[Shown]
+    examples: examples.Examples
+    curves: list[curves.Curve]
+    ticks: list[tuple[str, float]]
+    runs: list[Run]
+    environment: dict[str, list[str]]
+    missing: list[str]
+    read: dict[str, Path]
+
+
+def gather(scale: Scale) -> Content:
+    """Everything that exists of a scale.
+
+    Raises:
+        UserError: a result is damaged.
+    """
+    table = scale.table
+    places = [collect(place, table, scale) for place in PLACES if table.place_cells(place)]
+    drawn = [_figure(name, scale) for name in figures.available(table)]
+    lacks = [t.name for t in places if missing(t).keys() - {"not built"}]
+    lacks += [f"the drawing of {f.name}" for f in drawn if f.picture is None]
+    made, pictured = runs(scale), examples.examples(scale)
+    panels, ticks = curves.panels([(run.name, run.steps) for run in made])
+    of_tables = [path for t in places for path in table_inputs(t.name, scale).values()]
+    metrics = dict.fromkeys(path for path in of_tables if path.name == "metrics.json")
+    digests = {_below(path, scale): sha256_file(path) for path in metrics}
+    read = [*of_tables, *pictured.read, *(path for run in made for path in run.read)]
+    read += [path for f in drawn if (path := figures.outputs(f.name, scale)["svg"]).is_file()]
+    own = scale.run == scale.name
+    other = None if own else f"{scale.dataset} is not the paper's data: nor are these numbers."
+    return Content(
+        scale=scale.run,
+        warning=NOT_THE_PAPERS.get(scale.name, other),
+        fingerprint=fingerprint(**digests),
+        tables=[_table(t, scale) for t in places],
+        figures=drawn,
+        examples=pictured,
+        curves=panels,
+        ticks=ticks,
+        runs=made,
+        environment=environment(made),
+        missing=lacks,
+        read={_below(path, scale): path for path in read},
+    )
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """A picture inside the page; ``kind`` is its media type's second half."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _table(table: Table, scale: Scale) -> Shown:
+    files = {kind: scale.tables / f"{table.name}.{kind}" for kind in FORMATS}
+    return Shown(
+        table.name, heading(table), _links(files, scale), html.fragment(table, f"{table.name}-")
+    )
+
+
+def _figure(name: str, scale: Scale) -> Shown:
+    files = figures.outputs(name, scale)
+    svg = files["svg"]
+    picture = data_uri(svg.read_bytes(), "svg+xml") if svg.is_file() else None
+    return Shown(name, TITLES[name], _links(files, scale) if picture else [], picture=picture)
+
+
+def _links(files: dict[str, Path], scale: Scale) -> list[Link]:
+    return [
+        Link(kind, f"../{path.relative_to(scale.results).as_posix()}")
+        for kind, path in files.items()
+        if path.is_file()
+    ]
+
+
+def _below(path: Path, scale: Scale) -> str:
+    inside = path.is_relative_to(scale.results)
+    return (path.relative_to(scale.results if inside else paths.ROOT)).as_posix()

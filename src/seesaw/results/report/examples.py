@@ -1,0 +1,70 @@
+"""Example detections on tail categories, by a rule that shows losses as well as gains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from seesaw.errors import UserError
+from seesaw.results.comparison import categories, pictures
+from seesaw.results.comparison.categories import Category, Comparison
+from seesaw.spec import report
+from seesaw.spec.scales import Scale
+
+TOP = 2
+RULE = (
+    f"the {TOP} rare categories whose mask AP rises most from cross-entropy to Seesaw Loss, and "
+    f"the {TOP} where it falls most; of each, the {pictures.ROWS} validation images in which the "
+    "better of the two finds most objects that the other misses. Objects keep their colour; of a "
+    "category as many detections are shown as it has objects."
+)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Pictures by caption, or a sentence about why there are none."""
+
+    pair: tuple[str, str] | None = None
+    pictures: list[tuple[str, bytes]] = field(default_factory=list)
+    note: str = ""
+    read: list[Path] = field(default_factory=list)
+
+
+def rare(comparison: Comparison) -> Comparison:
+    """The comparison of the rare categories alone."""
+    return replace(comparison, categories=[c for c in comparison.categories if c.group == "r"])
+
+
+def examples(scale: Scale) -> Examples:
+    """The pictures of the scale's pair of evaluations, of the first seed."""
+    if (pair := report.pair(scale.table)) is None:
+        return Examples(note="This scale has no pair of them.")
+    a, b = (scale.table.evaluations[name] for name in pair)
+    try:
+        found = rare(categories.compare(a, b, scale.table, scale, errors=False))
+    except UserError as error:
+        return Examples(pair, note=f"Not computed: {error}")
+    chosen = [c for c in found.largest(TOP) if c.examples]
+    with TemporaryDirectory() as folder:
+        made, missing = pictures.draw(found, TOP, scale, Path(folder))
+        drawn = [path.read_bytes() for path in made]
+    note = missing or _told(found, chosen)
+    shown = list(zip(map(_caption, chosen), drawn, strict=True)) if drawn else []
+    seed = found.seeds[0]
+    read = [path(e, seed) for e in (a, b) for path in (scale.detections, scale.matches)]
+    return Examples(pair, shown, note, [path for path in read if path.is_file()])
+
+
+def _caption(c: Category) -> str:
+    objects = f"{c.objects} object{'' if c.objects == 1 else 's'}"
+    images = f"{c.images} validation image{'' if c.images == 1 else 's'}"
+    return f"{c.name}: AP {c.a:.1f} to {c.b:.1f} ({objects} in {images})"
+
+
+def _told(found: Comparison, chosen: list[Category]) -> str:
+    if not found.categories:
+        return "No rare category has an object in the validation images."
+    rose, fell = (sum(sign * c.change.value > 0 for c in found.categories) for sign in (1, -1))
+    told = f"Of {len(found.categories)} rare categories {rose} rose and {fell} fell."
+    return told if chosen else f"{told} No object is found by one alone: nothing to show."

@@ -1,0 +1,82 @@
+"""What each training took and on what, and how its losses went: from records and run logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from seesaw.core.records import provenance_path, read_record, recorded_seconds
+from seesaw.spec.scales import Scale
+from seesaw.training import run_log
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    Attributes:
+        name: its id, with the seed where there are several.
+        label: its row in the first place that shows it.
+        record: of its weights; empty if there is none.
+        steps: of its run log.
+        detection: seconds of its detections, all splits and settings; None if not recorded.
+        read: the files behind it.
+    """
+
+    name: str
+    label: str
+    record: dict
+    steps: list[dict]
+    detection: float | None
+    read: list[Path]
+
+    @property
+    def iterations(self) -> int | None:
+        """Iterations of the whole training."""
+        return self.record.get("iterations") or max((s["iter"] for s in self.steps), default=None)
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time of the whole training."""
+        return recorded_seconds(self.record)
+
+    @property
+    def memory(self) -> float | None:
+        """Peak memory in MB: of the GPU, without one of the process."""
+        return max((s["memory"] for s in self.steps if s.get("memory")), default=None)
+
+
+def runs(scale: Scale) -> list[Run]:
+    """The finished trainings of a scale's table, in its order."""
+    table, found = scale.table, []
+    for t in table.trainings.values():
+        evaluations = [e for e in table.evaluations.values() if e.training == t.id]
+        ids = {e.id for e in evaluations}
+        label = next((c.label for c in table.cells if c.evaluation in ids), "")
+        for seed in t.seeds:
+            weights = scale.model(t.id, seed)
+            if not weights.is_file():
+                continue
+            log = weights.with_name(run_log.NAME)
+            records = [provenance_path(scale.detections(e, seed)) for e in evaluations]
+            times = [recorded_seconds(r) for path in records if (r := read_record(path))]
+            files = [path for path in (provenance_path(weights), log, *records) if path.is_file()]
+            name = f"{t.id} seed {seed}" if len(t.seeds) > 1 else t.id
+            record = read_record(provenance_path(weights)) or {}
+            total = sum(filter(None, times)) or None
+            found.append(Run(name, label, record, run_log.read(log).steps, total, files))
+    return found
+
+
+def environment(found: list[Run]) -> dict[str, list[str]]:
+    """What the trainings ran on: name -> its versions, most often one."""
+    rows: dict[str, dict[str, None]] = {}
+    for run in found:
+        facts = dict(run.record.get("versions") or {})
+        if lock := run.record.get("lock"):
+            facts["requirements.lock (sha256)"] = lock[:16]
+        if device := run.record.get("device"):
+            facts["device"] = device
+        for name, value in facts.items():
+            rows.setdefault(name, {})[str(value)] = None
+    return {name: sorted(values) for name, values in rows.items()}

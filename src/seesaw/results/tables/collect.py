@@ -1,0 +1,204 @@
+"""Tables from results: what is computed is shown, what is not says why."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from statistics import mean
+
+from seesaw.core.integrity import corrupted
+from seesaw.core.records import failure_path, provenance_path, read_record
+from seesaw.errors import UserError
+from seesaw.evaluation import replicates, uncertainty
+from seesaw.evaluation.submission import receipt
+from seesaw.results.tables.speed_notes import speed_notes
+from seesaw.results.tables.tables import Row, State, Table
+from seesaw.results.tables.verdicts import Error, Step
+from seesaw.spec import paper
+from seesaw.spec.experiments import Cell, Evaluation, Experiments, Training
+from seesaw.spec.scales import Scale
+
+PERCENT = 100
+# Digits of an error in percent: far below what is printed, far above what differs by machine.
+DIGITS = 6
+
+
+def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
+    """A place's table from the metrics that exist under the scale's results.
+
+    Raises:
+        UserError: the place is unknown, or a metrics file is damaged.
+    """
+    values = paper.load()
+    spec = experiments.place(place)
+    measured = read(scale.speed) if "fps" in spec.columns else {}
+    damaged = corrupted([scale.speed]) if "fps" in spec.columns else None
+    fps = measured.get("fps", {}).get("ours", {})
+    labels = {cell.evaluation: cell.label for cell in experiments.place_cells(place)}
+    rows = [_row(cell, experiments, scale, values, fps) for cell in experiments.place_cells(place)]
+    found = [(row, _runs(row, experiments, scale)) for row in rows]
+    rows = [
+        _with_errors(*own, *above, experiments)
+        for own, above in zip(found, [(None, {}), *found[:-1]], strict=True)
+    ]
+    return Table(
+        name=place,
+        title=spec.title,
+        scale=scale.name,
+        dataset=None if scale.run == scale.name else scale.entry.name,
+        columns=spec.columns,
+        increments=spec.increments,
+        heading=spec.heading,
+        rows=rows,
+        test_dev=_test_dev(experiments, scale) if place == "table_a1" else None,
+        paper_test_dev=values.test_dev.AP,
+        notes=speed_notes(measured, labels, scale.name) if fps else [damaged] if damaged else [],
+    )
+
+
+def _test_dev(experiments: Experiments, scale: Scale) -> str:
+    """State or score of the entry's submission."""
+    if not experiments.submissions:
+        return "not submitted"
+    entry = experiments.submissions[0]
+    return receipt.status(scale.submission(entry, experiments.seeds(entry.id)[0]))
+
+
+def _row(
+    cell: Cell, experiments: Experiments, scale: Scale, values: paper.PaperValues, fps: dict
+) -> Row:
+    evaluation = experiments.evaluations[cell.evaluation]
+    training = experiments.trainings[evaluation.training]
+    done = [
+        metrics
+        for seed in training.seeds
+        if (metrics := read(scale.metrics(evaluation, seed))) is not None and metrics
+    ]
+    state, note = _state(cell, experiments, scale, complete=len(done) == len(training.seeds))
+    numbers: dict | None = None
+    if state == "done":
+        numbers = {}
+        for column, (kind, key) in replicates.METRICS.items():
+            seeds = [m[kind][key] for m in done]
+            # the mean over seeds; undefined where the ground truth has no such category
+            numbers[column] = None if None in seeds else PERCENT * mean(seeds)
+        if cell.evaluation in fps:
+            numbers["fps"] = fps[cell.evaluation]
+    return Row(
+        id=cell.evaluation,
+        label=cell.label,
+        schedule=cell.schedule or training.schedule,
+        state=state,
+        metrics=numbers,
+        paper=values.row(cell.evaluation),
+        note=note,
+        remarks=_remarks(evaluation, training, scale) if state == "done" else [],
+        evidence={
+            seed: provenance_path(scale.metrics(evaluation, seed))
+            .relative_to(scale.results)
+            .as_posix()
+            for seed in (training.seeds if state == "done" else [])
+        },
+    )
+
+
+def _chain(evaluation: Evaluation, training: Training, scale: Scale, seed: int) -> list[Path]:
+    """What a row's numbers were made from, first things first."""
+    start = [scale.model(training.init_from, seed)] if training.init_from else []
+    own = scale.model(training.id, seed), scale.detections(evaluation, seed)
+    return [*start, *own, scale.metrics(evaluation, seed)]
+
+
+def _remarks(evaluation: Evaluation, training: Training, scale: Scale) -> list[str]:
+    """What the records of a row's artefacts remark, each sentence once."""
+    found: dict[str, None] = {}
+    for seed in training.seeds:
+        for artefact in _chain(evaluation, training, scale, seed):
+            record = read_record(provenance_path(artefact)) or {}
+            found |= dict.fromkeys(map(str, record.get("remarks") or []))
+    return list(found)
+
+
+def _runs(row: Row, experiments: Experiments, scale: Scale) -> dict[int, replicates.Replicates]:
+    """Seed -> replicates of a row that is done; none where a file is missing."""
+    evaluation = experiments.evaluations[row.id]
+    paths = {seed: scale.replicates(evaluation, seed) for seed in row.evidence}
+    if not all(path.is_file() for path in paths.values()):
+        return {}
+    return {
+        seed: replicates.load(path, read(scale.metrics(evaluation, seed)))
+        for seed, path in paths.items()
+    }
+
+
+def _with_errors(
+    row: Row, runs: dict, above: Row | None, runs_above: dict, experiments: Experiments
+) -> Row:
+    """The row with the errors of its values and of its increments, over the seeds of both."""
+    if not runs:
+        missing = "its replicates.json is missing: no standard errors; run evaluate again"
+        return dataclasses.replace(row, note=missing) if row.state == "done" else row
+    levels = {name: e for name, e in uncertainty.level(list(runs.values())).items() if e}
+    errors = {name: _error(estimate) for name, estimate in levels.items()}
+    steps = {}
+    if above and (common := sorted(runs.keys() & runs_above.keys())):
+        pair = [runs_above[seed] for seed in common], [runs[seed] for seed in common]
+        between = trainings_between(above.id, row.id, experiments)
+        try:
+            found = uncertainty.paired_difference(*pair)
+        except UserError as error:
+            raise UserError(f"{above.id} and {row.id}: {error}") from None
+        steps = {
+            name: Step(round(PERCENT * e.value, DIGITS), _error(e), between)
+            for name, e in found.items()
+            if e
+        }
+    return dataclasses.replace(row, errors=errors, steps=steps)
+
+
+def trainings_between(above: str, row: str, experiments: Experiments) -> int:
+    """How many trainings two rows do not share: see `Step.trainings`."""
+    a, b = (experiments.trainings[experiments.evaluations[e].training] for e in (above, row))
+    return 0 if a.id == b.id else 1 if a.id == b.init_from or b.id == a.init_from else 2
+
+
+def _error(estimate: uncertainty.Estimate) -> Error:
+    def percent(value: float) -> float:
+        return round(PERCENT * value, DIGITS)
+
+    return Error(
+        se=percent(estimate.se),
+        images=percent(estimate.images),
+        half_width=percent(estimate.half_width),
+        seeds=estimate.seeds,
+        spread=None if estimate.spread is None else percent(estimate.spread),
+    )
+
+
+def _state(cell: Cell, experiments: Experiments, scale: Scale, complete: bool) -> tuple[State, str]:
+    if not experiments.built(cell.evaluation):
+        return "not built", ""
+    evaluation = experiments.evaluations[cell.evaluation]
+    training = experiments.trainings[evaluation.training]
+    for seed in training.seeds:
+        chain = _chain(evaluation, training, scale, seed)
+        for artefact in chain:
+            if record := read_record(failure_path(artefact)):
+                return "failed", f"seed {seed}: {record['error']}"
+        beside = scale.matches(evaluation, seed), scale.replicates(evaluation, seed)
+        if told := corrupted([*chain, *beside]):
+            return "failed", f"seed {seed}: {told}"
+    return ("done", "") if complete else ("not run", "")
+
+
+def read(path: Path) -> dict:
+    """A result's JSON; empty if it is not there, or not the one that was made."""
+    if corrupted([path]):
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise UserError(f"{path} is damaged; delete it and run the target again.") from None

@@ -1,0 +1,193 @@
+"""Tables as Markdown, LaTeX, CSV and JSON; all are pure functions from a table to text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from itertools import zip_longest
+from typing import Any
+
+from seesaw.results.tables.layout import (
+    Column,
+    Span,
+    banner,
+    columns,
+    grid,
+    heading,
+    one_line,
+    remarks,
+)
+from seesaw.results.tables.tables import Row, Table, as_dict, cells
+from seesaw.results.tables.verdicts import Judged
+
+HEADS = {"schedule": "Schedule", "AP_box": "AP^box", "delta": "paper Δ"}
+LATEX_HEADS = {
+    "schedule": "Schedule",
+    "AP_r": "AP$_r$",
+    "AP_c": "AP$_c$",
+    "AP_f": "AP$_f$",
+    "AP_box": r"AP$^{\mathrm{box}}$",
+    "delta": r"paper $\Delta$",
+}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "Δ": r"$\Delta$",
+    "✓": r"$\checkmark$",
+    "✗": r"$\times$",
+    "≈": r"$\approx$",
+    "±": r"$\pm$",
+    "–": "--",
+    **{c: f"${c}$" for c in "<>|"},
+    **{c: f"{{{c}}}" for c in "[*"},  # else arguments of the line break before them
+    **{c: f"\\{c}" for c in "{}$&#_%"},
+}
+
+
+def head(table: Table, column: Column, heads: dict[str, str], escape: Callable[[str], str]) -> str:
+    """Markup of a column's head; the first column's text is the table's own."""
+    key = column.key
+    return escape(one_line(table.heading)) if key == "label" else heads.get(key) or escape(key)
+
+
+def markdown(table: Table) -> str:
+    """GitHub-flavoured Markdown: heading, banner, table, remarks as a list."""
+    cols = columns(table)
+    warning = banner(table)
+    names = [head(table, c, HEADS, markdown_escape) for c in cols]
+    lines = [f"### {markdown_escape(heading(table))}", ""]
+    lines += [f"> **{warning}**", ""] if warning else []
+    lines.append(f"| {' | '.join(names)} |")
+    lines.append(f"| {' | '.join('---:' if c.numeric else ':---' for c in cols)} |")
+    for row in grid(table):
+        lines.append(f"| {' | '.join(''.join(map(_markdown_span, cell)) for cell in row)} |")
+    # A remark may begin with a rung's label ("+ SyncBN"), which would open a nested list.
+    below = [re.sub(r"^([-+#])", r"\\\1", markdown_escape(line)) for line in remarks(table)]
+    lines += ["", *(f"- {line}" for line in below)]
+    return "\n".join(lines) + "\n"
+
+
+def markdown_escape(text: str) -> str:
+    """Backslashes before all characters that are markup inside a line or a table cell."""
+    return re.sub(r"([\\`*\[\]<>|~&]|\b_|_\b)", r"\\\1", text)
+
+
+def latex(table: Table) -> str:
+    r"""A ``table*`` environment with booktabs rules, ready to ``\input``."""
+    cols = columns(table)
+    warning = banner(table)
+    heads = [head(table, c, LATEX_HEADS, latex_escape) for c in cols]
+    lines = [
+        r"% Needs \usepackage{booktabs,amssymb}.",
+        r"\begin{table*}[t]",
+        r"\centering\footnotesize",
+        rf"\caption{{{latex_escape(heading(table))}}}",
+        rf"\label{{tab:{table.name}}}",
+    ]
+    lines += [rf"\textbf{{{latex_escape(warning)}}}\\[2pt]"] if warning else []
+    lines += [
+        rf"\begin{{tabular}}{{@{{}}{''.join('r' if c.numeric else 'l' for c in cols)}@{{}}}}",
+        r"\toprule",
+        rf"{' & '.join(heads)} \\",
+        r"\midrule",
+    ]
+    for row in grid(table):
+        printed = [list(_latex_lines(cell)) for cell in row]
+        printed = [" & ".join(line) + r" \\" for line in zip_longest(*printed, fillvalue="")]
+        lines += [*printed[:-1], printed[-1] + ("[2pt]" if len(printed) > 1 else "")]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\smallskip {latex_escape(line)}" for line in remarks(table)]
+    return "\n".join([*lines, r"\end{table*}"]) + "\n"
+
+
+def latex_escape(text: str) -> str:
+    """All characters that are special to LaTeX, and the tables' own signs, as commands."""
+    return "".join(_LATEX.get(c, c) for c in text)
+
+
+def as_csv(table: Table) -> str:
+    """One line per row at full precision; empty where there is no value or no verdict.
+
+    Each column adds ``_se``, ``_spread`` and ``_seeds``; one with increments adds ``_increment``,
+    its ``_se``, ``_difference``, ``_margin``, ``_bound`` and ``_verdict``, and the paper's as
+    ``paper_<column>_increment``. At paper scale each level has these too.
+    """
+    records = []
+    for row, row_cells in zip(table.rows, cells(table), strict=True):
+        record: dict[str, Any] = {"scale": table.scale, "id": row.id, "label": row.label}
+        record |= {"schedule": row.schedule, "state": _state(row, table.metrics)}
+        for column, cell in row_cells.items():
+            error, step = cell.error, cell.increment_error
+            record[column] = cell.ours
+            if column != "fps":
+                record[f"{column}_se"] = error and error.se
+                record[f"{column}_spread"] = error and error.spread
+                record[f"{column}_seeds"] = error and error.seeds
+            if table.levels_comparable:
+                verdict = cell.paper is not None and cell.verdict
+                given = (cell.paper, cell.difference, cell.judged, verdict or None)
+                record |= _compared(column, *given)
+            if column in table.increments:
+                name = f"{column}_increment"
+                record |= {name: cell.increment, f"{name}_se": step and step.se}
+                given = (cell.paper_increment, cell.increment_difference, cell.increment_judged)
+                record |= _compared(name, *given, cell.increment_verdict)
+        record |= {"note": row.note, "remarks": "; ".join(row.remarks)}
+        records.append(record | {"evidence": " ".join(row.evidence.values())})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]) if records else ["id"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def as_json(table: Table) -> str:
+    """The table itself with its cells, keys sorted; `tables.from_dict` reads it back."""
+    return json.dumps(as_dict(table), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _markdown_span(span: Span) -> str:
+    if span.kind == "break":
+        return "<br>"
+    text = markdown_escape(span.text)
+    return f"*{text}*" if span.kind == "state" else text
+
+
+def _latex_lines(cell: list[Span]) -> Iterator[str]:
+    """The cell's lines, each a row of the ``tabular``."""
+    line = ""
+    for span in cell:
+        if span.kind == "break":
+            yield line
+            line = ""
+        else:
+            line += _latex_span(span)
+    yield line
+
+
+def _latex_span(span: Span) -> str:
+    if span.kind == "state":
+        return rf"\emph{{{span.text}}}"
+    text = re.sub(r"[+-]\d+\.\d", r"$\g<0>$", latex_escape(span.text))
+    return rf"{{\scriptsize {text}}}" if span.kind == "se" else text
+
+
+def _compared(name: str, paper, difference, judged: Judged | None, verdict: str | None) -> dict:
+    """The columns of a comparison with the paper's ``name``."""
+    return {
+        f"paper_{name}": paper,
+        f"{name}_difference": difference,
+        f"{name}_margin": judged and judged.margin,
+        f"{name}_bound": judged and judged.bound,
+        f"{name}_verdict": verdict,
+    }
+
+
+def _state(row: Row, metrics: list[str]) -> str:
+    """The row's state; columns in another one are named: "done; fps: not run"."""
+    others = [(m, row.column_state(m)) for m in metrics if row.column_state(m) != row.state]
+    return "; ".join([row.state, *(f"{metric}: {state}" for metric, state in others)])

@@ -1,0 +1,164 @@
+"""A table as one HTML file that needs nothing else: no script, no font, no network."""
+
+from __future__ import annotations
+
+from html import escape
+
+from seesaw.results.tables.formats import head
+from seesaw.results.tables.layout import Column, Span, banner, columns, grid, heading, remarks
+from seesaw.results.tables.tables import Cell, Row, Table, cells
+from seesaw.results.tables.verdicts import Error, Judged
+
+HEADS = {
+    "schedule": "Schedule",
+    "AP_r": "AP<sub>r</sub>",
+    "AP_c": "AP<sub>c</sub>",
+    "AP_f": "AP<sub>f</sub>",
+    "AP_box": "AP<sup>box</sup>",
+    "delta": "paper Δ",
+}
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c2024; --soft: #60666c; --line: #d5d9dd;
+  --page: #ffffff; --good: #18794e; --noise: #8a5300; --bad: #c62a2f; --warn: #fff3d6; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e8ea; --soft: #9aa1a8; --line: #3a4046;
+  --page: #16181a; --good: #4cc38a; --noise: #ffb65c; --bad: #ff8589; --warn: #3d2f10; } }
+body { margin: 2rem auto; max-width: 70rem; padding: 0 1rem; background: var(--page);
+  color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; border-block: 2px solid var(--ink); white-space: nowrap; }
+caption { text-align: left; font-weight: 600; padding-bottom: .5rem; white-space: normal; }
+th, td { padding: .3rem .7rem; text-align: left; font-variant-numeric: tabular-nums; }
+.n { text-align: right; }
+thead th { border-bottom: 1px solid var(--ink); }
+tbody th { font-weight: 400; }
+tbody tr + tr > * { border-top: 1px solid var(--line); }
+.state { color: var(--soft); font-style: italic; }
+.paper, .se, .remarks { color: var(--soft); }
+.se, .runs { font-size: .8em; }
+.good { color: var(--good); }
+.noise { color: var(--noise); }
+.bad { color: var(--bad); }
+td a { color: inherit; text-decoration-color: var(--line); }
+.partial { background: var(--warn); padding: .5rem .8rem; border-radius: .3rem; }
+.remarks { list-style: none; padding: 0; }
+"""
+
+
+def html(table: Table) -> str:
+    """The whole document.
+
+    On hover a value shows its full precision, errors, differences to the paper and verdicts; a
+    click leads to the record of its evidence, beside the tables' folder.
+    """
+    lines = [
+        "<!doctype html>",
+        '<html lang="en">',
+        '<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{escape(heading(table))}</title>",
+        f"<style>{STYLE}</style>",
+    ]
+    return "\n".join([*lines, fragment(table), "</html>"]) + "\n"
+
+
+def fragment(table: Table, prefix: str = "") -> str:
+    """The table with its banner and remarks, for a page one folder below the results.
+
+    Args:
+        table: the table.
+        prefix: of the rows' ids, which are unique in one table only.
+    """
+    cols = columns(table)
+    warning = banner(table)
+    heads = "".join(
+        f'<th scope="col"{_class(c)}>{head(table, c, HEADS, escape)}</th>' for c in cols
+    )
+    lines = [f'<p class="partial">{escape(warning)}</p>'] if warning else []
+    lines += [
+        '<div class="scroll">',
+        "<table>",
+        f"<caption>{escape(heading(table))}</caption>",
+        f"<thead><tr>{heads}</tr></thead>",
+        "<tbody>",
+    ]
+    for row, texts, row_cells in zip(table.rows, grid(table), cells(table), strict=True):
+        tds = "".join(
+            _cell(row, column, spans, row_cells) for column, spans in zip(cols, texts, strict=True)
+        )
+        lines.append(f'<tr id="{prefix}{escape(row.id)}">{tds}</tr>')
+    lines += ["</tbody>", "</table>", "</div>", '<ul class="remarks">']
+    lines += [f"<li>{escape(line)}</li>" for line in remarks(table)]
+    return "\n".join([*lines, "</ul>"])
+
+
+def _class(column: Column) -> str:
+    return ' class="n"' if column.numeric else ""
+
+
+def _cell(row: Row, column: Column, spans: list[Span], row_cells: dict[str, Cell]) -> str:
+    text = "".join(_span(span) for span in spans)
+    if column.key == "label":
+        return f'<th scope="row">{text}{_runs(row)}</th>'
+    metric = column.metric or ""
+    cell = row_cells.get(metric)
+    if cell is None:
+        return f"<td{_class(column)}>{text}</td>"
+    if column.key != "delta" and cell.ours is not None and spans and column.key in row.errors:
+        first, rest = _span(spans[0]), "".join(_span(span) for span in spans[1:])
+        href = escape(next(iter(row.evidence.values()), ""))
+        text = f'<a href="../{href}">{first}</a>{rest}' if href else text
+    lines = _hover(metric, cell)
+    told = escape("\n".join(lines[1:] if column.key == "delta" else lines))
+    return f"<td{_class(column)}" + (f' title="{told}"' if told else "") + f">{text}</td>"
+
+
+def _runs(row: Row) -> str:
+    """Links to the records of all seeds, where there are several."""
+    if len(row.evidence) < 2:
+        return ""
+    links = (f'<a href="../{escape(path)}">seed {seed}</a>' for seed, path in row.evidence.items())
+    return f' <span class="runs">{" ".join(links)}</span>'
+
+
+def _hover(metric: str, cell: Cell) -> list[str]:
+    """All that is known about a cell, a line each for the level and the increment."""
+    lines = []
+    if cell.ours is not None:
+        known = [f"{metric} {cell.ours!r}", *_error(cell.error)]
+        known += _paper(cell.paper, cell.difference, cell.judged)
+        lines.append(", ".join(known))
+    if cell.increment is not None:
+        known = [f"increment {cell.increment:+.3f}", *_error(cell.increment_error)]
+        step = cell.increment_judged
+        known += _paper(cell.paper_increment, cell.increment_difference, step)
+        lines.append(", ".join(known))
+    return lines
+
+
+def _error(error: Error | None) -> list[str]:
+    if error is None:
+        return []
+    runs = [f"{error.seeds} seed{'s' if error.seeds > 1 else ''}"]
+    runs += [] if error.spread is None else [f"spread {error.spread:.3f}"]
+    return [f"SE {error.se:.3f}", *runs]
+
+
+def _paper(paper: float | None, difference: float | None, judged: Judged | None) -> list[str]:
+    if paper is None:
+        return []
+    told = [f"the paper's {paper:g}"]
+    told += [] if difference is None else [f"difference {difference:+.3f}"]
+    if judged is None:
+        return [*told, "not judged"]
+    bound = f"told from zero beyond {judged.bound:.3f}"
+    margin = bound if judged.margin is None else f"margin {judged.margin:.3f}, {bound}"
+    return [*told, f"{margin}: {judged.verdict}"]
+
+
+def _span(span: Span) -> str:
+    if span.kind == "break":
+        return "<br>"
+    if span.kind == "text":
+        return escape(span.text)
+    return f'<span class="{span.kind}">{escape(span.text)}</span>'

@@ -1,0 +1,197 @@
+"""What a table says, cell by cell, before any markup: shared by all formats.
+
+A cell has up to three lines: ours, its standard error, and at paper scale the paper's with our
+verdicts. At other scales the paper's level stays out of sight: a column that shows increments is
+followed by "paper Δ", the paper's increment with our verdict.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal, NamedTuple
+
+from seesaw.results.tables.tables import Cell, Row, Table, cells, missing
+from seesaw.results.tables.verdicts import ASSUMED, MARKS, Judged
+
+Kind = Literal["text", "break", "state", "se", "paper", "good", "noise", "bad"]
+KINDS: dict[str, Kind] = {"reproduced": "good", "within noise": "noise", "not reproduced": "bad"}
+UNKNOWN = "–"
+
+
+class Span(NamedTuple):
+    """A piece of a cell, and what it is; a "break" begins a new line."""
+
+    text: str
+    kind: Kind = "text"
+
+
+BREAK = Span("", "break")
+
+
+class Column(NamedTuple):
+    """A printed column: a key of `Table.columns`, "label", or "delta" for the paper's increment."""
+
+    key: str
+    metric: str | None = None
+
+    @property
+    def numeric(self) -> bool:
+        """Whether the column is aligned to the right."""
+        return self.key not in ("label", "schedule")
+
+
+def columns(table: Table) -> list[Column]:
+    """The printed columns in order."""
+    result = [Column("label")]
+    for key in table.columns:
+        result.append(Column(key, None if key == "schedule" else key))
+        if key in table.increments and not table.levels_comparable:
+            result.append(Column("delta", key))
+    return result
+
+
+def grid(table: Table) -> list[list[list[Span]]]:
+    """Rows of cells of spans, parallel to `columns`."""
+    numbers = _numbered(table)
+    return [
+        [_spans(table, row, row_cells, column, numbers) for column in columns(table)]
+        for row, row_cells in zip(table.rows, cells(table), strict=True)
+    ]
+
+
+def heading(table: Table) -> str:
+    """Name, title and scale on one line."""
+    name = table.name.replace("_", " ").title()
+    where = f"{table.scale} scale" + (f", {table.dataset}" if table.dataset else "")
+    return f"{name}: {one_line(table.title)} ({where})"
+
+
+def banner(table: Table) -> str | None:
+    """One line that says that cells are missing, None if none is."""
+    counts = missing(table)
+    if not counts:
+        return None
+    reasons = ", ".join(f"{n} {state}" for state, n in counts.items())
+    total = len(table.rows) * len(table.metrics)
+    return f"partial: {sum(counts.values())} of {total} cells missing ({reasons})"
+
+
+def remarks(table: Table) -> list[str]:
+    """The lines below the table."""
+    if table.levels_comparable:
+        lines = ["Cells: ours, its standard error, the paper's with our verdict."]
+    else:
+        why = "reduced data, model and schedule" if table.scale != "paper" else "other data"
+        lines = [f"{table.scale} scale: {why}; levels are not comparable with the paper."]
+    judged = table.scale in ASSUMED
+    if any(row.errors for row in table.rows):
+        lines.append(f"±: standard error by resampling images{_seeds(table)}.")
+    if table.increments and not table.levels_comparable:
+        lines.append(f"paper Δ: the paper's increment{'' if judged else ', not judged'}.")
+    lines += _legend(table)
+    if table.test_dev is not None:
+        where = "paper" if table.levels_comparable else "paper, at its own scale"
+        lines.append(f"test-dev AP: {one_line(table.test_dev)} ({where}: {table.paper_test_dev})")
+    lines += [f"[{number}] {sentence}" for sentence, number in _numbered(table).items()]
+    lines += [f"{one_line(r.label)}: {one_line(r.note)}" for r in table.rows if r.note]
+    return lines + [one_line(note) for note in table.notes]
+
+
+def one_line(text: str) -> str:
+    """White space collapsed: no text can break out of its cell or line."""
+    return " ".join(text.split())
+
+
+def number(value: float | None) -> str:
+    """One decimal as the paper prints it (ties to even); an en dash where there is no value."""
+    return UNKNOWN if value is None else f"{value:.1f}"
+
+
+def increment(value: float) -> str:
+    """Signed, one decimal; a rounded-off increment keeps its sign, an exact zero has none."""
+    return f"{value:+.1f}" if value else "0.0"
+
+
+def _numbered(table: Table) -> dict[str, int]:
+    """Sentence -> its number, for all that rows must say; one number for the same sentence."""
+    sentences = dict.fromkeys(one_line(s) for row in table.rows for s in row.remarks)
+    return {sentence: n for n, sentence in enumerate(sentences, start=1)}
+
+
+def _seeds(table: Table) -> str:
+    seeds = {
+        one_line(row.label): max(e.seeds for e in row.errors.values())
+        for row in table.rows
+        if row.errors
+    }
+    if max(seeds.values()) == 1:
+        return ", one run a row"
+    if len(set(seeds.values())) == 1:
+        return f" and {max(seeds.values())} seeds a row"
+    several = ", ".join(f"{label} {n}" for label, n in seeds.items() if n > 1)
+    return f" and seeds ({several}; the others 1)"
+
+
+def _legend(table: Table) -> list[str]:
+    if not (spreads := table.spreads):
+        return []
+    signs = "" if table.levels_comparable else "; only the sign counts"
+    known = ", ".join(
+        f"{column} {spread.value:.2g} ({'assumed' if spread.assumed else 'measured'})"
+        for column, spread in spreads.items()
+    )
+    marks = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
+    lines = [f"{marks}{signs} (docs/verdicts.md). Run-to-run spread: {known}."]
+    every = [cell for row in cells(table) for cell in row.values()]
+    for kind, judged in (
+        ("Levels", [cell.judged for cell in every]),
+        ("Increments", [cell.increment_judged for cell in every]),
+    ):
+        if counts := Counter[str](j.verdict for j in judged if j):
+            told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in MARKS)
+            lines.append(f"{kind}: {told}.")
+    return lines
+
+
+def _spans(
+    table: Table, row: Row, row_cells: dict[str, Cell], column: Column, numbers: dict[str, int]
+) -> list[Span]:
+    if column.key == "label":
+        marks = "".join(f" [{numbers[one_line(sentence)]}]" for sentence in row.remarks)
+        return [Span(one_line(row.label) + marks)]
+    if column.metric is None:
+        return [Span(one_line(row.schedule))]
+    cell = row_cells[column.metric]
+    if column.key == "delta":
+        step = cell.paper_increment
+        return [] if step is None else [_paper(increment(step)), *_mark(cell.increment_judged)]
+    spans = [Span(number(cell.ours)) if cell.state == "done" else Span(cell.state, "state")]
+    spans += _steps(cell.increment, "text")
+    if any(c.error for c in row_cells.values()):
+        spans += [BREAK, *_errors(cell)]
+    if table.levels_comparable:
+        spans += [BREAK, _paper(number(cell.paper)), *_mark(cell.judged)]
+        spans += _steps(cell.paper_increment, "paper", _mark(cell.increment_judged))
+    return spans
+
+
+def _errors(cell: Cell) -> list[Span]:
+    if cell.error is None:
+        return []
+    step = cell.increment_error
+    text = f"±{number(cell.error.se)}" + (f" (±{number(step.se)})" if step else "")
+    return [Span(text, "se")]
+
+
+def _steps(value: float | None, kind: Kind, mark: list[Span] | None = None) -> list[Span]:
+    if value is None:
+        return []
+    return [Span(f" ({increment(value)}", kind), *(mark or []), Span(")", kind)]
+
+
+def _paper(text: str) -> Span:
+    return Span(text, "paper")
+
+
+def _mark(judged: Judged | None) -> list[Span]:
+    return [Span(f" {MARKS[judged.verdict]}", KINDS[judged.verdict])] if judged else []

@@ -1,0 +1,57 @@
+"""Tables on disk with their provenance records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from seesaw.core import paths
+from seesaw.core.files import sha256_file
+from seesaw.core.records import Provenance, is_current, provenance_path, read_record
+from seesaw.results.tables.render import FORMATS, write_table
+from seesaw.results.tables.tables import Table
+from seesaw.spec.scales import Scale
+
+
+def table_inputs(place: str, scale: Scale) -> dict[str, Path]:
+    """What a table is made from, of what exists: name -> file."""
+    table = scale.table
+    files = {"paper": paths.PAPER_VALUES}
+    if "fps" in table.places[place].columns:
+        files["speed"] = scale.speed
+    for cell in table.place_cells(place):
+        evaluation = table.evaluations[cell.evaluation]
+        for seed in table.seeds(evaluation.id):
+            name = f"{evaluation.id}/seed{seed}"
+            files[f"{name}/metrics"] = scale.metrics(evaluation, seed)
+            files[f"{name}/replicates"] = scale.replicates(evaluation, seed)
+    return {name: path for name, path in files.items() if path.is_file()}
+
+
+def write_recorded(table: Table, scale: Scale, folder: Path | None = None) -> dict[str, Path]:
+    """Write a table in all formats and its records; what is there already is left as it is.
+
+    Args:
+        table: the table.
+        scale: its scale.
+        folder: where to; default the place where the workflow expects it, whole.
+
+    Returns:
+        Format -> path, as `write_table`.
+    """
+    folder = folder or scale.tables
+    files = {suffix: folder / f"{table.name}.{suffix}" for suffix in FORMATS}
+    inputs = table_inputs(table.name, scale)
+    if all(is_same(path, FORMATS[s](table), inputs) for s, path in files.items()):
+        return files
+    with Provenance(*files.values(), inputs=inputs):
+        return write_table(table, folder)
+
+
+def is_same(path: Path, text: str, inputs: dict[str, Path]) -> bool:
+    """Whether a file has this text and its record these inputs, as they are now."""
+    record = read_record(provenance_path(path)) or {}
+    now = {name: sha256_file(file) for name, file in inputs.items()}
+    used = record.get("inputs")
+    if used is None or used.keys() != now.keys() or not is_current(record, inputs=now):
+        return False
+    return path.is_file() and path.read_text(encoding="utf-8") == text

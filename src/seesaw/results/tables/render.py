@@ -1,0 +1,108 @@
+"""A table in the terminal and in files; the same table gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from seesaw.results.tables.formats import HEADS, as_csv, as_json, head, latex, markdown
+from seesaw.results.tables.html import html
+from seesaw.results.tables.layout import Column, Span, banner, columns, grid, heading, remarks
+from seesaw.results.tables.tables import Table
+
+WIDTH = 100
+_STYLES = {"state": "italic dim", "se": "dim", "paper": "dim"}
+_STYLES |= {"good": "green", "noise": "yellow", "bad": "red"}
+
+
+def render_terminal(table: Table, console: Console | None = None) -> None:
+    """Print a table within 100 columns.
+
+    Standard errors and the paper's values stand below ours; a state that goes on to the right is
+    printed once, then as ditto marks.
+
+    Args:
+        table: the table.
+        console: where to print; stdout by default, 100 columns wide if that is no terminal.
+    """
+    if console is None:
+        console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    body = RichTable(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
+    cols = columns(table)
+    for column in cols:
+        body.add_column(
+            Text(head(table, column, HEADS, str)),
+            justify="right" if column.numeric else "left",
+            no_wrap=column.numeric,
+            overflow="fold",
+        )
+    for row in grid(table):
+        body.add_row(*(Text.assemble(*map(_stacked, cell)) for cell in _dittoed(cols, row)))
+    warning = banner(table)
+    console.print(Text(heading(table), style="bold"))
+    if warning:
+        console.print(Text(warning, style="bold yellow"))
+    console.print(body)
+    for line in remarks(table):
+        console.print(Text(line, style="dim"))
+
+
+def text(table: Table) -> str:
+    """What `render_terminal` prints at 100 columns, without colours."""
+    out = io.StringIO()
+    console = Console(
+        file=out, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False
+    )
+    render_terminal(table, console)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+FORMATS = {
+    "txt": text,
+    "md": markdown,
+    "tex": latex,
+    "html": html,
+    "csv": as_csv,
+    "json": as_json,
+}
+
+
+def write_table(table: Table, directory: Path | str) -> dict[str, Path]:
+    """Write ``<name>.{txt,md,tex,html,csv,json}``; each file appears whole or not at all.
+
+    Returns:
+        Format (the suffix without dot) -> path.
+    """
+    directory = Path(directory)
+    texts = {suffix: render(table) for suffix, render in FORMATS.items()}
+    directory.mkdir(parents=True, exist_ok=True)
+    written = {}
+    for suffix, content in texts.items():
+        written[suffix] = directory / f"{table.name}.{suffix}"
+        partial = directory / f".{table.name}.{suffix}.{os.getpid()}.part"
+        partial.write_text(content, encoding="utf-8", newline="\n")
+        os.replace(partial, written[suffix])
+    return written
+
+
+def _dittoed(cols: list[Column], row: list[list[Span]]) -> list[list[Span]]:
+    result, last = [], None
+    for column, cell in zip(cols, row, strict=True):
+        if column.key != "delta":
+            state = next((span.text for span in cell if span.kind == "state"), None)
+            if state is not None and state == last:
+                cell = [Span('"', "state") if span.kind == "state" else span for span in cell]
+            last = state
+        result.append(cell)
+    return result
+
+
+def _stacked(span: Span) -> tuple[str, str]:
+    return "\n" if span.kind == "break" else span.text, _STYLES.get(span.kind, "")

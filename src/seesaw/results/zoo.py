@@ -1,0 +1,64 @@
+"""What our pipeline measures of the released models, against what is published."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from seesaw.core.records import read_record
+from seesaw.spec.scales import Scale
+from seesaw.spec.zoo import Released, Zoo
+
+COLUMNS = {"AP": ("segm", "AP"), "AP_box": ("bbox", "AP")}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One model: AP in percent by column, and whether all are within the tolerance.
+
+    ``verdict`` is "not run", "right", "off", or "not comparable" at scales of generated data.
+    """
+
+    id: str
+    label: str
+    expected: dict[str, float]
+    measured: dict[str, float]
+    verdict: str
+
+
+def judge(released: Released, scale: Scale, tolerance: float) -> Verdict:
+    """The verdict on one released model."""
+    expected = {column: getattr(released, column) for column in COLUMNS}
+    metrics = read_record(scale.metrics(released.evaluation, 0))
+    measured = {}
+    if metrics is None:
+        verdict = "not run"
+    else:
+        measured = {c: 100 * (metrics[kind][key] or 0.0) for c, (kind, key) in COLUMNS.items()}
+        # as published: one decimal
+        off = any(abs(round(measured[c], 1) - expected[c]) > tolerance + 1e-9 for c in COLUMNS)
+        verdict = "off" if off else "right"
+        if scale.name != "paper":
+            verdict = "not comparable"
+    return Verdict(released.id, released.label, expected, measured, verdict)
+
+
+def lines(verdicts: list[Verdict], zoo: Zoo) -> list[str]:
+    """A Markdown table."""
+    made = [
+        f"mmdet's released Seesaw models on LVIS v1 val: measured / published, ± {zoo.tolerance}",
+        "",
+        "| model | AP | AP_box | verdict |",
+        "|---|---|---|---|",
+    ]
+    for v in verdicts:
+        cells = [f"{v.measured.get(c, float('nan')):.1f} / {v.expected[c]:.1f}" for c in COLUMNS]
+        made.append(f"| {v.label} | {' | '.join(cells)} | {v.verdict} |".replace("nan", "–"))
+    return made
+
+
+def as_json(verdicts: list[Verdict], zoo: Zoo) -> str:
+    """The same for programs."""
+    return json.dumps(
+        {"tolerance": zoo.tolerance, "models": [asdict(v) for v in verdicts]}, indent=1
+    )

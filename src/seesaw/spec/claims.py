@@ -1,0 +1,196 @@
+"""The table of claims (configs/claims.yaml): schema, and the runs that claims need.
+
+Imports neither torch nor mmdet: the Snakefile reads it in every job.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from seesaw.core import paths
+from seesaw.core.yaml import one_sentence, read_yaml
+from seesaw.errors import UserError
+from seesaw.spec.experiments import Experiments
+from seesaw.spec.scales import Scale
+
+Metric = Literal["AP", "AP_r", "AP_c", "AP_f", "AP_box"]
+Band = Literal["r", "c", "f"]
+# What a claim says beside id, says, where, kind, pair and seeds.
+OWN = {
+    "gain": {"metric"},
+    "no_loss": {"metric", "margin"},
+    "gradient_ratio": {"bands", "expect"},
+    "faster": {"mode"},
+}
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Claim(_Row):
+    """One claim: evaluation b against a, ``pair`` = (a, b). ``margin`` is in points of AP."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    says: str
+    where: str
+    kind: Literal["gain", "no_loss", "gradient_ratio", "faster"]
+    pair: tuple[str, str]
+    seeds: list[int] | None = Field(default=None, min_length=1)
+    metric: Metric | None = None
+    margin: float | None = Field(default=None, gt=0)
+    bands: tuple[Band, Band] | None = None
+    expect: Literal["above", "below"] | None = None
+    mode: Literal["ours", "mmdet", "old"] | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Claim:
+        given = {name for own in OWN.values() for name in own if getattr(self, name) is not None}
+        if given != OWN[self.kind]:
+            said = f"a claim of kind {self.kind} has {' and '.join(sorted(OWN[self.kind]))}"
+            raise ValueError(f"{said}, no other setting")
+        if self.kind == "faster" and self.seeds is not None:
+            raise ValueError("speed is timed on one seed's weights: it has no seeds")
+        return self
+
+
+class Design(_Row):
+    """A design that was tried before the claims' seeds were run; numbers are AP in percent."""
+
+    name: str
+    change: str
+    seed: int = Field(ge=100)
+    results: dict[str, dict[Metric, float]]
+    chosen: bool = False
+
+
+class Claims(_Row):
+    """configs/claims.yaml."""
+
+    scale: str
+    seeds: list[int] = Field(min_length=1)
+    frozen: str | None = Field(pattern=r"^[0-9a-f]{16}$")
+    designs: list[Design] = []
+    claims: list[Claim]
+
+    def seeds_of(self, claim: Claim) -> list[int]:
+        """The seeds of a claim; none where speed is claimed."""
+        return [] if claim.kind == "faster" else claim.seeds or self.seeds
+
+    @cached_property
+    def evaluated(self) -> dict[str, list[int]]:
+        """Evaluation -> the seeds for which a claim asks its metrics."""
+        return self._seeds("gain", "no_loss")
+
+    @cached_property
+    def gradients(self) -> dict[str, list[int]]:
+        """Evaluation -> the seeds for which a claim asks its training's gradients."""
+        return self._seeds("gradient_ratio")
+
+    def trained(self, table: Experiments) -> dict[str, list[int]]:
+        """Training -> the seeds that claims need, for those that start from it too."""
+        found: dict[str, set[int]] = {}
+        for asked in (self.evaluated, self.gradients):
+            for name, seeds in asked.items():
+                training = table.trainings[table.evaluations[name].training]
+                for one in filter(None, (training.id, training.init_from)):
+                    found.setdefault(one, set()).update(seeds)
+        return {name: sorted(seeds) for name, seeds in found.items()}
+
+    def _seeds(self, *kinds: str) -> dict[str, list[int]]:
+        found: dict[str, set[int]] = {}
+        for claim in self.claims:
+            for name in claim.pair if claim.kind in kinds else ():
+                found.setdefault(name, set()).update(self.seeds_of(claim))
+        return {name: sorted(seeds) for name, seeds in found.items()}
+
+
+def load() -> Claims:
+    """Read the claims.
+
+    Raises:
+        UserError: one sentence with the file, the row, the value and the fix.
+    """
+    try:
+        return Claims.model_validate(read_yaml(paths.CLAIMS))
+    except ValidationError as error:
+        raise UserError(one_sentence(paths.CLAIMS, error)) from None
+
+
+def of(scale: Scale) -> Claims | None:
+    """The claims that a scale tests; None at another scale, on another dataset, without the file.
+
+    Raises:
+        UserError: as `load`; or a row does not fit the experiment table.
+    """
+    path, table = paths.CLAIMS, scale.table
+    if not path.is_file() or (claims := load()).scale != scale.run:
+        return None
+    seen: set[str] = set()
+    for claim in claims.claims:
+        if claim.id in seen:
+            raise UserError(f"{path}: the claim {claim.id} stands there twice; rename one.")
+        seen.add(claim.id)
+        for name in claim.pair:
+            if name not in table.evaluations or table.evaluations[name].split != "val":
+                known = ", ".join(e.id for e in table.evaluations.values() if e.split == "val")
+                raise UserError(
+                    f"{path}: the claim {claim.id} names {name!r}, which is no evaluation on val; "
+                    f"use one of {known}."
+                )
+    return claims
+
+
+def training_seeds(table: Experiments, scale: Scale) -> dict[str, list[int]]:
+    """Training -> every seed that is trained at a scale: the table's, then the claims' own."""
+    claims = of(scale)
+    asked = claims.trained(table) if claims else {}
+    return {
+        t.id: list(dict.fromkeys([*t.seeds, *asked.get(t.id, ())]))
+        for t in table.trainings.values()
+    }
+
+
+def evaluation_seeds(table: Experiments, scale: Scale) -> dict[str, list[int]]:
+    """Evaluation -> every seed that is evaluated at a scale: the table's, then the claims' own."""
+    claims = of(scale)
+    asked = claims.evaluated if claims else {}
+    return {e: list(dict.fromkeys([*table.seeds(e), *asked.get(e, ())])) for e in table.evaluations}
+
+
+def files(scale: Scale, claims: Claims) -> dict[str, dict[str, Path]]:
+    """What claims are made from, by kind: ``<evaluation>/seed<k>`` (or ``speed``) -> file.
+
+    ``metrics``, ``replicates``; ``gradients`` and the ``counts`` that tell rare from frequent;
+    ``speed``. Nothing of what has no config.
+    """
+    table = scale.table
+    found: dict[str, dict] = {"metrics": {}, "replicates": {}, "gradients": {}}
+    for name, seeds in claims.evaluated.items():
+        for seed in seeds if table.built(name) else ():
+            e, key = table.evaluations[name], f"{name}/seed{seed}"
+            found["metrics"][key] = scale.metrics(e, seed)
+            found["replicates"][key] = scale.replicates(e, seed)
+    for name, seeds in claims.gradients.items():
+        for seed in seeds if table.built(name) else ():
+            model = scale.model(table.evaluations[name].training, seed)
+            found["gradients"][f"{name}/seed{seed}"] = model.with_name("gradients.json")
+    if found["gradients"]:
+        found["counts"] = {"category_counts": scale.entry.category_counts}
+    if any(claim.kind == "faster" for claim in claims.claims):
+        found["speed"] = {"speed": scale.speed}
+    return found
+
+
+def outputs(scale: Scale) -> dict[str, Path]:
+    """Format -> file of the claims' results."""
+    return {kind: scale.results / "claims" / f"claims.{kind}" for kind in ("json", "md", "csv")}
+
+
+def elsewhere(scale: Scale) -> str:
+    """Says that a scale tests no claim."""
+    return f"{paths.CLAIMS} is about the scale {load().scale}, not {scale.run}; use that."

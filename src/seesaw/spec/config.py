@@ -1,0 +1,172 @@
+"""Resolved configs: a rung's file, its scale's overlay and its dataset, laid over in that order."""
+
+from __future__ import annotations
+
+import copy
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mmengine.config import Config, utils
+from mmengine.utils import import_modules_from_strings
+
+from seesaw.errors import UserError
+from seesaw.spec.scales import Scale
+
+# `mmdet::` bases make mmengine parse mmdet's 102 metafiles, half a second a config: once will do.
+utils.load = cache(utils.load)
+
+LVIS_CLASSES = 1203  # of the configs at paper scale; models have as many as their dataset
+
+# What only other config files read: it acts where they put it, and is compared there.
+_PARTS = {"classifier", "context_encoder", "data_root", "norm_cfg", "stages"} | {
+    "test_pipeline",
+    "train_dataset",
+    "train_pipeline",
+}
+
+
+def resolve(path: Path, scale: Scale, register: bool = True) -> Config:
+    """The config that a training or evaluation runs with at ``scale``.
+
+    Args:
+        path: a rung's file under configs/.
+        scale: overlay and dataset to lay over it.
+        register: import the modules that the config names, and with them torch and mmdet; only
+            what builds models or datasets needs it.
+
+    Raises:
+        UserError: the file is no config, or the overlay knows no stand-in for its backbone.
+    """
+    raw = copy.deepcopy(load(path))
+    if register:
+        import_modules_from_strings(**raw.get("custom_imports", {"imports": None}))
+    if scale.overlay.backbones:
+        _swap_backbone(raw["model"], path, scale)
+    values: dict[str, dict[str, Any]] = {}
+    for swaps in (scale.overlay.replace, scale.overlay.replace_in.get(path.stem, {})):
+        for key, pairs in swaps.items():
+            values.setdefault(key, {}).update({_key(old): new for old, new in pairs.items()})
+    if (classes := scale.entry.classes) != LVIS_CLASSES:
+        values["num_classes"] = {_spelled(LVIS_CLASSES): classes}
+    return Config(_with_dataset(_replace(raw, values), scale), filename=str(path))
+
+
+@cache
+def load(path: Path) -> dict:
+    """A rung's config at paper scale, as plain data."""
+    try:
+        raw = Config.fromfile(path, import_custom_modules=False).to_dict()
+    except (KeyError, AttributeError, SyntaxError, OSError, TypeError, NameError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} cannot be read as a config ({reason}); correct it.") from None
+    if "model" not in raw:
+        raise UserError(f"{path} has no model; inherit one by _base_ or write it.")
+    return raw
+
+
+def backbone_checkpoint(path: Path) -> str:
+    """The pre-trained checkpoint that a rung's backbone starts from at paper scale."""
+    return load(path)["model"]["backbone"]["init_cfg"]["checkpoint"]
+
+
+def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
+    """A resolved config as dotted paths to plain values; lists of dicts by index."""
+    if isinstance(node, dict):
+        items = [(str(k), v) for k, v in node.items()]
+    elif isinstance(node, (list, tuple)) and _holds_dict(node):
+        items = [(str(i), v) for i, v in enumerate(node)]
+    else:
+        return {prefix: node}
+    flat: dict[str, Any] = {}
+    for key, value in items:
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else key)
+    return flat or {prefix: node}
+
+
+def difference(a: Config, b: Config) -> list[tuple[str, Any, Any]]:
+    """Dotted paths whose values differ, with both values; ``None`` where a path is absent."""
+    old, new = (
+        flatten({k: v for k, v in config.to_dict().items() if k not in _PARTS}) for config in (a, b)
+    )
+    return [
+        (key, old.get(key), new.get(key))
+        for key in sorted(old.keys() | new.keys())
+        if _spelled(old.get(key)) != _spelled(new.get(key)) or (key in old) != (key in new)
+    ]
+
+
+def _key(old: Any) -> str:
+    """A key of ``replace``; lists stand there as quoted strings."""
+    return _spelled(yaml.safe_load(old) if isinstance(old, str) else old)
+
+
+def _holds_dict(node: Any) -> bool:
+    return isinstance(node, dict) or (
+        isinstance(node, (list, tuple)) and any(_holds_dict(item) for item in node)
+    )
+
+
+def _swap_backbone(model: dict, path: Path, scale: Scale) -> None:
+    backbone = model["backbone"]
+    checkpoint = backbone["init_cfg"]["checkpoint"]
+    stand_in = scale.overlay.backbones.get(checkpoint)
+    if stand_in is None:
+        raise UserError(f"{scale.path}: backbones lacks {checkpoint!r} of {path}; add it.")
+    backbone |= stand_in.set
+    backbone["init_cfg"]["checkpoint"] = str(scale.pretrained(stand_in.name))
+    model["neck"]["in_channels"] = stand_in.out_channels
+
+
+def _spelled(value: Any) -> str:
+    """One spelling of a value, tuples and lists alike."""
+    return json.dumps(value, default=str)
+
+
+def _replace(node: Any, values: dict[str, dict[str, Any]]) -> Any:
+    """Swap values by key name, everywhere in ``node``."""
+    if isinstance(node, dict):
+        return {k: _swapped(v, values.get(k, {}), values) for k, v in node.items()}
+    if isinstance(node, (list, tuple)):
+        return type(node)(_replace(item, values) for item in node)
+    return node
+
+
+def _swapped(value: Any, new: dict[str, Any], values: dict[str, dict[str, Any]]) -> Any:
+    spelled = _spelled(value)
+    return _like(value, new[spelled]) if spelled in new else _replace(value, values)
+
+
+def _like(old: Any, new: Any) -> Any:
+    """YAML has no tuples; transforms that want one get one where the paper's config has one."""
+    if isinstance(old, (list, tuple)) and isinstance(new, list):
+        inner = old[0] if old else None
+        return type(old)(_like(inner, item) for item in new)
+    return new
+
+
+def _with_dataset(raw: dict, scale: Scale) -> dict:
+    """Point every dataset and category-count file of a config at the scale's dataset."""
+    entry = scale.entry
+    files = {
+        "annotations/lvis_v1_train.json": entry.train,
+        "annotations/lvis_v1_val.json": entry.val,
+    }
+
+    def visit(node: Any) -> Any:
+        if isinstance(node, dict):
+            node = {k: visit(v) for k, v in node.items()}
+            if "ann_file" in node and "data_root" in node:
+                node["ann_file"] = files[node["ann_file"]]
+            if "data_root" in node:
+                node["data_root"] = f"{entry.root}/"
+            if "category_counts" in node:
+                node["category_counts"] = str(entry.category_counts)
+            return node
+        if isinstance(node, (list, tuple)):
+            return type(node)(visit(item) for item in node)
+        return node
+
+    return visit(raw)

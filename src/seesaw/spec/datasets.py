@@ -1,0 +1,98 @@
+"""The dataset table (configs/datasets.yaml)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from seesaw.core import paths
+from seesaw.core.yaml import one_sentence, read_yaml
+from seesaw.errors import UserError
+
+
+class DatasetEntry(BaseModel):
+    """A dataset in LVIS format: a folder, its annotation files, and how it is generated, if so."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    root: Path
+    train: str
+    val: str
+    test_dev: str | None = None
+    generate: dict[str, Any] | None = None
+    categories: int | None = None
+
+    @cached_property
+    def classes(self) -> int:
+        """How many categories it has: stated, planned by its generator, or counted in val.
+
+        Raises:
+            UserError: it is to be counted, and the annotation file is missing or broken.
+        """
+        if self.categories is not None:
+            return self.categories
+        if self.generate is not None:
+            from seesaw.spec.mini_lvis import MiniLvisSpec
+
+            return MiniLvisSpec.parse(self.generate, f"{paths.DATASETS} ({self.name})").categories
+        from seesaw.spec.annotations import load_annotations
+
+        return len(load_annotations(self.root / self.val)["categories"])
+
+    @property
+    def manifest(self) -> Path:
+        """Hashes of the annotation files: what the workflow depends on instead of the data."""
+        return self.root / "manifest.json"
+
+    @property
+    def category_counts(self) -> Path:
+        """Images and instances of each category in the training set."""
+        return self.root / "category_counts.json"
+
+    @property
+    def truth(self) -> Path:
+        """Where a generated set's test-dev truth lies: outside the dataset's folder."""
+        return self.root.with_name(f"{self.root.name}_test_dev_truth")
+
+
+def load(name: str) -> DatasetEntry:
+    """An entry of the table by name, or an LVIS-format folder by its path.
+
+    A folder's files are found by name: the one ``annotations/*train*.json``, ``*val*`` and, if
+    there is one, ``*test*``.
+    """
+    table = read_yaml(paths.DATASETS).get("datasets", {})
+    if name in table:
+        try:
+            entry = DatasetEntry.model_validate({"name": name, **table[name]})
+        except ValidationError as error:
+            raise UserError(one_sentence(paths.DATASETS, error)) from None
+        return entry.model_copy(update={"root": paths.ROOT / entry.root})
+    folder = Path(name)
+    if not folder.is_dir():
+        raise UserError(
+            f"{paths.DATASETS}: the dataset {name!r} is neither an entry "
+            f"({', '.join(table)}) nor a folder; add an entry or correct the name."
+        )
+    return DatasetEntry(
+        name=folder.resolve().name,
+        root=folder,
+        train=_only(folder, "train", required=True),  # type: ignore[arg-type]
+        val=_only(folder, "val", required=True),  # type: ignore[arg-type]
+        test_dev=_only(folder, "test", required=False),
+    )
+
+
+def _only(folder: Path, word: str, required: bool) -> str | None:
+    found = sorted(folder.glob(f"annotations/*{word}*.json"))
+    if len(found) == 1:
+        return str(found[0].relative_to(folder))
+    if not required and not found:
+        return None
+    raise UserError(
+        f"{folder}/annotations holds {len(found)} files named *{word}*.json, not one; "
+        f"give the folder an entry in {paths.DATASETS}."
+    )

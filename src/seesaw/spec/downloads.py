@@ -1,0 +1,128 @@
+"""The table of downloads (configs/downloads.yaml).
+
+Imports neither torch nor mmdet: the Snakefile reads it in every job.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from seesaw.core import paths
+from seesaw.core.yaml import one_sentence, read_yaml
+from seesaw.errors import UserError
+from seesaw.spec import datasets
+
+FILE = paths.CONFIGS / "downloads.yaml"
+DATA = paths.ROOT / "data"
+ARCHIVES = DATA / "downloads"  # archives until they are unpacked, and the records
+_NAMED = re.compile(r"-([0-9a-f]{8})\.\w+$")
+
+
+class Remote(BaseModel):
+    """One file on the network, and what becomes of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    set: str
+    address: str
+    urls: tuple[str, ...] = Field(min_length=1)
+    bytes: int | None = Field(default=None, gt=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{8}([0-9a-f]{56})?$")
+    makes: PurePosixPath | None = None
+    counts: dict[str, int] = {}
+    invalid: list[int] = []
+    checkpoint: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, raw: dict) -> dict:
+        named = _NAMED.search(raw["name"])
+        return {"sha256": named[1], **raw} if named else raw
+
+    @property
+    def path(self) -> Path:
+        """Where the file itself goes."""
+        return ARCHIVES / self.name if self.makes else DATA / self.set / self.name
+
+    @cached_property
+    def made(self) -> Path:
+        """What is used in the end: unpacked, or the file itself."""
+        return datasets.load(self.set).root / self.makes if self.makes else self.path
+
+    @property
+    def of_images(self) -> bool:
+        """Whether it is an archive of images."""
+        return "files" in self.counts
+
+
+class Downloads(BaseModel):
+    """The whole table: set -> file name -> file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    addresses: dict[str, tuple[str, ...]]
+    sets: dict[str, dict[str, Remote]]
+
+    def find(self, word: str) -> list[Remote]:
+        """The files of a set, or the one whose name begins so.
+
+        Raises:
+            UserError: there is none, or several.
+        """
+        if word in self.sets:
+            return list(self.sets[word].values())
+        found = [r for files in self.sets.values() for n, r in files.items() if n.startswith(word)]
+        if len(found) != 1:
+            raise UserError(
+                f"{FILE}: {word!r} {'begins several names' if found else 'is unknown'}; use "
+                f"{', '.join(self.sets)} or the beginning of one file's name."
+            )
+        return found
+
+    def weights(self, checkpoint: str) -> Path:
+        """Where the file of a pre-trained ``checkpoint`` lies; a path stands for itself.
+
+        Raises:
+            UserError: a named checkpoint is not in the table.
+        """
+        if "://" not in checkpoint:
+            return Path(checkpoint)
+        for remote in self.sets.get("pretrained", {}).values():
+            if remote.checkpoint == checkpoint:
+                return remote.path
+        raise UserError(
+            f"{FILE}: no file of pretrained has `checkpoint: {checkpoint}`; add one, or name a "
+            "local file in init_cfg."
+        )
+
+
+def load(path: Path | None = None) -> Downloads:
+    """Read and check the table.
+
+    Raises:
+        UserError: one sentence with the file, the key and the fix.
+    """
+    path = path or FILE
+    raw = read_yaml(path)
+    addresses = raw.get("addresses") or {}
+    sets: dict[str, dict] = {}
+    for group, files in (raw.get("sets") or {}).items():
+        sets[group] = {}
+        for name, row in files.items():
+            if not isinstance(row, Mapping) or row.get("address") not in addresses:
+                raise UserError(f"{path}: sets.{group}.{name} has no address of {list(addresses)}.")
+            urls = [base + name for base in addresses[row["address"]]]
+            sets[group][name] = {"name": name, "set": group, "urls": urls, **row}
+    try:
+        return Downloads.model_validate({"addresses": addresses, "sets": sets})
+    except ValidationError as error:
+        raise UserError(one_sentence(path, error)) from None
+
+
+def record(group: str) -> Path:
+    """What tells that a set is there: written last."""
+    return ARCHIVES / f"{group}.json"

@@ -1,0 +1,63 @@
+"""The numbers that a preflight expects (configs/preflight.yaml): schema and look-up."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from seesaw.core import paths
+from seesaw.core.yaml import one_sentence, read_yaml
+from seesaw.errors import UserError
+
+FILE = paths.CONFIGS / "preflight.yaml"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Dataset(_Strict):
+    """What a dataset's files hold and what follows from them; iterations are of 16 images."""
+
+    images: dict[str, int]
+    filtered: int
+    categories: int
+    frequency: dict[str, int]
+    epoch: dict[str, int]
+    repeated: int
+    largest_factor: float
+    eql_tail: int
+    bags_groups: list[int]
+
+
+class Memory(_Strict):
+    """From bytes that training keeps to a GPU's memory, GB."""
+
+    factor: float
+    context: float
+    gpus: dict[str, float]
+
+    def of(self, gpu: str) -> float | None:
+        """A GPU's memory by a name that contains a known one; the longest wins (a100, not a10)."""
+        known = sorted((n for n in self.gpus if n in gpu.lower().replace(" ", "")), key=len)
+        return self.gpus[known[-1]] if known else None
+
+
+class Expected(_Strict):
+    """The whole file."""
+
+    datasets: dict[str, Dataset]
+    iterations: dict[str, dict[str, dict[str, int]]]
+    macs: dict[str, dict[str, float]]
+    memory: Memory
+
+
+def load() -> Expected:
+    """Read and check the file.
+
+    Raises:
+        UserError: one sentence with the file, the key and the fix.
+    """
+    try:
+        return Expected.model_validate(read_yaml(FILE))
+    except ValidationError as error:
+        raise UserError(one_sentence(FILE, error)) from None

@@ -1,0 +1,258 @@
+"""The experiment table (configs/experiments.yaml): schema, look-ups and paths of results.
+
+Imports neither torch nor mmdet: the Snakefile reads it in every job.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Collection, Iterable
+from copy import copy
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from seesaw.core import paths
+from seesaw.core.yaml import one_sentence, read_yaml
+from seesaw.errors import UserError
+
+METRICS = ("AP", "AP_r", "AP_c", "AP_f", "AP_box", "fps")
+
+PLACES = ("table_a1", "table_a2", "figure_a2")
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Place(_Row):
+    """A table or figure of the paper."""
+
+    title: str
+    heading: str
+    columns: list[Literal["schedule", "AP", "AP_r", "AP_c", "AP_f", "AP_box", "fps"]]
+    increments: list[Literal["AP", "AP_box"]] = []
+
+
+class Training(_Row):
+    """One trained model per seed; its config is ``configs/*/<id>.py``."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    schedule: Literal["1x", "2x", "45e"]
+    seeds: list[int] = Field(default=[0], min_length=1)
+    init_from: str | None = None
+    cell: dict[str, str] = {}
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) != len(seeds) or min(seeds) < 0:
+            raise ValueError("seeds are distinct and not negative")
+        return seeds
+
+    @cached_property
+    def config(self) -> Path | None:
+        """The config file, or None where this rung is not built."""
+        return config_file(self.id)
+
+
+class Evaluation(_Row):
+    """A training's model on a split, under the inference settings of ``config``."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    training: str
+    split: Literal["val", "test_dev"] = "val"
+    config: str | None = None
+
+    @cached_property
+    def config_path(self) -> Path | None:
+        """The config file with this evaluation's inference settings, None if not built."""
+        return config_file(self.config or self.training)
+
+
+class Cell(_Row):
+    """A row of a place and the evaluation that fills it."""
+
+    place: str
+    evaluation: str
+    label: str
+    schedule: str | None = None
+
+
+class _File(_Row):
+    places: dict[str, Place]
+    trainings: dict[str, Training]
+    evaluations: dict[str, Evaluation] = {}
+    cells: list[Cell] = []
+
+
+def config_file(stem: str) -> Path | None:
+    """``configs/<folder>/<stem>.py``; None if there is none."""
+    found = sorted(paths.CONFIGS.glob(f"[!_]*/{stem}.py"))
+    if len(found) > 1:
+        raise UserError(f"{found[0]} and {found[1]} share one id; rename one of them.")
+    return found[0] if found else None
+
+
+class Experiments:
+    """The table, normalised: every training has its val evaluation, every shorthand is a cell."""
+
+    def __init__(self, file: _File, path: Path):
+        self.path = path
+        self.places = file.places
+        self.trainings = file.trainings
+        shorthand = {t: Evaluation(id=t, training=t) for t in file.trainings}
+        if doubled := sorted(shorthand.keys() & file.evaluations.keys()):
+            raise UserError(f"{path}: evaluation {doubled[0]} repeats a training's own; rename it.")
+        self.evaluations = shorthand | file.evaluations
+        self.cells = [
+            Cell(place=place, evaluation=t.id, label=label, schedule=t.schedule)
+            for t in file.trainings.values()
+            for place, label in t.cell.items()
+        ] + file.cells
+        self._check()
+
+    def _check(self) -> None:
+        def known(kind: str, name: str, names: Iterable[str], where: str) -> None:
+            if name not in names:
+                raise UserError(
+                    f"{self.path}: {where} names the unknown {kind} {name!r}; "
+                    f"use one of {', '.join(sorted(names))}."
+                )
+
+        for t in self.trainings.values():
+            if t.init_from is not None:
+                known("training", t.init_from, self.trainings, f"init_from of {t.id}")
+                if t.init_from == t.id or self.trainings[t.init_from].init_from:
+                    raise UserError(
+                        f"{self.path}: init_from of {t.id} must name a training that starts "
+                        f"from pre-trained weights, not {t.init_from}."
+                    )
+                if missing := sorted(set(t.seeds) - set(self.trainings[t.init_from].seeds)):
+                    raise UserError(
+                        f"{self.path}: {t.id} has seed {missing[0]}, which {t.init_from} lacks; "
+                        f"add it there."
+                    )
+        for e in self.evaluations.values():
+            known("training", e.training, self.trainings, f"evaluation {e.id}")
+        for c in self.cells:
+            known("place", c.place, self.places, f"the cell {c.label!r}")
+            known("evaluation", c.evaluation, self.evaluations, f"the cell {c.label!r}")
+            if self.evaluations[c.evaluation].split == "test_dev":
+                raise UserError(
+                    f"{self.path}: the cell {c.label!r} names {c.evaluation}, but test_dev has no "
+                    "annotations to score it; name an evaluation on val."
+                )
+
+    def only(self, trainings: Collection[str], path: Path) -> Experiments:
+        """The part of the table that is about some trainings; ``path`` is what names them.
+
+        Raises:
+            UserError: there is no such training, or one that it starts from is not named too.
+        """
+        for name in trainings:
+            if name not in self.trainings:
+                known = ", ".join(sorted(self.trainings))
+                raise UserError(f"{path}: only: {name!r} is no training; use some of {known}.")
+            if (start := self.trainings[name].init_from) not in (None, *trainings):
+                raise UserError(f"{path}: only: {name} starts from {start}; add that too.")
+        part = copy(self)
+        part.path = path
+        part.trainings = {i: t for i, t in self.trainings.items() if i in trainings}
+        kept = self.evaluations.items()
+        part.evaluations = {i: e for i, e in kept if e.training in trainings}
+        part.cells = [c for c in self.cells if c.evaluation in part.evaluations]
+        return part
+
+    def training(self, name: str) -> Training:
+        """Look up a training by id or unique prefix."""
+        return self.trainings[self._unique("training", name, self.trainings)]
+
+    def evaluation(self, name: str) -> Evaluation:
+        """Look up an evaluation by id or unique prefix."""
+        return self.evaluations[self._unique("evaluation", name, self.evaluations)]
+
+    def place(self, name: str) -> Place:
+        """Look up a table or figure by its id."""
+        return self.places[self._unique("table or figure", name, self.places)]
+
+    def place_cells(self, place: str) -> list[Cell]:
+        """The rows of a place, in the table's order."""
+        return [c for c in self.cells if c.place == place]
+
+    @property
+    def submissions(self) -> list[Evaluation]:
+        """The evaluations on test-dev, the entry's own first: what the server may score."""
+        return [e for e in self.evaluations.values() if e.split == "test_dev"]
+
+    def on_split(self, name: str | None, split: str) -> Evaluation:
+        """The evaluation of this name, or that of the same model and settings on another split.
+
+        Without a name: the first of `submissions`.
+        """
+        if name is None and not self.submissions:
+            raise UserError(f"{self.path}: no evaluation is on test_dev; add a row for one.")
+        named = self.submissions[0] if name is None else self.evaluation(name)
+        same = (named.training, named.config or named.training)
+        for e in [named, *self.evaluations.values()]:
+            if e.split == split and (e.training, e.config or e.training) == same:
+                return e
+        raise UserError(
+            f"{self.path}: {named.id} has no evaluation on {split}; add under evaluations "
+            f"`{split}_{named.id}: {{training: {same[0]}, split: {split}, config: {same[1]}}}`."
+        )
+
+    def seeds(self, evaluation: str) -> list[int]:
+        """The seeds that an evaluation runs over: its training's."""
+        return self.trainings[self.evaluations[evaluation].training].seeds
+
+    def built(self, evaluation: str) -> bool:
+        """Whether the configs of an evaluation and of all it starts from exist."""
+        e = self.evaluations[evaluation]
+        t = self.trainings[e.training]
+        parent = self.trainings[t.init_from] if t.init_from else t
+        return None not in (e.config_path, t.config, parent.config)
+
+    def _unique(self, kind: str, name: str, names: Iterable[str]) -> str:
+        matches = [n for n in names if n == name] or [n for n in names if n.startswith(name)]
+        if len(matches) == 1:
+            return matches[0]
+        choice = matches if matches else sorted(names)
+        word = "is not unique" if matches else "is unknown"
+        raise UserError(f"{self.path}: the {kind} {name!r} {word}; use one of {', '.join(choice)}.")
+
+
+def load(path: Path | None = None) -> Experiments:
+    """Read and check the experiment table.
+
+    Raises:
+        UserError: one sentence with the file, the row, the value and the fix.
+    """
+    path = path or paths.EXPERIMENTS
+    raw = read_yaml(path)
+    for key in ("trainings", "evaluations"):
+        rows = raw.get(key)
+        if isinstance(rows, dict):
+            raw[key] = {
+                i: {"id": i, **row} if isinstance(row, dict) else row for i, row in rows.items()
+            }
+    try:
+        file = _File.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(one_sentence(path, error)) from None
+    return Experiments(file, path)
+
+
+def config_files(path: Path) -> set[Path]:
+    """A config file and all of ours that it inherits from."""
+    found, bases = {path}, []
+    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "_base_":
+            bases = ast.literal_eval(statement.value)
+    for base in [bases] if isinstance(bases, str) else bases:
+        if "::" not in base:
+            found |= config_files(Path(os.path.normpath(path.parent / base)))
+    return found

@@ -1,0 +1,169 @@
+"""A scale's overlay (configs/scales/<scale>.yaml) and where its results lie.
+
+Imports neither torch nor mmdet: the Snakefile reads it in every job.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from seesaw.core import paths
+from seesaw.core.yaml import one_sentence, read_yaml
+from seesaw.errors import UserError
+from seesaw.spec import datasets, downloads, experiments
+
+
+class StandIn(BaseModel):
+    """The small backbone that stands for one of the paper's at this scale."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    set: dict[str, Any]
+    out_channels: list[int]
+
+
+class Overlay(BaseModel):
+    """What a scale changes of the paper's configs.
+
+    ``replace`` maps a key's old value to a new one wherever that key stands; ``replace_in`` does
+    so in one config alone, by its file's stem; ``backbones`` names the stand-in for each
+    pre-trained checkpoint. None can add a key. ``only`` names the trainings that the scale is for;
+    default all. ``ask_before_retraining``: a finished training is made again only when the user
+    says so (`seesaw.workflow.acceptances`).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    dataset: str
+    only: list[str] | None = None
+    ask_before_retraining: bool = False
+    replace: dict[str, dict[Any, Any]] = {}
+    replace_in: dict[str, dict[str, dict[Any, Any]]] = {}
+    backbones: dict[str, StandIn] = {}
+    pretrain: dict[str, Any] = {}
+
+
+ScaleName = Literal["smoke", "mini", "single_gpu", "paper"]
+
+
+class Scale:
+    """One scale on one dataset: overlay, dataset entry, paths.
+
+    Results of a dataset other than the scale's own lie apart, under ``<scale>@<dataset>``.
+    """
+
+    def __init__(self, name: str, dataset: str | None = None):
+        path = paths.SCALES / f"{name}.yaml"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in paths.SCALES.glob("*.yaml")))
+            raise UserError(f"{path}: the scale {name!r} is unknown; use one of {known}.")
+        try:
+            self.overlay = Overlay.model_validate(read_yaml(path))
+        except ValidationError as error:
+            raise UserError(one_sentence(path, error)) from None
+        self.name: ScaleName = name  # type: ignore[assignment]  # one with a file
+        self.path = path
+        self.dataset = dataset or self.overlay.dataset
+        self.entry = datasets.load(self.dataset)
+        own = self.entry.name == self.overlay.dataset
+        self.run = name if own else f"{name}@{self.entry.name}"
+
+    @cached_property
+    def table(self) -> experiments.Experiments:
+        """The experiments of this scale."""
+        every = experiments.load()
+        configs = {path.stem for path in paths.CONFIGS.glob("*/*.py")}
+        if unknown := sorted(self.overlay.replace_in.keys() - configs):
+            raise UserError(
+                f"{self.path}: replace_in: {unknown[0]!r} is no config of configs/*/; correct it."
+            )
+        return every if self.overlay.only is None else every.only(self.overlay.only, self.path)
+
+    @cached_property
+    def results(self) -> Path:
+        """The root of this scale's live results."""
+        return paths.ROOT / "results" / self.run
+
+    @property
+    def reference(self) -> Path:
+        """The root of this scale's committed reference results."""
+        return paths.ROOT / "reference" / self.run
+
+    def frozen(self, root: Path | None = None) -> Scale:
+        """This scale with its reference results in the place of the live ones."""
+        made = Scale(self.name, self.dataset)
+        made.results = root or self.reference
+        return made
+
+    @cached_property
+    def work(self) -> Path:
+        """The root of intermediate checkpoints and training logs, never a declared output."""
+        return paths.ROOT / "work" / self.run
+
+    @cached_property
+    def tables(self) -> Path:
+        """Where the tables are written."""
+        return self.results / "tables"
+
+    def model(self, training: str, seed: int) -> Path:
+        """A finished training's weights."""
+        return self.results / training / f"seed{seed}" / "model.pth"
+
+    def detections(self, evaluation: experiments.Evaluation, seed: int) -> Path:
+        """An evaluation's detections, one image a line."""
+        folder = self.model(evaluation.training, seed).parent / evaluation.id
+        return folder / "detections.jsonl"
+
+    def metrics(self, evaluation: experiments.Evaluation, seed: int) -> Path:
+        """An evaluation's metrics."""
+        return self.detections(evaluation, seed).with_name("metrics.json")
+
+    def matches(self, evaluation: experiments.Evaluation, seed: int) -> Path:
+        """What resampling needs of an evaluation: which detections found what."""
+        return self.metrics(evaluation, seed).with_name("matches.npz")
+
+    def replicates(self, evaluation: experiments.Evaluation, seed: int) -> Path:
+        """Bootstrap replicates of an evaluation's metrics, for standard errors in tables."""
+        return self.metrics(evaluation, seed).with_name("replicates.json")
+
+    def submission(self, evaluation: experiments.Evaluation, seed: int) -> Path:
+        """An evaluation's detections, packaged for the LVIS server."""
+        return self.detections(evaluation, seed).with_name("submission.zip")
+
+    def annotations(self, split: str) -> Path:
+        """The annotation file of val or test_dev (which lists images and categories only)."""
+        name = self.entry.val if split == "val" else self.entry.test_dev
+        if name is None:
+            raise UserError(
+                f"{paths.DATASETS}: {self.entry.name} has no test_dev; name its file there."
+            )
+        return self.entry.root / name
+
+    def pretrained(self, stand_in: str) -> Path:
+        """A stand-in's weights."""
+        return self.results / "pretrained" / f"{stand_in}.pth"
+
+    @property
+    def downloads(self) -> list[str]:
+        """The sets of downloads that this scale needs; none where all is generated."""
+        sets = downloads.load().sets if not self.entry.generate else {}
+        own = [self.dataset] if self.dataset in sets else []
+        return own + ([] if self.overlay.backbones else ["pretrained"])
+
+    @property
+    def speed(self) -> Path:
+        """Inference speed of Table A2's frameworks."""
+        return self.results / "speed.json"
+
+
+def snakemake_command(scale: Scale, *targets: str, slurm: bool = False) -> str:
+    """What to type to make targets at this scale; any scale may run on a cluster."""
+    own = {"paper": ("slurm", "paper"), "single_gpu": ("single_gpu", "single_gpu")}
+    profile, default = own["paper"] if slurm else own.get(scale.name, ("local", "mini"))
+    words = ["snakemake", "--profile", profile, *targets]
+    settings = [f"scale={scale.name}"] if scale.name != default else []
+    settings += [f"dataset={scale.dataset}"] if scale.run != scale.name else []
+    return " ".join([*words, *(["--config", *settings] if settings else [])])

@@ -1,0 +1,78 @@
+"""A cluster's settings: site.yaml, and the defaults where it is absent.
+
+Imports neither torch nor mmdet: the Snakefile reads it in every job.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from seesaw.core import paths
+from seesaw.core.yaml import one_sentence, read_yaml
+from seesaw.errors import UserError
+
+FILE = paths.ROOT / "site.yaml"
+GPUS = {"single_gpu": 1, "paper": 8}  # of one training, where site.yaml does not say
+
+
+class Site(BaseModel):
+    """What differs from cluster to cluster; site.yaml.example explains each key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    partition: str = ""
+    cpu_partition: str = ""
+    account: str = ""
+    gpu_model: str = Field(default="", pattern=r"^[\w.]*$")
+    gpus: dict[Literal["smoke", "mini", "single_gpu", "paper"], int] = Field(
+        default={}, validate_default=True
+    )
+    gpus_per_node: PositiveInt = 8
+    images_per_gpu: PositiveInt = 2
+    cpus_per_gpu: PositiveInt = 8
+    mem_mb_per_gpu: PositiveInt = 32000
+    segment: str = Field(default="24h", pattern=r"^[\d.]+[mhd]$")
+    setup: str = ""
+    coco: str = ""
+    wandb: Literal["off", "offline", "online"] = "off"
+
+    @field_validator("wandb", mode="before")
+    @classmethod
+    def _off(cls, given: Any) -> Any:
+        return "off" if given is False else given  # what YAML makes of a bare off
+
+    @field_validator("gpus")
+    @classmethod
+    def _over_defaults(cls, gpus: dict[str, int]) -> dict[str, int]:
+        return GPUS | gpus
+
+    @model_validator(mode="after")
+    def _whole_nodes(self) -> Site:
+        for gpus in self.gpus.values():
+            if gpus < 0 or (gpus > self.gpus_per_node and gpus % self.gpus_per_node):
+                raise ValueError("more GPUs than gpus_per_node must fill whole nodes")
+        return self
+
+
+def load(path: Path = FILE) -> Site:
+    """The site's settings.
+
+    Raises:
+        UserError: a key is unknown or its value wrong.
+    """
+    if not path.is_file():
+        return Site()
+    try:
+        return Site.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise UserError(one_sentence(path, error)) from None

@@ -1,1 +1,0 @@
-"""Test-dev submission: package, validate, receipt, and a stand-in for the server."""

@@ -1,0 +1,82 @@
+"""A released checkpoint as a finished training's weights; every tensor must fit our model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mmdet
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import CheckpointLoader, save_checkpoint, set_random_seed
+
+import seesaw.models  # noqa: F401  (registers)
+from seesaw.errors import UserError
+from seesaw.spec.config import resolve
+from seesaw.spec.scales import Scale
+from seesaw.spec.zoo import Released
+from seesaw.training.train import save_model
+
+RELEASED = Path(mmdet.__file__).parent / ".mim/configs/seesaw_loss"
+
+
+def build(cfg: Config) -> torch.nn.Module:
+    """A config's model with random weights."""
+    init_default_scope(cfg.get("default_scope", "mmdet"))
+    cfg = cfg.copy()
+    cfg.model.backbone.init_cfg = None
+    return MODELS.build(cfg.model)
+
+
+def convert(cfg: Config, checkpoint: Path, output: Path) -> dict:
+    """Write a checkpoint's weights as our model's.
+
+    Args:
+        cfg: our resolved config.
+        checkpoint: a file as mmdet releases them: ``{"state_dict", "meta"}``.
+        output: where the weights go, as a training writes them.
+
+    Returns:
+        Facts for the provenance record.
+
+    Raises:
+        UserError: the file is no checkpoint, or a tensor is missing, left over or of another shape.
+    """
+    try:
+        state = CheckpointLoader.load_checkpoint(str(checkpoint), map_location="cpu")["state_dict"]
+    except Exception as error:  # torch raises many kinds on a damaged archive
+        reason = str(error).split("\n")[0]
+        raise UserError(
+            f"{checkpoint} is no readable checkpoint ({reason}); delete it and run "
+            "`seesaw download zoo` again."
+        ) from None
+    model = build(cfg)
+    own = model.state_dict()
+    # checkpoints of old torch versions do not count batches
+    state |= {k: v for k, v in own.items() if k.endswith("num_batches_tracked") and k not in state}
+    wrong = sorted(own.keys() ^ state.keys())
+    wrong += [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
+    if wrong:
+        raise UserError(
+            f"{checkpoint} does not fit {cfg.filename}: {len(wrong)} tensors differ, first "
+            f"{wrong[0]}; correct the config."
+        )
+    model.load_state_dict(state)
+    save_model(model, output)
+    return {"tensors": len(own), "parameters": sum(p.numel() for p in model.parameters())}
+
+
+def stand_in(released: Released, scale: Scale, path: Path) -> Path:
+    """A randomly initialised model of mmdet's own config, shrunk to the scale, saved by mmengine.
+
+    It proves the path of a released checkpoint where there is none: all but the numbers.
+    """
+    set_random_seed(0)
+    cfg = resolve(RELEASED / f"{released.released}.py", scale)
+    model = build(cfg)
+    model.init_weights()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint = {"meta": {"epoch": 24}, "state_dict": model.state_dict()}
+    save_checkpoint(checkpoint, str(path))
+    return path

@@ -1,0 +1,103 @@
+"""The hook that writes a training's run log and starts its mirror."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from seesaw.training import run_log
+from seesaw.training.mirror import Mirror
+
+INTERVAL = 20
+LEAST_LINES = 20
+GRACE = 5.0  # s that an interrupted training waits for its mirror
+
+
+class RunLogHook(Hook):
+    """Log every 20th iteration and the last; of a short training more, for 20 lines in all.
+
+    Use as a context manager around the training. It changes nothing of the training, and what
+    goes wrong with it becomes one warning.
+
+    Args:
+        path: the run log.
+        header: what the training is (`seesaw.training.runs.header`).
+        mode: of W&B: off, offline or online.
+        facts: about this attempt.
+    """
+
+    priority = "BELOW_NORMAL"  # after what measures, before checkpoints and the deadline
+
+    def __init__(self, path: Path, header: dict, mode: str = "off", **facts: Any):
+        self.path, self._header, self._facts = path, header, facts
+        self._mirror = Mirror(path, mode)
+        self._file: IO[str] | None = None
+        self._last = 0
+
+    def __enter__(self) -> RunLogHook:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if self._file:
+            self._file.close()
+        self._mirror.end(GRACE if error else None)
+
+    def copy(self, target: Path) -> None:
+        """Copy the log beside the finished model."""
+        try:
+            if self._file:
+                run_log.copy(self.path, target)
+        except OSError as error:
+            self._give_up(error)
+
+    def before_train(self, runner) -> None:
+        """Start the log, or cut it to the iteration that the training goes on from."""
+        self._interval = max(1, min(INTERVAL, runner.max_iters // LEAST_LINES))
+        self._last = runner.iter
+        if not is_main_process():
+            return
+        try:
+            facts = {"iterations": runner.max_iters, **self._facts}
+            run_log.begin(self.path, self._header, runner.iter, **facts)
+            self._file = self.path.open("a", encoding="utf-8")
+            self._mirror.start()
+        except OSError as error:
+            self._give_up(error)
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Write a line if one is due."""
+        done = runner.iter + 1
+        if self._file is None or (done % self._interval and done != runner.max_iters):
+            return
+        window, self._last = max(done - self._last, 1), done
+        values = {
+            key.removeprefix("train/"): float(
+                buffer.current() if key == "train/lr" else buffer.mean(window)
+            )
+            for key, buffer in runner.message_hub.log_scalars.items()
+            if key.startswith("train/")
+        }
+        values["memory"] = _peak_memory()
+        try:
+            self._file.write(run_log.dumped(run_log.step(done, values)))
+            self._file.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        reason = f"{self.path} or its copy cannot be written ({error.strerror})"
+        print(f"{reason}; the training goes on without.", file=sys.stderr, flush=True)
+        self._file = None
+
+
+def _peak_memory() -> float:
+    """MB: of the GPU, without one of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

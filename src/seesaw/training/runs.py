@@ -1,0 +1,89 @@
+"""What the verbs need of tracking: W&B's mode, a training's identity, an evaluation's results."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from seesaw.core import hashing
+from seesaw.core.records import Provenance
+from seesaw.errors import UserError
+from seesaw.spec import site
+from seesaw.spec.experiments import Evaluation, Experiments, Training
+from seesaw.spec.scales import Scale
+from seesaw.training import run_log
+from seesaw.training.mirror import replay
+
+MODES = ("off", "offline", "online")
+
+
+def mode() -> str:
+    """W&B's mode: WANDB_MODE, else ``wandb`` of site.yaml, else off.
+
+    Raises:
+        UserError: WANDB_MODE is none of the three (``disabled`` is W&B's word for off).
+    """
+    given = os.environ.get("WANDB_MODE") or site.load().wandb
+    given = "off" if given == "disabled" else given
+    if given not in MODES:
+        raise UserError(f"WANDB_MODE is {given!r}; use one of {', '.join(MODES)}.")
+    return given
+
+
+def config_hash(config: dict[str, Any]) -> str:
+    """16 hex digits of the sha256 of a resolved config."""
+    return hashing.fingerprint(config=config)
+
+
+def header(
+    scale: Scale, table: Experiments, training: Training, config: dict, provenance: Provenance
+) -> dict:
+    """What a training is: the header of its run log and its identity in W&B.
+
+    One run for each training, resolved config and seed: the ``id`` is made of these.
+
+    Args:
+        scale: scale and dataset.
+        table: the experiment table.
+        training: the training.
+        config: its resolved config.
+        provenance: of the training; the work must have begun.
+    """
+    facts, used = provenance.facts, provenance.state
+    seed, digest = facts["seed"], facts["config_hash"]
+    places = [
+        c.place for c in table.cells if table.evaluations[c.evaluation].training == training.id
+    ]
+    return {
+        "id": f"{training.id}-seed{seed}-{digest[:8]}",
+        "group": places[0] if places else "no_table",
+        "name": training.id,
+        "tags": list(dict.fromkeys([scale.run, *places, training.schedule, f"seed{seed}"])),
+        "scale": scale.run,
+        "schedule": training.schedule,
+        "seed": seed,
+        "config_hash": digest,
+        "fingerprint": facts["fingerprint"],
+        "git": used["git"],
+        "dataset": {"name": scale.entry.name, "manifest": used["inputs"]["manifest"]["sha256"]},
+        "lock": used["lock"],
+        "versions": used["versions"],
+        "config": config,
+    }
+
+
+def log_evaluation(scale: Scale, evaluation: Evaluation, seed: int, metrics: dict) -> None:
+    """Add an evaluation's AP to the run log of its training, in percent, and to its mirror.
+
+    Args:
+        scale: where results lie.
+        evaluation: on val.
+        seed: the training's.
+        metrics: the content of its metrics.json.
+    """
+    log = scale.model(evaluation.training, seed).with_name(run_log.NAME)
+    names = ("AP", "AP_r", "AP_c", "AP_f")
+    found = {name: metrics["segm"][name] for name in names} | {"AP_box": metrics["bbox"]["AP"]}
+    percent = {name: None if ap is None else round(100 * ap, 6) for name, ap in found.items()}
+    if run_log.append_evaluation(log, evaluation.id, percent) and (wanted := mode()) != "off":
+        replay(log, wanted)

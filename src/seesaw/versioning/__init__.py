@@ -1,1 +1,0 @@
-"""DVC's stages, the metadata that travels with results, and the committed reference results."""

@@ -1,0 +1,209 @@
+"""Finished trainings that a change does not touch: asked for where weeks would be lost, accepted.
+
+At a scale with ``ask_before_retraining`` (paper), a finished training is made again only when the
+user says so. configs/accepted.yaml holds what was accepted instead; it counts for exactly the
+state that was looked at: any further change asks again.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from datetime import date as Date
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from seesaw.core import paths
+from seesaw.core.files import write_atomic
+from seesaw.core.records import is_current, provenance_path, read_record
+from seesaw.core.yaml import one_sentence, read_yaml
+from seesaw.errors import UserError
+from seesaw.spec.scales import Scale
+
+HEAD = """\
+# Changes of code or configs that `seesaw accept` took for equivalent: the finished training stays.
+# Commit this file to share them; take an entry out, and its training is asked for again.
+"""
+_HASH = r"^[0-9a-f]{16}$"
+SHOWN = 4
+
+
+class Acceptance(BaseModel):
+    """One finished training, and the state of code and configs that it may stand for."""
+
+    model_config = ConfigDict(extra="forbid")
+    training: str
+    seed: int
+    scale: str
+    trained: str = Field(pattern=_HASH)
+    accepted: str = Field(pattern=_HASH)
+    changed: list[str] = []
+    because: str
+    by: str
+    date: Date
+
+    @property
+    def key(self) -> str:
+        """Its key among the fingerprints."""
+        return f"train/{self.training}/seed{self.seed}"
+
+    @property
+    def remark(self) -> str:
+        """What the record and the tables say."""
+        return (
+            f"{', '.join(self.changed)} changed after the training; accepted as equivalent by "
+            f"{self.by} on {self.date}: {self.because}"
+        )
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    accepted: list[Acceptance] = []
+
+
+def load() -> list[Acceptance]:
+    """What has been accepted; the file need not be there.
+
+    Raises:
+        UserError: one sentence with the file, the entry and the fix.
+    """
+    if not paths.ACCEPTED.is_file():
+        return []
+    try:
+        return _File.model_validate(read_yaml(paths.ACCEPTED)).accepted
+    except ValidationError as error:
+        raise UserError(one_sentence(paths.ACCEPTED, error)) from None
+
+
+def stands_for(run: str) -> dict[tuple[str, str], str]:
+    """(key, accepted fingerprint) -> fingerprint of the finished training, at a scale."""
+    return {(a.key, a.accepted): a.trained for a in load() if a.scale == run}
+
+
+def remember(fingerprint: str, parts: Mapping[str, Any]) -> None:
+    """Keep what a fingerprint is of, to tell later what changed."""
+    path = _parts(fingerprint)
+    if not path.exists():
+        with suppress(OSError):  # a read-only checkout works, but cannot tell
+            write_atomic(path, json.dumps(parts, default=str))
+
+
+def changes(old: str, new: str) -> list[str]:
+    """What differs between two fingerprints: config keys, modules, data, starting weights."""
+    a, b = read_record(_parts(old)), read_record(_parts(new))
+    if a is None or b is None:
+        return ["its code or config"]
+
+    def differing(part: str, told: Callable[[str], str]) -> list[str]:
+        one, other = a[part], b[part]
+        found = [k for k in sorted(one.keys() | other.keys()) if one.get(k) != other.get(k)]
+        more = [f"{len(found) - SHOWN} more"] if len(found) > SHOWN else []
+        return [*map(told, found[:SHOWN]), *more]
+
+    def values(key: str) -> str:
+        return f"{key} {_short(a['config'].get(key))} -> {_short(b['config'].get(key))}"
+
+    found = differing("config", values) + differing("code", str)
+    found += ["the data"] if a["dataset"] != b["dataset"] else []
+    return found + (["the weights it starts from"] if a["parent"] != b["parent"] else [])
+
+
+def outdated(scale: Scale, fingerprints: Mapping[str, Any]) -> dict[str, str]:
+    """Finished trainings of another state of code and configs: key -> their fingerprint."""
+    found = {}
+    for training in scale.table.trainings.values():
+        for seed in training.seeds:
+            key = f"train/{training.id}/seed{seed}"
+            model = scale.model(training.id, seed)
+            record = read_record(provenance_path(model)) or {}
+            if model.is_file() and not is_current(record, fingerprints.get(key)):
+                found[key] = record["fingerprint"]
+    return found
+
+
+def question(scale: Scale, fingerprints: Mapping[str, Any], found: Mapping[str, str]) -> str:
+    """Asks about `outdated` trainings: what changed, and what to type, either way."""
+    told, files, names = [], [], {}
+    for key, trained in found.items():
+        _, training, seed = key.split("/")
+        what = ", ".join(changes(trained, computed(fingerprints, key)))
+        told.append(f"{training} {seed} ({what})")
+        files.append(str(scale.model(training, int(seed.removeprefix("seed")))))
+        names[training] = None
+    options = [] if scale.name == "paper" else [f"--scale {scale.name}"]
+    options += [] if scale.run == scale.name else [f"--dataset {scale.dataset}"]
+    accept = " ".join(["seesaw accept", *names, *options, "--because '...'"])
+    return (
+        f"finished trainings would be made again, as these have changed since: {'; '.join(told)}. "
+        f"If the weights stay the same: {accept}; to train again: rm {' '.join(files)}"
+    )
+
+
+def accept(
+    scale: Scale, fingerprints: Mapping[str, Any], found: Mapping[str, str], why: str
+) -> list[Acceptance]:
+    """Let finished trainings stand for the current state, and say so in their records.
+
+    Args:
+        scale: theirs.
+        fingerprints: of the current state.
+        found: key -> fingerprint of the finished training, as from `outdated`.
+        why: the reason.
+
+    Returns:
+        The entries that were added to the file.
+    """
+    made = []
+    for key, trained in found.items():
+        _, training, seed = key.split("/")
+        now = computed(fingerprints, key)
+        made.append(
+            Acceptance(
+                training=training,
+                seed=int(seed.removeprefix("seed")),
+                scale=scale.run,
+                trained=trained,
+                accepted=now,
+                changed=changes(trained, now),
+                because=why,
+                by=_user(),
+                date=datetime.now(UTC).date(),
+            )
+        )
+    rows = [a.model_dump() for a in [*load(), *made]]
+    text = yaml.safe_dump({"accepted": rows}, sort_keys=False, allow_unicode=True, width=100)
+    write_atomic(paths.ACCEPTED, HEAD + text)
+    for entry in made:
+        path = provenance_path(scale.model(entry.training, entry.seed))
+        record = read_record(path)
+        assert record is not None, path  # its fingerprint is among those that were found
+        record["remarks"] = [*record.get("remarks", []), entry.remark]
+        write_atomic(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    return made
+
+
+def computed(fingerprints: Mapping[str, Any], key: str) -> str:
+    """The fingerprint of the current state, also where a finished training stands for it."""
+    return fingerprints.get("accepted", {}).get(key, fingerprints[key])
+
+
+def _user() -> str:
+    """Who accepts: git's name, else the login's."""
+    told = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True)
+    return told.stdout.strip() or getpass.getuser()
+
+
+def _parts(fingerprint: str) -> Path:
+    return paths.CACHE / "fingerprints" / "parts" / f"{fingerprint}.json"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 30 else f"{text[:27]}..."

@@ -1,0 +1,255 @@
+"""What a job costs: measured where a record of its work exists, else estimated."""
+
+from __future__ import annotations
+
+import csv
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from seesaw.core import paths
+from seesaw.core.records import provenance_path, read_record, recorded_seconds
+from seesaw.errors import UserError
+from seesaw.spec import downloads, paper
+from seesaw.spec.experiments import Experiments
+from seesaw.spec.scales import Scale
+from seesaw.workflow import rates
+from seesaw.workflow.jobs import Job
+from seesaw.workflow.progress import read_progress
+
+Basis = Literal["measured", "estimate", "unknown"]
+# Rules whose jobs all do the same amount of work at a scale: any one's time tells the others'.
+_ALIKE = ("evaluate", "submit", "table")
+
+
+class Cost(NamedTuple):
+    """What one job takes.
+
+    Attributes:
+        gpu_hours: on GPUs of the planned type.
+        hours: wall time.
+        gigabytes: that it adds to the disk.
+        basis: where the time is from; "unknown" counts as nothing and is told.
+    """
+
+    gpu_hours: float
+    hours: float
+    gigabytes: float
+    basis: Basis
+
+
+class Costs:
+    """The costs of a scale's jobs on GPUs of one type.
+
+    Args:
+        table: the experiment table.
+        scale: where measurements lie.
+        gpus: GPUs of one training.
+        gpu: their type, a name that contains a key of ``gpus`` in configs/costs.yaml, or part of
+            the name of a GPU that was measured; default the reference.
+        fingerprints: of the current configs and code; tell which work directories count.
+
+    Raises:
+        UserError: the type is unknown, or the batch cannot be shared by so many GPUs.
+    """
+
+    def __init__(
+        self,
+        table: Experiments,
+        scale: Scale,
+        gpus: int = 8,
+        gpu: str | None = None,
+        fingerprints: dict[str, Any] | None = None,
+    ):
+        self.assumed = rates.assumed()
+        self.table, self.scale, self.gpus = table, scale, gpus
+        self.fingerprints = fingerprints or {}
+        name = (gpu or self.assumed.reference).lower()
+        self.gpu = self._kind(name) or name
+        self.here = self.assumed.scales.get(scale.name) or rates.ScaleCosts()
+        self.measured = rates.measured(self.gpu, scale)
+        if (share := self._share(self.gpu)) is None:
+            raise UserError(
+                f"--gpu {gpu}: its speed is unknown; use one of {', '.join(self.assumed.gpus)} "
+                f"or add it under gpus in {rates.FILE}."
+            )
+        self.share = share
+        if gpus < 1 or self.assumed.batch % gpus:
+            raise UserError(
+                f"--gpus {gpus}: {self.assumed.batch} images a batch cannot be shared evenly; "
+                "use a number that divides it."
+            )
+
+    def cost(self, job: Job) -> Cost:
+        """What a job that is not finished will take."""
+        known = self._underway(job) or self._recorded(job) or self._benchmarked(job)
+        known = known or self._timed(job)
+        gpu_hours, hours = known or self._estimate(job) or (0.0, None)
+        basis: Basis = "measured" if known else "estimate" if hours is not None else "unknown"
+        return Cost(gpu_hours, hours or 0.0, self._gigabytes(job), basis)
+
+    def gpus_of(self, rule: str) -> int:
+        """GPUs of a job of this rule; 0 at the scales that run on CPUs."""
+        return self.gpus if self.on_gpus and rule == "train" else self.here.gpus.get(rule, 0)
+
+    @property
+    def on_gpus(self) -> bool:
+        """Whether this scale trains on GPUs."""
+        return bool(self.here.gpus)
+
+    def _underway(self, job: Job) -> tuple[float, float] | None:
+        """What remains of a training that has begun, at its own pace."""
+        fingerprint = self.fingerprints.get(job.key)
+        if job.rule != "train" or not fingerprint:
+            return None
+        work = self.scale.work / job.training / f"seed{job.seed}" / fingerprint
+        progress = read_progress(work)
+        if progress is None or progress.seconds_left is None:
+            return None
+        hours = progress.seconds_left / 3600
+        return hours * self.gpus_of("train"), hours
+
+    def _recorded(self, job: Job) -> tuple[float, float] | None:
+        """From the record of the same job, perhaps of an older state or of another seed."""
+        records = [job.record]
+        if job.training:
+            seeds = self.table.trainings[job.training].seeds
+            old = f"/seed{job.seed}/"
+            others = [str(job.outputs[0]).replace(old, f"/seed{s}/") for s in seeds]
+            records += [read_record(provenance_path(path)) for path in others]
+        for record in filter(None, records):
+            if (seconds := recorded_seconds(record)) is None:
+                continue
+            if not (gpus := self.gpus_of(job.rule)):
+                return 0.0, seconds / 3600
+            device = str(record.get("device", ""))
+            count = re.match(r"(\d+) x ", device)
+            count = record.get("gpus") or (int(count.group(1)) if count else 1)
+            if share := self._share(device):  # on a GPU whose speed is known
+                gpu_hours = seconds / 3600 * count * self.share / share
+                return gpu_hours, gpu_hours / gpus
+        return None
+
+    def _share(self, device: str) -> float | None:
+        """GPU-hours on a device of what takes one on the reference; None if that is unknown."""
+        if self.gpu in device.lower() and self._measured_share:
+            return self._measured_share
+        return self.assumed.gpus.get(self._kind(device) or "")
+
+    @cached_property
+    def _measured_share(self) -> float | None:
+        """`_share` of the planned GPU over all trainings measured on it; None if none was."""
+        measured = stated = 0.0
+        for name in self.measured.training:
+            hours = self._training_hours(name)
+            if hours and (paper := self._shortened(name, self.assumed.hours.get(name))):
+                measured, stated = measured + hours, stated + paper
+        return measured / stated if stated else None
+
+    def _kind(self, text: str) -> str | None:
+        """The type of GPU that a site's or NVIDIA's name means: ``NVIDIA A100-SXM4-80GB``."""
+        return next((name for name in self.assumed.gpus if name in text.lower()), None)
+
+    def _benchmarked(self, job: Job) -> tuple[float, float] | None:
+        """From Snakemake's benchmark of the same job (a training's holds its last attempt only)."""
+        rule, _, rest = job.id.partition("/")
+        if rule == "train" or self.gpus_of(rule):  # which GPU it was is not written there
+            return None
+        folder = paths.ROOT / "logs" / self.scale.run / "benchmarks"
+        own = folder / (f"{rule}/{rest.replace('/', '_')}.tsv" if rest else f"{rule}.tsv")
+        alike = sorted(folder.glob(f"{rule}/*.tsv")) if rule in _ALIKE else []
+        for path in [own, *alike]:
+            if seconds := _benchmark_seconds(path):
+                return 0.0, seconds / 3600
+        return None
+
+    def _timed(self, job: Job) -> tuple[float, float] | None:
+        """From the seconds that an image took on this GPU."""
+        if not self.on_gpus:
+            return None
+        if job.rule == "train":
+            return self._shared(job.rule, self._training_hours(job.training))
+        if job.rule == "detect":
+            e = self.table.evaluations[job.experiment]
+            same = [o for o in self.table.evaluations.values() if o.config_path == e.config_path]
+            seconds = filter(None, (self.measured.detection.get(o.id) for o in same))
+            if one := next(seconds, None):
+                return self._shared(job.rule, self.assumed.images[e.split] * one / 3600)
+        return None
+
+    def _training_hours(self, training: str) -> float | None:
+        """GPU-hours of a training whose seconds an image were measured."""
+        seconds, t = self.measured.training.get(training), self.table.trainings.get(training)
+        if seconds is None or t is None or t.config is None:
+            return None
+        images = self.assumed.images["repeated" if rates.repeats(t.config) else "train"]
+        epochs = self.here.epochs.get(t.schedule, self.assumed.epochs[t.schedule])
+        return epochs * images * seconds / 3600
+
+    def _estimate(self, job: Job) -> tuple[float, float] | None:
+        if (minutes := self.here.minutes.get(job.rule)) is not None:
+            return minutes / 60 * self.gpus_of(job.rule), minutes / 60
+        hours = None
+        if self.on_gpus and job.rule == "train":
+            hours = self._shortened(job.training, self.assumed.hours.get(job.training))
+        elif self.on_gpus and job.rule == "detect":
+            hours = self._detection_hours(job.experiment)
+        return self._shared(job.rule, hours and hours * self.share)
+
+    def _shared(self, rule: str, hours: float | None) -> tuple[float, float] | None:
+        """GPU-hours and wall time of so many hours on one GPU, shared by those of the rule."""
+        if hours is None:
+            return None
+        if rule == "train" and self.gpus > self.assumed.multi_node["gpus"]:
+            hours /= self.assumed.multi_node["efficiency"]
+        return hours, hours / self.gpus_of(rule)
+
+    def _shortened(self, training: str, hours: float | None) -> float | None:
+        """A training's hours at this scale: fewer epochs, cheaper images."""
+        schedule = self.table.trainings[training].schedule
+        if hours is None or schedule not in self.here.epochs:
+            return hours
+        share = self.here.epochs[schedule] / self.assumed.epochs[schedule]
+        return hours * share * self.here.image
+
+    def _detection_hours(self, evaluation: str) -> float | None:
+        """Hours on the reference: a share of its config's own, else from the training's."""
+        e = self.table.evaluations[evaluation]
+        images = self.assumed.images
+        if e.config and e.config != e.training:
+            same = [o for o in self.table.evaluations.values() if o.config == e.config]
+            share = images[e.split] / sum(images[o.split] for o in same)
+            stated = self.assumed.hours.get(e.config)
+            return None if stated is None else stated * share
+        t = self.table.trainings[e.training]
+        t = self.table.trainings[t.init_from or t.id]  # a frozen model's training is too cheap
+        if (stated := self.assumed.hours.get(t.id)) is None:
+            return None
+        seen = self.assumed.epochs[t.schedule] * images["train"]
+        model = self.assumed.detection["share_of_training"] * stated / seen * self.here.image
+        return images[e.split] * (model + self.assumed.detection["post_processing_seconds"] / 3600)
+
+    def _gigabytes(self, job: Job) -> float:
+        """What is not yet on the disk; a dataset in place costs nothing."""
+        if job.rule == "download":
+            files = downloads.load().sets[job.id.partition("/")[2]].values()
+            return sum((f.bytes or 0) / 1e9 for f in files if not f.made.exists())
+        if job.rule == "train" and self.here.checkpoints:
+            # 4 bytes a parameter: the weights, and checkpoints with momentum
+            weights = 4e-3 * self._millions.get(job.training, 0.0)
+            return weights * (1 + 2 * self.here.checkpoints)
+        return self.here.gigabytes.get(job.rule, 0.0)
+
+    @cached_property
+    def _millions(self) -> dict[str, float]:
+        return paper.load().parameters
+
+
+def _benchmark_seconds(path: Path) -> float | None:
+    """Seconds from a Snakemake benchmark; None if there is none or it is damaged."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return float(next(csv.DictReader(file, delimiter="\t"))["s"])
+    except (OSError, StopIteration, KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,192 @@
+"""Fingerprints of the whole experiment table at one scale: what must be made again, and when."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from seesaw.core import hashing, paths
+from seesaw.errors import UserError
+from seesaw.results.report import TEMPLATE
+from seesaw.spec import claims as claim_table
+from seesaw.spec import experiments, figures, zoo
+from seesaw.spec.scales import Scale
+from seesaw.workflow import acceptances, design, used_code
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def cached(scale: Scale) -> dict[str, Any]:
+    """The fingerprints, computed in a process of their own when a config or module has changed.
+
+    Resolving the configs imports mmengine, which the Snakefile must not.
+    """
+    call = ("seesaw.cli", "fingerprints", "--scale", scale.name, "--dataset", scale.dataset)
+    return hashing.cached_json(sources(scale), cache(scale), lambda: answer(*call))
+
+
+def known(scale: Scale) -> dict[str, str] | None:
+    """The fingerprints that the last call of `cached` left; None if a file has changed since."""
+    return hashing.kept_json(sources(scale), cache(scale))
+
+
+def sources(scale: Scale) -> list[Path]:
+    """Every file that decides a fingerprint or what the workflow's jobs are."""
+    files = [*paths.CONFIGS.rglob("*.py"), *paths.CONFIGS.rglob("*.yaml"), *PACKAGE.rglob("*.py")]
+    files += [*paths.NOTEBOOKS.glob("*.py"), TEMPLATE]
+    files = [file for file in files if file != paths.PAPER_VALUES]
+    # The manifest holds the number of categories.
+    return [*files, scale.entry.manifest, paths.ACCEPTED]
+
+
+def cache(scale: Scale) -> Path:
+    """Where the last call of `cached` left the fingerprints."""
+    return paths.CACHE / "fingerprints" / f"{scale.run}.json"
+
+
+class Keys(dict):
+    """Stands for the fingerprints where only the jobs are asked for: each key gives itself."""
+
+    def __init__(self, scale: Scale):
+        super().__init__(backbones=backbones(scale))
+
+    def __missing__(self, key: str) -> str:
+        return key
+
+
+def backbones(scale: Scale) -> dict[str, str]:
+    """Training -> name of the stand-in backbone that it starts from; none at paper scale."""
+    if not scale.overlay.backbones:
+        return {}
+    from seesaw.spec.config import backbone_checkpoint
+
+    found = {}
+    for t in scale.table.trainings.values():
+        if t.config and scale.table.built(t.id):
+            found[t.id] = scale.overlay.backbones.get(backbone_checkpoint(t.config))
+    return {training: stand_in.name for training, stand_in in found.items() if stand_in}
+
+
+def compute(scale: Scale) -> dict[str, str]:
+    """``train/<id>/seed<k>``, ``detect/<evaluation>``, ``pretrain/<backbone>`` ... -> hash.
+
+    ``code/<module>`` serves every rule that depends on the code of one module and what it imports.
+    And ``backbones``: training -> name of the stand-in that it starts from; ``accepted``: key of a
+    finished training whose own fingerprint stands here -> the one of the current state.
+    """
+    from seesaw.spec.config import flatten, resolve
+
+    table = scale.table
+    entry = scale.entry
+    generator = ["seesaw.data.mini_lvis"] if entry.generate is not None else []
+    result: dict[str, Any] = {
+        "data": hashing.fingerprint(
+            entry=entry.model_dump(mode="json", exclude={"categories"}),
+            code=used_code.code_hash(generator),
+        ),
+        "evaluate": used_code.code_hash(
+            ["seesaw.evaluation.resample", "seesaw.evaluation.replicates"]
+        )[:16],
+        "speed": used_code.code_hash(
+            ["seesaw.evaluation.speed", "seesaw.evaluation.post_processing"]
+        )[:16],
+        "table": used_code.code_hash(
+            ["seesaw.results.tables.collect", "seesaw.results.tables.render"]
+        )[:16],
+        "report": hashing.fingerprint(
+            code=used_code.code_hash(["seesaw.results.report.page"]),
+            template=TEMPLATE.read_text(encoding="utf-8"),
+        ),
+    }
+    result |= {f"code/{module}": found for module, found in used_code.code_hashes().items()}
+    result |= {f"figure/{name}": _figure(name) for name in figures.FIGURES}
+    result["backbones"] = backbones(scale)
+    result["accepted"], stands_for = {}, acceptances.stands_for(scale.run)
+    if remarks := [a.remark for a in acceptances.load() if a.scale == scale.run]:
+        result["table"] = hashing.fingerprint(code=result["table"], remarks=remarks)
+    for stand_in in scale.overlay.backbones.values():
+        result[f"pretrain/{stand_in.name}"] = hashing.fingerprint(
+            backbone=stand_in.model_dump(),
+            settings=scale.overlay.pretrain,
+            data=result["data"],
+            code=used_code.code_hash(["seesaw.training.pretrain"]),
+        )
+    seeds = claim_table.training_seeds(table, scale)
+    parents_first = sorted(table.trainings.values(), key=lambda t: t.init_from is not None)
+    for t in parents_first:
+        if t.config is None or (t.init_from and table.trainings[t.init_from].config is None):
+            continue
+        stand_in = result["backbones"].get(t.id)
+        for seed in seeds[t.id]:
+            parent = f"train/{t.init_from}/seed{seed}" if t.init_from else None
+            if parent is None and stand_in:
+                parent = f"pretrain/{stand_in}"
+            parts = used_code.training_parts(
+                resolve(t.config, scale, register=False).to_dict(),
+                dataset_hash=result["data"],
+                seed=seed,
+                parent=result[parent] if parent else None,
+            )
+            key, made = f"train/{t.id}/seed{seed}", hashing.fingerprint(**parts)
+            if scale.overlay.ask_before_retraining:
+                acceptances.remember(made, parts | {"config": flatten(parts["config"])})
+            result[key] = stands_for.get((key, made), made)
+            if result[key] != made:
+                result["accepted"][key] = made
+    built = [e for e in table.evaluations.values() if table.built(e.id)]
+    for released in zoo.load().models.values():
+        built.append(released.evaluation)
+        assert released.evaluation.config_path, released.id
+        result[f"convert/{released.id}"] = hashing.fingerprint(
+            released=released.model_dump(include={"config", "released", "checkpoint"}),
+            model=resolve(released.evaluation.config_path, scale, register=False).model.to_dict(),
+            code=used_code.code_hash(["seesaw.training.convert"]),
+        )
+    for e in built:
+        assert e.config_path, e.id
+        config = resolve(e.config_path, scale, register=False).to_dict()
+        config = {k: v for k, v in config.items() if k not in used_code.MACHINE_KEYS}
+        types = used_code.modules_of_types(used_code.config_types(config), used_code.registry_map())
+        result[f"detect/{e.id}"] = hashing.fingerprint(
+            config=config,
+            split=e.split,
+            code=used_code.code_hash(types | {"seesaw.evaluation.detect"}),
+        )
+    if claims := claim_table.of(scale):
+        result["design"] = design.fingerprint(claims, scale, result["data"])
+        code = used_code.code_hash(["seesaw.results.claims.measure", "seesaw.results.claims.page"])
+        result["claims"] = hashing.fingerprint(code=code, design=result["design"])
+    return result
+
+
+def _figure(name: str) -> str:
+    """Of a figure: its notebook, the package's modules that it imports, what its configs build."""
+    from seesaw.spec.config import load
+
+    path = paths.NOTEBOOKS / f"{name}.py"
+    source = path.read_text(encoding="utf-8") if path.is_file() else ""
+    imported = set(re.findall(r"^from (seesaw\.\S+) import", source, re.MULTILINE))
+    found = [experiments.config_file(stem) for stem in figures.CONFIGS.get(name, ())]
+    configs = [load(config) for config in found if config]
+    types = set().union(*map(used_code.config_types, configs))
+    built = used_code.modules_of_types(types, used_code.registry_map())
+    code = used_code.code_hash(imported | built)
+    return hashing.fingerprint(source=source, configs=configs, code=code)
+
+
+def answer(module: str, *arguments: str) -> dict:
+    """The JSON that a module prints, run in a process of its own.
+
+    Raises:
+        UserError: it failed; the sentence is the last line that it said.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise UserError(last[0].removeprefix("seesaw fingerprints: "))
+    return json.loads(done.stdout)

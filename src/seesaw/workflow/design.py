@@ -1,0 +1,67 @@
+"""The design of the claims' experiment, as a hash that is committed before its seeds run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from seesaw.core import hashing, paths
+from seesaw.core.files import write_atomic
+from seesaw.errors import UserError
+from seesaw.spec.claims import Claims, files, load
+from seesaw.spec.scales import Scale
+from seesaw.workflow import used_code
+
+
+def fingerprint(claims: Claims, scale: Scale, data: str) -> str:
+    """16 hex digits over all that is chosen before the seeds run.
+
+    Resolved configs of what the claims train and evaluate, data with its generator's code,
+    pre-training, and the claims: kinds, pairs, metrics, margins, seeds. Not the code of models and
+    training: a correction there is no new design, and retrains.
+
+    Args:
+        claims: the table.
+        scale: its scale.
+        data: fingerprint of the data.
+    """
+    from seesaw.spec.config import resolve
+
+    table, configs = scale.table, {}
+    for evaluation in sorted({name for claim in claims.claims for name in claim.pair}):
+        e = table.evaluations[evaluation]
+        t = table.trainings[e.training]
+        start = table.trainings[t.init_from].config if t.init_from else None
+        for path in filter(None, (e.config_path, t.config, start)):
+            config = resolve(path, scale, register=False).to_dict()
+            config = {k: v for k, v in config.items() if k not in used_code.MACHINE_KEYS}
+            configs[path.stem] = config
+    return hashing.fingerprint(
+        data=data,
+        configs=configs,
+        pretrain=scale.overlay.pretrain,
+        claims=[
+            claim.model_dump(exclude={"says", "where"}) | {"seeds": claims.seeds_of(claim)}
+            for claim in claims.claims
+        ],
+    )
+
+
+def freeze(scale: Scale, claims: Claims, design: str) -> None:
+    """Write a design's hash into configs/claims.yaml, before any of its seeds has a result.
+
+    Raises:
+        UserError: there is a result already, or the file has no line to replace.
+    """
+    made = [path for path in files(scale, claims)["metrics"].values() if path.is_file()]
+    if made and claims.frozen != design:
+        raise UserError(
+            f"{made[0]} is a result of the claims' seeds ({len(made)} are there), and a design is "
+            f"frozen before they run; remove these results first."
+        )
+    text = paths.CLAIMS.read_text(encoding="utf-8")
+    changed, lines = re.subn(r"(?m)^frozen:.*$", f"frozen: {design}", text)
+    if lines != 1:
+        raise UserError(f"{paths.CLAIMS} has {lines} lines that begin with `frozen:`; keep one.")
+    write_atomic(Path(paths.CLAIMS), changed)
+    load()

@@ -1,0 +1,230 @@
+"""The stages of ``dvc.yaml``, from the workflow's jobs: who owns which bytes.
+
+A stage is one call of Snakemake, which decides what runs and in which order. So a stage depends
+on what people edit (code, configs, rows of the experiment table) and on data, never on another
+target's outputs: ``dvc repro submission`` trains two rungs, not the ladder. What several targets
+need belongs to the first of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from seesaw.core import paths
+from seesaw.core.records import provenance_path
+from seesaw.errors import UserError
+from seesaw.spec import experiments, figures
+from seesaw.spec.scales import Scale, snakemake_command
+from seesaw.training import run_log
+from seesaw.workflow import jobs
+from seesaw.workflow.jobs import Job
+
+# stage -> the rules whose jobs it owns
+SHARED = {"data": ("download", "data"), "pretrained": ("pretrain",)}
+SHOWN = ("table", "figure")
+CODE = ("Snakefile", "workflow/rules", "src/seesaw")
+HEADER = """\
+# What DVC versions at {scale} scale; made from the experiment table: `seesaw dvc --scale {scale}`.
+# A stage is one call of Snakemake; before it `unlock` clears what a killed call left, after it
+# `record` notes what Snakemake knows, for other clones. See docs/dvc.md.
+"""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: of the stage.
+        targets: what Snakemake is asked for.
+        jobs: all that the targets need, each after those that it needs.
+        owned: those whose outputs this stage versions.
+    """
+
+    name: str
+    targets: list[str]
+    jobs: list[Job]
+    owned: list[Job]
+
+
+class Stages:
+    """All stages of one scale, by name."""
+
+    def __init__(self, scale: Scale):
+        self.scale = scale
+        self.table = scale.table
+        self.graph = jobs.workflow(scale)
+        self.every = self.graph.paper
+
+    @cached_property
+    def all(self) -> dict[str, Stage]:
+        """Name -> stage; those that only share come first."""
+        made: dict[str, Stage] = {}
+        owners: dict[str, str] = {}
+        for name, rules in SHARED.items():
+            owned = [job for job in self.every.values() if job.rule in rules]
+            outputs = [str(path) for job in owned for path in job.outputs]
+            if owned:
+                needed = jobs.closure(self.every, [job.id for job in owned])
+                made[name] = Stage(name, outputs, self._in_order(needed), owned)
+            owners |= {job.id: name for job in owned}
+        for name, targets in self._targets().items():
+            needed = set().union(*(self._needed(target) for target in targets))
+            owners = {job: name for job in needed} | owners
+            in_order = self._in_order(needed)
+            owned = [job for job in in_order if owners[job.id] == name]
+            if owned:
+                made[name] = Stage(name, targets, in_order, owned)
+        return made
+
+    def stage(self, name: str) -> Stage:
+        """A stage by its name."""
+        if name not in self.all:
+            raise UserError(f"the stage {name!r} is unknown; use one of {', '.join(self.all)}.")
+        return self.all[name]
+
+    @property
+    def file(self) -> Path:
+        """The mini scale's file stands at the root, another scale's in a folder of its own."""
+        name = "dvc.yaml" if self.scale.name == "mini" else f"{self.scale.name}/dvc.yaml"
+        return paths.ROOT / name
+
+    def folder(self, stage: str) -> Path:
+        """Where a stage notes what travels with its results."""
+        return self.scale.results / "stages" / stage
+
+    def summaries(self, stage: str) -> dict[str, Path]:
+        """Evaluation -> its few numbers for ``dvc metrics``."""
+        scored = {
+            job.experiment
+            for job in self.all[stage].owned
+            if job.rule == "evaluate" and job.seed in self.table.seeds(job.experiment)
+        }
+        return {e: self.folder(stage) / "metrics" / f"{e}.json" for e in sorted(scored)}
+
+    def outputs(self, stage: str) -> list[str]:
+        """What DVC versions of a stage: folders where they belong to it alone, else files."""
+        entry, found = self.scale.entry, []
+        owned = {job.id for job in self.all[stage].owned}
+        for job in self.all[stage].owned:
+            run = (job.training, job.seed)
+            of_run = [j.id for j in self.every.values() if (j.training, j.seed) == run]
+            files = list(job.outputs)
+            if job.training and owned.issuperset(of_run):
+                files = [self.scale.model(*run).parent]  # and whatever lies beside
+            elif job.rule == "data" and entry.generate is not None:
+                files = [entry.root, entry.truth]
+            elif job.rule in ("pretrain", "detect", "evaluate", "submit", "figure"):
+                files = [files[0].parent]
+            else:
+                beside = [run_log.NAME] if job.rule == "train" else []
+                files += [provenance_path(path) for path in files]
+                files += [files[0].with_name(name) for name in beside]
+            found += [path.as_posix() for path in files]
+        return list(dict.fromkeys([*found, self.folder(stage).as_posix()]))
+
+    def text(self) -> str:
+        """The content of the scale's ``dvc.yaml``."""
+        stages = {name: self._stage(stage) for name, stage in self.all.items()}
+        up = "" if self.file.parent == paths.ROOT else "../"
+        scored = {name: f"{up}{self.folder(name)}" for name in stages if self.summaries(name)}
+        plots = [
+            {
+                f"{name} {metric}": {
+                    "template": "bar_horizontal",
+                    "x": {f"{folder}/plots.json": metric},
+                    "y": {f"{folder}/plots.json": "evaluation"},
+                }
+            }
+            for name, folder in scored.items()
+            for metric in ("AP", "AP_r")
+        ]
+        metrics = [f"{folder}/metrics" for folder in scored.values()]
+        content = {"stages": stages, "metrics": metrics, "plots": plots}
+        dumped = yaml.safe_dump(content, sort_keys=False, width=100, allow_unicode=True)
+        return HEADER.format(scale=self.scale.name) + "\n" + dumped
+
+    def _stage(self, stage: Stage) -> dict:
+        """A stage as ``dvc.yaml`` has it."""
+        options = "" if self.scale.name == "mini" else f" --scale {self.scale.name}"
+        if self.scale.run != self.scale.name:
+            options += f" --dataset {self.scale.dataset}"
+        call = snakemake_command(self.scale, *stage.targets)
+        local = "--profile slurm" not in call
+        commands = [call, f"seesaw record {stage.name}{options}"]
+        made: dict[str, Any] = {"cmd": [*(["seesaw unlock"] if local else []), *commands]}
+        if self.file.parent != paths.ROOT:
+            made["wdir"] = ".."
+        made["deps"] = [*CODE, *self._configs(stage)]
+        above = [name for name in SHARED if name in self.all and name != stage.name]
+        if stage.name not in SHARED:
+            made["deps"] += [path for name in above for path in self._read(name)]
+        elif stage.name == "pretrained":
+            made["deps"] += self._read("data")
+        made["params"] = self._params(stage)
+        made["outs"] = [{path: {"persist": True}} for path in self.outputs(stage.name)]
+        return made
+
+    def _read(self, name: str) -> list[str]:
+        """What other stages read of a shared one."""
+        return [str(path) for job in self.all[name].owned for path in job.outputs]
+
+    def _configs(self, stage: Stage) -> list[str]:
+        """Config files and folders that decide a stage's jobs."""
+        read = [paths.DATASETS]
+        if any(job.rule == "table" for job in stage.jobs):
+            read.append(paths.PAPER_VALUES)
+        if any(job.rule == "claims" for job in stage.jobs):
+            read.append(paths.CLAIMS)
+        drawn = [job.id.partition("/")[2] for job in stage.jobs if job.rule == "figure"]
+        read += [paths.NOTEBOOKS / f"{figure}.py" for figure in drawn]
+        named = {job.training for job in stage.jobs if job.rule == "train"}
+        chosen = [self.table.trainings[name].config for name in named]
+        chosen += [
+            self.table.evaluations[job.experiment].config_path
+            for job in stage.jobs
+            if job.rule == "detect"
+        ]
+        built = [name for figure in drawn for name in figures.CONFIGS.get(figure, ())]
+        chosen += [experiments.config_file(name) for name in built]
+        found = (experiments.config_files(config) for config in chosen if config)
+        folders = {file.parent for files in found for file in files}
+        return sorted(path.as_posix() for path in [*read, *folders])
+
+    def _params(self, stage: Stage) -> list[dict]:
+        """The rows of the experiment table that decide a stage's jobs."""
+        trainings = sorted({job.training for job in stage.jobs if job.rule == "train"})
+        keys = [f"trainings.{name}" for name in trainings]
+        shown = {job.id.partition("/")[2] for job in stage.owned if job.rule in SHOWN}
+        keys += [f"places.{place}" for place in sorted(shown & set(self.table.places))]
+        if keys:
+            keys += ["evaluations", "cells"]
+        rows = [{paths.EXPERIMENTS.as_posix(): keys}] if keys else []
+        return [{(paths.SCALES / f"{self.scale.name}.yaml").as_posix(): None}, *rows]
+
+    def _targets(self) -> dict[str, list[str]]:
+        """Stage -> targets of the workflow; a figure's numbers and its drawing are one target."""
+        places = {job.id.partition("/")[2] for job in self.every.values() if job.rule in SHOWN}
+        tables: list[str] = [place for place in ("table_a1", "table_a2") if place in places]
+        others = sorted(places - set(tables))
+        submitted = [job for job in self.every.values() if job.rule == "submit"]
+        return (
+            {table: [table] for table in tables}
+            | ({"figures": others} if others else {})
+            | ({"submission": ["submission"]} if submitted else {})
+            | ({"claims": ["claims"]} if "claims" in self.every else {})
+            | {"report": ["report"]}
+        )
+
+    def _needed(self, target: str) -> set[str]:
+        return set(self.graph.select(target))
+
+    def _in_order(self, ids: Iterable[str]) -> list[Job]:
+        wanted = set(ids)
+        return [job for job in self.every.values() if job.id in wanted]

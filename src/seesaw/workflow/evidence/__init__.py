@@ -1,0 +1,1 @@
+"""The chain of records behind a number: explained, verified, exported."""

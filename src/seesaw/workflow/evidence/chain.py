@@ -1,0 +1,114 @@
+"""From an artefact to all that it was made from, by the records beside the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from seesaw.core import paths
+from seesaw.core.files import sha256_file
+from seesaw.core.records import changed_inputs, provenance_path, read_record
+from seesaw.spec.scales import Scale, snakemake_command
+
+State = Literal["as recorded", "corrupt", "missing", "no record", "damaged record"]
+RECORD = ".provenance.json"
+# Inputs that git keeps: what of them counts is in the fingerprints, not in their bytes.
+SOURCES = (".py", ".yaml")
+
+
+class Input(NamedTuple):
+    """A file that an artefact was made from, and its hash at that time."""
+
+    name: str
+    path: Path
+    sha256: str
+
+
+@dataclass
+class Evidence:
+    """The files and records of a scale; each file is hashed once.
+
+    Attributes:
+        scale: live results, or the committed ones (`Scale.frozen`), where large files are left out.
+    """
+
+    scale: Scale
+    _hashes: dict[Path, str | None] = field(default_factory=dict)
+
+    @property
+    def committed(self) -> bool:
+        """Whether these are the committed results."""
+        return self.scale.results != Scale(self.scale.name, self.scale.dataset).results
+
+    def sha256(self, path: Path) -> str | None:
+        """A file's hash; None if it is not there."""
+        if path not in self._hashes:
+            self._hashes[path] = sha256_file(path) if path.is_file() else None
+        return self._hashes[path]
+
+    def record(self, path: Path) -> dict | None:
+        """A file's record; None if there is none or it is damaged."""
+        record = read_record(provenance_path(path)) or {}
+        whole = isinstance(record.get("artefact"), dict) and "sha256" in record["artefact"]
+        return record if whole else None
+
+    def state(self, path: Path) -> State:
+        """What became of a file since it was recorded."""
+        record = self.record(path)
+        if record is None:
+            there = provenance_path(path).is_file()
+            return "damaged record" if there else "no record" if path.is_file() else "missing"
+        found = self.sha256(path)
+        if found is None:
+            return "missing"
+        return "as recorded" if found == record["artefact"]["sha256"] else "corrupt"
+
+    def inputs(self, path: Path) -> list[Input]:
+        """What a file was made from, by its record."""
+        used = (self.record(path) or {}).get("inputs") or {}
+        return [
+            Input(name, self._here(file["path"]), file["sha256"]) for name, file in used.items()
+        ]
+
+    def other_versions(self, path: Path) -> list[Input]:
+        """The inputs that are another file now than the one that this was made from."""
+        used = {one.name: one for one in self.inputs(path)}
+        now = {name: self._now(one.path) for name, one in used.items()}
+        return [used[name] for name in changed_inputs(self.record(path) or {}, now)]
+
+    def chain(self, path: Path) -> Iterator[Path]:
+        """A file and all that it was made from, each once, nearest first."""
+        todo, seen = [path], set()
+        while todo:
+            if (now := todo.pop(0)) in seen:
+                continue
+            seen.add(now)
+            yield now
+            todo += [used.path for used in self.inputs(now)]
+
+    def repair(self, path: Path) -> str:
+        """The command that makes a file again."""
+        scale = self.scale
+        if self.committed:
+            return f"git checkout -- {path}"
+        if path.is_relative_to(scale.entry.root):
+            named = f" --dataset {scale.dataset}" if scale.run != scale.name else ""
+            return f"seesaw data --scale {scale.name}{named}"
+        return f"rm -f {path} && {snakemake_command(scale, str(path))}"
+
+    def _now(self, path: Path) -> str | None:
+        """A file's hash today, by its record if it has one; None for what git keeps."""
+        if record := self.record(path):
+            return record["artefact"]["sha256"]
+        return None if path.suffix in SOURCES else self.sha256(path)
+
+    def _here(self, text: str) -> Path:
+        """A recorded path as it is from here: another root, or the committed results."""
+        path = Path(text)
+        live = Path("results") / self.scale.run
+        parts = path.as_posix().partition(f"{live.as_posix()}/")
+        if parts[1]:
+            return self.scale.results / parts[2]
+        return path if path.is_absolute() or path.exists() else paths.ROOT / path

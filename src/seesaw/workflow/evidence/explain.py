@@ -1,0 +1,125 @@
+"""The chain from a number to the bytes behind it, as text."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from seesaw.core import paths
+from seesaw.errors import UserError
+from seesaw.evaluation.replicates import METRICS
+from seesaw.results.tables.collect import collect
+from seesaw.spec import figures
+from seesaw.workflow.evidence.chain import SOURCES, Evidence
+
+
+def cell(evidence: Evidence, place: str, row: str, column: str) -> tuple[list[str], list[Path]]:
+    """A table's cell: lines about its value, and the files that hold it, one a seed.
+
+    Raises:
+        UserError: the place has no such row or column.
+    """
+    scale = evidence.scale
+    table = scale.table
+    spec = table.place(place)
+    name = next(n for n, p in table.places.items() if p is spec)
+    columns = [c for c in spec.columns if c != "schedule"]
+    if column not in columns:
+        raise UserError(f"{name} has no column {column!r}; use one of {', '.join(columns)}.")
+    evaluation = table.evaluation(row)
+    if evaluation.id not in {c.evaluation for c in table.place_cells(name)}:
+        raise UserError(f"{evaluation.id} is no row of {name}; see `seesaw show {name}`.")
+    shown = next(r for r in collect(name, table, scale).rows if r.id == evaluation.id)
+    value = (shown.metrics or {}).get(column)
+    said = shown.state if value is None else f"{value:.4f}"
+    lines = [f"{name}, {shown.label} ({shown.id}), {column}: {said}"]
+    lines += [f"  {shown.note}"] if shown.note else []
+    if column == "fps":
+        return [*lines, f"  {scale.speed}: fps.ours.{shown.id}"], [scale.speed]
+    kind, key = METRICS[column]
+    seeds = table.seeds(evaluation.id)
+    files = [scale.metrics(evaluation, seed) for seed in seeds]
+    if len(seeds) > 1:
+        lines.append(f"  the mean over seeds {', '.join(map(str, seeds))}")
+    for path in files:
+        try:
+            number = json.loads(path.read_text(encoding="utf-8"))[kind][key]
+        except (OSError, ValueError, KeyError):
+            number = "not there"
+        lines.append(f"  {path}: {kind}.{key} = {number}, in percent above")
+    return lines, files
+
+
+def figure(
+    evidence: Evidence, name: str, row: str, column: str | None
+) -> tuple[list[str], list[Path]]:
+    """A figure's number: the lines of its data in which ``row`` stands in a column of its own.
+
+    A committed figure has no record, git keeps it: the results that it shows follow it here.
+
+    Raises:
+        UserError: the figure has not been drawn, or has no such row or column.
+    """
+    scale = evidence.scale
+    path, shown_results = figures.outputs(name, scale)["csv"], []
+    if evidence.committed and scale.run == figures.SHOWN:
+        path = figures.committed(name)["csv"]
+        shown_results = [*figures.results(name, scale.table, scale).values()]
+    if not path.is_file():
+        raise UserError(f"{path} is missing; run `snakemake {name}` with your profile first.")
+    with path.open(encoding="utf-8", newline="") as file:
+        found = [
+            (n, line) for n, line in enumerate(csv.DictReader(file), 2) if row in line.values()
+        ]
+    if not found:
+        raise UserError(f"{path} has no line with a cell {row!r}; look into the file.")
+    if column is not None and column not in found[0][1]:
+        raise UserError(f"{path} has no column {column!r}; use one of {', '.join(found[0][1])}.")
+    lines = [f"{name}, {row}{f', {column}' if column else ''}: {path}"]
+    for number, line in found:
+        shown = line if column is None else {column: line[column]}
+        lines.append(f"  line {number}: " + ", ".join(f"{k} = {v}" for k, v in shown.items()))
+    return lines, [path, *shown_results]
+
+
+def described(evidence: Evidence, path: Path) -> list[str]:
+    """A file of the chain: whether it is as recorded, how it was made, from what, how to again."""
+    record, state = evidence.record(path), evidence.state(path)
+    if record is None and state == "no record":
+        kept = " (in git)" if path.suffix in SOURCES or path.parent == paths.NOTEBOOKS else ""
+        return [f"{path}  no record{kept}", f"  sha256      {evidence.sha256(path)}"]
+    lines = [f"{path}  {state}"]
+    if record is None:
+        return lines
+    git, versions = record.get("git") or {}, record.get("versions") or {}
+    code = f"commit {git.get('commit', 'unknown')}"
+    if "dirty" in git:
+        code += f" and uncommitted changes (sha256 {git['dirty'][:12]})"
+    facts = {
+        "sha256": record["artefact"]["sha256"],
+        "command": " ".join(record.get("command") or []),
+        "code": code,
+        "config": record.get("config_hash"),
+        "fingerprint": record.get("fingerprint"),
+        "seed": record.get("seed"),
+        "made": _made(record),
+        "lock": record.get("lock"),
+        "with": ", ".join(f"{k} {v}" for k, v in versions.items() if v),
+        "W&B": record.get("wandb_run"),
+    }
+    lines += [f"  {name:11} {fact}" for name, fact in facts.items() if fact not in (None, "")]
+    lines += [f"  remark      {remark}" for remark in record.get("remarks") or []]
+    other = set(evidence.other_versions(path))
+    for used in evidence.inputs(path):
+        note = "  (another version is here now)" if used in other else ""
+        lines.append(f"  of          {used.path}  sha256 {used.sha256[:12]}{note}")
+    return [*lines, f"  remake      {evidence.repair(path)}"]
+
+
+def _made(record: dict) -> str:
+    if "start" not in record:
+        return ""
+    attempt = record.get("attempt") or 1
+    parts = [record["start"], f"{record.get('duration')} s", f"attempt {attempt}"]
+    return ", ".join([*parts, f"on {record.get('host')}", str(record.get("device"))])

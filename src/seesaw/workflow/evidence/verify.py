@@ -1,0 +1,120 @@
+"""Every byte against its record, every artefact against its inputs, every table against itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from seesaw.core.records import failure_path, read_record
+from seesaw.data import lvis_folder
+from seesaw.errors import UserError
+from seesaw.results.tables.collect import collect
+from seesaw.results.tables.recorded import table_inputs
+from seesaw.results.tables.render import FORMATS
+from seesaw.spec.experiments import PLACES
+from seesaw.workflow import jobs
+from seesaw.workflow.evidence.chain import RECORD, Evidence
+
+
+class Fault(NamedTuple):
+    """Something that does not hold."""
+
+    path: Path
+    what: str
+    repair: str
+
+
+def verify(evidence: Evidence) -> tuple[list[Fault], int]:
+    """All faults of what is present at a scale, and the number of files that were looked at."""
+    files = recorded(evidence)
+    faults = [*_files(evidence, files), *_data(evidence)]
+    faults += _tables(evidence, {f.path for f in faults if f.what.startswith("corrupt")})
+    return list({f.path: f for f in reversed(faults)}.values())[::-1], len(files)
+
+
+def recorded(evidence: Evidence) -> list[Path]:
+    """The scale's files that have a record, or should have one."""
+    scale = evidence.scale
+    found = {
+        path.with_name(path.name.removesuffix(RECORD)) for path in scale.results.rglob(f"*{RECORD}")
+    }
+    if not evidence.committed:
+        expected = {scale.entry.manifest, *scale.results.glob("pretrained/*.pth")}
+        for job in jobs.workflow(scale).paper.values():
+            # A table's bytes are checked by building it again.
+            expected |= set(job.outputs) if job.rule != "table" else set()
+        found |= {path for path in expected if path.is_file()}
+    return sorted(found)
+
+
+def _files(evidence: Evidence, files: list[Path]) -> list[Fault]:
+    faults = []
+    for path in files:
+        state, repair = evidence.state(path), evidence.repair(path)
+        if state == "corrupt":
+            record, found = evidence.record(path), evidence.sha256(path)
+            assert record is not None and found is not None  # else it would not be corrupt
+            what = f"corrupt: sha256 {found[:12]}, recorded {record['artefact']['sha256'][:12]}"
+            faults.append(Fault(path, what, repair))
+        elif state == "missing" and evidence.record(path) and not evidence.committed:
+            if not failure_path(path).exists():  # a failure has its own place in the tables
+                faults.append(Fault(path, "missing: its record is here", repair))
+        elif state == "damaged record":
+            faults.append(Fault(path, "its record cannot be read", repair))
+        elif state == "no record":
+            faults.append(Fault(path, "has no record: nothing vouches for it", repair))
+        elif other := evidence.other_versions(path):
+            what = f"was made from another version of {other[0].path}"
+            faults.append(Fault(path, what, repair))
+    return faults
+
+
+def _data(evidence: Evidence) -> list[Fault]:
+    """The dataset's files against its manifest, if they are here."""
+    entry = evidence.scale.entry
+    known = read_record(entry.manifest)
+    if evidence.committed or known is None or not (entry.root / entry.train).is_file():
+        return []
+    faults = []
+    for split, said in known["splits"].items():
+        name = said["annotations"]["file"]
+        try:
+            content = known["hash"] == "content"
+            now = lvis_folder.manifest(entry.root, {split: name}, hash_images=content)
+        except UserError as error:
+            faults.append(Fault(entry.root / name, str(error), evidence.repair(entry.manifest)))
+            continue
+        for part in ("annotations", "images"):
+            if now["splits"][split][part] != said[part]:
+                where = entry.root / (name if part == "annotations" else split)
+                what = f"corrupt: not the {part} of {entry.manifest.name}"
+                faults.append(Fault(where, what, evidence.repair(entry.manifest)))
+    return faults
+
+
+def _tables(evidence: Evidence, corrupt: set[Path]) -> list[Fault]:
+    """The tables that are here, built again without GPU, data or network.
+
+    Not those over a corrupt file: they are to be compared when it is repaired.
+    """
+    scale, faults = evidence.scale, []
+    for place in PLACES:
+        files = {s: scale.tables / f"{place}.{s}" for s in FORMATS}
+        used = table_inputs(place, scale).values()
+        below = {path for file in used for path in evidence.chain(file)}
+        # matches.npz is no input of a table, yet lies beside one
+        over = [c for c in corrupt if c in below or c.with_name("metrics.json") in below]
+        if over or not any(path.is_file() for path in files.values()):
+            continue
+        try:
+            made = collect(place, scale.table, scale)
+        except UserError as error:
+            faults.append(Fault(scale.tables / place, f"cannot be built: {error}", ""))
+            continue
+        for suffix, path in files.items():
+            if not path.is_file():
+                faults.append(Fault(path, "missing", evidence.repair(path)))
+            elif path.read_bytes() != FORMATS[suffix](made).encode():
+                what = "differs from the table that the metrics give now"
+                faults.append(Fault(path, what, evidence.repair(path)))
+    return faults

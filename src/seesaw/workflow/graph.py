@@ -1,0 +1,126 @@
+"""The job graph as Snakemake builds it from the rules, written as JSON.
+
+Runs in a process of its own (``python -m seesaw.workflow.graph <scale> <dataset>``), since it loads
+Snakemake and executes the Snakefile. `seesaw.workflow.jobs` calls it and keeps what it prints.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from snakemake.api import SnakemakeApi
+from snakemake.jobs import Job
+from snakemake.settings.enums import Quietness
+from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
+
+from seesaw.core import paths
+from seesaw.spec import claims as claim_table
+from seesaw.spec import zoo
+from seesaw.spec.scales import Scale
+
+
+def read(scale: Scale) -> dict[str, Any]:
+    """``jobs`` (id -> what `seesaw.workflow.jobs.Job` holds) and ``targets`` (name -> job ids).
+
+    A target is a rule without wildcards, or an evaluation of the experiment table. The jobs come
+    in the order of the rules and of the table, each after those that it needs.
+    """
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        config = {"scale": scale.name, "dataset": scale.dataset, "look": True}
+        flow = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(config=config),
+            snakefile=paths.ROOT / "Snakefile",
+        )
+        workflow = flow._workflow  # The API gives the graph away only as text for people.
+        rules = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
+        if claim_table.of(scale) is None:
+            rules.remove("claims")  # This rule refuses to be a target at another scale.
+        files = _files(scale)
+        wanted = {*rules, *(file for own in files.values() for file in own)}
+        flow.dag(DAGSettings(targets=wanted, forceall=True))
+        workflow._prepare_dag(forceall=True, ignore_incomplete=True, lock_warn_only=True)
+        workflow._build_dag()
+        dag, order = workflow.dag, [rule.name for rule in workflow.rules]
+        makers = {file: job for job in dag.jobs for file in job.output}
+        targets = {
+            job.rule.name: [job] if job.log else [*dag.dependencies[job]]
+            for job in dag.jobs
+            if job.rule.name in rules
+        }
+        targets |= {name: [makers[file] for file in own] for name, own in files.items()}
+        jobs = {
+            _id(job, scale): _facts(job, dag.dependencies[job], scale)
+            for job in dag.jobs
+            if job.log
+        }
+    place = {job: n for n, job in enumerate(_in_order(jobs, order, scale))}
+    for facts in jobs.values():
+        facts["needs"].sort(key=place.__getitem__)
+    ids = {
+        name: sorted({_id(job, scale) for job in made}, key=place.__getitem__)
+        for name, made in targets.items()
+    }
+    return {"jobs": {i: jobs[i] for i in place}, "targets": ids}
+
+
+def _files(scale: Scale) -> dict[str, list[str]]:
+    """Evaluation -> the files that complete it, one a seed: tables need not show every one."""
+    table = scale.table
+    final = {"val": scale.metrics, "test_dev": scale.submission}
+    return {
+        e.id: [str(final[e.split](e, seed)) for seed in table.seeds(e.id)]
+        for e in table.evaluations.values()
+        if table.built(e.id)
+    }
+
+
+def _id(job: Job, scale: Scale) -> str:
+    """A job's id: its rule and wildcards, as its log is named."""
+    return str(Path(job.log[0]).relative_to(f"logs/{scale.run}").with_suffix(""))
+
+
+def _facts(job: Job, needs: dict, scale: Scale) -> dict[str, Any]:
+    named = dict(job.wildcards.items())
+    return {
+        "outputs": list(job.output),
+        "needs": sorted(_id(need, scale) for need in needs),
+        "key": job.params.get("fingerprint") or "",
+        "experiment": named.get("evaluation") or named.get("training") or "",
+        "training": named.get("training", ""),
+        "seed": int(named.get("seed", 0)),
+    }
+
+
+def _in_order(jobs: dict[str, dict], rules: list[str], scale: Scale) -> Iterator[str]:
+    """The ids by rule, then by row of the experiment table, each after those that it needs."""
+    rows = [*scale.table.trainings, *scale.table.evaluations, *zoo.load().models]
+
+    def place(job: str) -> tuple:
+        facts = jobs[job]
+        named = (facts["training"], facts["experiment"])
+        at = [rows.index(name) if name in rows else len(rows) for name in named]
+        return rules.index(job.partition("/")[0]), *at, facts["seed"], job
+
+    waits = {job: set(facts["needs"]) for job, facts in jobs.items()}
+    ready = [place(job) for job, needs in waits.items() if not needs]
+    heapq.heapify(ready)
+    while ready:
+        *_, done = heapq.heappop(ready)
+        yield done
+        for job in [job for job, needs in waits.items() if done in needs]:
+            waits[job].remove(done)
+            if not waits[job]:
+                heapq.heappush(ready, place(job))
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(read(Scale(*sys.argv[1:]))))
+    except Exception as error:  # `snakemake -n` shows where
+        sys.exit(" ".join(str(error).split()))

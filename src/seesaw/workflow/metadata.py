@@ -1,0 +1,123 @@
+"""What Snakemake knows of each file, without times, hosts and job ids: it travels with results.
+
+Snakemake makes a file again unless ``.snakemake/metadata`` says from which inputs and parameters
+it came. That folder holds times and job ids, so it stays out of git and DVC; its lasting part goes
+into one ``workflow.json`` a stage. In a clone that pulled the results, `seed` gives it back to
+Snakemake for each file whose bytes are those of the record.
+
+Standard library only: the Snakefile seeds at every start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+from seesaw.core.files import sha256_file, write_atomic
+from seesaw.core.records import read_record
+from seesaw.errors import UserError
+from seesaw.spec.scales import Scale
+from seesaw.workflow.jobs import Job, snakemake_record
+
+NAME = "workflow.json"
+# The fields that decide whether Snakemake makes a file again.
+DECIDE = ("input", "params", "input_checksums")
+LASTING = ("rule", "record_format_version", *DECIDE)
+
+
+def collect(jobs: Iterable[Job]) -> list[dict]:
+    """The lasting metadata of jobs, each after those that it needs.
+
+    Raises:
+        UserError: an output is missing, or Snakemake has not made it.
+    """
+    found = []
+    for job in jobs:
+        known = [read_record(snakemake_record("metadata", path)) for path in job.outputs]
+        for path, record in zip(job.outputs, known, strict=True):
+            if record is None or not path.is_file():
+                raise UserError(f"{path} is missing or not made by the workflow; run it first.")
+        first = known[0] or {}
+        lasting = {key: first.get(key) for key in LASTING}
+        outputs = {path.as_posix(): sha256_file(path) for path in job.outputs}
+        found.append({"outputs": outputs, **lasting})
+    return found
+
+
+def write(jobs: Iterable[Job], path: Path) -> None:
+    """Write jobs' lasting metadata; the same results give the same bytes."""
+    write_atomic(path, json.dumps(collect(jobs), indent=1, sort_keys=True) + "\n")
+
+
+def seed(scale: Scale) -> int:
+    """Tell Snakemake what travelled with the results at hand; returns of how many files.
+
+    A record is taken over where Snakemake has none, or has another's (after ``dvc checkout`` of
+    another commit), and the file's bytes are those of the record. Costs a look at each record
+    where there is nothing to do. Safe beside other processes.
+    """
+    sources = [*sorted(scale.results.glob(f"stages/*/{NAME}")), scale.reference / NAME]
+    told: dict[str, str] = {}
+    for source in sources:
+        for job in _read(source):
+            outputs = {Path(path): digest for path, digest in job["outputs"].items()}
+            if not any(_unknown(path, job) for path in outputs):
+                continue
+            if all(path.is_file() and sha256_file(path) == d for path, d in outputs.items()):
+                _take_over(job, outputs, told)
+    return len(told)
+
+
+def _read(source: Path) -> list[dict]:
+    """The jobs of a file; none if it is not there or half pulled: Snakemake then makes again."""
+    try:
+        jobs = json.loads(source.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    fields = {"outputs", *LASTING}
+    jobs = jobs if isinstance(jobs, list) else []
+    return [job for job in jobs if isinstance(job, dict) and fields <= job.keys()]
+
+
+def _unknown(path: Path, job: dict) -> bool:
+    """Whether a file is here whose metadata is missing or another's."""
+    if not path.is_file() or snakemake_record("incomplete", path).exists():
+        return False
+    known = read_record(snakemake_record("metadata", path))
+    if known is None:
+        return True
+    # Snakemake notes the time of the file that it made: with that time, it is the one it knows.
+    same_file = abs((known.get("endtime") or 0) - path.stat().st_mtime) < 1e-3
+    other = [key for key in DECIDE if known.get(key) != job[key]]
+    if same_file and other == ["input_checksums"]:  # the same bytes, made of inputs since replaced
+        checksums = (job["input_checksums"] or {}).items()
+        return all(Path(p).is_file() and f"sha256:{sha256_file(p)}" == c for p, c in checksums)
+    return not same_file and bool(other)
+
+
+def _take_over(job: dict, outputs: dict[Path, str], told: dict[str, str]) -> None:
+    # A pull writes files in any order. An input that was verified too is not newer in truth, and
+    # models at paper scale are too big for Snakemake to compare by their bytes at each start.
+    verified = [Path(path) for path in job["input"] if _is_recorded(path, job, told)]
+    newest = max((path.stat().st_mtime_ns for path in verified), default=0)
+    for path, digest in outputs.items():
+        if path.stat().st_mtime_ns < newest:
+            os.utime(path, ns=(newest, newest))
+        record = {key: job[key] for key in LASTING}
+        record |= {"endtime": path.stat().st_mtime, "incomplete": False}
+        target = snakemake_record("metadata", path)
+        # Without this folder Snakemake would take the other for one of an old version.
+        target.parent.with_name("incomplete").mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(exist_ok=True)
+        partial = target.parent.with_name(f"seed.{uuid.uuid4().hex}")
+        partial.write_text(json.dumps(record), encoding="utf-8")
+        os.replace(partial, target)
+        told[path.as_posix()] = digest
+
+
+def _is_recorded(path: str, job: dict, told: dict[str, str]) -> bool:
+    digest = f"sha256:{told.get(path)}"
+    return path in told and (job["input_checksums"] or {}).get(path, digest) == digest

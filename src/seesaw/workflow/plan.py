@@ -1,0 +1,231 @@
+"""What is left of a target: costs by experiment, the critical path, and what a budget affords."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from seesaw.errors import UserError
+from seesaw.spec.experiments import Experiments
+from seesaw.spec.scales import snakemake_command
+from seesaw.workflow.costs import Cost, Costs
+from seesaw.workflow.jobs import Job, closure, in_order
+
+SHARED = "shared: data, speed, tables"
+
+
+@dataclass(frozen=True)
+class Row:
+    """An experiment's own jobs, without what they need of others.
+
+    Attributes:
+        name: evaluation id, or `SHARED`.
+        costs: of its jobs that are not finished; empty if it is.
+        hours: wall time from its first job to its last, over the slowest seed.
+        fits: whether the budget affords it; None without a budget or if it is finished.
+    """
+
+    name: str
+    costs: dict[str, Cost]
+    hours: float
+    fits: bool | None = None
+
+    @property
+    def gpu_hours(self) -> float:
+        """Sum over its jobs."""
+        return sum(c.gpu_hours for c in self.costs.values())
+
+    @property
+    def gigabytes(self) -> float:
+        """Sum over its jobs."""
+        return sum(c.gigabytes for c in self.costs.values())
+
+    @property
+    def basis(self) -> str:
+        """Where its times are from."""
+        found = {c.basis for c in self.costs.values()}
+        return ", ".join(b for b in ("measured", "estimate", "unknown") if b in found) or "finished"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a target still costs.
+
+    Attributes:
+        rows: in the experiment table's order, then what experiments share.
+        costs: job -> cost, of the jobs that are not finished, each after those that it needs.
+        path: the critical path: the chain of jobs that takes longest, first job first.
+    """
+
+    rows: list[Row]
+    costs: dict[str, Cost]
+    path: list[str]
+
+    @property
+    def gpu_hours(self) -> float:
+        """Sum over all jobs."""
+        return sum(c.gpu_hours for c in self.costs.values())
+
+    @property
+    def hours(self) -> float:
+        """Wall time of the critical path: no number of GPUs makes the target faster."""
+        return sum(self.costs[job].hours for job in self.path)
+
+
+def plan(
+    jobs: Mapping[str, Job],
+    done: set[str],
+    costs: Costs,
+    table: Experiments,
+    budget: float | None = None,
+) -> Plan:
+    """The costs of a target's jobs.
+
+    Args:
+        jobs: of the target, each after those that it needs.
+        done: the finished ones, which cost nothing.
+        costs: what each job takes.
+        table: the experiment table, for the order of the rows.
+        budget: GPU-hours; experiments are taken in the table's order, each with what it needs,
+            and one that no longer fits is passed over.
+    """
+    left = {i: costs.cost(job) for i, job in jobs.items() if i not in done}
+    paid: set[str] = set()
+    rows = []
+    for name in [*in_order(table), ""]:
+        own = [job for job in jobs.values() if job.experiment == name]
+        mine = {job.id: left[job.id] for job in own if job.id in left}
+        if not own:
+            continue
+        fits = None
+        if budget is not None and mine and name:
+            needed = closure(jobs, mine) & left.keys() - paid
+            price = sum(left[i].gpu_hours for i in needed)
+            fits = price <= budget and all(left[i].basis != "unknown" for i in needed)
+            if fits:
+                budget -= price
+                paid |= needed
+        seeds = {job.seed for job in own}
+        of_seed = (sum(c.hours for i, c in mine.items() if jobs[i].seed == s) for s in seeds)
+        rows.append(Row(name or SHARED, mine, max(of_seed), fits))
+    return Plan(rows, left, critical_path(jobs, left))
+
+
+def critical_path(jobs: Mapping[str, Job], left: Mapping[str, Cost]) -> list[str]:
+    """The chain of unfinished jobs with the longest wall time, first job first."""
+    ends: dict[str, float] = {}
+    before: dict[str, str | None] = {}
+    for i, cost in left.items():  # each after those that it needs
+        waited = [need for need in jobs[i].needs if need in left]
+        before[i] = max(waited, key=ends.__getitem__, default=None)
+        ends[i] = cost.hours + (ends[last] if (last := before[i]) else 0.0)
+    path: list[str] = []
+    job = max(ends, key=ends.__getitem__, default=None)
+    while job:
+        path.insert(0, job)
+        job = before[job]
+    return path
+
+
+def parse_budget(text: str | None) -> float | None:
+    """GPU-hours of ``200gpuh`` (or ``200``); None if none was given.
+
+    Raises:
+        UserError: it is no number of GPU-hours.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"([\d_,]*\.?\d+) *(gpu-?h(ours?)?)?", text.strip().lower())
+    if not found:
+        raise UserError(f"--budget {text}: give GPU-hours, for instance 200gpuh.")
+    return float(re.sub("[_,]", "", found.group(1)))
+
+
+def render(made: Plan, jobs: Mapping[str, Job], costs: Costs, console: Console) -> None:
+    """Print a plan within the console's width.
+
+    Args:
+        made: the plan.
+        jobs: the target's.
+        costs: what it was made with.
+        console: where to.
+    """
+    budgeted = any(row.fits is not None for row in made.rows)
+    body = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    body.add_column("experiment")
+    gpu_hours = [f"GPU-h ({costs.gpu})"] if costs.on_gpus else []
+    for head in (*gpu_hours, "wall time", "disk"):
+        body.add_column(head, justify="right", no_wrap=True)
+    body.add_column("from")
+    if budgeted:
+        body.add_column("fits")
+    fits = {True: "yes", False: "no", None: ""}
+    for row in made.rows:
+        cells = [row.name, *([_hours(row.gpu_hours)] if costs.on_gpus else [])]
+        cells += [duration(row.hours), _size(row.gigabytes), row.basis]
+        cells += [fits[row.fits]] if budgeted else []
+        body.add_row(*map(Text, cells), style="dim" if not row.costs else None)
+    console.print(body)
+    for line in summary(made, costs):
+        console.print(Text(line))
+    if budgeted:
+        chosen = [row for row in made.rows if row.fits]
+        files = [str(jobs[i].outputs[0]) for row in chosen for i in _final(row, jobs)]
+        said = snakemake_command(costs.scale, *files) if files else "nothing"
+        console.print(Text(f"within the budget: {said}"), soft_wrap=True)
+
+
+def summary(made: Plan, costs: Costs) -> list[str]:
+    """The totals in sentences."""
+    known = sum(c.gpu_hours for c in made.costs.values() if c.basis == "measured")
+    guess = (made.gpu_hours - known) * costs.assumed.uncertainty
+    spread = f" ({_hours(made.gpu_hours - guess)} to {_hours(made.gpu_hours + guess)})"
+    size = sum(c.gigabytes for c in made.costs.values())
+    work = f"{_hours(made.gpu_hours)} GPU-hours{spread if guess else ''}"
+    if not costs.on_gpus:
+        work = f"{duration(sum(c.hours for c in made.costs.values()))} one after another"
+    lines = [f"{len(made.costs)} jobs: {work}, {_size(size) or '0 GB'} on disk"]
+    if made.path:
+        chain = " → ".join(f"{i} {duration(made.costs[i].hours)}" for i in made.path)
+        lines.append(f"critical path, without queueing: {duration(made.hours)}: {chain}")
+    if any(c.basis == "estimate" for c in made.costs.values()):
+        percent = f"{100 * costs.assumed.uncertainty:.0f} %"
+        lines.append(f"estimate: ± {percent}, from configs/costs.yaml")
+    if unknown := [i for i, c in made.costs.items() if c.basis == "unknown"]:
+        lines.append(
+            f"unknown, counted as 0: {', '.join(unknown)}; write their hours in configs/costs.yaml"
+        )
+    return lines
+
+
+def duration(hours: float) -> str:
+    """A wall time to two units at most: ``16 d 20 h``, ``3 h 05 min``, ``12 min``."""
+    minutes = round(hours * 60)
+    if minutes == 0:
+        return "0" if hours == 0 else "< 1 min"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    whole = round(hours)
+    return f"{whole // 24} d {whole % 24} h"
+
+
+def _final(row: Row, jobs: Mapping[str, Job]) -> list[str]:
+    """Its jobs that none of its jobs needs."""
+    inner = {need for i in row.costs for need in jobs[i].needs}
+    return [i for i in row.costs if i not in inner]
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.1f}" if 0 < hours < 10 else f"{hours:,.0f}"
+
+
+def _size(gigabytes: float) -> str:
+    return f"{gigabytes:,.1f} GB" if gigabytes else ""

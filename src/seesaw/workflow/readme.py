@@ -1,0 +1,50 @@
+"""What the README shows of the reference results: tables, claims, Figure A1, detections."""
+
+from pathlib import Path
+
+from seesaw.core import paths
+from seesaw.core.files import write_atomic
+from seesaw.errors import UserError
+from seesaw.results.claims import page
+from seesaw.results.report.examples import examples
+from seesaw.spec.scales import Scale
+
+README, PICTURE = paths.ROOT / "README.md", paths.ROOT / "docs/detections.png"
+BEGIN, END = "<!-- results: written by `seesaw freeze mini` -->\n", "<!-- end of results -->\n"
+PLACES = ("table_a1", "table_a2")
+FIGURE = "paper_figures/figure_a1.png"
+
+
+def results(scale: Scale) -> str:
+    """The committed tables as Markdown, the claims' verdicts and Figure A1 if they exist."""
+    parts = [(scale.frozen().tables / f"{p}.md").read_text("utf-8") for p in PLACES]
+    if made := page.reference(scale):
+        parts.append(f"### The paper's claims ({scale.name} scale)\n\n{page.brief(made)}")
+    if (paths.ROOT / FIGURE).is_file():
+        parts.append(
+            f"### Figure A1 ({scale.name} scale)\n\n![Cumulative positive over negative gradients "
+            f"of each category, cross-entropy and Seesaw Loss]({FIGURE})\n"
+        )
+    return "\n".join(parts)
+
+
+def commit(scale: Scale) -> list[Path]:
+    """Write the results between README.md's marks, and the first example detections.
+
+    Returns:
+        What was written; without a table of the reference, nothing.
+
+    Raises:
+        UserError: README.md lacks a mark.
+    """
+    if not all((scale.frozen().tables / f"{p}.md").is_file() for p in PLACES):
+        return []
+    text = README.read_text("utf-8")
+    if not 0 <= text.find(BEGIN) < text.find(END):
+        raise UserError(f"{README} lacks {BEGIN.strip()!r} or {END.strip()!r} after it: put it in.")
+    head, tail = text.split(BEGIN)[0], text.split(END)[1]
+    write_atomic(README, f"{head}{BEGIN}\n{results(scale)}\n{END}{tail}")
+    if not (shown := examples(scale).pictures):
+        return [README]
+    PICTURE.write_bytes(shown[0][1])
+    return [README, PICTURE]

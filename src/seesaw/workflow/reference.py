@@ -1,0 +1,196 @@
+"""Reference results: the small files of a finished run, committed; a rerun is compared with them.
+
+``reference/<scale>/`` has the layout of ``results/<scale>/``, without weights and detections, and
+without anything that differs from run to run but for the measured speed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from seesaw.core.files import write_atomic
+from seesaw.core.records import failure_path, provenance_path, read_record
+from seesaw.errors import UserError
+from seesaw.evaluation.submission import receipt
+from seesaw.results.tables.collect import collect
+from seesaw.results.tables.render import FORMATS, write_table
+from seesaw.results.tables.tables import Table
+from seesaw.spec.scales import Scale
+from seesaw.workflow import dependencies, jobs, metadata
+from seesaw.workflow.jobs import Job
+
+# Facts of a record that a rerun repeats.
+LASTING = (
+    *("artefact", "command", "fingerprint", "config_hash", "seed", "git"),
+    *("inputs", "lock", "versions", "remarks"),
+)
+# What is copied: of an evaluation its numbers, of a training what lies beside its weights. Of seeds
+# that only claims have, what claims.json says of each.
+SMALL = ("metrics.json", "replicates.json", "speed.json", "gradients.json", "claims.json")
+# Rules whose files lie elsewhere, or are drawn again.
+ELSEWHERE = ("download", "data", "figure", "report")
+LARGEST = 1_000_000
+WHOLE = 5_000_000
+
+
+class Difference(NamedTuple):
+    """A cell that differs: numbers in the column's unit, or states; None where undefined."""
+
+    place: str
+    row: str
+    column: str
+    reference: float | str | None
+    here: float | str | None
+
+
+def freeze(scale: Scale) -> Path:
+    """Copy what a run computed to ``reference/<scale>/``, all or nothing.
+
+    Raises:
+        UserError: something failed, is stale or was not made by the workflow, or is too large.
+    """
+    every = jobs.workflow(scale).paper
+    made = [job for job in every.values() if _made(job)]
+    if stale := sorted({job.id for job in made} - jobs.finished(every, dependencies.cached(scale))):
+        raise UserError(f"{stale[0]} is not up to date; run the workflow, then freeze again.")
+    trained = scale.table.trainings
+    made = [job for job in made if not job.training or job.seed in trained[job.training].seeds]
+    if not any(job.rule == "evaluate" for job in made):
+        raise UserError(f"{scale.results} holds no metrics; run the workflow first.")
+    new = scale.reference.with_name(f".{scale.run}.{uuid.uuid4().hex}")
+    try:
+        frozen = scale.frozen(new)
+        _copy(made, scale, new)
+        tables = [job.id.partition("/")[2] for job in made if job.rule == "table"]
+        for place in tables:
+            written = write_table(collect(place, scale.table, frozen), frozen.tables)
+            _compare([scale.tables / path.name for path in written.values()], frozen.tables)
+        metadata.write(made, new / metadata.NAME)
+        _check_sizes(new, scale.reference)
+        _replace(scale.reference, new)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return scale.reference
+
+
+def differences(scale: Scale) -> dict[str, list[Difference] | None]:
+    """Place -> cells in which the results here differ from the reference.
+
+    None: nothing of this place has been computed here. Speed is not compared: it is measured anew
+    on each machine. A cell that was not run here is no difference.
+    """
+    found: dict[str, list[Difference] | None] = {}
+    for place in frozen_places(scale):
+        reference = collect(place, scale.table, scale.frozen())
+        here = collect(place, scale.table, scale)
+        pairs = list(_cells(reference, here))
+        found[place] = (
+            [d for d in pairs if d.reference != d.here]
+            if any(not isinstance(d.here, str) for d in pairs)
+            else None
+        )
+    return found
+
+
+def rebuilt(scale: Scale) -> dict[str, list[str]]:
+    """Place -> formats whose committed file is not what the committed metrics give."""
+    frozen, found = scale.frozen(), {}
+    for place in frozen_places(scale):
+        made = collect(place, scale.table, frozen)
+        found[place] = [
+            suffix
+            for suffix, render in FORMATS.items()
+            if render(made).encode() != _bytes(frozen.tables / f"{place}.{suffix}")
+        ]
+    return found
+
+
+def frozen_places(scale: Scale) -> list[str]:
+    """The tables of the reference.
+
+    Raises:
+        UserError: there is no reference at this scale.
+    """
+    tables = sorted((scale.reference / "tables").glob("*.csv"))
+    if not tables:
+        raise UserError(
+            f"{scale.reference} holds no tables; make one with `seesaw freeze {scale.name}`."
+        )
+    return [path.stem for path in tables]
+
+
+def _cells(reference: Table, here: Table) -> Iterator[Difference]:
+    rows = {row.id: row for row in here.rows}
+    for old in reference.rows:
+        for column in (c for c in reference.metrics if c != "fps"):
+            new = rows.get(old.id)
+            states = [r.column_state(column) if r else "no row" for r in (old, new)]
+            if states[1] == "not run":
+                continue
+            values = [
+                row.value(column) if row and state == "done" else state
+                for row, state in zip((old, new), states, strict=True)
+            ]
+            yield Difference(reference.name, old.id, column, *values)
+
+
+def _made(job: Job) -> bool:
+    """Whether a job's outputs are here; a failure must not look like a job not asked for."""
+    failed = failure_path(job.outputs[0])
+    if failed.exists():
+        raise UserError(f"{failed} records a failure; a reference holds none: run that job again.")
+    return all(path.is_file() for path in job.outputs)
+
+
+def _copy(made: list[Job], scale: Scale, new: Path) -> None:
+    # what figures know of the data; a clone has none
+    new.mkdir(parents=True)
+    shutil.copyfile(scale.entry.category_counts, new / scale.entry.category_counts.name)
+    for job in made:
+        beside = [path for output in job.outputs for path in output.parent.glob("*.json")]
+        for path in {*job.outputs, *beside} if job.rule not in ELSEWHERE else ():
+            target = new / path.relative_to(scale.results)
+            if path.name in SMALL:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+            if record := read_record(provenance_path(path)):
+                _write(provenance_path(target), {key: record.get(key) for key in LASTING})
+        if job.rule == "submit" and (record := receipt.lasting(job.outputs[0])):
+            _write(new / receipt.receipt_path(job.outputs[0]).relative_to(scale.results), record)
+
+
+def _compare(live: list[Path], frozen: Path) -> None:
+    for path in live:
+        if _bytes(path) != (frozen / path.name).read_bytes():
+            raise UserError(f"{path} is not what the metrics give; run the workflow again first.")
+
+
+def _check_sizes(new: Path, final: Path) -> None:
+    sizes = {path: path.stat().st_size for path in new.rglob("*") if path.is_file()}
+    largest = max(sizes, key=sizes.__getitem__)
+    if sizes[largest] > LARGEST or sum(sizes.values()) > WHOLE:
+        raise UserError(
+            f"{final} would hold {sum(sizes.values())} bytes, {sizes[largest]} of them in "
+            f"{largest.relative_to(new)}; the limits are {WHOLE} and {LARGEST}: leave files out."
+        )
+
+
+def _replace(old: Path, new: Path) -> None:
+    away = old.with_name(f".{old.name}.{uuid.uuid4().hex}")
+    if old.exists():
+        old.rename(away)
+    new.rename(old)
+    shutil.rmtree(away, ignore_errors=True)
+
+
+def _write(path: Path, content: dict) -> None:
+    write_atomic(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None

@@ -1,0 +1,1 @@
+"""SLURM: resources, multi-GPU launch, trainings that requeue themselves, watched commands."""

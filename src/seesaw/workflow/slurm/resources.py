@@ -1,0 +1,105 @@
+"""A site's settings as Snakemake resources, and how a training is launched there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from seesaw.spec.site import Site
+from seesaw.workflow.slurm import ledger, segments
+
+
+def nodes_of(site: Site, gpus: int) -> int:
+    """Nodes of a job with this many GPUs; 1 without."""
+    return -(-gpus // site.gpus_per_node) or 1
+
+
+def job(
+    site: Site,
+    *,
+    mem_mb: int,
+    runtime: str,
+    gpus: int = 0,
+    work: Callable[..., Path] | None = None,
+) -> dict[str, Any]:
+    """A rule's resources.
+
+    Args:
+        site: its settings.
+        mem_mb: memory of a node's share without GPUs; with GPUs at least that of theirs.
+        runtime: wall time, as Snakemake writes it.
+        gpus: GPUs of the job; above `gpus_per_node` it spans nodes, one srun task on each.
+        work: a job's work directory from its wildcards; memory then grows by half for each
+            out-of-memory that is recorded there, and for nothing else.
+    """
+    resources: dict[str, Any] = {"runtime": runtime}
+    partition = site.partition if gpus else site.cpu_partition or site.partition
+    if partition:
+        resources["slurm_partition"] = partition
+    if site.account:
+        resources["slurm_account"] = site.account
+    nodes = nodes_of(site, gpus)
+    here = gpus // nodes
+    memory = max(mem_mb, here * site.mem_mb_per_gpu)
+    resources["mem_mb"] = memory
+    if work is not None:
+        resources["mem_mb"] = lambda wildcards: segments.memory(memory, work(wildcards))
+    # Also without GPUs: a job's own Snakemake takes the node's cores for the workflow's.
+    resources["cpus_per_task"] = here * site.cpus_per_gpu or 1
+    if nodes > 1:
+        resources |= {"nodes": nodes, "gres": _gres(site), "mpi": "srun"}
+        # Else the plugin multiplies tasks by GPUs.
+        resources |= {"tasks": nodes, "tasks_per_gpu": -1}
+    elif gpus:
+        resources |= {"nodes": 1, "gpu": gpus}
+        if site.gpu_model:
+            resources["gpu_model"] = site.gpu_model
+    return resources
+
+
+def trainer(
+    site: Site,
+    gpus: int,
+    work: str,
+    environ: Mapping[str, str] = os.environ,
+    alone: str = "seesaw",
+    module: str = "-m seesaw.cli",
+) -> str:
+    """The head of the train command: `alone` on one process, else torchrun of `module`.
+
+    In a Slurm job it keeps a lease on `work` and requeues itself when cut off.
+    """
+    slurm = "SLURM_JOB_ID" in environ
+    nodes = nodes_of(site, gpus)
+    command = alone
+    if gpus > 1:
+        here = gpus // nodes
+        command = f"python -m seesaw.workflow.slurm.torchrun {here} {module}"
+        if nodes > 1 and slurm:
+            command = (
+                f"srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 "
+                f"--gres={_gres(site)} --cpus-per-task={here * site.cpus_per_gpu} "
+                f"--kill-on-bad-exit=1 {command}"
+            )
+    return f"python -m seesaw.workflow.slurm.segments {work} -- {command}" if slurm else command
+
+
+def _gres(site: Site) -> str:
+    return ":".join(filter(None, ("gpu", site.gpu_model, str(site.gpus_per_node))))
+
+
+def shell_prefix(site: Site, environ: Mapping[str, str] = os.environ) -> str | None:
+    """What each command of a Slurm job begins with: the set-up, and a note of its end.
+
+    None outside of Slurm. Braces are doubled: Snakemake formats it.
+    """
+    job = environ.get("SLURM_JOB_ID")
+    if job is None:
+        return None
+    end = f"echo $? $SECONDS ${{SLURMD_NODENAME:-$HOSTNAME}} >> {ledger.ENDS}/{job}"
+    note = f"mkdir -p {ledger.ENDS}; trap '{end}' EXIT"
+    # Module systems use unset variables: strict mode comes after them.
+    lines = [site.setup.strip() or ":", note, "set -euo pipefail; "]
+    return "\n".join(lines).replace("{", "{{").replace("}", "}}")

@@ -1,0 +1,178 @@
+"""One Slurm job's share of a training: its deadline, its lease on the work directory, requeueing.
+
+python -m seesaw.workflow.slurm.segments WORK -- COMMAND...
+
+COMMAND exits with 75 when it was cut off and can be resumed: the job then requeues itself under
+the same id, so that the end of a job's time costs no retry. `WORK/segments.jsonl` has a line a
+segment. SEESAW_DEADLINE tells COMMAND by when to stop: seconds since 1970.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from seesaw.errors import Interrupted, UserError
+from seesaw.workflow.slurm import ledger
+from seesaw.workflow.slurm.lease import Lease
+
+CUT_OFF = os.EX_TEMPFAIL
+MISTAKE = 2
+# Cut-off segments in a row that end at the same checkpoint before the job gives up.
+PATIENCE = 3
+# Of the remaining time, for the requeue itself; the trainer keeps its own for the checkpoint.
+RESERVE = 0.1
+RESERVE_SECONDS = 60
+ANSWER = 300
+
+
+class Ended(NamedTuple):
+    """How a command ended, and whether a signal was passed on to it."""
+
+    status: int
+    signalled: bool
+
+
+def main(argv: list[str]) -> int:
+    """Run one segment; the command's exit code."""
+    work, command = Path(argv[0]), argv[2:]
+    job = os.environ["SLURM_JOB_ID"]
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        with Lease(work / "lease", job) as lease:
+            ended = _run(work, job, command, lease)
+    except UserError as error:
+        print(f"seesaw train: {error}", file=sys.stderr)
+        return MISTAKE
+    # Whoever sent a signal decides what comes next: Slurm requeues what it preempts.
+    if ended.status != CUT_OFF or ended.signalled:
+        return ended.status
+    if told := stuck(work):
+        print(f"seesaw train: {told}", file=sys.stderr)
+        return MISTAKE
+    return _requeue(job)
+
+
+def records(work: Path) -> list[dict]:
+    """The segments of a work directory, oldest first; a half-written line is left out."""
+    return ledger.json_lines(work / "segments.jsonl")
+
+
+def memory(mem_mb: int, work: Path) -> int:
+    """MB to ask for: half as much again for each segment that was killed for its memory."""
+    return int(mem_mb * 1.5 ** sum(r["out_of_memory"] for r in records(work)))
+
+
+def stuck(work: Path) -> str | None:
+    """A sentence if the last segments were all cut off at the same checkpoint."""
+    last = records(work)[-PATIENCE:]
+    at = {r["checkpoint"] for r in last}
+    if len(last) < PATIENCE or len(at) > 1 or any(r["status"] != CUT_OFF for r in last):
+        return None
+    return (
+        f"{work}: {PATIENCE} jobs in a row were cut off at checkpoint {at.pop()}; "
+        f"make `segment` in site.yaml longer."
+    )
+
+
+def deadline(job: str) -> float | None:
+    """When a job's command must have stopped, in seconds since 1970; None without a limit."""
+    told = _slurm("squeue", "-h", "-j", job, "-o", "%e")
+    try:
+        end = datetime.fromisoformat(told.stdout.strip()).timestamp()
+    except ValueError:
+        return None
+    left = end - time.time()
+    return end - min(RESERVE_SECONDS, RESERVE * left)
+
+
+def _run(work: Path, job: str, command: list[str], lease: Lease) -> Ended:
+    (work / Interrupted.RECORD).unlink(missing_ok=True)
+    environment = dict(os.environ)
+    if (until := deadline(job)) is not None:
+        environment["SEESAW_DEADLINE"] = f"{until:.0f}"
+    started = time.time()
+    child = subprocess.Popen(command, env=environment)
+    signals: list[int] = []
+
+    def forward(number: int, frame: object) -> None:
+        signals.append(number)
+        child.send_signal(number)
+
+    signal.signal(signal.SIGTERM, forward)
+    while True:
+        try:
+            status = child.wait(lease.period)
+            break
+        except subprocess.TimeoutExpired:
+            if not lease.held():
+                _kill(child)
+                raise UserError(
+                    f"{lease.path}: job {lease.holder()} has taken this training over; "
+                    f"this one ({job}) has stopped and nothing is to be done."
+                ) from None
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if status and (work / Interrupted.RECORD).exists():
+        status = CUT_OFF
+    status = status if status >= 0 else 128 - status
+    line = dict(
+        job=job,
+        host=os.environ.get("SLURMD_NODENAME") or platform.node(),
+        started=round(started),
+        until=until,
+        status=status,
+    )
+    line["seconds"] = round(time.time() - started)
+    line["checkpoint"] = _newest(work)
+    # The kernel kills with SIGKILL; Slurm sends a signal that is passed on before its own.
+    line["out_of_memory"] = status == 128 + signal.SIGKILL and not signals
+    with (work / "segments.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    return Ended(status, bool(signals))
+
+
+def _newest(work: Path) -> str | None:
+    checkpoints = sorted(work.glob("*.pth"), key=lambda p: p.stat().st_mtime_ns)
+    return checkpoints[-1].name if checkpoints else None
+
+
+def _kill(child: subprocess.Popen) -> None:
+    """Kill a command and all it started: torchrun's workers would survive it."""
+    for process in [*psutil.Process(child.pid).children(recursive=True), child]:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    child.wait()
+
+
+def _slurm(*command: str) -> subprocess.CompletedProcess[str]:
+    """Ask the controller, which may be away for a while."""
+    until = time.monotonic() + ANSWER
+    while True:
+        told = subprocess.run(command, capture_output=True, text=True)
+        if told.returncode == 0 or time.monotonic() > until:
+            return told
+        time.sleep(5)
+
+
+def _requeue(job: str) -> int:
+    told = _slurm("scontrol", "requeue", job)
+    if told.returncode:
+        print(f"seesaw train: job {job} could not requeue itself: {told.stderr.strip()}")
+    else:
+        time.sleep(600)  # until Slurm ends this job, at once as a rule
+    return CUT_OFF
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,52 @@
+"""torchrun with its workers' exit code, on one node or as srun's task on each of several.
+
+python -m seesaw.workflow.slurm.torchrun PROCESSES SCRIPT...   (PROCESSES: on this node)
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+
+def main(argv: list[str]) -> int:
+    """Run SCRIPT; its first failing worker's exit code, 128 + number for a signal."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main as torchrun
+
+    processes, *script = argv
+    try:
+        torchrun([*rendezvous(os.environ), "--nproc-per-node", processes, *script])
+    except SignalException as error:
+        return 128 + error.sigval
+    except ChildFailedError as error:
+        status = error.get_first_failure()[1].exitcode
+        return status if status >= 0 else 128 - status
+    return 0
+
+
+def rendezvous(environ: Mapping[str, str]) -> list[str]:
+    """Torchrun's arguments to meet the other nodes of the srun step, if there are any."""
+    nodes = int(environ.get("SLURM_NNODES", 1))
+    if nodes == 1:
+        return ["--standalone"]
+    first = _scontrol("show", "hostnames", environ["SLURM_JOB_NODELIST"]).split()[0]
+    facts = _scontrol("-o", "show", "node", first).split()
+    address = next(f.partition("=")[2] for f in facts if f.startswith("NodeAddr="))
+    # One port a job: jobs may share a node.
+    port = 20000 + int(environ["SLURM_JOB_ID"]) % 10000
+    arguments = ["--nnodes", str(nodes), "--node-rank", environ["SLURM_NODEID"]]
+    return [*arguments, "--master-addr", address, "--master-port", str(port)]
+
+
+def _scontrol(*arguments: str) -> str:
+    return subprocess.run(
+        ["scontrol", *arguments], check=True, capture_output=True, text=True
+    ).stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,239 @@
+"""Where every experiment stands, from files alone: it works on any node that sees them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from seesaw.core import paths
+from seesaw.core.records import failure_path, read_record
+from seesaw.errors import Interrupted
+from seesaw.spec.experiments import Experiments
+from seesaw.spec.scales import Scale, snakemake_command
+from seesaw.workflow.jobs import Job, in_order, snakemake_record
+from seesaw.workflow.plan import duration
+from seesaw.workflow.progress import Progress, lines, mtime, read_progress
+from seesaw.workflow.slurm import ledger, queue
+
+State = Literal["done", "running", "queued", "stopped", "failed", "no sign", "outdated", "–"]
+STAGES = ("train", "convert", "detect", "evaluate", "submit")
+# Seconds of silence that mean nothing: loading LVIS, a long evaluation, an image of a slow model.
+QUIET = 900.0
+# A training logs every 20 iterations; so many log lines overdue, and a minute, mean that it died.
+OVERDUE, AT_LEAST = 5, 60.0
+_STYLES = {"done": "green", "running": "cyan", "failed": "bold red"}
+_STYLES |= {"no sign": "yellow", "stopped": "yellow"}
+TAIL = 3
+WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "CONFIGURING")  # says the queue
+NEEDS_YOU = ("failed", "no sign", "stopped")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a job stands.
+
+    Attributes:
+        job: the job.
+        state: "no sign" began but is silent for too long; "stopped" saved its state and ended;
+            "outdated" was made of older code, configs or inputs; "–" has not begun.
+        note: one line: progress, the error, or the silence.
+        share: part of the iterations of a training that runs or ran; else None.
+        log: its newest log.
+        slurm: id of its SLURM job, where Snakemake noted one.
+    """
+
+    job: Job
+    state: State
+    note: str = ""
+    share: float | None = None
+    log: Path | None = None
+    slurm: str | None = None
+
+
+def standing(
+    job: Job, done: set[str], scale: Scale, fingerprints: Mapping[str, str] | None, now: float
+) -> Standing:
+    """One job's state.
+
+    Args:
+        job: the job.
+        done: the ids of all finished jobs.
+        scale: where logs lie.
+        fingerprints: current ones, or None if unknown: the newest work directory then counts.
+        now: seconds since the epoch.
+    """
+    if job.id in done:
+        return Standing(job, "done")
+    log = newest_log(job, scale)
+    marker = snakemake_record("incomplete", job.outputs[0])
+    work = _work(job, scale, fingerprints)
+    # Snakemake notes the job that it submitted; once it runs, the lease names it.
+    slurm = (read_record(marker) or {}).get("external_jobid")
+    slurm = slurm or (work and (read_record(work / "lease") or {}).get("job"))
+    # A job that requeued itself has neither.
+    slurm = slurm or ledger.last(scale.run, job.id)
+    waits = marker.exists() or (ledger.seen(slurm) if slurm else {}).get("state") in WAITING
+    facts: dict[str, Any] = dict(log=log, slurm=str(slurm) if slurm else None)
+    if failure := read_record(failure_path(job.outputs[0])):
+        error = str(failure.get("error") or "no message").strip().split("\n")[0]
+        return Standing(job, "failed", error, **facts)
+    progress = read_progress(work, now) if work else None
+    signs = [mtime(log)] if log else []
+    signs += [now - progress.age] if progress else []
+    signs += [mtime(shard) for shard in _shards(job)]
+    last = max(signs, default=0.0)
+    age = now - last
+    present = all(path.is_file() for path in job.outputs) and not marker.exists()
+    if present and last <= max(map(mtime, job.outputs)) + AT_LEAST:  # not begun again since
+        return Standing(job, "outdated", **facts)
+    if stop := _interruption(work, last):
+        told = f"stopped by {stop['reason']}, saved at iteration {stop['iteration']:,}"
+        share = stop["iteration"] / stop["iterations"]
+        if waits:
+            return Standing(job, "queued", told + _waits(facts["slurm"]), share, **facts)
+        return Standing(job, "stopped", told, share, **facts)
+    if signs and age <= patience(progress):
+        return Standing(job, "running", _told(progress, age), _share(progress), **facts)
+    if mtime(marker) > last:
+        since = duration((now - mtime(marker)) / 3600)
+        return Standing(job, "queued", f"for {since}{_waits(facts['slurm'])}", **facts)
+    if not signs:
+        return Standing(job, "–", **facts)
+    told = f"; stood at {_told(progress)}" if progress and progress.iteration else ""
+    note = f"no sign for {duration(age / 3600)}{told}"
+    return Standing(job, "no sign", note, _share(progress), **facts)
+
+
+def patience(progress: Progress | None) -> float:
+    """Seconds of silence after which a job counts as dead."""
+    if progress is None or progress.starting or progress.pace is None:
+        return QUIET
+    return max(AT_LEAST, OVERDUE * progress.interval * progress.pace)
+
+
+def newest_log(job: Job, scale: Scale) -> Path | None:
+    """The job's log under logs/, of its last attempt."""
+    path = paths.ROOT / "logs" / scale.run / job.id
+    return max(path.parent.glob(f"{path.name}.*"), key=mtime, default=None)
+
+
+def render(
+    found: list[Standing], table: Experiments, scale: Scale, console: Console, known: bool = True
+) -> None:
+    """Print all standings: a row an experiment and seed, then what runs, then what needs you.
+
+    Args:
+        found: of a target's jobs.
+        table: the experiment table.
+        scale: for the commands to type.
+        console: where to.
+        known: whether the fingerprints were; else *done* only means present.
+    """
+    cells = {(s.job.experiment, s.job.seed, s.job.rule): s for s in found if s.job.experiment}
+    body = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    body.add_column("experiment")
+    weights = "convert" if any(s.job.rule == "convert" for s in found) else "train"
+    for head in (weights, "detect", "evaluate or package"):
+        body.add_column(head)
+    for name in in_order(table):
+        seeds = sorted({seed for experiment, seed, _ in cells if experiment == name})
+        for seed in seeds:
+            row = [cells.get((name, seed, stage)) for stage in STAGES]
+            if any(row):
+                label = f"{name} seed {seed}" if len(seeds) > 1 else name
+                body.add_row(label, *map(_cell, (row[0] or row[1], row[2], row[3] or row[4])))
+    console.print(body)
+    for rule in dict.fromkeys(s.job.rule for s in found):
+        counts = Counter(s.state for s in found if s.job.rule == rule)
+        text = ", ".join(f"{n} {state if state != '–' else 'to do'}" for state, n in counts.items())
+        console.print(Text(f"{rule}: {text}"))
+    for s in found:
+        if s.state in ("running", "queued"):
+            where = f" (SLURM job {s.slurm})" if s.slurm else ""
+            console.print(Text(f"{s.state} {s.job.id}{where}: {s.note}", style="cyan"))
+    for s in found:
+        if s.state in NEEDS_YOU:
+            _explain(s, scale, console)
+    if not known:
+        again = snakemake_command(scale, "-n", "all")
+        told = "Code or configs have changed since the workflow's last call: done means present."
+        console.print(Text(f"{told}\nWhat is made again: {again}"), soft_wrap=True)
+
+
+def _explain(s: Standing, scale: Scale, console: Console) -> None:
+    console.print(Text(f"{s.state} {s.job.id}: {s.note}", style=_STYLES[s.state]))
+    if s.log:
+        for line in [line for line in lines(s.log) if line.strip()][-TAIL:]:
+            console.print(Text(f"  | {line.strip()[:160]}", style="dim"), soft_wrap=True)
+        console.print(Text(f"  log: {s.log}"), soft_wrap=True)
+    again = snakemake_command(scale, str(s.job.outputs[0]), slurm=s.slurm is not None)
+    if s.state == "no sign" and s.slurm:
+        again = f"squeue -j {s.slurm}; if it is not there: {again}"
+    console.print(Text(f"  next: {again}"), soft_wrap=True)
+
+
+def _cell(s: Standing | None) -> Text:
+    if s is None:
+        return Text("")
+    share = f" {100 * s.share:.0f} %" if s.share is not None else ""
+    return Text(s.state + share, style=_STYLES.get(s.state, "dim"))
+
+
+def _share(progress: Progress | None) -> float | None:
+    return progress.iteration / progress.total if progress and progress.total else None
+
+
+def _told(progress: Progress | None, age: float | None = None) -> str:
+    """Iteration, loss, pace, what is left and how fresh that is."""
+    ago = [] if age is None else [f"last sign {max(age, 0):.0f} s ago"]
+    if progress is None or not progress.iteration:
+        return ", ".join(["starting" if progress else "at work", *ago])
+    total = f" of {progress.total:,}" if progress.total else ""
+    parts = [f"iteration {progress.iteration:,}{total}"]
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.4g}")
+    if progress.pace is not None:
+        parts.append(f"{progress.pace:.2f} s an iteration")
+    if age is not None and progress.seconds_left is not None:
+        parts.append(f"{duration(progress.seconds_left / 3600)} left")
+    return ", ".join(parts + ago)
+
+
+def _work(job: Job, scale: Scale, fingerprints: Mapping[str, str] | None) -> Path | None:
+    """A training's work directory: of the current fingerprint, or the newest if that is unknown."""
+    if job.rule != "train":
+        return None
+    folder = scale.work / job.training / f"seed{job.seed}"
+    if fingerprints is not None and job.key in fingerprints:
+        return folder / fingerprints[job.key]
+    return max(folder.glob("*"), key=mtime, default=None)
+
+
+def _waits(slurm: str | None) -> str:
+    """What SLURM last told Snakemake of a job; the command to type if nothing will start it."""
+    seen = ledger.seen(slurm) if slurm else {}
+    if slurm and seen.get("told"):
+        return f"; {queue.waits(seen['reason'], [slurm])}"
+    reason = f" ({seen['reason']})" if seen.get("reason", "None") != "None" else ""
+    return f"; the queue said {seen['state']}{reason}" if seen else ""
+
+
+def _interruption(work: Path | None, sign: float) -> dict | None:
+    """What a training said when it ended before its end; None if it has started again since."""
+    saved = work / Interrupted.RECORD if work else None
+    return read_record(saved) if saved and sign <= mtime(saved) + AT_LEAST else None
+
+
+def _shards(job: Job) -> list[Path]:
+    """What a detection has written so far."""
+    if job.rule != "detect":
+        return []
+    return list(job.outputs[0].parent.glob(f".{job.outputs[0].name}.*.part"))

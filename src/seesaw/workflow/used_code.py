@@ -1,0 +1,254 @@
+"""Fingerprints: hashes of all that a training depends on, its own code included.
+
+Code counts without comments and docstrings, and only the modules that a config uses: those that
+register its types and what they import, statically, module file by module file. A package's
+``__init__`` counts only where a name defined in it is imported, never as a mere parent.
+
+Imports neither torch nor mmdet: the Snakefile uses it in every job.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seesaw.core.hashing import digest
+from seesaw.errors import UserError
+
+PACKAGE = Path(__file__).parents[1]
+TRAINING_ROOTS = ("seesaw.training.train",)
+# Bookkeeping: what these decide about a training is in the fingerprint by value. And when it is
+# saved and stopped decides nothing: an edit there must not throw away weeks of training.
+IGNORED = frozenset(
+    {
+        "core.files",
+        "core.hashing",
+        "core.paths",
+        "core.records",
+        "core.yaml",
+        "errors",
+        "spec.datasets",
+        "spec.experiments",
+        "training.checkpoint",
+        "training.deadline",
+    }
+)
+# Config keys that decide how a machine computes a training, not what it computes.
+MACHINE_KEYS = frozenset({"images_per_gpu"})
+TYPE_KEYS = frozenset({"type", "constructor", "runner_type"})
+
+
+class _Source(NamedTuple):
+    normalised: str
+    imports: frozenset[tuple[str, str]]  # (module, name or "")
+    strings: frozenset[str]
+    registered: frozenset[str]
+
+
+def normalised_source(path: Path) -> str:
+    """A Python file's source without comments, docstrings and layout.
+
+    Raises:
+        UserError: the file is missing or is not Python.
+    """
+    return _read(Path(path)).normalised
+
+
+def code_modules(
+    roots: Iterable[str],
+    package_dir: Path = PACKAGE,
+    ignore: Iterable[str] = IGNORED,
+    registry: Mapping[str, list[str]] | None = None,
+) -> dict[str, Path]:
+    """The package's modules reachable from root modules, name to file, sorted by name.
+
+    Followed are imports (also relative ones and those in functions) and string literals that
+    name a module or a registered type (``dict(type='SeesawLoss')`` as a default).
+
+    Args:
+        roots: Full module names.
+        package_dir: Folder of the package.
+        ignore: Module names, relative to the package, that count for nothing.
+        registry: Of `registry_map`, where it is known already.
+
+    Raises:
+        UserError: a root does not exist or a file is not Python.
+    """
+    files = _files(package_dir)
+    registry = registry_map(package_dir) if registry is None else registry
+    ignored = {f"{package_dir.name}.{name}" for name in ignore}
+    found: dict[str, Path] = {}
+    todo = sorted(set(roots))
+    if unknown := [root for root in todo if root not in files]:
+        raise UserError(f"{package_dir} has no module {unknown[0]!r}; correct the root's name.")
+    while todo:
+        module = todo.pop()
+        if module in found or module in ignored:
+            continue
+        found[module] = files[module]
+        source = _read(files[module], module)
+        for base, name in source.imports:
+            full = f"{base}.{name}" if name else base
+            if full in files or not name:
+                todo += [full] if _is_module(full, files) else []
+            elif base in files:
+                todo.append(base)
+        for text in source.strings:
+            todo += registry.get(text, [text] if _is_module(text, files) else [])
+    return dict(sorted(found.items()))
+
+
+def code_files(roots: Iterable[str], package_dir: Path = PACKAGE) -> list[Path]:
+    """The files of `code_modules`, sorted by module name."""
+    return list(code_modules(roots, package_dir).values())
+
+
+def code_hash(
+    roots: Iterable[str],
+    package_dir: Path = PACKAGE,
+    ignore: Iterable[str] = IGNORED,
+    registry: Mapping[str, list[str]] | None = None,
+) -> str:
+    """The sha256 over name and normalised source of all reachable modules."""
+    modules = code_modules(roots, package_dir, ignore, registry)
+    return digest([[name, _read(path, name).normalised] for name, path in modules.items()])
+
+
+def code_hashes() -> dict[str, str]:
+    """Module -> 16 digits of `code_hash`, for every module of the package."""
+    registry = registry_map()
+    return {name: code_hash([name], registry=registry)[:16] for name in _files(PACKAGE)}
+
+
+def config_types(config: Any) -> set[str]:
+    """Every value of a ``type`` (or ``constructor``) key at any depth of a resolved config."""
+    types: set[str] = set()
+    if isinstance(config, Mapping):
+        types = {v for k, v in config.items() if k in TYPE_KEYS and isinstance(v, str)}
+        config = list(config.values())
+    return types.union(*map(config_types, config)) if isinstance(config, list | tuple) else types
+
+
+def registry_map(package_dir: Path = PACKAGE) -> dict[str, list[str]]:
+    """Registered type name to the modules that register it, by a static scan of the package."""
+    registry: dict[str, list[str]] = {}
+    for module, path in _files(package_dir).items():
+        for name in _read(path, module).registered:
+            registry.setdefault(name, []).append(module)
+    return registry
+
+
+def modules_of_types(types: Iterable[str], registry: Mapping[str, Iterable[str]]) -> set[str]:
+    """The package's modules that register these types; library types contribute nothing.
+
+    A scope (``mmdet.SeesawLoss``) is dropped, as mmengine's registries do.
+    """
+    return {module for t in types for module in registry.get(t.rpartition(".")[2], ())}
+
+
+def training_parts(
+    config: Mapping,
+    dataset_hash: str,
+    seed: int,
+    parent: str | None,
+    extra_roots: Iterable[str] = TRAINING_ROOTS,
+    package_dir: Path = PACKAGE,
+) -> dict[str, Any]:
+    """What decides a training's weights; `fingerprint` of it is the training's.
+
+    Args:
+        config: The resolved config, as plain data.
+        dataset_hash: Hash of the training data's manifest.
+        seed: The seed.
+        parent: Fingerprint of the training whose weights this one starts from.
+        extra_roots: Modules that every training runs, whatever its config.
+        package_dir: Folder of the package.
+
+    Returns:
+        ``config`` (without `MACHINE_KEYS`), ``dataset``, ``seed``, ``parent``, and ``code``:
+        module -> hash of its normalised source.
+    """
+    files = _files(package_dir)
+    config = {k: v for k, v in config.items() if k not in MACHINE_KEYS}
+    types = config_types(config)
+    imported = (config.get("custom_imports") or {}).get("imports") or []
+    named = [t.rpartition(".")[0] for t in types]  # type='seesaw.data.x.Y', unregistered
+    named += [imported] if isinstance(imported, str) else imported
+    roots = modules_of_types(types, registry_map(package_dir)) | set(extra_roots)
+    roots |= {name for name in named if _is_module(name, files)}
+    modules = code_modules(roots, package_dir)
+    code = {name: digest(_read(path, name).normalised)[:16] for name, path in modules.items()}
+    return dict(config=config, dataset=dataset_hash, seed=seed, parent=parent, code=code)
+
+
+def _files(package_dir: Path) -> dict[str, Path]:
+    files = {}
+    for path in sorted(Path(package_dir).rglob("*.py")):
+        parts = (package_dir.name, *path.relative_to(package_dir).with_suffix("").parts)
+        files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return files
+
+
+def _is_module(name: str, files: Mapping[str, Path]) -> bool:
+    return name in files and files[name].name != "__init__.py"
+
+
+def _read(path: Path, module: str = "") -> _Source:
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    try:
+        return _parse(path.read_bytes(), package)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); restore it.") from None
+    except (SyntaxError, ValueError) as error:
+        raise UserError(f"{path} is not valid Python ({error}); correct it.") from None
+
+
+@cache  # by content: 30 fingerprints parse a module once, an edit is never missed
+def _parse(source: bytes, package: str) -> _Source:
+    tree = ast.parse(source)
+    imports: set[tuple[str, str]] = set()
+    registered: set[str] = set()
+    strings: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):  # a lambda's body is no list
+            kept = [s for s in body if not _is_docstring(s)] or [ast.Pass()]
+            node.body = kept  # type: ignore[attr-defined]
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                imports |= {(alias.name, "") for alias in node.names}
+            case ast.ImportFrom():
+                parents = package.split(".")
+                near = parents[: len(parents) + 1 - node.level] if node.level else []
+                base = ".".join([*near, *([node.module] if node.module else [])])
+                imports |= {(base, alias.name) for alias in node.names}
+            case ast.Constant(value=str(text)):
+                strings.add(text)
+            case ast.ClassDef() | ast.FunctionDef():
+                for decorator in node.decorator_list:
+                    registered |= _registered(decorator, node.name)
+            case ast.Call():
+                for keyword in (k for k in node.keywords if k.arg == "module"):
+                    name = ast.unparse(keyword.value).rpartition(".")[2]
+                    registered |= _registered(node, name)
+    return _Source(ast.unparse(tree), frozenset(imports), frozenset(strings), frozenset(registered))
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    value = getattr(statement, "value", None)
+    return isinstance(statement, ast.Expr) and isinstance(getattr(value, "value", None), str)
+
+
+def _registered(call: ast.expr, default: str) -> set[str]:
+    """Names that a call of ``register_module(name=None, force=False, module=None)`` gives."""
+    if not (isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "register_module"):
+        return set()
+    given = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "name")]
+    try:
+        names = ast.literal_eval(given[0]) if given else None
+    except ValueError:
+        raise ValueError(f"line {call.lineno}: a registered name must be a literal") from None
+    return {default} if names is None else {names} if isinstance(names, str) else set(names)

@@ -1,1 +1,0 @@
-"""mmdet's released Seesaw models through our pipeline."""

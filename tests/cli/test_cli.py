@@ -1,0 +1,206 @@
+"""The command line in processes of its own: verbs, their rules, and a user's mistakes."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seesaw.cli.main import main, parser
+from seesaw.core import paths
+
+REPOSITORY = Path(__file__).parents[2]
+MAKING = {
+    "convert",
+    "zoo",
+    "report",
+    "download",
+    "data",
+    "pretrain",
+    "train",
+    "detect",
+    "evaluate",
+    "speed",
+    "submit",
+    "table",
+    "figure",
+    "claims",
+}
+
+
+def run(*args, cwd=REPOSITORY, **environment):
+    """``seesaw <args>`` from a folder; everything it reads and writes lies under it."""
+    return subprocess.run(
+        [sys.executable, "-m", "seesaw.cli", *args],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")} | environment,
+        timeout=120,
+    )
+
+
+def names():
+    """All verbs."""
+    return set(next(a for a in parser()._actions if a.dest == "verb").choices)
+
+
+def test_help_lists_the_verbs():
+    done = run("--help")
+    assert done.returncode == 0
+    listed = set(re.findall(r"^    ([\w-]+)", done.stdout, re.MULTILINE))
+    assert listed == names() >= MAKING
+
+
+def rules():
+    """Rule name -> its text, of all rules that run something."""
+    found = {}
+    for file in [REPOSITORY / "Snakefile", *sorted((REPOSITORY / "workflow").rglob("*.smk"))]:
+        for block in re.split(r"^(?=rule |checkpoint )", file.read_text(), flags=re.MULTILINE)[1:]:
+            if "shell:" in block:
+                found[re.match(r"\w+ (\w+):", block).group(1)] = block
+    return found
+
+
+def test_each_rule_is_one_call_of_its_verb():
+    assert rules().keys() == MAKING
+    for name, block in rules().items():
+        shell = block.partition("shell:")[2]
+        # {TRAINER} is `seesaw`, or what starts it on several GPUs
+        assert re.findall(r"(?:\bseesaw|\{TRAINER\}) (\w+)", shell) == [name]
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """A fresh clone as far as the command line sees it: configs, no data, no results."""
+    shutil.copytree(paths.CONFIGS, tmp_path / "configs")
+    return tmp_path
+
+
+def files(folder):
+    return {p.relative_to(folder) for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def refused(empty, monkeypatch, capsys):
+    """The one line on stderr of a call that exits with 2, without the verb's prefix."""
+
+    def call(*args):
+        monkeypatch.chdir(empty)
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            monkeypatch.setenv(name, "1")
+        before = files(empty)
+        assert main(list(args)) == 2
+        assert files(empty) == before  # nothing half-written
+        return told(args[0], capsys.readouterr().err)
+
+    return call
+
+
+def told(verb, stderr):
+    (line,) = stderr.splitlines()
+    assert line.startswith(f"seesaw {verb}: ") and line.endswith(".")
+    return line.removeprefix(f"seesaw {verb}: ")
+
+
+MISSING = "is missing; run `seesaw data --scale mini` first."
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (
+            ("data", "--scale", "tiny"),
+            "the scale 'tiny' is unknown; use one of mini, paper, single_gpu, smoke",
+        ),
+        (("data", "--dataset", "coco"), "the dataset 'coco' is neither an entry (lvis_v1, mini_lv"),
+        (("train", "a01"), f"data/mini_lvis/manifest.json {MISSING}"),
+        (("detect", "a01"), f"data/mini_lvis/manifest.json {MISSING}"),
+        (("evaluate", "a01"), f"data/mini_lvis/manifest.json {MISSING}"),
+        (("pretrain", "resnet18"), f"data/mini_lvis/manifest.json {MISSING}"),
+        (("diff", "a01", "zzz"), "the evaluation 'zzz' is unknown; use one of a01_mask_rcnn, "),
+        (("diff", "a01", "a1"), "the evaluation 'a1' is not unique; use one of a10_seesaw, "),
+        (("table", "table_a3"), "the table or figure 'table_a3' is unknown; use one of figure_a1,"),
+    ],
+)
+def test_a_users_mistake_is_one_line(refused, args, said):
+    assert said in refused(*args)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("train", "zzz"), "the training 'zzz' is unknown; use one of a01_mask_rcnn, "),
+        (("train", "a12"), "the training 'a12' is unknown; use one of a01_mask_rcnn, "),
+        (("train", "a11"), "results/mini/a10_seesaw/seed0/model.pth is missing; "),
+        (("detect", "a01"), "results/mini/a01_mask_rcnn/seed0/model.pth is missing; run `seesaw "),
+        (("evaluate", "a01"), "detections.jsonl is missing; run `seesaw detect a01_mask_rcnn"),
+        (("submit",), "test_dev_a12/detections.jsonl is missing; run `seesaw detect test_dev_a12"),
+        (("grade",), "test_dev_truth/test_dev.json is missing: test-dev is graded on generated"),
+        (("pretrain", "vgg"), "the backbone 'vgg' is unknown; use one of resne"),
+    ],
+)
+def test_with_data_but_without_what_comes_before(empty, refused, args, said):
+    manifest = empty / "data/mini_lvis/manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{}")
+    assert said in refused(*args)
+
+
+def test_a_malformed_table_row_is_one_line(empty, refused):
+    table = empty / "configs/experiments.yaml"
+    table.write_text(table.read_text().replace("schedule: 2x", "schedule: 9x", 1))
+    said = "configs/experiments.yaml: trainings.a01_mask_rcnn.schedule is '9x', but input should"
+    assert refused("table", "table_a1").startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("_base_ = (\n", "cannot be read as a config ("),
+        ("_base_ = './a00.py'\n", "cannot be read as a config ("),
+        ("schedule = dict(epochs=12)\n", "has no model; inherit one by _base_ or write it."),
+    ],
+)
+def test_a_config_that_is_none_is_one_line(empty, content, said):
+    (empty / "configs/table_a1/a02_syncbn.py").write_text(content)
+    done = run("diff", "a01", "a02", cwd=empty)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told("diff", done.stderr).startswith(f"configs/table_a1/a02_syncbn.py {said}")
+
+
+def test_missing_data_in_a_process_of_its_own(empty):
+    done = run("train", "a01", cwd=empty)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told("train", done.stderr) == f"data/mini_lvis/manifest.json {MISSING}"
+
+
+def test_wrong_arguments_exit_with_two():
+    done = run("trian", "a01")
+    assert done.returncode == 2 and "invalid choice: 'trian'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_diff_prints_the_semantic_difference():
+    """What SyncBN changes, once each, and nothing that only other config files read."""
+    done = run("diff", "a01", "a02", "--scale", "paper")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert 'model.backbone.norm_cfg.type: "BN" -> "SyncBN"' in lines
+    assert "model.backbone.norm_eval: true -> false" in lines
+    assert len(lines) == 8 and all(line.startswith("model.") for line in lines)
+
+
+def test_another_root_is_read(empty, tmp_path_factory):
+    """SEESAW_ROOT names the repository from anywhere: configs, results and data lie under it."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    done = run("evaluate", "a01", cwd=elsewhere, SEESAW_ROOT=str(empty))
+    assert f"{empty}/data/mini_lvis/manifest.json is missing" in done.stderr
+    done = run("table", "table_a2", cwd=elsewhere, SEESAW_ROOT=str(empty))
+    assert done.returncode == 0, done.stderr
+    made = empty / "results/mini/tables/table_a2.csv"
+    assert str(made) in done.stdout and "HTC-Lite" in made.read_text()
+    assert files(elsewhere) == set()

@@ -1,0 +1,188 @@
+"""What the doctor sees and says; and that all ways to the environment lead to one lock."""
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+from seesaw.cli import main
+from seesaw.cli.checks import operators, report, software, surroundings
+from seesaw.cli.checks.report import Finding
+from seesaw.core import paths
+from seesaw.spec.scales import Scale
+
+REPOSITORY = paths.ROOT.resolve()
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A clone without data, and a PATH of its own for stand-ins of SLURM's commands."""
+    shutil.copytree(REPOSITORY / "configs", tmp_path / "configs")
+    shutil.copy(REPOSITORY / "requirements.lock", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    return tmp_path
+
+
+def command(name, says="", code=0):
+    path = Path("bin") / name
+    path.write_text(f"#!/bin/sh\necho '{says}'\nexit {code}\n")
+    path.chmod(0o755)
+
+
+def test_every_operator_gives_its_number_by_hand():
+    assert operators.broken("cpu") == {}
+    assert list(operators.operators("cpu")) == [
+        "nms",
+        "batched_nms",
+        "roi_align",
+        "deform_conv2d",
+        "modulated_deform_conv2d",
+        "carafe",
+        "deform_roi_pool",
+    ]
+
+
+def test_an_operator_that_fails_or_lies_is_named(monkeypatch):
+    def fails(*_):
+        raise RuntimeError("roi_align_forward_impl: implementation for device cuda:0 not found.")
+
+    monkeypatch.setattr(operators.ops, "roi_align", fails)
+    monkeypatch.setattr(operators.ops, "nms", lambda *_: ([1, 2], None))
+    assert operators.broken("cpu") == {
+        "nms": "gives 2, not 1",
+        "roi_align": "roi_align_forward_impl: implementation for device cuda:0 not found.",
+    }
+
+
+def test_a_clone_is_told_what_the_paper_scale_lacks(clone):
+    paper = Scale("paper")
+    lost = surroundings.dataset(paper)
+    assert lost.state == "missing"
+    assert lost.fix == "seesaw download --scale paper && seesaw data --scale paper"
+    assert surroundings.weights(paper) == Finding(
+        "missing",
+        "no resnet50-0676ba61.pth, resnet101-63fe2227.pth, resnest200_d2-ca88e41f.pth",
+        "seesaw download pretrained",
+    )
+    assert surroundings.dataset(Scale("mini")).state == "remark"
+    assert surroundings.weights(Scale("mini")).state == "not needed"
+    assert surroundings.slurm(Scale("mini")).state == "not needed"
+
+
+def test_slurm(clone):
+    paper = Scale("paper")
+    assert surroundings.slurm(paper).fix.endswith("--profile local all --config scale=paper")
+    command("sbatch")
+    command("sinfo", "gpu\ncpu")
+    command("scontrol", "MinJobAge               = 300 sec")
+    assert surroundings.slurm(paper) == Finding("ok", "partitions cpu, gpu")
+    Path("site.yaml").write_text("partition: a100\n")
+    assert surroundings.slurm(paper) == Finding(
+        "missing", "no partition a100", "sinfo has cpu, gpu: correct site.yaml"
+    )
+    Path("site.yaml").write_text("partition: gpu\n")
+    command("scontrol", "MinJobAge = 60 sec")
+    assert surroundings.slurm(paper).found == "sbatch works; MinJobAge is 60 s"
+    command("sinfo", "no controller", code=1)
+    assert surroundings.slurm(paper).state == "missing"
+
+
+def test_packages_are_those_of_the_lock(clone):
+    assert software.lock().state == "ok"
+    text = paths.LOCK.read_text()
+    paths.LOCK.write_text(text.replace("addict==2.4.0", "addict==9.9") + "no-such-package==1\n")
+    found = software.lock()
+    assert found.state == "missing"
+    assert found.found == "2 differ: addict 2.4.0 for 9.9, no-such-package missing for 1"
+
+
+def test_disk(clone, monkeypatch):
+    usage = shutil.disk_usage(".")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10**11))
+    assert surroundings.disk(Scale("paper")).found == "100 GB free, about 105 GB needed to begin"
+    assert surroundings.disk(Scale("paper")).state == "missing"
+    assert surroundings.disk(Scale("mini")).state == "ok"
+
+
+def test_a_check_that_breaks_is_missing_and_the_page_says_what_to_do():
+    def broken():
+        raise ImportError("libcudart.so.13: cannot open\nshared object file")
+
+    found = report.run({"GPU": broken, "disk": lambda: Finding("ok", "9 GB free")})
+    out = io.StringIO()
+    report.render(found, Console(file=out, width=100))
+    assert out.getvalue() == (
+        "✗ GPU: ImportError: libcudart.so.13: cannot open shared object file\n"
+        "    tools/setup.sh\n"
+        "✓ disk: 9 GB free\n"
+        "missing: GPU\n"
+    )
+
+
+def test_the_exit_code(clone, capsys):
+    assert main.main(["doctor", "--scale", "paper"]) == 1
+    said = capsys.readouterr().out
+    assert re.search(r"^missing: .*dataset, pre-trained weights$", said, re.MULTILINE)
+
+
+LOCK = dict(re.findall(r"^([\w.-]+)==(\S+)", (REPOSITORY / "requirements.lock").read_text(), re.M))
+
+
+def test_condas_environment_is_that_of_pyproject_and_lock():
+    given = yaml.safe_load((REPOSITORY / "environment.yml").read_text())["dependencies"]
+    pinned = dict(d.split("=", 1) for d in given if "=" in d)
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == f"=={pinned['python']}.*"
+    # Python packages are pip's: one that stood here too could differ from the lock
+    assert {d.split("=")[0] for d in given}.isdisjoint(set(LOCK) - {"pip"})
+    # torch's wheels on PyPI are built with this CUDA; another torch needs a look at both
+    assert (LOCK["torch"], pinned["cuda-version"]) == ("2.13.0", "13.0")
+
+
+def sections(text):
+    """Name -> lines of an Apptainer definition file; the header's under ''."""
+    parts = re.split(r"^%(\w+)\n", text, flags=re.MULTILINE)
+    return dict(zip(["", *parts[1::2]], [p.split("\n") for p in parts[::2]], strict=True))
+
+
+def test_the_container_is_built_by_the_same_script_from_the_same_files():
+    made = sections((REPOSITORY / "tools/seesaw.def").read_text())
+    assert set(made) == {"", "files", "post", "environment", "runscript", "test"}
+    header = dict(line.split(": ", 1) for line in made[""] if re.match(r"\w+: ", line))
+    assert header == {"Bootstrap": "docker", "From": "condaforge/miniforge3"}
+    copied = [word for line in made["files"] for word in line.split() if word[0] != "/"]
+    assert all((REPOSITORY / name).exists() for name in copied)
+    assert {"environment.yml", "requirements.lock", "pyproject.toml", "src", "tools"} <= {*copied}
+    post = "\n".join(made["post"])
+    assert "conda env create -p /opt/conda/envs/seesaw -f environment.yml" in post
+    assert "FORCE_CUDA=1 PYTHON=$CONDA_PREFIX/bin/python" in post and "tools/setup.sh" in post
+    assert "pip install" not in post  # all of that is the script's
+    for name in ("post", "runscript", "test"):
+        checked = subprocess.run(["sh", "-n"], input="\n".join(made[name]), text=True)
+        assert checked.returncode == 0
+
+
+def test_the_set_up_keeps_wheels_of_cpu_and_cuda_apart():
+    """The script's own lines, with a torch that says what it was built for."""
+    text = (REPOSITORY / "tools/setup.sh").read_text()
+    line = re.search(r"-c '(import os, torch; .*)'\)$", text, re.MULTILINE)[1]
+
+    def kind(cuda, seen, **environment):
+        fake = f"class torch:\n class version: cuda = {cuda!r}\n"
+        fake += f" class cuda: is_available = staticmethod(lambda: {seen})\n"
+        code = fake + line.replace("import os, torch;", "import os;")
+        env = {k: v for k, v in os.environ.items() if k != "FORCE_CUDA"} | environment
+        python = shutil.which("python")
+        return subprocess.run([python, "-c", code], capture_output=True, text=True, env=env).stdout
+
+    assert kind(None, False) == "\n" == kind("13.0", False) == kind(None, False, FORCE_CUDA="1")
+    assert kind("13.0", True) == kind("13.0", False, FORCE_CUDA="1") == "cuda-13.0\n"

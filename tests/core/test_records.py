@@ -1,0 +1,239 @@
+"""Records hold what was used, no secret, and are whole or absent."""
+
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from seesaw.core import records as pv
+from seesaw.core.files import sha256_file, write_atomic
+from seesaw.errors import UserError
+
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, "abc"
+
+
+def git(repo: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
+    run = ["git", "-C", str(repo), *identity, *arguments]
+    return subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    (repo / "a.py").write_text("x = 1\n")
+    (repo / "requirements.lock").write_text("abc")
+    (repo / ".gitignore").write_text("results/\n")
+    git(repo, "init", "-q")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-q", "-m", "first")
+    return repo
+
+
+@pytest.fixture
+def artefact(repo: Path) -> Path:
+    path = repo / "results" / "metrics.json"
+    path.parent.mkdir()
+    path.write_text("abc")
+    return path
+
+
+def read(artefact: Path) -> dict:
+    return json.loads(pv.provenance_path(artefact).read_text())
+
+
+def test_sha256_streams(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    (tmp_path / "zeros").write_bytes(b"")
+    os.truncate(tmp_path / "zeros", 5_000_001)
+    assert sha256_file(tmp_path / "abc") == ABC
+    assert sha256_file(tmp_path / "zeros") == hashlib.sha256(bytes(5_000_001)).hexdigest()
+
+
+def test_record_holds_what_was_used(repo, artefact, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/opt/venv/bin/seesaw", "train", "a01"])
+    source = repo / "results" / "manifest.json"
+    source.write_text("abc")
+    inputs = {"data": source}
+    facts = {"fingerprint": "f0", "config_hash": "c0", "seed": 3, "attempt": 2}
+    with pv.Provenance(artefact, inputs=inputs, root=repo, **facts) as p:
+        source.write_text("changed by the work")
+        artefact.write_text("made")
+        p.facts["wandb_run"] = "r1"
+    got = read(artefact)
+    assert got["artefact"] == {
+        "path": artefact.as_posix(),
+        "bytes": 4,
+        "sha256": hashlib.sha256(b"made").hexdigest(),
+    }
+    assert got["inputs"] == {"data": {"path": source.as_posix(), "bytes": 3, "sha256": ABC}}
+    assert got["command"] == ["seesaw", "train", "a01"]
+    assert got["git"] == {"commit": git(repo, "rev-parse", "HEAD")}
+    assert got["lock"] == ABC
+    assert got["versions"]["torch"] == version("torch")
+    assert got["versions"]["numpy"] == version("numpy")
+    assert {k: got[k] for k in (*facts, "wandb_run")} == facts | {"wandb_run": "r1"}
+    assert got["duration"] >= 0 and got["start"].endswith("+00:00") and got["host"]
+    assert got["device"]
+
+
+def test_several_artefacts_and_plain_record(repo, artefact):
+    other = artefact.with_name("table.md")
+    other.write_text("abc")
+    pv.record(artefact, other, root=repo, device="GPU")
+    assert read(artefact)["artefact"]["sha256"] == read(other)["artefact"]["sha256"] == ABC
+    assert read(other)["device"] == "GPU" and read(other)["seed"] is None
+    assert read(other)["inputs"] == {}
+
+
+def test_dirty_hash_follows_the_sources(repo):
+    def dirty() -> str | None:
+        return pv.git_state(repo).get("dirty")
+
+    assert dirty() is None
+    (repo / "results").mkdir()
+    (repo / "results" / "ignored.py").write_text("")
+    (repo / "photo.jpg").write_text("untracked data")
+    assert dirty() is None
+    (repo / "a.py").write_text("x = 2\n")
+    edited = dirty()
+    (repo / "new.py").write_text("y = 1\n")
+    added = dirty()
+    (repo / "new.py").write_text("y = 2\n")
+    assert len({None, edited, added, dirty()}) == 4
+    git(repo, "add", "a.py")  # staged or not, the same change
+    (repo / "new.py").unlink()
+    assert dirty() == edited
+    (repo / "sub").mkdir()
+    assert pv.git_state(repo / "sub") == pv.git_state(repo)
+
+
+def test_outside_git_and_before_the_first_commit(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert pv.git_state(tmp_path) is None
+    git(tmp_path, "init", "-q")
+    assert pv.git_state(tmp_path) is None
+    monkeypatch.setenv("PATH", "")
+    assert pv.git_state(tmp_path) is None
+
+
+def test_no_lock_is_none(tmp_path):
+    (tmp_path / "a").write_text("abc")
+    pv.record(tmp_path / "a", root=tmp_path)
+    assert read(tmp_path / "a")["lock"] is None
+
+
+def test_planted_secrets_are_nowhere(repo, artefact, monkeypatch):
+    planted = {"WANDB_API_KEY": "k3y-0123456789", "AWS_SECRET_ACCESS_KEY": 'quo"ted\\s3cret'}
+    for name, value in {**planted, "HARMLESS": "not-in-the-file"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["seesaw", f"--key={planted['WANDB_API_KEY']}", "train"])
+    url = f"s3://{planted['AWS_SECRET_ACCESS_KEY']}@host"
+    pv.record(artefact, root=repo, remote={"urls": [url]}, where=Path(url))
+    pv.write_failure(artefact, OSError(f"cannot reach {url}"))
+    assert read(artefact)["command"] == ["seesaw", "--key=***", "train"]
+    assert read(artefact)["remote"] == {"urls": ["s3://***@host"]}
+    for path in (pv.provenance_path(artefact), pv.failure_path(artefact)):
+        text = path.read_text()
+        assert "***" in text and "k3y" not in text and "s3cret" not in text
+        assert "not-in-the-file" not in text and "HARMLESS" not in text
+
+
+def test_failure_is_recorded_and_cleared_at_the_next_start(repo, artefact):
+    failed = pv.failure_path(artefact)
+    with (
+        pytest.raises(ValueError, match="loss is nan"),
+        pv.Provenance(artefact, root=repo, attempt=2),
+    ):
+        raise ValueError("loss is nan")
+    got = pv.read_record(failed)
+    assert (got["type"], got["error"], got["attempt"]) == ("ValueError", "loss is nan", 2)
+    assert not pv.provenance_path(artefact).exists()
+    with pv.Provenance(artefact, root=repo):
+        assert not failed.exists()
+    assert read(artefact)["artefact"]["sha256"] == ABC and not failed.exists()
+
+
+def test_an_interruption_is_no_failure(repo, artefact):
+    with pytest.raises(KeyboardInterrupt), pv.Provenance(artefact, root=repo):
+        raise KeyboardInterrupt
+    assert sorted(artefact.parent.iterdir()) == [artefact]
+
+
+def test_missing_input_or_artefact(repo, artefact):
+    with pytest.raises(UserError, match="gone cannot be read"):
+        pv.record(artefact, "gone", root=repo)
+    with pytest.raises(UserError, match="none cannot be read"):
+        pv.record(artefact, inputs={"data": "none"}, root=repo)
+    assert sorted(artefact.parent.iterdir()) == [artefact]
+
+
+def test_failure_in_a_folder_not_yet_made(tmp_path):
+    path = pv.write_failure(tmp_path / "run" / "model.pth", "out of memory")
+    assert pv.read_record(path)["error"] == "out of memory"
+    assert pv.read_record(path)["type"] is None
+    assert pv.read_record(tmp_path / "none") is None
+    for text in ("[1]", '{"error": "x'):
+        path.write_text(text)
+        assert pv.read_record(path) is None
+    pv.clear_failure(tmp_path / "run" / "model.pth")
+    pv.clear_failure(tmp_path / "run" / "model.pth")
+    assert not path.exists()
+
+
+def test_a_full_disk_leaves_the_old_record_whole(tmp_path):
+    """The kernel refuses bytes after the 1,000th of a file: the write ends half-way."""
+    path = tmp_path / "r.json"
+    write_atomic(path, "old")
+    code = "import sys; from pathlib import Path; from seesaw.core.files import write_atomic\n"
+    code += "write_atomic(Path(sys.argv[1]), 'n' * int(sys.argv[2]))"
+
+    def write(size: int) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-B", "-c", code, str(path), str(size)],
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+        )
+
+    failed = write(5000)
+    assert failed.returncode == 1 and "File too large" in failed.stderr
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+    assert write(900).returncode == 0
+    assert path.read_text() == "n" * 900
+
+
+def test_killed_work_leaves_no_record_and_is_counted(repo, artefact):
+    code = "import os, sys; from seesaw.core.records import Provenance\n"
+    code += "with Provenance(sys.argv[1]): os.kill(os.getpid(), 9)"
+    for _ in range(2):
+        run = subprocess.run([sys.executable, "-c", code, str(artefact)], cwd=repo)
+        assert run.returncode == -9
+    assert list(artefact.parent.iterdir()) == [artefact]
+    with pv.Provenance(artefact, root=repo):
+        pass
+    assert read(artefact)["attempt"] == 3
+    pv.record(artefact, root=repo)  # made again: a first attempt
+    assert read(artefact)["attempt"] == 1
+
+
+def test_another_fingerprint_is_other_work(repo, artefact):
+    for fingerprint, attempt in (("a", 1), ("a", 2), ("b", 1)):
+        with pytest.raises(ValueError), pv.Provenance(artefact, root=repo, fingerprint=fingerprint):
+            raise ValueError("no")
+        got = pv.read_record(pv.failure_path(artefact))
+        assert (got["attempt"], got["fingerprint"]) == (attempt, fingerprint)
+
+
+def test_one_process_of_several_writes(repo, artefact, monkeypatch):
+    monkeypatch.setattr(pv, "_FIRST", False)
+    pv.record(artefact, root=repo)
+    assert not pv.provenance_path(artefact).exists() and not (repo / ".cache").exists()

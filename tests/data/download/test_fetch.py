@@ -1,0 +1,186 @@
+"""The fetcher against a server that cuts, lies, stalls and refuses: what arrives is the file."""
+
+import fcntl
+import hashlib
+import random
+from pathlib import Path
+
+import pytest
+
+from seesaw.data.download import fetch as fetching
+from seesaw.data.download.fetch import Patience, fetch, verify
+from seesaw.errors import UserError
+from seesaw.spec.downloads import Remote
+
+BODY = random.Random(0).randbytes(3_000_000)
+QUICK = Patience(silence=0.5, cuts=3, pause=0.01)
+
+
+def remote(*urls, **facts):
+    digest = hashlib.sha256(BODY).hexdigest()
+    given = dict(name="weights.pth", set="pretrained", address="a", bytes=len(BODY), sha256=digest)
+    return Remote(**given | {"urls": urls} | facts)
+
+
+def fetched(*urls, patience=QUICK, **facts):
+    file = remote(*urls, **facts)
+    seen = []
+    fetch(file, seen.append, patience)
+    assert file.path.read_bytes() == BODY
+    assert sorted(p.name for p in file.path.parent.iterdir()) == ["weights.pth"]
+    return seen
+
+
+def test_a_file_arrives_with_its_progress(server, root):
+    server.files["a"] = BODY
+    seen = fetched(server.url + "a")
+    assert seen[-1] == len(BODY) and seen == sorted(seen)
+    assert server.ranges("a") == [None]
+
+
+def test_a_cut_goes_on_where_it_was(server, root):
+    server.files["a"] = BODY
+    server.faults["a"] = [{"cut": 1_000_000}, {"cut": 2_500_000}]
+    fetched(server.url + "a")
+    assert server.ranges("a") == [None, "bytes=1000000-", "bytes=2500000-"]
+
+
+def test_a_later_run_goes_on_where_the_first_was_cut(server, root):
+    server.files["a"] = BODY
+    server.faults["a"] = [{"cut": 700_000}] + [{"status": 503}] * 3
+    file = remote(server.url + "a")
+    with pytest.raises(UserError, match=r"answers 503\). 700,000 bytes are kept. Run `seesaw"):
+        fetch(file, patience=QUICK)
+    assert not file.path.exists()
+    fetched(server.url + "a")
+    assert server.ranges("a")[-1] == "bytes=700000-"
+
+
+def test_a_server_that_ignores_ranges_sends_all_again(server, root):
+    server.files["a"] = BODY
+    server.faults["a"] = [{"cut": 1_000_000}, {"ranges": False}]
+    fetched(server.url + "a")
+    assert server.ranges("a") == [None, "bytes=1000000-"]
+
+
+def test_another_range_than_asked_for_is_not_appended(server, root):
+    server.files["a"] = BODY
+    server.faults["a"] = [{"cut": 1_000_000}, {"shift": 5}]
+    fetched(server.url + "a")
+    assert server.ranges("a") == [None, "bytes=1000000-", None]
+
+
+def test_cuts_without_a_byte_end_an_address_and_the_mirror_goes_on(server, root):
+    server.files |= {"a": BODY, "b": BODY}
+    server.faults["a"] = [{"cut": 1_000_000}] + [{"cut": 0}] * 9
+    fetched(server.url + "a", server.url + "b")
+    assert len(server.ranges("a")) == 3 and server.ranges("b") == ["bytes=1000000-"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"status": 404}, "answers 404"),
+        ({"content": b"x" + BODY[1:]}, "has the sha256 [0-9a-f]{16}…, not "),
+        ({"length": 5_000_000}, "has 5,000,000 bytes, not 3,000,000"),
+        ({"content": BODY + b"more", "chunked": True}, "sends more than 3,000,000 bytes"),
+    ],
+)
+def test_a_wrong_file_is_refused_and_the_mirror_tried(server, root, fault, said):
+    server.files |= {"a": BODY, "b": BODY}
+    server.faults["a"] = [fault] * 9
+    with pytest.raises(UserError, match=f"^weights.pth could not be downloaded .*{said}"):
+        fetch(remote(server.url + "a"), patience=QUICK)
+    assert not list(root.glob("data/pretrained/*.part"))
+    fetched(server.url + "a", server.url + "b")
+    assert server.ranges("b") == [None]
+    assert len(server.ranges("a")) == 2  # once a run: no retry can mend it
+
+
+def test_wrong_bytes_after_a_cut_elsewhere_cost_one_more_try(server, root):
+    """Whose bytes were wrong is unknown, so the whole file is asked of one address alone."""
+    server.files |= {"a": BODY, "b": BODY}
+    server.faults["a"] = [{"cut": 9, "content": b"y" + BODY[1:]}] + [{"cut": 0}] * 9
+    fetched(server.url + "a", server.url + "b")
+    assert server.ranges("b") == ["bytes=9-", None]
+
+
+def test_a_busy_server_is_asked_again(server, root):
+    server.files["a"] = BODY
+    server.faults["a"] = [{"status": 503, "headers": {"Retry-After": "0"}}, {"status": 429}]
+    fetched(server.url + "a")
+    assert len(server.ranges("a")) == 3
+
+
+def test_silence_is_a_cut(server, root):
+    server.files["a"] = BODY
+    server.faults["a"] = [{"pause": 0.6}]
+    fetched(server.url + "a", patience=Patience(silence=0.2, cuts=3, pause=0.01))
+    assert len(server.ranges("a")) == 2
+
+
+def test_a_slow_server_is_left_for_a_mirror_but_kept_if_it_is_the_only_one(server, root):
+    server.files |= {"a": BODY, "b": BODY}
+    slow = Patience(silence=5, cuts=3, pause=0.01, window=0.05, rate=1e6)
+    server.faults["a"] = [{"pause": 0.03}]
+    fetched(server.url + "a", server.url + "b", patience=slow)
+    assert server.ranges("b")[0].startswith("bytes=")
+    remote(server.url).path.unlink()
+    server.faults["a"], before = [{"pause": 0.03}], len(server.ranges("a"))
+    fetched(server.url + "a", patience=slow)
+    assert len(server.ranges("a")) == before + 1
+
+
+def test_nobody_answers(root):
+    file = remote("http://127.0.0.1:9/a")
+    with pytest.raises(UserError, match=r"cut off \(.*refused.*put the file at data/pretrained"):
+        fetch(file, patience=QUICK)
+
+
+def test_a_part_that_is_too_long_is_thrown_away(server, root):
+    server.files["a"] = BODY
+    file = remote(server.url + "a")
+    file.path.parent.mkdir(parents=True)
+    file.path.with_name("weights.pth.part").write_bytes(BODY + b"!")
+    fetched(server.url + "a")
+    assert server.ranges("a") == [None]
+
+
+def test_a_part_of_another_file_is_found_at_the_end(server, root):
+    server.files["a"] = BODY
+    file = remote(server.url + "a")
+    file.path.parent.mkdir(parents=True)
+    file.path.with_name("weights.pth.part").write_bytes(b"z" * len(BODY))
+    fetched(server.url + "a")
+    assert server.ranges("a") == [None]
+
+
+def test_without_a_known_size_the_digits_of_the_name_decide(server, root):
+    server.files["a"] = BODY
+    digits = hashlib.sha256(BODY).hexdigest()[:8]
+    server.faults["a"] = [{"cut": 10}]
+    name = f"w-{digits}.pth"
+    file = Remote(name=name, set="zoo", address="a", urls=[server.url + "a"])
+    fetch(file, patience=QUICK)
+    assert file.sha256 == digits and file.path.read_bytes() == BODY
+    assert verify(file.path, file) and not verify(file.path, remote("u", sha256="0" * 64))
+
+
+def test_two_downloads_of_one_file_do_not_meet(server, root):
+    server.files["a"] = BODY
+    file = remote(server.url + "a")
+    file.path.parent.mkdir(parents=True)
+    with (file.path.parent / ".weights.pth.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.write("process 7 on login1")
+        other.flush()
+        with pytest.raises(UserError, match="is being downloaded by process 7 on login1; wait"):
+            fetch(file, patience=QUICK)
+    fetched(server.url + "a")
+
+
+def test_a_full_disk_is_told(server, root, monkeypatch):
+    server.files["a"] = BODY
+    monkeypatch.setattr(fetching, "_append", lambda *_: Path("/dev/full").write_text("x" * 99999))
+    with pytest.raises(UserError, match=r"cannot be written \(No space left.*it goes on"):
+        fetch(remote(server.url + "a"), patience=QUICK)

@@ -1,0 +1,103 @@
+"""The table itself: well formed, whole, and what the libraries themselves would ask for."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import mmengine
+import pytest
+
+from seesaw.cli.main import parser
+from seesaw.core import paths
+from seesaw.errors import UserError
+from seesaw.spec import downloads, experiments
+from seesaw.spec.config import backbone_checkpoint
+
+TABLE = downloads.load()
+HUB = Path(mmengine.__file__).parent / "hub"
+
+
+def test_the_paper_scale_is_whole():
+    assert {name: len(files) for name, files in TABLE.sets.items()} == {
+        "lvis_v1": 6,
+        "pretrained": 3,
+        "zoo": 12,
+    }
+    assert sum(r.bytes for r in TABLE.sets["lvis_v1"].values()) == 27_214_093_950
+    files = {r.made.as_posix(): r.counts for r in TABLE.sets["lvis_v1"].values()}
+    assert files["data/lvis_v1/train2017"] == {"files": 118_287}
+    assert files["data/lvis_v1/val2017"] == {"files": 5_000}
+    assert files["data/lvis_v1/annotations/lvis_v1_val.json"]["images"] == 19_809
+
+
+def test_the_known_digest_begins_as_the_name_says():
+    for remote in [*TABLE.sets["pretrained"].values(), *TABLE.sets["zoo"].values()]:
+        assert remote.sha256.startswith(re.search(r"-([0-9a-f]{8})\.pth$", remote.name)[1])
+
+
+def test_every_backbone_of_the_configs_is_in_it_at_the_librarys_own_address():
+    hub = json.loads((HUB / "openmmlab.json").read_text())
+    vision = json.loads((HUB / "torchvision_0.12.json").read_text())
+    asked = {backbone_checkpoint(t.config) for t in experiments.load().trainings.values()}
+    assert asked == {r.checkpoint for r in TABLE.sets["pretrained"].values()}
+    for remote in TABLE.sets["pretrained"].values():
+        scheme, _, name = remote.checkpoint.partition("://")
+        assert remote.urls[0] == (vision if scheme == "torchvision" else hub)[name]
+
+
+def test_a_checkpoint_that_is_not_in_it_is_told():
+    assert TABLE.weights("work/own.pth") == Path("work/own.pth")
+    with pytest.raises(UserError, match="has `checkpoint: torchvision://resnet34`; add one"):
+        TABLE.weights("torchvision://resnet34")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("address: torchvision", "address: nowhere", "has no address of .'lvis', 'coco'"),
+        ("bytes: 384629", "bytes: -1", "bytes is -1, but input should be greater than 0; correct"),
+        ("sha256: 5cae", "sha256: 5cxx", "sha256 is '5cxx.*, but string should match"),
+        ("counts: {files: 5000}", "count: 5000", "val2017.zip.count is no known key; remove it"),
+    ],
+)
+def test_a_mistake_is_one_sentence(root, old, new, said):
+    text = (REPOSITORY / "configs/downloads.yaml").read_text()
+    Path("own.yaml").write_text(text.replace(old, new, 1))
+    with pytest.raises(UserError, match=f"^own.yaml: .*{said}"):
+        downloads.load(Path("own.yaml"))
+
+
+REPOSITORY = paths.ROOT.resolve()
+
+
+def test_a_training_without_internet_starts_from_the_file(root, monkeypatch):
+    """And its fingerprint, made of the checkpoint's name, knows no path."""
+    from seesaw.cli import training
+    from seesaw.training import train
+
+    shutil.copytree(REPOSITORY / "configs", root / "configs")
+    for name in ("data/lvis_v1/manifest.json", "requirements.lock"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("{}")
+    args = parser().parse_args(["train", "a01", "--scale", "paper", "--fingerprint", "f"])
+    with pytest.raises(UserError, match=r"resnet50-0676ba61.pth is missing; run `seesaw download"):
+        training.train(args)
+    weights = Path("data/pretrained/resnet50-0676ba61.pth")
+    weights.parent.mkdir()
+    weights.write_bytes(b"weights")
+    started = []
+
+    def run(cfg, seed, work, output, *_, **__):
+        started.append(cfg.model.backbone.init_cfg.checkpoint)
+        output.parent.mkdir(parents=True)
+        output.write_bytes(b"")
+        return {"iterations": 1, "seconds_per_iteration": 1.0, "artefacts": []}
+
+    monkeypatch.setattr(train, "train", run)
+    training.train(args)
+    record = json.loads(
+        Path("results/paper/a01_mask_rcnn/seed0/model.pth.provenance.json").read_text()
+    )
+    assert started == [str(weights)]
+    assert record["inputs"]["pretrained"]["path"] == str(weights)

@@ -1,0 +1,251 @@
+"""``seesaw submit`` and ``grade``: receipts, records, and the line under Table A1."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import orjson
+import pytest
+from small_set import Small, generated
+
+from seesaw.cli.main import main
+from seesaw.core import paths
+from seesaw.errors import UserError
+from seesaw.results.tables.collect import collect
+from seesaw.results.tables.layout import remarks
+from seesaw.spec import experiments
+from seesaw.spec.scales import Scale
+
+TEST_DEV = Path("results/mini/a11_dual_head/seed0/test_dev_a12/detections.jsonl")
+VAL = Path("results/mini/a11_dual_head/seed0/a12_test_time_augmentation/detections.jsonl")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A fresh clone with a generated dataset and detections of a12 on both splits."""
+    root = tmp_path_factory.mktemp("root")
+    shutil.copytree(paths.CONFIGS, root / "configs")
+    small = Small(tmp_path_factory.mktemp("small"), 5, apart=True)
+    text = {"val": small.data, "test_dev": small.data | {"annotations": []}}
+    for folder, prefix in (("mini_lvis", ""), ("lvis_v1", "lvis_v1_image_info_")):
+        annotations = root / "data" / folder / "annotations"
+        annotations.mkdir(parents=True)
+        (annotations.parent / "manifest.json").write_text("{}")
+        (annotations / f"{prefix}test_dev.json").write_text(json.dumps(text["test_dev"]))
+        (annotations / "val.json").write_text(json.dumps(text["val"]))
+    truth = root / "data/mini_lvis_test_dev_truth/test_dev.json"
+    truth.parent.mkdir()
+    truth.write_text(json.dumps(small.data))
+    for path in (TEST_DEV, VAL, Path(str(TEST_DEV).replace("mini", "paper"))):
+        (root / path).parent.mkdir(parents=True)
+        shutil.copy(small.found, root / path)
+    return root
+
+
+@pytest.fixture
+def root(made, tmp_path, monkeypatch):
+    shutil.copytree(made, tmp_path / "root")
+    monkeypatch.chdir(tmp_path / "root")
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def said(root, capsys):
+    """What a call prints, and that it ends as it should."""
+
+    def call(*args, code=0):
+        assert main(list(args)) == code
+        printed = capsys.readouterr()
+        if code == 2:
+            (line,) = printed.err.splitlines()
+            assert line.endswith(".")
+            return line.removeprefix(f"seesaw {args[0]}: ")
+        return printed.out
+
+    return call
+
+
+def line(scale):
+    """The line under Table A1."""
+    lines = remarks(collect("table_a1", experiments.load(), Scale(scale)))
+    (found,) = [text for text in lines if text.startswith("test-dev AP: ")]
+    return found.removeprefix("test-dev AP: ")
+
+
+def receipt(detections):
+    return json.loads(detections.with_name("submission.zip.receipt.json").read_text())
+
+
+def change(path):
+    """One detection less, as another model would give."""
+    lines = [orjson.loads(text) for text in path.read_bytes().splitlines()]
+    for name in ("category_ids", "scores", "bboxes", "counts", "mask_scores"):
+        lines[1][name] = lines[1][name][:-1]
+    path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+
+
+def test_the_receipt_of_the_default_package(said):
+    assert line("mini") == "not submitted (paper, at its own scale: 38.92)"
+    assert "submission.zip: " in said("submit") and line("mini").startswith("not submitted (")
+    package, entry = TEST_DEV.with_name("submission.zip"), receipt(TEST_DEV)
+    assert entry["package"] == {
+        "path": package.as_posix(),
+        "bytes": package.stat().st_size,
+        "sha256": hashlib.sha256(package.read_bytes()).hexdigest(),
+    }
+    assert (entry["id"], entry["training"], entry["split"], entry["seed"], entry["images"]) == (
+        "test_dev_a12",
+        "a11_dual_head",
+        "test_dev",
+        0,
+        12,
+    )
+    used = entry["provenance"]["inputs"]
+    assert used["detections"]["sha256"] == hashlib.sha256(TEST_DEV.read_bytes()).hexdigest()
+    assert used["images"]["path"] == "data/mini_lvis/annotations/test_dev.json"
+    assert entry["records"] == []
+
+
+def test_grading_plays_the_server_and_is_never_called_one(said):
+    said("submit")
+    assert "no server's score" in said("grade")
+    (record,) = receipt(TEST_DEV)["records"]
+    said("evaluate", "a12")  # the same detections, and here val has the same annotations
+    table = json.loads(VAL.with_name("metrics.json").read_text())["segm"]["AP"]
+    assert (record["kind"], record["AP"]) == ("graded", 100 * table)
+    expected = f"{100 * table:.1f}, graded here on the generated truth, no server's score (paper, "
+    assert line("mini").startswith(expected)
+    said("submit", "a12")  # the same bytes: still theirs
+    assert line("mini").startswith(expected)
+    change(TEST_DEV)
+    said("submit", "a12")  # other bytes: not theirs, and kept
+    assert line("mini").startswith("not submitted (")
+    assert receipt(TEST_DEV)["records"] == [record]
+    TEST_DEV.with_name("submission.zip").unlink()
+    assert line("mini").startswith("not submitted (")
+
+
+def test_the_servers_answer(said):
+    found = Path(str(TEST_DEV).replace("mini", "paper"))
+    paper = ("submit", "--scale", "paper")
+    told = said(*paper, "--record", "pending", code=2)
+    assert told.endswith("submission.zip or its receipt is missing; run `seesaw submit` first.")
+    said(*paper)
+    assert line("paper") == "not submitted (paper: 38.92)"
+    assert said(*paper, "--record", "pending").endswith(": submitted, pending\n")
+    assert line("paper") == "submitted, pending (paper: 38.92)"
+    for wrong in ("0.3892", "101", "nan", "-1", "soon"):
+        told = said(*paper, "--record", wrong, code=2)
+        assert told.startswith(f"--record {wrong}: give mask AP in percent (38.92, not 0.3892), or")
+    said(*paper, "--record", "37.5")
+    day = receipt(found)["records"][-1]["time"][:10]
+    assert line("paper") == f"37.50, LVIS server, recorded {day} (paper: 38.92)"
+    assert [r["kind"] for r in receipt(found)["records"]] == ["uploaded", "server"]
+    with found.with_name("submission.zip").open("ab") as file:
+        file.write(b"x")
+    told = said(*paper, "--record", "38", code=2)
+    assert told.endswith(
+        "submission.zip is not the file of its receipt; run `seesaw submit` again."
+    )
+    truth = "data/lvis_v1_test_dev_truth/test_dev.json"
+    told = said("grade", "--scale", "paper", code=2)
+    assert told == f"{truth} is missing: test-dev is graded on generated data only."
+
+
+def test_no_server_scores_generated_data_or_val(said):
+    said("submit")
+    for args in (("--record", "38.92"), ("--split", "val", "--record", "pending")):
+        assert "no server scores" in said("submit", *args, code=2)
+    assert receipt(TEST_DEV)["records"] == []
+
+
+def test_on_val_the_package_scores_what_the_table_says(said):
+    assert said("grade", "a12", "--split", "val", code=2).endswith(
+        "run `seesaw submit a12_test_time_augmentation` first."
+    )
+    said("submit", "--split", "val")
+    assert not TEST_DEV.with_name("submission.zip").exists()
+    said("evaluate", "a12")
+    metrics = VAL.with_name("metrics.json")
+    assert f"exactly the mask metrics of {metrics}" in said("grade", "a12", "--split", "val")
+    wrong = json.loads(metrics.read_text())
+    wrong["segm"]["AP_r"] += 1e-12
+    metrics.write_text(json.dumps(wrong))
+    told = said("grade", "a12", "--split", "val", code=2)
+    assert "submission.zip scores otherwise than" in told
+
+
+def test_any_evaluation_by_name(said):
+    told = said("submit", "a01", code=2)
+    assert told == (
+        "configs/experiments.yaml: a01_mask_rcnn has no evaluation on test_dev; add under "
+        "evaluations `test_dev_a01_mask_rcnn: "
+        "{training: a01_mask_rcnn, split: test_dev, config: a01_mask_rcnn}`."
+    )
+    table = Path("configs/experiments.yaml")
+    row = "\n  test_dev_a01_mask_rcnn: "
+    row += "{training: a01_mask_rcnn, split: test_dev, config: a01_mask_rcnn}\n"
+    table.write_text(table.read_text().replace("\ncells:", f"{row}\ncells:"))
+    assert said("submit", "a01", code=2).endswith(
+        "run `seesaw detect test_dev_a01_mask_rcnn` first."
+    )
+    found = Path("results/mini/a01_mask_rcnn/seed0/test_dev_a01_mask_rcnn/detections.jsonl")
+    found.parent.mkdir(parents=True)
+    shutil.copy(TEST_DEV, found)
+    said("submit", "a01")
+    assert receipt(found)["id"] == "test_dev_a01_mask_rcnn"
+    told = said("submit", "a02", "--split", "val", code=2)
+    assert told.endswith(
+        "a02_syncbn/detections.jsonl is missing; run `seesaw detect a02_syncbn` first."
+    )
+
+
+def test_a_foreign_file_is_checked(said, tmp_path):
+    said("submit")
+    good = TEST_DEV.with_name("submission.zip")
+    assert said("submit", "--check", str(good)).endswith("no fault\n")
+    foreign = tmp_path / "foreign.json"
+    mask = {"size": [1, 1], "counts": "1"}
+    entry = {"image_id": 5, "category_id": 10, "score": 1, "segmentation": mask}
+    foreign.write_text(json.dumps([entry]))
+    first, *faults = said("submit", "--check", str(foreign), code=1).splitlines()
+    assert first.endswith("0.0 MB, 1 detections in 0 of 12 images, 2 kinds of fault")
+    assert faults == [
+        "fault: image_id is not in data/mini_lvis/annotations/test_dev.json: "
+        "first images 5 (unknown)",
+        "fault: category_id is not one of 1 to 9: first images 5 (10)",
+    ]
+    assert said("submit", "--check", "none.zip", code=2).startswith("none.zip is missing")
+
+
+def test_a_faulty_detections_file_is_not_packaged(said):
+    text = TEST_DEV.read_bytes()
+    TEST_DEV.write_bytes(text[:-20])
+    assert "detections.jsonl, line 12: not a JSON object" in said("submit", code=2)
+    left = {p.name for p in TEST_DEV.parent.iterdir()}
+    assert left == {"detections.jsonl", "submission.zip.failed.json"}
+
+
+def test_test_dev_is_not_evaluated_and_has_no_cell(said):
+    told = "test_dev_a12 is on test_dev, which has no annotations; run `seesaw submit`."
+    assert said("evaluate", "test_dev_a12", code=2) == told
+    table = Path("configs/experiments.yaml")
+    table.write_text(
+        table.read_text().replace(
+            "evaluation: a12_test_time_augmentation", "evaluation: test_dev_a12"
+        )
+    )
+    with pytest.raises(UserError, match="names test_dev_a12, but test_dev has no annotations"):
+        experiments.load()
+
+
+def test_a_dataset_without_test_dev(said, root):
+    data = generated.dataset(1)
+    (root / "mine/annotations").mkdir(parents=True)
+    for split in ("train", "val"):
+        (root / f"mine/annotations/{split}.json").write_text(json.dumps(data))
+    told = said("submit", "--dataset", "mine", "--check", "x.json", code=2)
+    assert told == "configs/datasets.yaml: mine has no test_dev; name its file there."

@@ -1,0 +1,106 @@
+"""Pictures and JSON of any images, from a small model with random weights."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+
+from seesaw.cli import main
+from seesaw.evaluation.detect import MODELS, init_default_scope
+from seesaw.evaluation.predict import names_of
+from seesaw.spec.config import resolve
+from seesaw.spec.scales import Scale
+from seesaw.training.train import save_model
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """An untrained b03 (HTC-Lite) of the smoke scale."""
+    scale = Scale("smoke")
+    cfg = resolve(scale.table.trainings["b03_htc_lite"].config, scale)
+    init_default_scope("mmdet")
+    cfg.model.backbone.init_cfg = None
+    model = MODELS.build(cfg.model)
+    path = tmp_path_factory.mktemp("weights") / "model.pth"
+    save_model(model, path)
+    return path
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A colour JPEG, a grey PNG with an alpha channel, and a text file called so."""
+    rng = np.random.default_rng(0)
+    cv2.imwrite(str(tmp_path / "a photo.jpg"), rng.integers(0, 255, (60, 90, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "alpha.png"), rng.integers(0, 255, (40, 30, 4), np.uint8))
+    (tmp_path / "text.png").write_text("no image")
+    return tmp_path
+
+
+def predict(trained, folder, *names, **options):
+    words = ["predict", *(str(folder / n) for n in names), "--scale", "smoke", "--model", "b03"]
+    options = {"weights": trained, "out": folder / "out"} | options
+    return main.main([*words, *(f"--{k}={v}" for k, v in options.items())])
+
+
+def test_a_picture_and_a_coco_file_of_each_image(weights, images, capsys):
+    assert predict(weights, images, "a photo.jpg", "alpha.png", score=0.0) == 0
+    said = capsys.readouterr().out
+    names = names_of(Scale("smoke").entry)  # numbers in a clone without data
+    for number, (stem, size) in enumerate((("a photo", (60, 90)), ("alpha", (40, 30))), start=1):
+        picture = cv2.imread(str(images / f"out/{stem}.png"))
+        coco = COCO(images / f"out/{stem}.json")
+        found = coco.loadAnns(coco.getAnnIds(imgIds=[number]))
+        assert picture.shape[:2] == size == coco.annToMask(found[0]).shape
+        assert 0 < len(found) <= 20 and f"{len(found)} detections, {len(found)} drawn" in said
+        for one in found:
+            assert coco.annToMask(one).sum() == one["area"]
+            assert coco.cats[one["category_id"]]["name"] == names[one["category_id"] - 1]
+            assert one["score"] == one["mask_score"]  # no mask scoring in b03
+        scores = [one["score"] for one in found]
+        assert scores == sorted(scores, reverse=True)
+    drawn = cv2.imread(str(images / "out/alpha.png"))
+    assert predict(weights, images, "alpha.png", score=1.1) == 0
+    plain = cv2.imread(str(images / "out/alpha.png"))
+    assert (plain == cv2.imread(str(images / "alpha.png"))).all() and (drawn != plain).any()
+
+
+def test_detections_are_those_of_detect(weights, images):
+    """The evaluation's own pipeline, to the bit."""
+    from mmengine.dataset import Compose, pseudo_collate
+
+    from seesaw.evaluation.detect import build_model
+
+    scale = Scale("smoke")
+    cfg = resolve(scale.table.trainings["b03_htc_lite"].config, scale)
+    sample = Compose(cfg.test_dataloader.dataset.pipeline)(
+        dict(img_path=str(images / "alpha.png"), img_id=1)
+    )
+    (found,) = build_model(cfg, weights).test_step(pseudo_collate([sample]))
+    predict(weights, images, "alpha.png")
+    made = json.loads((images / "out/alpha.json").read_text())["annotations"]
+    assert [m["score"] for m in made] == found.pred_instances.scores.tolist()
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "said"),
+    [
+        (["text.png", "alpha.png"], {}, "text.png is no readable image (JPEG, PNG, ...); leave it"),
+        (["none.png"], {}, "none.png is no file; name image files."),
+        (["alpha.png", "alpha.png"], {}, "would both be written to alpha.json; predict them into"),
+        (
+            ["alpha.png"],
+            {"weights": "no.pth"},
+            "no.pth is missing; train b03_htc_lite at the scale",
+        ),
+        (["alpha.png"], {"model": "a99"}, "the evaluation 'a99' is unknown; use one of a01_mask"),
+        (["alpha.png"], {"model": "a01_m"}, "is not of this config ("),
+    ],
+)
+def test_a_users_mistake_is_one_sentence_and_leaves_nothing(
+    weights, images, capsys, names, options, said
+):
+    assert predict(weights, images, *names, **options) == 2
+    assert said in capsys.readouterr().err
+    assert not (images / "out").exists()

@@ -1,0 +1,31 @@
+"""A clone without results, whose claims a test writes."""
+
+import shutil
+
+import pytest
+import yaml
+
+from seesaw.core import paths
+from seesaw.spec import claims
+from seesaw.spec.scales import Scale
+
+
+@pytest.fixture
+def clone(rules, monkeypatch):
+    shutil.copytree(paths.CONFIGS.resolve(), rules / "configs")
+    monkeypatch.chdir(rules)
+    return rules
+
+
+@pytest.fixture
+def claim(clone):
+    """Writes configs/claims.yaml with one claim and returns the scale and the claims."""
+
+    def write(frozen=None, seeds=(0, 1, 2, 3, 4), **row):
+        rows = [{"id": "c", "says": "it does", "where": "Table 1", **row}]
+        content = {"scale": "mini", "seeds": [*seeds], "frozen": frozen, "claims": rows}
+        paths.CLAIMS.write_text(yaml.safe_dump(content))
+        scale = Scale("mini")
+        return scale, claims.of(scale)
+
+    return write

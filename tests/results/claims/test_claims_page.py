@@ -1,0 +1,135 @@
+"""The design's hash, and what is written: page, CSV, JSON, in place where all has run."""
+
+import json
+from pathlib import Path
+
+import pytest
+from claim_results import evaluated
+
+from seesaw.cli import claims as commands
+from seesaw.cli.main import main
+from seesaw.core import paths
+from seesaw.errors import UserError
+from seesaw.results.claims import page
+from seesaw.results.claims.measure import report
+from seesaw.results.claims.result import Report
+from seesaw.spec import claims as table
+from seesaw.spec.scales import Scale
+from seesaw.workflow import design
+
+REPOSITORY = Path(__file__).parents[3]
+PAIR = ["a09_stronger_backbone", "a10_seesaw"]
+GAIN = dict(kind="gain", pair=PAIR, metric="AP_r")
+FROZEN, OTHER = "0123456789abcdef", "f" * 16
+
+
+@pytest.fixture
+def complete(claim):
+    scale, claims = claim(frozen=FROZEN, **GAIN)
+    for seed in range(5):
+        evaluated(scale, PAIR[0], seed, 1)
+        evaluated(scale, PAIR[1], seed, 4 + seed)
+    return scale, claims
+
+
+def test_under_another_design_verdicts_are_exploratory(complete):
+    frozen, other = (report(*complete, known) for known in (FROZEN, OTHER))
+    assert "✓ supported |" in page.markdown(frozen) and not frozen.exploratory
+    assert f"the one that was frozen at `{FROZEN}` before its seeds ran" in page.markdown(frozen)
+    assert "✓ supported (exploratory) |" in page.markdown(other) and other.exploratory
+    assert f"The design is `{OTHER}`, not the frozen one, `{FROZEN}`" in page.markdown(other)
+    assert "| +5.00 | 0.71 | +3.04 to +6.96 |" in page.markdown(frozen)
+    assert "| +5.00 | +3.04 to +6.96 | ✓ supported |" in page.brief(frozen)
+    assert "| ✓ supported (exploratory) |" in page.brief(other)
+
+
+def test_an_overlay_a_margin_or_a_seed_is_another_design(claim):
+    row = dict(kind="no_loss", pair=PAIR, metric="AP", margin=1.0)
+
+    def now(data="d", **change):
+        scale, claims = claim(**row | change)
+        return design.fingerprint(claims, scale, data)
+
+    first = now()
+    assert now(says="in other words", frozen=FROZEN) == first
+    changed = {now(data="e"), now(margin=2.0), now(seeds=[0]), now(pair=[PAIR[0], "a11_dual_head"])}
+    overlay = paths.SCALES / "mini.yaml"
+    text = overlay.read_text()
+    for old, new in (("batch_size: {16: 3}", "batch_size: {16: 4}"), ("crop: 48", "crop: 47")):
+        assert old in text
+        overlay.write_text(text.replace(old, new))
+        changed.add(now())
+    assert len(changed) == 6 and first not in changed
+
+
+def test_freezing_replaces_one_line(claim):
+    scale, claims = claim(**GAIN)
+    text = (REPOSITORY / "configs/claims.yaml").read_text()
+    paths.CLAIMS.write_text(text)
+    old = next(line for line in text.splitlines() if line.startswith("frozen:"))
+    design.freeze(scale, claims, FROZEN)
+    assert paths.CLAIMS.read_text() == text.replace(old, f"frozen: {FROZEN}")
+    assert table.of(scale).frozen == FROZEN
+
+
+def test_the_verb_freezes_and_writes_the_page(claim, monkeypatch, capsys):
+    monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": OTHER})
+    claim(**GAIN)
+    assert main(["claims", "--freeze"]) == 0
+    assert f"frozen at {OTHER}; commit both before" in capsys.readouterr().out
+    assert f"frozen at `{OTHER}`; its seeds have no results" in Path("docs/claims.md").read_text()
+
+
+def test_a_design_is_not_frozen_after_its_results(complete):
+    text = paths.CLAIMS.read_text()
+    with pytest.raises(UserError, match=r"metrics\.json is a result of the claims' seeds \(10 are"):
+        design.freeze(*complete, OTHER)
+    assert paths.CLAIMS.read_text() == text
+
+
+def test_the_verb_writes_the_same_bytes_again(complete, monkeypatch, capsys):
+    monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": FROZEN})
+    outputs = table.outputs(complete[0])
+    assert main(["claims"]) == 0
+    said = capsys.readouterr().out
+    assert "✓ supported" in said and "Verdicts: 1 supported." in said
+    first = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in outputs.values()}
+    made = Report.model_validate_json(outputs["json"].read_text())
+    assert page.markdown(made) == outputs["md"].read_text()
+    assert json.loads(outputs["json"].read_text())["claims"][0]["runs"][4] == {
+        "seed": 4, "a": 1.0, "b": 8.0, "effect": 7.0,
+    }  # fmt: skip
+    assert outputs["csv"].read_text().splitlines()[1].endswith("done,supported,False")
+    assert main(["claims"]) == 0
+    assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in outputs.values()} == first
+
+
+def test_what_is_incomplete_lies_apart(complete, monkeypatch, capsys):
+    monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": FROZEN})
+    scale, _ = complete
+    scale.metrics(scale.table.evaluations[PAIR[1]], 3).unlink()
+    assert main(["claims"]) == 1
+    assert "incomplete" in capsys.readouterr().out
+    assert not any(path.exists() for path in table.outputs(scale).values())
+    assert (scale.results / "claims/partial/claims.md").is_file()
+
+
+def test_the_page_is_that_of_the_reference(complete, clone):
+    scale, claims = complete
+    kept = scale.reference / "claims/claims.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text(page.as_json(report(scale, claims, FROZEN)))
+    assert page.commit(scale, claims).read_text() == page.markdown(report(scale, claims, FROZEN))
+    kept.unlink()
+    assert "Verdicts: 1 not run." in page.commit(scale, claims).read_text()  # live results or not
+
+
+def test_the_committed_page_is_what_the_verb_writes():
+    scale = Scale("mini")
+    made = page.committed(scale, table.of(scale))
+    assert (REPOSITORY / "docs/claims.md").read_text() == made, "run `seesaw claims --page`"
+
+
+def test_another_scale_is_told(clone, capsys):
+    assert main(["claims", "--scale", "paper"]) == 2
+    assert "configs/claims.yaml is about the scale mini, not paper" in capsys.readouterr().err

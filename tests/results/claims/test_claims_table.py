@@ -1,0 +1,86 @@
+"""The table of claims: mistakes told in a sentence, and which runs it asks for."""
+
+from collections import Counter
+
+import pytest
+
+from seesaw.core import paths
+from seesaw.errors import UserError
+from seesaw.spec import claims as table
+from seesaw.spec.scales import Scale
+from seesaw.workflow import jobs
+
+GAIN = dict(kind="gain", pair=["a09_stronger_backbone", "a10_seesaw"], metric="AP_r")
+PAIRS = {"a09_stronger_backbone", "a10_seesaw"} | {
+    f"{framework}_{sampler}_{loss}"
+    for framework in ("mask_rcnn", "cascade")
+    for sampler in ("random", "rfs")
+    for loss in ("ce", "seesaw")
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"kind": "gian"},
+            r"claims\.yaml: claims\.0\.kind is 'gian', but input should be 'gain', ",
+        ),
+        ({"metric": "AP_x"}, r"claims\.0\.metric is 'AP_x', but input should be 'AP', 'AP_r'"),
+        ({"pair": ["a09_stronger_backbone", "a99"]}, "the claim c names 'a99', which is no eval"),
+        ({"pair": ["test_dev_a12", "a10_seesaw"]}, "'test_dev_a12', which is no evaluation on val"),
+        ({"margin": 1.0}, "a claim of kind gain has metric, no other setting"),
+        ({"kind": "no_loss"}, "a claim of kind no_loss has margin and metric, no other setting"),
+        ({"frozen": "abc"}, "frozen is 'abc', but string should match pattern"),
+        ({"more": 1}, r"claims\.0\.more is no known key"),
+    ],
+)
+def test_a_mistake_is_one_sentence(claim, change, said):
+    with pytest.raises(UserError, match=said) as told:
+        claim(**GAIN | change)
+    assert "\n" not in str(told.value)
+
+
+def test_claims_that_share_an_id_are_told(claim):
+    claim(**GAIN)
+    text = paths.CLAIMS.read_text()
+    row = text[text.index("- ") : text.index("frozen")]
+    paths.CLAIMS.write_text(text.replace(row, row + row))
+    with pytest.raises(UserError, match="the claim c stands there twice; rename one"):
+        table.of(Scale("mini"))
+
+
+def test_only_one_scale_tests_claims(claim):
+    claim(**GAIN)
+    scale = Scale("paper")
+    assert table.of(scale) is None and table.of(Scale("single_gpu")) is None
+    graph = jobs.workflow(scale)
+    assert {job.seed for job in graph.every.values()} == {0} and "claims" not in graph.every
+    with pytest.raises(UserError, match=r"claims\.yaml is about the scale mini, not paper"):
+        graph.select("claims")
+
+
+def test_a_training_that_goes_on_asks_for_its_starts_seeds(claim):
+    pair = ["a10_seesaw", "a11_dual_head"]
+    scale, claims = claim(kind="no_loss", pair=pair, metric="AP", margin=1, seeds=[0, 7])
+    assert claims.trained(scale.table) == {"a10_seesaw": [0, 7], "a11_dual_head": [0, 7]}
+    every = jobs.workflow(scale).every
+    assert every["train/a11_dual_head/seed7"].needs == ("data", "train/a10_seesaw/seed7")
+    assert "submit/a11_dual_head/seed7/test_dev_a12" not in every
+
+
+def test_the_claims_that_are_committed_ask_for_these_runs(clone):
+    scale = Scale("mini")
+    graph, rows = jobs.workflow(scale), scale.table
+    chosen = graph.select("claims")
+    runs = Counter(job.training for job in chosen.values() if job.rule == "train")
+    others = ("a11_dual_head", "b01_cascade_mask_rcnn", "b02_htc_without_semantic", "b03_htc_lite")
+    assert runs == dict.fromkeys(PAIRS, 5) | dict.fromkeys(others, 1)
+    assert sum(runs[name] for name in PAIRS) == 50
+    assert Counter(job.rule for job in chosen.values()) == {
+        "data": 1, "pretrain": 2, "train": 54, "detect": 55, "evaluate": 55, "speed": 1,
+        "claims": 1,
+    }  # fmt: skip
+    # tables, figures and submissions keep their seed
+    assert {job.seed for job in graph.select("all").values()} == {0}
+    assert {t.id: t.seeds for t in rows.trainings.values()} == {i: [0] for i in rows.trainings}

@@ -1,0 +1,225 @@
+"""Effect, standard error, interval and verdict of hand-made results, as numbers."""
+
+from math import exp, sqrt
+
+import pytest
+import yaml
+from claim_results import evaluated, timed, trained
+
+from seesaw.core import paths
+from seesaw.core.records import failure_path, record
+from seesaw.errors import UserError
+from seesaw.results.claims.measure import report
+from seesaw.spec import claims as table
+
+GAIN = dict(kind="gain", pair=["mask_rcnn_random_ce", "mask_rcnn_random_seesaw"], metric="AP_r")
+CE, SEESAW = GAIN["pair"]
+T4, T2 = 2.7764451, 4.3026527  # Student's t, 97.5 %, 4 and 2 degrees of freedom
+
+
+def found(scale, claims, design=None):
+    return report(scale, claims, design).claims[0]
+
+
+@pytest.mark.parametrize(
+    ("differences", "mean", "verdict"),
+    [
+        ([1, 2, 3, 4, 5], 3, "supported"),
+        ([-1, 0, 1, 2, 3], 1, "not shown"),
+        ([-1, -2, -3, -4, -5], -3, "contradicted"),
+    ],
+)
+def test_a_gain_over_five_seeds(claim, differences, mean, verdict):
+    scale, claims = claim(**GAIN)
+    for seed, difference in enumerate(differences):
+        evaluated(scale, CE, seed, 10 + seed)
+        evaluated(scale, SEESAW, seed, 10 + seed + difference)
+    made = found(scale, claims)
+    # no spread by images; that of five seeds is sqrt(2.5)
+    assert (made.effect, made.verdict, made.state) == (mean, verdict, "done")
+    assert made.se == pytest.approx(sqrt(0.5), abs=1e-6)
+    assert made.low == pytest.approx(mean - T4 * sqrt(0.5), abs=1e-5)
+    assert made.high == pytest.approx(mean + T4 * sqrt(0.5), abs=1e-5)
+    assert [run.effect for run in made.runs] == differences and made.spread is None
+    assert (made.runs[4].a, made.runs[4].b) == (14, 14 + differences[4])
+
+
+def test_images_and_seeds_both_count(claim):
+    scale, claims = claim(**GAIN)
+    for seed in range(5):
+        evaluated(scale, CE, seed, 10)
+        evaluated(scale, SEESAW, seed, 11 + seed, noise=1.0)
+    made = found(scale, claims)
+    # the draws vary alike in all seeds, by 400 / 399; the seeds by 2.5 / 5
+    assert made.se == pytest.approx(sqrt(400 / 399 + 0.5), abs=1e-5)
+    assert made.verdict == "supported" and made.low == pytest.approx(0.511, abs=1e-3)
+
+
+def test_nothing_found_on_either_side_shows_nothing(claim):
+    scale, claims = claim(**GAIN)
+    for seed in range(5):
+        evaluated(scale, CE, seed, 0.0)
+        evaluated(scale, SEESAW, seed, 0.0)
+    made = found(scale, claims)
+    assert (made.effect, made.se, made.verdict) == (0, 0, "not shown")
+
+
+def test_some_seeds_get_no_verdict_yet(claim):
+    scale, claims = claim(**GAIN)
+    assert (found(scale, claims).state, found(scale, claims).effect) == ("not run", None)
+    evaluated(scale, CE, 0, 10)
+    assert found(scale, claims).runs == []  # one side alone is no run
+    for seed in (0, 3):
+        evaluated(scale, CE, seed, 10)
+        evaluated(scale, SEESAW, seed, 15 + seed)
+    made = found(scale, claims)
+    assert (made.state, made.verdict, made.effect) == ("incomplete", None, 6.5)
+    assert [run.seed for run in made.runs] == [0, 3]
+    assert not report(scale, claims, None).complete
+
+
+def test_a_failed_run_is_told(claim):
+    scale, claims = claim(**GAIN)
+    path = failure_path(scale.model(SEESAW, 2))
+    path.parent.mkdir(parents=True)
+    path.write_text('{"error": "the loss is not finite"}')
+    made = found(scale, claims)
+    assert made.state == "failed"
+    assert made.note == f"{SEESAW}/seed2/model.pth: the loss is not finite"
+
+
+def test_a_run_of_other_code_or_configs_does_not_count(claim):
+    scale, claims = claim(**GAIN)
+    for seed in range(5):
+        evaluated(scale, CE, seed, 1)
+        evaluated(scale, SEESAW, seed, 2)
+    model = scale.model(SEESAW, 2)
+    model.write_bytes(b"weights")
+    record(model, fingerprint="old")
+    assert report(scale, claims, None, {f"train/{SEESAW}/seed2": "old"}).complete
+    made = report(scale, claims, None, {f"train/{SEESAW}/seed2": "new"}).claims[0]
+    assert (made.state, made.verdict) == ("incomplete", None)
+    assert [run.seed for run in made.runs] == [0, 1, 3, 4]
+    assert made.note == f"{SEESAW}/seed2: trained with other code or configs than now"
+
+
+def test_an_undefined_metric_is_told(claim):
+    scale, claims = claim(**GAIN)
+    for seed in range(5):
+        evaluated(scale, CE, seed, None)
+        evaluated(scale, SEESAW, seed, 1)
+    made = found(scale, claims)
+    assert (made.state, made.verdict, made.note) == ("undefined", None, "AP_r is undefined")
+
+
+def test_other_annotations_are_told(claim):
+    scale, claims = claim(**GAIN)
+    for seed in range(5):
+        evaluated(scale, CE, seed, 1)
+        evaluated(scale, SEESAW, seed, 1, annotations="1" * 64)
+    with pytest.raises(UserError, match=f"{CE} and {SEESAW}: evaluated on different annotations"):
+        found(scale, claims)
+
+
+@pytest.mark.parametrize(
+    ("pair", "difference", "se", "verdict"),
+    [
+        # two trainings: 1.6 AP assumed for each; margin 1
+        (["b01_cascade_mask_rcnn", "b03_htc_lite"], 3.6, 1.6 * sqrt(2), "supported"),
+        (["b01_cascade_mask_rcnn", "b03_htc_lite"], 3.5, 1.6 * sqrt(2), "not shown"),
+        (["b01_cascade_mask_rcnn", "b03_htc_lite"], -4.6, 1.6 * sqrt(2), "contradicted"),
+        # one trained on from the other
+        (["a10_seesaw", "a11_dual_head"], 2.3, 1.6, "supported"),
+        (["a10_seesaw", "a11_dual_head"], 2.1, 1.6, "not shown"),
+        (["a10_seesaw", "a11_dual_head"], -3.3, 1.6, "contradicted"),
+        # the same weights: images alone, which do not vary here
+        (["a11_dual_head", "a12_test_time_augmentation"], 0.0, 0, "supported"),
+        (["a11_dual_head", "a12_test_time_augmentation"], -0.1, 0, "contradicted"),
+    ],
+)
+def test_no_loss_of_one_seed_with_the_assumed_spread(claim, pair, difference, se, verdict):
+    scale, claims = claim(kind="no_loss", pair=pair, metric="AP", margin=1.0, seeds=[0])
+    evaluated(scale, pair[0], 0, 20)
+    evaluated(scale, pair[1], 0, 20 + difference)
+    made = found(scale, claims)
+    assert (made.verdict, made.spread, made.assumed) == (verdict, 1.6 if se else None, se > 0)
+    assert made.se == pytest.approx(se, abs=1e-6)
+    assert made.low == pytest.approx(difference - 2 * se, abs=1e-5)
+
+
+def test_a_single_pair_takes_the_spread_of_the_runs_over_seeds(claim):
+    single = dict(kind="no_loss", pair=["a10_seesaw", "a11_dual_head"], metric="AP", margin=1.0)
+    several = dict(id="d", says="s", where="w", kind="gain", pair=[CE, SEESAW], metric="AP_r")
+    scale, _ = claim(**single)
+    content = yaml.safe_load(paths.CLAIMS.read_text())
+    content["claims"][0]["seeds"] = [0]
+    content["claims"].append(several)
+    paths.CLAIMS.write_text(yaml.safe_dump(content))
+    claims = table.of(scale)
+    evaluated(scale, "a10_seesaw", 0, 20)
+    evaluated(scale, "a11_dual_head", 0, 20.5)
+    assert found(scale, claims).assumed
+    for seed, noise in enumerate((-0.2, -0.1, 0.0, 0.1, 0.2)):
+        evaluated(scale, CE, seed, 10 + noise)
+        evaluated(scale, SEESAW, seed, 12 + 3 * noise)
+    made = found(scale, claims)
+    # variances 0.025 and 0.225
+    assert made.spread == pytest.approx(sqrt(0.125), abs=1e-6) and not made.assumed
+    assert made.se == pytest.approx(sqrt(0.125), abs=1e-6) and made.verdict == "supported"
+
+
+@pytest.mark.parametrize(
+    ("logs", "expect", "verdict"),
+    [
+        ([-2.1, -2.0, -1.9], "below", "supported"),
+        ([-2.1, -2.0, -1.9], "above", "contradicted"),
+        ([-3.0, -2.0, -1.0], "below", "not shown"),  # up to -2 + 4.30 / sqrt(3) = 0.48
+    ],
+)
+def test_gradients_of_the_tail_against_the_heads(claim, logs, expect, verdict):
+    row = dict(kind="gradient_ratio", pair=[CE, CE], bands=["f", "r"], expect=expect)
+    scale, claims = claim(seeds=[0, 1, 2], **row)
+    for seed, value in enumerate(logs):
+        trained(scale, CE, seed, rare=0.5 * exp(value), frequent=0.5)
+    made = found(scale, claims)
+    half = T2 * (logs[2] - logs[1]) / sqrt(3)
+    assert (made.verdict, made.unit) == (verdict, "x")
+    assert made.effect == pytest.approx(exp(-2), rel=1e-4)
+    assert made.low == pytest.approx(exp(-2 - half), rel=1e-3)
+    assert made.high == pytest.approx(exp(-2 + half), rel=1e-3)
+    assert made.runs[1].a == pytest.approx(0.5) and made.runs[1].b == pytest.approx(0.067668)
+
+
+def test_seesaws_gradients_against_cross_entropys(claim):
+    row = dict(kind="gradient_ratio", pair=[CE, SEESAW], bands=["r", "r"], expect="above")
+    scale, claims = claim(seeds=[0, 1], **row)
+    for seed, rare in ((0, 0.4), (1, 0.5)):
+        trained(scale, CE, seed, rare=0.1, frequent=0.5)
+        trained(scale, SEESAW, seed, rare=rare, frequent=0.5)
+    made = found(scale, claims)
+    assert made.effect == pytest.approx(sqrt(20), rel=1e-5) and made.verdict == "supported"
+    assert [run.effect for run in made.runs] == [pytest.approx(4), pytest.approx(5)]
+    trained(scale, CE, 1, rare=0.0, frequent=0.5)
+    assert found(scale, claims).note == "seed 1: a ratio is 0, the other 0.5"
+
+
+def test_faster_round_by_round(claim):
+    pair = ["b02_htc_without_semantic", "b03_htc_lite"]
+    scale, claims = claim(kind="faster", pair=pair, mode="ours")
+    assert found(scale, claims).state == "not run"
+    # the machine slows down to a half; the ratio stays
+    timed(scale, b02_htc_without_semantic=[4, 2, 3], b03_htc_lite=[8, 4.4, 5.4])
+    made = found(scale, claims)
+    assert [run.effect for run in made.runs] == [2, 2.2, 1.8]
+    assert made.effect == pytest.approx((2 * 2.2 * 1.8) ** (1 / 3), rel=1e-5)
+    assert (made.state, made.verdict) == ("done", "supported")
+    timed(scale, b02_htc_without_semantic=[8, 4.4, 5.4], b03_htc_lite=[4, 2, 3])
+    assert found(scale, claims).verdict == "contradicted"
+
+
+def test_a_rung_without_a_config_is_not_run(claim, clone):
+    (clone / "configs/table_a1/a10_seesaw.py").unlink()
+    pair = ["a09_stronger_backbone", "a10_seesaw"]
+    scale, claims = claim(kind="gain", pair=pair, metric="AP")
+    assert [*table.files(scale, claims)["metrics"]] == [f"{pair[0]}/seed{k}" for k in range(5)]
+    assert found(scale, claims).state == "not run"

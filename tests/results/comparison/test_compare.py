@@ -1,0 +1,131 @@
+"""``seesaw compare`` on two hand-made evaluations of two categories."""
+
+import csv
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seesaw.cli.main import main
+from seesaw.evaluation import resample
+from seesaw.results.comparison.categories import category_ap, category_replicates, found
+
+sys.path.append(str(Path(__file__).parents[2] / "evaluation"))
+from simulated import simulate
+from two_evaluations import A, B, make
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    root = tmp_path_factory.mktemp("root")
+    with pytest.MonkeyPatch.context() as patch:
+        make(root, patch)
+    return root
+
+
+@pytest.fixture
+def root(evaluated, tmp_path, monkeypatch):
+    shutil.copytree(evaluated, tmp_path / "root", symlinks=True)
+    monkeypatch.chdir(tmp_path / "root")
+    return tmp_path / "root"
+
+
+def test_categories_are_sorted_with_errors_and_examples(root, capsys):
+    assert main(["compare", "a09", "a10", "--scale", "mini"]) == 0
+    said = capsys.readouterr().out
+    folder = Path(f"results/mini/compare/{A}_vs_{B}")
+    names = ["segm.csv", "1_apple.png", "2_pear___green.png"]
+    assert said.splitlines()[-3:] == [str(folder / name) for name in names]
+    apple, pear = csv.DictReader((folder / "segm.csv").open())
+    assert (apple["name"], apple["frequency"], apple["images"], apple["objects"]) == (
+        *("apple", "f"),
+        *("12", "12"),
+    )
+    # Recall is 6 / 12 at precision 1: thresholds 0 to 0.5, 51 of 101.
+    assert (apple["AP_a"], apple["AP_b"]) == (f"{5100 / 101:.4f}", "100.0000")
+    assert float(apple["difference"]) == pytest.approx(5000 / 101, abs=1e-4)
+    # The share found of 12 drawn images: sqrt(0.25 / 12).
+    assert float(apple["se"]) == pytest.approx(14.4, rel=0.1)
+    assert float(apple["low"]) < float(apple["difference"]) - 25 < float(apple["difference"])
+    assert apple["example_images"] == "7 8 9"
+    assert (pear["AP_a"], pear["AP_b"]) == (f"{6700 / 101:.4f}", "0.0000")
+    assert (pear["se"], pear["low"], pear["example_images"]) == ("", "", "2 5")
+    assert "1 rare categories: 0 rose, 1 fell." in said
+    assert "1 frequent categories: 1 rose, 0 fell." in said
+    assert "Seed 0 alone" in said
+
+
+def test_the_same_comparison_gives_the_same_bytes(root):
+    made = []
+    for _ in range(2):
+        assert main(["compare", A, B, "--boxes", "--top", "1", "--scale", "mini"]) == 0
+        folder = Path(f"results/mini/compare/{A}_vs_{B}")
+        made.append({path.name: path.read_bytes() for path in folder.iterdir()})
+        shutil.rmtree(folder)
+    assert made[0] == made[1]
+    assert sorted(made[0]) == ["1_apple.png", "2_pear___green.png", "bbox.csv"]
+
+
+def test_pictures_show_the_objects_in_colour_and_the_rest_in_grey(root):
+    assert main(["compare", A, B, "--scale", "mini"]) == 0
+    path = Path(f"results/mini/compare/{A}_vs_{B}/1_apple.png")
+    pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    coloured = pixels.max(2) - pixels.min(2) > 60
+    third = pixels.shape[1] // 3
+    shares = [coloured[:, k * third : (k + 1) * third].mean() for k in range(3)]
+    assert shares[0] > 0.03 and shares[1] == 0 and shares[2] > 0.03  # truth and B, not A
+
+
+def test_without_images_or_detections_there_are_numbers_but_no_pictures(root, capsys):
+    (root / "data/mini_lvis/val/7.png").unlink()
+    assert main(["compare", A, B, "--scale", "mini"]) == 0
+    assert capsys.readouterr().out.endswith("No pictures: data/mini_lvis/val/7.png is not here.\n")
+    shutil.rmtree(root / "data")
+    assert main(["compare", A, B, "--scale", "mini"]) == 0
+    said = capsys.readouterr().out
+    assert "No pictures: data/mini_lvis/annotations/val.json is not here." in said
+    first = Path(f"results/mini/compare/{A}_vs_{B}/segm.csv").read_text().splitlines()[1]
+    assert first.startswith("1,1,f,12,12,") and first.endswith(",")  # no names, no examples
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((A, A), f"{A} is compared with itself; name two evaluations."),
+        ((A, "a11"), "seesaw evaluate a11_dual_head --seed 0` first."),
+    ],
+)
+def test_what_cannot_be_compared_is_told_in_one_sentence(root, capsys, arguments, told):
+    assert main(["compare", *arguments, "--scale", "mini"]) == 2
+    assert capsys.readouterr().err.strip().endswith(told)
+
+
+def test_a_changed_file_of_matches_is_refused(root, capsys):
+    path = Path(f"results/mini/{B}/seed0/{B}/matches.npz")
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert main(["compare", A, B, "--scale", "mini"]) == 2
+    assert f"{path} is not the file that was made" in capsys.readouterr().err
+
+
+def test_the_categories_draws_are_those_of_the_metrics():
+    ranking = resample.Ranking.of(simulate(np.random.default_rng(0), 60)[0])
+    drawn = category_replicates(ranking, 20)
+    assert np.nanmean(drawn, axis=0) == pytest.approx(resample.replicates(ranking, 20)[:, 0])
+    once = np.nanmean(category_ap(ranking), axis=0)
+    assert once == pytest.approx(resample.scores(ranking)[0])
+
+
+def test_found_are_the_highest_scores_as_many_as_there_are_objects():
+    matches, draw = simulate(np.random.default_rng(0), 60, found=1.0)
+    ranking = resample.Ranking.of(matches)
+    for category in range(9):
+        objects = draw["present"][:, category]
+        score = np.where(objects, draw["score"][:, category], -1)
+        false = np.where(draw["false"][:, category], draw["noise"][:, category], -1)
+        least = np.sort(np.concatenate([score, false]))[-objects.sum()]
+        assert (
+            found(ranking, category).tolist() == (objects & (score >= least)).astype(int).tolist()
+        )

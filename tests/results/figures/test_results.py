@@ -1,0 +1,148 @@
+"""Which results a figure shows: live ones, committed ones, what is missing."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hand_made import CE, CELLS, ORDER, SEESAW, gradients, write
+
+from seesaw.cli.main import main
+from seesaw.core.records import record, write_failure
+from seesaw.errors import UserError
+from seesaw.results.figures import freeze
+from seesaw.results.figures.results import Results, table
+from seesaw.spec import figures as inputs
+from seesaw.spec.scales import Scale
+
+
+def test_categories_are_sorted_by_instances_then_id(results):
+    assert [c.id for c in Results("figure_a1", "smoke").categories] == ORDER
+
+
+def test_a_clone_shows_the_committed_results(results):
+    live = Results("figure_a1", "smoke")
+    before = live.fingerprint, live.markdown(), live.categories
+    shutil.move("results/smoke", "reference/smoke")
+    shutil.move("data/smoke_lvis/category_counts.json", "reference/smoke")
+    committed = Results("figure_a1", "smoke")
+    assert committed.files[f"{CE}/seed0"] == Path(f"reference/smoke/{CE}/seed0/gradients.json")
+    assert (committed.fingerprint, committed.markdown(), committed.categories) == before
+
+
+def test_live_and_committed_results_are_never_mixed(results):
+    shutil.copytree("results/smoke", "reference/smoke")
+    Path(f"results/smoke/{CE}/seed0/gradients.json").unlink()
+    found = Results("figure_a1", "smoke")
+    assert sorted(found.files) == ["category_counts", f"{SEESAW}/seed0"]
+    assert (found.state(CE), found.state(SEESAW)) == ("not run", "")
+    assert found.caption == f"smoke scale, results {found.fingerprint} · not run: 1 of 2"
+
+
+def test_the_committed_results_can_be_asked_for(results, monkeypatch, capsys):
+    shutil.copytree("results/smoke", "reference/smoke")
+    Path(f"reference/smoke/{CE}/seed0/gradients.json").unlink()
+    monkeypatch.setenv(inputs.COMMITTED, "1")
+    assert list(Results("figure_a1", "smoke").files) == [f"{SEESAW}/seed0"]
+    assert main(["figure", "figure_a1", "--scale", "mini", "--reference"]) == 2
+    path = f"reference/mini/{CE}/seed0/gradients.json"
+    said = f"{path} is missing, and so is all that figure_a1 shows; run `seesaw freeze mini`."
+    assert said in capsys.readouterr().err
+    assert main(["figure", "figure_a1", "--scale", "smoke", "--reference"]) == 2
+    assert "paper_figures shows mini scale only; leave out --reference." in capsys.readouterr().err
+
+
+def test_what_failed_or_was_changed_does_not_show(results):
+    failed = write_failure(Scale("smoke").model(CE, 0), "diverged")
+    a1, a2 = (Results(name, "smoke") for name in ("figure_a1", "figure_a2"))
+    assert (a1.state(CE), a2.state(CE), a2.state(SEESAW)) == ("failed", "failed", "")
+    failed.unlink()
+    write_failure(a2.scale.metrics(a2.table.evaluations[CE], 0), "damaged")
+    assert (a1.state(CE), a2.state(CE)) == ("", "failed")
+    gradients_of = a1.files[f"{CE}/seed0"]
+    record(gradients_of)
+    assert a1.state(CE) == ""
+    gradients_of.write_text(gradients_of.read_text() + " ")
+    assert a1.state(CE) == "failed"
+
+
+def test_the_fingerprint_is_that_of_the_numbers(results):
+    before = Results("figure_a1", "smoke").fingerprint
+    path = Path(f"results/smoke/{CE}/seed0/gradients.json")
+    path.touch()
+    assert Results("figure_a1", "smoke").fingerprint == before
+    write(path, gradients(8))
+    assert Results("figure_a1", "smoke").fingerprint != before
+
+
+def test_nothing_to_show_is_told_in_a_sentence(clone, capsys):
+    path = f"results/smoke/{CE}/seed0/gradients.json"
+    command = "snakemake --profile local figure_a1 --config scale=smoke"
+    with pytest.raises(UserError) as error:
+        Results("figure_a1", "smoke")
+    assert str(error.value) == f"{path} is missing, and figure_a1 shows it; run `{command}`."
+    assert main(["figure", "figure_a1", "--scale", "smoke"]) == 2
+    said = f"seesaw figure: {path} is missing, and so is all that figure_a1 shows; run `{command}`."
+    assert capsys.readouterr().err.strip() == said
+    assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["figure_a9"], "'figure_a9' names no figure or several; use one of figure_a1, figure_a2,"),
+        (["figure_a1", "--scale", "huge"], "the scale 'huge' is unknown; use one of mini,"),
+    ],
+)
+def test_a_wrong_name_is_told(clone, capsys, arguments, told):
+    assert main(["figure", *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_damaged_result_is_named(results):
+    path = Path(f"results/smoke/{CE}/seed0/gradients.json")
+    path.write_text('{"positive"')
+    with pytest.raises(UserError, match=f"{path} is damaged; delete it and run the target again"):
+        Results("figure_a1", "smoke").of(CE)
+
+
+def test_each_figure_reads_its_own_results_only(clone):
+    scale = Scale("smoke")
+    read = {name: inputs.files(name, scale.table, scale) for name in inputs.FIGURES}
+    assert list(read["figure_a1"]) == ["category_counts", f"{CE}/seed0", f"{SEESAW}/seed0"]
+    assert list(read["figure_a2"]) == ["category_counts", *(f"{c}/seed0" for c in CELLS)]
+    assert read["figure_a3"] == {} and list(read["gradient_analysis"]) == ["category_counts"]
+
+
+def test_a_scale_of_few_experiments_has_their_figures(clone):
+    path = Path("configs/scales/smoke.yaml")
+    path.write_text(path.read_text() + "\nonly: [b01_cascade_mask_rcnn]\n")
+    table = Scale("smoke").table
+    assert inputs.available(table) == ["figure_a3", "gradient_analysis"]
+
+
+def test_freezing_copies_what_is_drawn(clone):
+    scale = Scale("smoke")
+    assert freeze.freeze(scale) == []
+    folder = inputs.folder(scale)
+    folder.mkdir(parents=True)
+    for name in inputs.FIGURES:
+        for kind in inputs.FORMATS:
+            (folder / f"{name}.{kind}").write_text(json.dumps([name, kind]))
+    (folder / "figure_a1.csv").unlink()
+    (folder / "figure_a3.png").write_bytes(b"x" * (freeze.LIMIT + 1))
+    before = set(Path("paper_figures").iterdir())
+    with pytest.raises(UserError, match="has 1000001 bytes, more than 1000000"):
+        freeze.freeze(scale)
+    assert set(Path("paper_figures").iterdir()) == before
+    (folder / "figure_a3.png").write_bytes(b"x" * freeze.LIMIT)
+    made = freeze.freeze(scale)
+    assert {path.stem for path in made} == {"figure_a2", "figure_a3", "gradient_analysis"}
+    assert len(made) == 12 and {p.suffix for p in made} == {".ipynb", ".svg", ".png", ".csv"}
+    assert set(Path("paper_figures").iterdir()) == before | set(made)
+    assert Path("paper_figures/figure_a2.csv").read_text() == '["figure_a2", "csv"]'
+
+
+def test_numbers_stand_to_the_right():
+    said = table(["a", "b"], [["x", "1.5"], ["y", "–"]])
+    assert said == "| a | b |\n| :--- | ---: |\n| x | 1.5 |\n| y | – |"

@@ -1,0 +1,193 @@
+"""Cells, increments and what may be compared, on hand-made tables."""
+
+import dataclasses
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from seesaw.results.tables.formats import as_json
+from seesaw.results.tables.layout import heading, increment, number, remarks
+from seesaw.results.tables.tables import Cell, Row, Table, as_dict, cells, from_dict, missing
+from seesaw.results.tables.verdicts import Error, Spread, Step
+
+
+def table(rows, scale="mini", **kwargs):
+    columns = ["schedule", "AP", "AP_r", "AP_box"]
+    return Table("table_a1", "Steps", scale, columns, rows, "Step", ["AP", "AP_box"], **kwargs)
+
+
+def row(name, ap=None, state="done", paper=None, **kwargs):
+    metrics = None if ap is None else {"AP": ap, "AP_r": 1.0, "AP_box": ap + 1.0}
+    return Row(name, name, "2x", state, metrics, paper, **kwargs)
+
+
+PAPER = {"AP": 18.9, "AP_r": 0.7, "AP_box": 20.2, "increments": {"AP": 0.2, "AP_box": 0.1}}
+
+
+def test_an_increment_is_the_difference_of_unrounded_values():
+    # 10.04 prints as 10.0 and 10.16 as 10.2, yet the increment is +0.1, not +0.2.
+    below = cells(table([row("a", 10.04), row("b", 10.16)]))[1]["AP"]
+    assert below.increment == 10.16 - 10.04
+    assert (number(10.04), number(10.16), increment(below.increment)) == ("10.0", "10.2", "+0.1")
+
+
+def test_increments_exist_only_in_their_columns_and_below_a_row():
+    first, second = cells(table([row("a", 1.0, paper=PAPER), row("b", 2.0, paper=PAPER)]))
+    assert (first["AP"].increment, first["AP"].paper_increment) == (None, None)
+    assert (second["AP_r"].increment, second["AP_r"].paper_increment) == (None, None)
+    assert (second["AP_box"].increment, second["AP_box"].paper_increment) == (1.0, 0.1)
+
+
+@pytest.mark.parametrize("state", ["failed", "not run", "not built"])
+def test_a_missing_row_takes_its_own_and_the_next_increment(state):
+    rows = [row("a", 1.0), row("b", 5.0, state), row("c", 2.0), row("d", 4.0)]
+    ap = [r["AP"] for r in cells(table(rows))]
+    assert [c.increment for c in ap] == [None, None, None, 2.0]
+    assert [c.ours for c in ap] == [1.0, None, 2.0, 4.0]  # numbers of a failed run do not show
+    assert missing(table(rows)) == {state: 3}
+
+
+def error(images, seeds=1, half_width=None, spread=None):
+    return Error(images, images, half_width or 1.96 * images, seeds, spread)
+
+
+def pair(ours, paper, step_error, scale="mini", trainings=2):
+    """The AP cell of a row whose increment is ``ours`` where the paper prints ``paper``."""
+    printed = {"AP": 20.0 + paper, "increments": {"AP": paper}}
+    above = row("a", 20.0, errors={"AP": error(0.2)})
+    steps = {"AP": Step(ours, step_error, trainings)}
+    below = row("b", 20.0 + ours, paper=printed, errors={"AP": error(0.2)}, steps=steps)
+    return cells(table([above, below], scale))[1]["AP"]
+
+
+@pytest.mark.parametrize(
+    ("scale", "level", "step"),
+    [("smoke", None, None), ("mini", None, "reproduced"), ("paper", "reproduced", "reproduced")],
+)
+def test_a_scale_judges_what_it_can_compare(scale, level, step):
+    cell = pair(5.0, 5.1, error(0.1), scale)
+    assert (cell.verdict, cell.increment_verdict) == (level, step)
+    assert cell.difference == (None if scale != "paper" else pytest.approx(-0.1))
+    assert cell.increment_difference == (None if scale != "paper" else pytest.approx(-0.1))
+
+
+def test_what_is_missing_says_why_instead_of_a_verdict():
+    printed = {"AP": 1.0, "AP_box": 1.0, "increments": {"AP": 0.5}}
+    rows = [row("a", 1.0, "failed", printed), row("b", 2.0, paper=printed)]
+    rows += [row("c", None, "not built", printed), row("d", 1.0, paper=printed)]
+    made = [r["AP"] for r in cells(table(rows, "paper"))]
+    assert [c.verdict for c in made] == ["failed", None, "not built", None]
+    assert [c.increment_verdict for c in made] == [None, "failed", "not built", "not built"]
+
+
+def test_a_table_pools_the_spread_of_its_rows():
+    rows = [
+        row("a", 1.0, errors={"AP": error(0.1, seeds=3, spread=0.3)}),
+        row("b", 1.0, errors={"AP": error(0.1, seeds=3, spread=0.1), "AP_r": error(0.5)}),
+    ]
+    spreads = table(rows, "paper").spreads
+    assert spreads["AP"] == Spread(round(0.05**0.5, 6), assumed=False)
+    assert spreads["AP_r"] == Spread(1.0, assumed=True)
+    assert table(rows, "mini").spreads.keys() == {"AP"}  # only increments are judged there
+    assert table(rows, "smoke").spreads == {}
+
+
+def test_the_papers_level_is_in_cells_at_paper_scale_only():
+    rows = [row("a", 18.0, paper=PAPER)]
+    levels = {
+        scale: cells(table(rows, scale))[0]["AP"].paper for scale in ("smoke", "mini", "paper")
+    }
+    assert levels == {"smoke": None, "mini": None, "paper": 18.9}
+
+
+def test_another_dataset_at_paper_scale_is_not_compared_with_the_paper():
+    made = table([row("a", 20.0, paper=PAPER)], "paper", dataset="own")
+    assert cells(made)[0]["AP"].paper is None
+    assert heading(made) == "Table A1: Steps (paper scale, own)"
+    assert "paper scale: other data; levels are not comparable with the paper." in remarks(made)
+
+
+def test_undefined_is_not_missing_and_unmeasured_is_not_run():
+    undefined = Row("a", "a", "2x", "done", {"AP": 1.0, "AP_r": None, "AP_box": 2.0})
+    assert missing(table([undefined])) == {}
+    assert cells(table([undefined]))[0]["AP_r"] == Cell("done")
+    unmeasured = Row("a", "a", "2x", "done", {"AP": 1.0, "AP_box": 2.0})
+    assert missing(table([unmeasured])) == {"not run": 1}
+
+
+def test_a_column_may_have_a_state_of_its_own():
+    one = Row("a", "a", "1x", "done", {"AP": 1.0}, states={"fps": "failed"})
+    two = Row("b", "b", "1x", "not run", {"fps": 3.0}, states={"fps": "done"})
+    a2 = Table("table_a2", "Frameworks", "mini", ["AP", "fps"], [one, two])
+    first, second = cells(a2)
+    assert (first["AP"].ours, first["fps"].state, first["fps"].ours) == (1.0, "failed", None)
+    assert (second["AP"].state, second["fps"].ours) == ("not run", 3.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    # Exact ties go to even; 0.35 lies below the tie in binary, 0.15 too.
+    [(0.25, "0.2"), (0.75, "0.8"), (0.35, "0.3"), (38.92, "38.9"), (0.0, "0.0"), (None, "–")],
+)
+def test_one_decimal(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(6.94, "+6.9"), (-0.26, "-0.3"), (0.02, "+0.0"), (-0.02, "-0.0"), (0.0, "0.0"), (-0.0, "0.0")],
+)
+def test_signed_increments(value, text):
+    assert increment(value) == text
+
+
+def test_json_holds_the_table_and_its_cells():
+    original = table(
+        [
+            row("a", 1.0),
+            row(
+                "b",
+                3.5,
+                paper=PAPER,
+                note="n",
+                states={"AP_r": "failed"},
+                errors={"AP": error(0.5, 2, spread=0.1)},
+                steps={"AP": Step(2.25, error(0.25))},
+                remarks=["r"],
+                evidence={1: "x"},
+            ),
+        ],
+        test_dev="not submitted",
+        notes=["x"],
+    )
+    plain = json.loads(as_json(original))
+    assert from_dict(plain) == original
+    assert plain == json.loads(json.dumps(as_dict(original)))
+    cell = plain["rows"][1]["cells"]["AP"]
+    assert (cell["ours"], cell["increment"], cell["paper_increment"]) == (3.5, 2.25, 0.2)
+    assert cell["increment_error"] == {
+        "se": 0.25,
+        "images": 0.25,
+        "half_width": 0.49,
+        "seeds": 1,
+        "spread": None,
+    }
+    # 2 * sqrt(0.25^2 + 2 * 1.0^2), with the spread of two trainings
+    assert cell["increment_judged"] == {
+        "verdict": "within noise",
+        "margin": None,
+        "bound": 4.553021,
+    }
+    assert (cell["verdict"], cell["increment_verdict"]) == (None, "within noise")
+
+
+@pytest.mark.parametrize("wrong", [{"state": "maybe"}, {"metrics": {"AP": float("nan")}}])
+def test_rows_are_checked(wrong):
+    with pytest.raises(ValidationError):
+        Row(**dataclasses.asdict(row("a", 1.0)) | wrong)
+
+
+def test_an_unknown_scale_is_refused():
+    with pytest.raises(ValidationError):
+        table([row("a", 1.0)], scale="huge")

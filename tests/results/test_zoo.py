@@ -1,0 +1,156 @@
+"""mmdet's released Seesaw models: our modules take their weights, and verdicts are as published."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mmdet
+import pytest
+import torch
+import yaml
+from mmengine.config import Config
+
+from seesaw.core import paths
+from seesaw.errors import UserError
+from seesaw.results.zoo import judge, lines
+from seesaw.spec import downloads, zoo
+from seesaw.spec.config import resolve
+from seesaw.spec.scales import Scale
+from seesaw.training.convert import RELEASED, build, convert
+
+ZOO = zoo.load()
+PAPER = Scale("paper")
+REPOSITORY = paths.ROOT.resolve()
+
+
+def shapes(cfg):
+    with torch.device("meta"):
+        return {k: tuple(v.shape) for k, v in build(cfg).state_dict().items()}
+
+
+CONFIGS = sorted({m.config for m in ZOO.models.values()})
+QUICK = "cascade_r101_seesaw_normed_mask"
+
+
+@pytest.mark.parametrize(
+    "config", [QUICK, *(pytest.param(c, marks=pytest.mark.slow) for c in CONFIGS if c != QUICK)]
+)
+def test_our_model_has_every_tensor_of_mmdets_and_no_other(config):
+    """And decides by the same thresholds, on images of the same size."""
+    models = [m for m in ZOO.models.values() if m.config == config]
+    ours = resolve(models[0].evaluation.config_path, PAPER)
+    random, rfs = (Config.fromfile(RELEASED / f"{m.released}.py") for m in models)
+    assert random.model == rfs.model  # the sampler decides the weights only
+    assert shapes(ours) == shapes(random)
+    assert ours.model.test_cfg == random.model.test_cfg
+    assert ours.model.data_preprocessor == random.model.data_preprocessor
+    resizes = [
+        next(t for t in c.test_dataloader.dataset.pipeline if t.type == "Resize")
+        for c in (ours, random)
+    ]
+    assert list(resizes[0].scale) == list(resizes[1].scale)
+
+
+def test_the_table_is_mmdets_own_but_for_the_misprint():
+    path = Path(mmdet.__file__).parent / ".mim/configs/seesaw_loss/metafile.yml"
+    published = {}
+    for row in yaml.safe_load(path.read_text())["Models"]:
+        box, mask = (next(iter(r["Metrics"].values())) for r in row["Results"])
+        weights = row["Weights"].rpartition("/")[2]
+        published[weights] = (Path(row["Config"]).stem, {"AP": mask, "AP_box": box})
+    ours = {
+        m.checkpoint: (m.released, {"AP": m.AP, "AP_box": m.AP_box} | m.misprinted)
+        for m in ZOO.models.values()
+    }
+    assert ours == published and len(ours) == 12
+    assert ours.keys() == downloads.load().sets["zoo"].keys()
+    wrong = {m.id: (m.AP_box, m.misprinted) for m in ZOO.models.values() if m.misprinted}
+    assert wrong == {"zoo_cascade_r101_rfs": (32.8, {"AP_box": 30.0})}
+
+
+@pytest.mark.parametrize(
+    ("ap", "box", "said"),
+    [
+        (0.2501, 0.2559, "right"),
+        (0.2530, 0.2530, "right"),
+        (0.2536, 0.2560, "off"),
+        (0.2500, 0.2520, "off"),
+        (None, 0.256, "off"),
+    ],
+)
+def test_verdicts(tmp_path, monkeypatch, ap, box, said):
+    model, scale = ZOO.models["zoo_mask_rcnn_r50_random"], Scale("paper")
+    assert (model.AP, model.AP_box, ZOO.tolerance) == (25.0, 25.6, 0.3)
+    monkeypatch.chdir(tmp_path)
+    assert judge(model, scale, ZOO.tolerance).verdict == "not run"
+    path = scale.metrics(model.evaluation, 0)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"segm": {"AP": ap}, "bbox": {"AP": box}}))
+    found = judge(model, scale, ZOO.tolerance)
+    assert found.verdict == said
+    assert lines([found], ZOO)[-1].startswith(f"| {model.label} | {100 * (ap or 0):.1f} / 25.0 |")
+
+
+def test_levels_of_generated_data_are_no_verdict(tmp_path, monkeypatch):
+    model, scale = ZOO.models["zoo_mask_rcnn_r50_random"], Scale("smoke")
+    monkeypatch.chdir(tmp_path)
+    path = scale.metrics(model.evaluation, 0)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"segm": {"AP": 0.25}, "bbox": {"AP": 0.256}}))
+    assert judge(model, scale, ZOO.tolerance).verdict == "not comparable"
+
+
+def test_weights_that_do_not_fit_are_told(tmp_path):
+    model = ZOO.models["zoo_mask_rcnn_r50_random"]
+    cfg = resolve(model.evaluation.config_path, Scale("smoke"))
+    state = build(cfg).state_dict()
+    path, output = tmp_path / "w.pth", tmp_path / "model.pth"
+    for change, first in (
+        ({"neck.more": torch.zeros(1)}, "neck.more"),
+        ({"rpn_head.rpn_cls.bias": torch.zeros(4)}, "rpn_head.rpn_cls.bias"),
+    ):
+        torch.save({"state_dict": state | change, "meta": {}}, path)
+        with pytest.raises(
+            UserError, match=f"w.pth does not fit .* 1 tensors differ, first {first}"
+        ):
+            convert(cfg, path, output)
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(UserError, match=r"is no readable checkpoint .* run `seesaw download zoo`"):
+        convert(cfg, path, output)
+    assert not output.exists()
+    old = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    torch.save({"state_dict": old, "meta": {}}, path)
+    assert convert(cfg, path, output)["tensors"] == len(state)
+    saved = torch.load(output)["state_dict"]
+    assert saved.keys() == state.keys() and all(torch.equal(saved[k], state[k]) for k in state)
+
+
+def test_an_unknown_model_is_told():
+    with pytest.raises(UserError, match=r"configs/zoo.yaml: 'zoo_yolo' names 0 models; use one of"):
+        zoo.model("zoo_yolo")
+    with pytest.raises(UserError, match="'zoo_mask_rcnn_r50' names 4 models"):
+        zoo.model("zoo_mask_rcnn_r50")
+
+
+@pytest.mark.slow
+def test_a_checkpoint_in_mmdets_format_goes_through_the_whole_path(tmp_path):
+    """Converted, detected and scored by the rules, at smoke scale, where AP is no verdict."""
+    for name in ("Snakefile", "environment.yml", "requirements.lock"):
+        shutil.copy(REPOSITORY / name, tmp_path)
+    for name in ("workflow", "configs", "profiles"):
+        shutil.copytree(REPOSITORY / name, tmp_path / name)
+    (tmp_path / "local").symlink_to("profiles/local")
+    name = "zoo_mask_rcnn_r50_normed_mask_random"
+    folder = tmp_path / f"results/smoke/{name}/seed0"
+    target = f"results/smoke/{name}/seed0/{name}/metrics.json"
+    command = [sys.executable, "-m", "snakemake", "--profile", "local", "--config", "scale=smoke"]
+    done = subprocess.run([*command, "--", target], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert set(json.loads((tmp_path / target).read_text())) >= {"segm", "bbox"}
+    record = json.loads((folder / "model.pth.provenance.json").read_text())
+    assert record["inputs"]["checkpoint"]["path"].startswith("work/smoke/zoo/mask_rcnn_r50_fpn_")
+    plan = [*command, "-n", "--", target]
+    again = subprocess.run(plan, cwd=tmp_path, capture_output=True, text=True)
+    assert "nothing to be done" in (again.stdout + again.stderr).lower()

@@ -1,0 +1,70 @@
+"""How many categories a dataset has, stated or counted, and models have as many."""
+
+import json
+
+import pytest
+import yaml
+
+from seesaw.cli import main
+from seesaw.core import paths
+from seesaw.errors import UserError
+from seesaw.spec import datasets
+from seesaw.spec.config import resolve
+from seesaw.spec.scales import Scale
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder in LVIS format with two categories."""
+    (tmp_path / "mine/annotations").mkdir(parents=True)
+    content = {
+        "images": [{"id": 1, "width": 9, "height": 9, "coco_url": "val/1.png"}],
+        "annotations": [],
+        "categories": [
+            {"id": 1, "name": "a", "frequency": "r"},
+            {"id": 2, "name": "b", "frequency": "f"},
+        ],
+    }
+    for split in ("train", "val"):
+        (tmp_path / f"mine/annotations/{split}.json").write_text(json.dumps(content))
+    return tmp_path / "mine"
+
+
+def classes_of(config):
+    text = json.dumps(config.model.to_dict(), default=str)
+    return {int(part.split(",")[0].split("}")[0]) for part in text.split('"num_classes": ')[1:]}
+
+
+def test_stated_planned_or_counted(folder):
+    assert [datasets.load(n).classes for n in ("lvis_v1", "mini_lvis", "smoke_lvis")] == [
+        1203, 36, 12,
+    ]  # fmt: skip
+    assert datasets.load(str(folder)).classes == 2
+
+
+@pytest.mark.parametrize("scale", ["smoke", "mini", "paper"])
+def test_models_have_as_many_classes_as_their_dataset(folder, scale):
+    scale = Scale(scale, str(folder))
+    for training in ("mask_rcnn_random_seesaw", "b03_htc_lite"):
+        assert classes_of(resolve(scale.table.trainings[training].config, scale)) == {2}
+
+
+def test_a_missing_file_is_told(folder):
+    (folder / "annotations/val.json").rename(folder / "annotations/val.json.part")
+    entry = datasets.DatasetEntry(name="m", root=folder, train="x", val="annotations/val.json")
+    with pytest.raises(UserError, match=r"val\.json does not exist: build the data set or correct"):
+        _ = entry.classes
+
+
+def test_a_wrong_statement_is_told(folder, tmp_path, monkeypatch, capsys):
+    (folder / "val").mkdir()
+    (folder / "val/1.png").write_bytes(b"x")
+    table = {"mine": dict(root=str(folder), train="annotations/train.json",
+                          val="annotations/val.json", categories=3)}  # fmt: skip
+    file = tmp_path / "datasets.yaml"
+    file.write_text(yaml.safe_dump({"datasets": table | {"smoke_lvis": table["mine"]}}))
+    monkeypatch.setattr(paths, "DATASETS", file)
+    assert main.main(["data", "--scale", "smoke", "--dataset", "mine"]) == 2
+    said = capsys.readouterr().err
+    assert "mine is said to have 3 categories, but its files have 2; correct the entry" in said
+    assert not (folder / "manifest.json").exists()

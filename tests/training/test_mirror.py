@@ -1,0 +1,147 @@
+"""W&B's mirror with the real client: what it is sent, and that it can stop nothing."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from seesaw.core import paths
+from seesaw.errors import UserError
+from seesaw.training import run_log, runs
+from seesaw.training.mirror import Mirror, replay
+
+WANDB = Path(sys.executable).with_name("wandb")
+LATER = "the run log is whole, and `seesaw wandb-sync` sends it later.\n"
+HEADER = {"id": "a11-seed0-01234567", "group": "table_a1", "name": "a11", "tags": ["mini", "1x"]}
+HEADER |= {"config_hash": "0123", "git": {"commit": "c0ffee"}, "dataset": {"manifest": "da7a"}}
+HEADER |= {"lock": "10c4", "config": {"optimizer": {"lr": 0.02}}}
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_PROJECT", "WANDB_ENTITY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))  # no ~/.netrc
+    path = tmp_path / "log.jsonl"
+    run_log.begin(path, HEADER, 0)
+    with path.open("a") as file:
+        for i in (20, 40):
+            file.write(run_log.dumped(run_log.step(i, {"loss": 1 / i, "acc": 90.0})))
+    return path
+
+
+def inspect(folder, *options):
+    (run,) = folder.glob("wandb/offline-run-*")
+    command = [WANDB, "leet", "inspect", "--json", *options, run]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_replay_holds_the_curve_the_ap_and_the_hashes(log, tmp_path, capfd):
+    assert run_log.append_evaluation(log, "a11", {"AP": 12.5, "AP_r": None})
+    assert run_log.append_evaluation(log, "a12", {"AP": 13.0})
+    assert run_log.append_evaluation(log, "a12", {"AP": 13.5})  # evaluated again
+    assert replay(log, "offline")
+    assert capfd.readouterr() == ("", "")
+    records = [json.loads(line) for line in inspect(tmp_path).splitlines()]
+    items = [r["history"]["item"] for r in records if r["type"] == "history"]
+    plain = [{k: v for k, v in item.items() if k[0] != "_"} for item in items]
+    assert plain == [
+        {"iter": 20, "loss": 0.05, "acc": 90.0},
+        {"iter": 40, "loss": 0.025, "acc": 90.0},
+        {"iter": 40, "val/AP": 12.5, "a12/AP": 13.5},
+    ]
+    summary = json.loads(inspect(tmp_path, "--summary"))
+    assert (summary["summary"]["val/AP"], summary["summary"]["a12/AP"]) == (12.5, 13.5)
+    assert summary["run_id"] == HEADER["id"] and summary["tags"] == HEADER["tags"]
+    assert summary["config"].items() >= {"config_hash": "0123", "lock": "10c4"}.items()
+    assert summary["config"]["git"] == {"commit": "c0ffee"}
+    assert summary["config"]["dataset"] == {"manifest": "da7a"}
+    assert summary["config"]["config"] == {"optimizer": {"lr": 0.02}}
+    assert summary["project"] == "seesaw" and summary["state"] == "finished"
+
+
+def test_without_an_account_it_is_one_warning(log, capfd):
+    assert not replay(log, "online")
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err == f"W&B: No API key configured. Use `wandb login` to log in; {LATER}"
+
+
+def test_a_server_that_never_answers_delays_nothing(log, monkeypatch, capfd):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        server.settimeout(60)
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("WANDB_API_KEY", 40 * "0")
+        others = set(psutil.Process().children(recursive=True))
+        mirror = Mirror(log, "online")
+        mirror.start()
+        server.accept()  # it is asking
+        began = set(psutil.Process().children(recursive=True)) - others
+        assert not mirror.end(seconds=0.2)
+        assert not [p for p in began if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    assert capfd.readouterr().err == f"W&B: it does not answer; {LATER}"
+
+
+def test_a_mirror_follows_a_log_that_grows(log, tmp_path):
+    mirror = Mirror(log, "offline")
+    mirror.start()
+    while not list(tmp_path.glob("wandb/offline-run-*")):
+        time.sleep(0.05)
+    with log.open("a") as file:
+        file.write(run_log.dumped(run_log.step(60, {"loss": 0.5})))
+        file.write('{"iter": 80, "lo')
+    assert mirror.end()
+    steps = [json.loads(line) for line in inspect(tmp_path).splitlines()]
+    assert [r["history"]["item"]["iter"] for r in steps if r["type"] == "history"] == [20, 40, 60]
+
+
+def test_off_starts_nothing(log, tmp_path):
+    before = psutil.Process().children()
+    assert replay(log, "off")
+    assert psutil.Process().children() == before and not (tmp_path / "wandb").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "environment", "mode"),
+    [
+        (None, None, "off"),
+        ("wandb: off", None, "off"),
+        ("wandb: offline", None, "offline"),
+        ("wandb: offline", "online", "online"),
+        ("wandb: online", "disabled", "off"),
+    ],
+)
+def test_one_setting_decides(tmp_path, monkeypatch, setting, environment, mode):
+    file = tmp_path / "site.yaml"
+    monkeypatch.setattr(runs.site, "FILE", file)
+    monkeypatch.setattr(runs.site.load, "__defaults__", (file,))
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    if setting:
+        file.write_text(setting)
+    if environment:
+        monkeypatch.setenv("WANDB_MODE", environment)
+    assert runs.mode() == mode
+
+
+def test_a_wrong_mode_is_told(monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "on")
+    with pytest.raises(UserError) as error:
+        runs.mode()
+    assert str(error.value) == "WANDB_MODE is 'on'; use one of off, offline, online."
+
+
+def test_an_evaluation_without_a_log_is_passed_over(tmp_path):
+    assert not run_log.append_evaluation(tmp_path / "log.jsonl", "a11", {"AP": 1.0})
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_example_of_the_site_says_off():
+    assert "\nwandb: off " in (paths.ROOT / "site.yaml.example").read_text()

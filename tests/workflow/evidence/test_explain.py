@@ -1,0 +1,117 @@
+"""A cell's chain, from its value to the bytes, and what a user's mistake says."""
+
+import csv
+
+import pytest
+from finished_run import evaluated, flip, write
+
+from seesaw.cli.main import main
+from seesaw.core.files import sha256_file
+from seesaw.core.records import record
+from seesaw.spec import figures
+
+
+def told(capsys):
+    return capsys.readouterr().out
+
+
+def test_a_cell_is_explained_down_to_its_bytes(scale, run, capsys):
+    assert main(["explain", "table_a1", "a01", "AP_r"]) == 0
+    out = told(capsys)
+    blocks = out.strip().split("\n\n")
+    assert blocks[0].splitlines() == [
+        "table_a1, Mask R-CNN (a01_mask_rcnn), AP_r: 10.0000",
+        "  its replicates.json is missing: no standard errors; run evaluate again",
+        f"  {run['metrics']}: segm.AP_r = 0.1, in percent above",
+    ]
+    heads = [block.splitlines()[0] for block in blocks[1:]]
+    val = scale.entry.root / scale.entry.val
+    config = scale.table.trainings["a01_mask_rcnn"].config
+    assert heads == [
+        f"{run['metrics']}  as recorded",
+        f"{val}  no record",
+        f"{run['detections']}  as recorded",
+        f"{run['manifest']}  as recorded",
+        f"{run['weights']}  as recorded",
+        f"{config}  no record (in git)",
+    ]
+    weights = blocks[5].splitlines()
+    assert f"  sha256      {sha256_file(run['weights'])}" in weights
+    assert "  fingerprint f0" in weights and "  seed        0" in weights
+    assert f"  of          {config}  sha256 {sha256_file(config)[:12]}" in weights
+    remake = f"rm -f {run['weights']} && snakemake --profile local {run['weights']}"
+    assert weights[-1] == f"  remake      {remake}"
+    assert any(line.startswith("  lock        ") for line in weights)
+    assert any("attempt 1, on " in line for line in weights)
+
+
+def test_a_damaged_link_is_told(scale, run, capsys):
+    flip(run["weights"])
+    assert main(["explain", "table_a1", "a01", "AP"]) == 1
+    out = told(capsys)
+    assert "table_a1, Mask R-CNN (a01_mask_rcnn), AP: failed" in out
+    assert f"{run['weights']}  corrupt" in out
+
+
+def test_another_version_of_an_input_is_told(scale, run, capsys):
+    record(write(run["weights"], "trained again"))
+    assert main(["explain", "table_a1", "a01"]) == 0
+    assert "(another version is here now)" in told(capsys)
+
+
+def test_a_remark_is_told(scale, run, capsys):
+    sentence = "batch statistics differ: SyncBN over 4 of 16 images"
+    record(run["weights"], remarks=[sentence])
+    assert main(["explain", "table_a1", "a01"]) == 0
+    assert f"  remark      {sentence}" in told(capsys).splitlines()
+
+
+def test_a_child_training_is_followed_to_its_parent(scale, capsys):
+    parent = evaluated(scale, "a10_seesaw")
+    evaluated(scale, "a11_dual_head")
+    assert main(["explain", "table_a1", "a11", "AP_box"]) == 0
+    assert f"{parent['weights']}  as recorded" in told(capsys)
+
+
+def test_a_figures_number_and_a_file(scale, run, capsys):
+    path = write(figures.outputs("figure_a1", scale)["csv"], "category,ratio\ncup,0.5\nbus,2.0\n")
+    record(path, inputs={"metrics": run["metrics"]})
+    assert main(["explain", "figure_a1", "bus"]) == 0
+    out = told(capsys)
+    assert out.startswith(
+        f"figure_a1, bus: {path}\n  line 3: category = bus, ratio = 2.0\n\n{path}"
+    )
+    assert f"{run['weights']}  as recorded" in out
+    assert main(["explain", str(run["detections"])]) == 0
+    assert told(capsys).startswith(f"{run['detections']}  as recorded\n")
+
+
+def test_a_committed_figures_number(capsys):
+    """Its data lie in paper_figures/ without a record: the results that it shows follow."""
+    with figures.committed("figure_a1")["csv"].open(encoding="utf-8", newline="") as file:
+        line = next(csv.DictReader(file))
+    assert main(["explain", "figure_a1", line["category"], "ratio", "--reference"]) == 0
+    out = told(capsys)
+    assert f"  line 2: ratio = {line['ratio']}\n" in out
+    assert "paper_figures/figure_a1.csv  no record (in git)\n" in out
+    for training in ("mask_rcnn_random_ce", "mask_rcnn_random_seesaw"):
+        assert f"reference/mini/{training}/seed0/gradients.json  as recorded\n" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["table_a1"], "table_a1 is no file; name a row, as in `explain table_a1 a10 AP_r`."),
+        (["table_a1", "a01", "AP_x"], "table_a1 has no column 'AP_x'; use one of AP, AP_r, "),
+        (["table_a1", "b01"], "b01_cascade_mask_rcnn is no row of table_a1; see `seesaw show"),
+        (["figure_a1", "cup"], "results/mini/figures/figure_a1.csv is missing; run `snakemake fi"),
+    ],
+)
+def test_a_mistake_is_one_sentence(scale, run, capsys, words, said):
+    assert main(["explain", *words]) == 2
+    assert capsys.readouterr().err.startswith(f"seesaw explain: {said}")
+
+
+def test_what_was_not_computed_says_so(scale, capsys):
+    assert main(["explain", "table_a1", "a01", "AP"]) == 1
+    assert told(capsys).startswith("table_a1, Mask R-CNN (a01_mask_rcnn), AP: not run\n")

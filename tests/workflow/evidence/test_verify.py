@@ -1,0 +1,81 @@
+"""Every damaged, missing or outdated file is named, with the command that repairs it."""
+
+import pytest
+from finished_run import flip, write
+
+from seesaw.cli.main import main
+from seesaw.core.records import provenance_path, record
+from seesaw.results.tables.collect import collect
+from seesaw.results.tables.recorded import write_recorded
+from seesaw.workflow.evidence.chain import Evidence
+from seesaw.workflow.evidence.verify import verify
+
+
+def faults(scale):
+    return {f.path: (f.what, f.repair) for f in verify(Evidence(scale))[0]}
+
+
+@pytest.fixture
+def tables(scale, run):
+    """Table A1 over a01."""
+    return write_recorded(collect("table_a1", scale.table, scale), scale)
+
+
+def test_a_whole_run_has_no_fault(scale, run, tables, capsys):
+    assert verify(Evidence(scale)) == ([], 6 + len(tables) - 1)
+    assert main(["verify"]) == 0
+    assert capsys.readouterr().out == "results/mini: 11 files looked at, 0 faults\n"
+
+
+@pytest.mark.parametrize("name", ["weights", "detections", "metrics", "matches"])
+def test_one_changed_byte_is_found_and_only_it_is_named(scale, run, tables, name, capsys):
+    flip(run[name])
+    ((path, (what, repair)),) = faults(scale).items()
+    assert path == run[name] and what.startswith("corrupt: sha256 ")
+    assert repair == f"rm -f {path} && snakemake --profile local {path}"
+    assert main(["verify"]) == 1
+    assert f"{path}: corrupt: sha256" in capsys.readouterr().out
+
+
+def test_a_changed_table_is_found_by_building_it_again(scale, run, tables):
+    tables["md"].write_text(tables["md"].read_text().replace("20.0", "30.0"))
+    tables["csv"].unlink()
+    found = faults(scale)
+    assert found[tables["md"]][0].startswith("corrupt")
+    assert found[tables["csv"]][0] == "missing: its record is here"
+    provenance_path(tables["md"]).unlink()  # and without a record
+    what, repair = faults(scale)[tables["md"]]
+    assert what == "differs from the table that the metrics give now"
+    assert repair == f"rm -f {tables['md']} && snakemake --profile local {tables['md']}"
+
+
+def test_a_file_made_from_another_version_of_its_input_is_outdated(scale, run):
+    record(write(run["weights"], "trained again"), seed=0)
+    assert {p: what for p, (what, _) in faults(scale).items()} == {
+        run["detections"]: f"was made from another version of {run['weights']}"
+    }
+
+
+def test_changed_annotations_outdate_the_metrics(scale, run):
+    annotations = write(scale.entry.root / scale.entry.val, "[1]")
+    found = faults(scale)
+    assert found.keys() == {run["metrics"], run["matches"]}
+    assert found[run["metrics"]][0] == f"was made from another version of {annotations}"
+
+
+def test_missing_and_unrecorded_files(scale, run):
+    run["detections"].unlink()
+    provenance_path(run["matches"]).write_text("{")
+    provenance_path(run["weights"]).unlink()
+    assert {p: what for p, (what, _) in faults(scale).items()} == {
+        run["detections"]: "missing: its record is here",
+        run["matches"]: "its record cannot be read",
+        run["weights"]: "has no record: nothing vouches for it",
+    }
+
+
+def test_results_without_data_verify(scale, run, tables):
+    for path in (run["manifest"], scale.entry.root / scale.entry.val):
+        path.unlink()
+    provenance_path(run["manifest"]).unlink()
+    assert faults(scale) == {}

@@ -1,0 +1,29 @@
+"""A fresh clone as plan and status see it: configs and rules, no data and no results."""
+
+import shutil
+
+import pytest
+
+from seesaw.core.paths import CONFIGS
+from seesaw.spec.scales import Scale
+from seesaw.workflow.jobs import workflow
+
+
+@pytest.fixture
+def clone(rules, monkeypatch):
+    """The working directory: a clone without data and results."""
+    shutil.copytree(CONFIGS.resolve(), rules / "configs")
+    monkeypatch.chdir(rules)
+    return rules
+
+
+@pytest.fixture
+def graph(clone):
+    """The job graph of paper scale."""
+    return workflow(Scale("paper"))
+
+
+@pytest.fixture
+def paper(graph):
+    """Experiment table, paper scale and all of its jobs."""
+    return graph.scale.table, graph.scale, graph.every

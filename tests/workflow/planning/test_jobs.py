@@ -1,0 +1,197 @@
+"""The workflow's jobs as data, against the rules themselves, and which of them are finished."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from traces import DATA, NOW, make, make_data, write
+
+from seesaw.core.hashing import cached_json
+from seesaw.errors import UserError
+from seesaw.spec.scales import Scale, snakemake_command
+from seesaw.workflow import dependencies
+from seesaw.workflow.jobs import finished, snakemake_record, workflow
+
+A01 = "train/a01_mask_rcnn/seed0"
+DETECT, EVALUATE = (f"{rule}/a01_mask_rcnn/seed0/a01_mask_rcnn" for rule in ("detect", "evaluate"))
+
+
+def rules(jobs):
+    return Counter(job.rule for job in jobs.values())
+
+
+def test_the_jobs_of_targets(graph):
+    assert rules(graph.select("table_a1")) == {
+        "download": 2, "data": 1, "train": 11, "detect": 12, "evaluate": 12, "table": 1,
+    }  # fmt: skip
+    assert rules(graph.select("figure_a2")) == {
+        "download": 2, "data": 1, "train": 16, "detect": 16, "evaluate": 16, "table": 1,
+        "figure": 1,
+    }  # fmt: skip
+    assert list(graph.select("figure_a1")) == [
+        *DATA,
+        "train/mask_rcnn_random_ce/seed0",
+        "train/mask_rcnn_random_seesaw/seed0",
+        "figure/figure_a1",
+    ]
+    assert list(graph.select("figure_a3")) == ["figure/figure_a3"]
+    assert rules(graph.select("submission")) == {
+        "download": 2, "data": 1, "train": 2, "detect": 1, "submit": 1,
+    }  # fmt: skip
+    assert list(graph.select("a11")) == [
+        "download/lvis_v1",
+        "download/pretrained",
+        "data",
+        "train/a10_seesaw/seed0",
+        "train/a11_dual_head/seed0",
+        "detect/a11_dual_head/seed0/a11_dual_head",
+        "evaluate/a11_dual_head/seed0/a11_dual_head",
+    ]
+    with pytest.raises(UserError, match="the evaluation 'a99' is unknown"):
+        graph.select("a99")
+
+
+def test_each_job_stands_after_those_that_it_needs(paper):
+    seen = set()
+    for job in paper[2].values():
+        assert seen.issuperset(job.needs)
+        seen.add(job.id)
+
+
+def test_a_rung_that_is_not_built_is_no_job(clone):
+    (clone / "configs/table_a1/a10_seesaw.py").unlink()
+    graph = workflow(Scale("paper"))
+    assert not [i for i in graph.every if "a10" in i or "a11" in i or "a12" in i]
+    with pytest.raises(UserError, match="this rung is not built"):
+        graph.select("a11_dual_head")
+
+
+def test_stand_ins_are_trained_first(clone):
+    graph = workflow(Scale("mini"))
+    assert graph.every[A01].needs == ("data", "pretrain/resnet18")
+    assert [i for i in graph.select("a01") if "pretrain" in i] == ["pretrain/resnet18"]
+    assert "pretrain/resnet18" not in graph.select("a09_stronger_backbone")
+
+
+def test_a_new_rule_needs_no_other_edit(clone):
+    rule = """
+rule again:
+    input:
+        str(SCALE.speed),
+    output:
+        f"{RESULTS}/again.json",
+    log:
+        f"{LOGS}/again.log",
+    params:
+        fingerprint=FINGERPRINTS["code/seesaw.evaluation.speed"],
+    shell:
+        "cp {input} {output}"
+"""
+    path = clone / "workflow/rules/evaluate.smk"
+    path.write_text(path.read_text() + rule)
+    graph = workflow(Scale("paper"))
+    job = graph.every["again"]
+    assert (job.needs, job.key) == (("speed",), "code/seesaw.evaluation.speed")
+    assert job.outputs == (Path("results/paper/again.json"),)
+    assert list(graph.select("again"))[-2:] == ["speed", "again"]
+
+
+def test_a_rule_that_snakemake_refuses_is_told(clone):
+    path = clone / "workflow/rules/evaluate.smk"
+    path.write_text(path.read_text().replace("models=speed_models", "models='nowhere.pth'"))
+    with pytest.raises(UserError, match=r"Missing input files for rule speed: .* nowhere.pth"):
+        workflow(Scale("paper"))
+
+
+def test_finished_is_present_current_and_of_finished_inputs(paper):
+    jobs = paper[2]
+    assert finished(jobs, {}) == set()
+    make(jobs[A01], fingerprint="f1")
+    assert finished(jobs, None) == set()  # the data is not there
+    make_data(jobs)
+    assert finished(jobs, None) == {*DATA, A01}
+    assert finished(jobs, {A01: "f1"}) == {*DATA, A01}
+    assert finished(jobs, {A01: "f2"}) == {*DATA}
+
+
+def test_half_of_the_outputs_is_not_finished(paper):
+    jobs = paper[2]
+    for job in (*DATA, A01, DETECT, EVALUATE):
+        make(jobs[job])
+    assert EVALUATE in finished(jobs, None)
+    jobs[EVALUATE].outputs[1].unlink()
+    assert finished(jobs, None) == {*DATA, A01, DETECT}
+
+
+def test_detections_of_older_weights_are_not_finished(paper):
+    jobs = paper[2]
+    for job in (*DATA, A01):
+        make(jobs[job], digest="old")
+    weights = {"weights": {"path": str(jobs[A01].outputs[0]), "sha256": "old"}}
+    make(jobs[DETECT], inputs=weights)
+    assert DETECT in finished(jobs, None)
+    make(jobs[A01], digest="new")
+    assert finished(jobs, None) == {*DATA, A01}
+
+
+def test_snakemakes_records_count(paper):
+    jobs = paper[2]
+    for job in (*DATA, A01, DETECT):
+        make(jobs[job])
+    kept = snakemake_record("metadata", jobs[DETECT].outputs[0])
+    write(kept, json.dumps({"params": ["'--scale paper'", "'c1'"]}))
+    key = "detect/a01_mask_rcnn"
+    assert DETECT in finished(jobs, {key: "c1"})
+    assert DETECT not in finished(jobs, {key: "c2"})
+    write(snakemake_record("incomplete", jobs[DETECT].outputs[0]), "{}")
+    assert DETECT not in finished(jobs, {key: "c1"})
+
+
+def test_snakemake_names_its_records_by_the_path():
+    # as Snakemake 9 wrote it
+    name = "cmVzdWx0cy9taW5pL2EwM19jYXJhZmUvc2VlZDAvbW9kZWwucHRo"
+    path = snakemake_record("incomplete", Path("results/mini/a03_carafe/seed0/model.pth"))
+    assert path == Path(".snakemake/incomplete") / name
+
+
+def test_fingerprints_are_known_while_no_file_has_changed(clone):
+    scale, path = Scale("paper"), clone / "configs/experiments.yaml"
+    assert dependencies.known(scale) is None
+    cached_json(dependencies.sources(scale), dependencies.cache(scale), lambda: {"data": "d"})
+    assert dependencies.known(scale) == {"data": "d"}
+    before = path.read_text()
+    path.write_text(before + "# more\n")
+    assert dependencies.known(scale) is None
+    path.write_text(before)
+    write(".cache/fingerprints/paper.json", '{"keys"')
+    assert dependencies.known(scale) is None
+
+
+def test_commands(clone):
+    assert snakemake_command(Scale("paper"), "all") == "snakemake --profile slurm all"
+    told = snakemake_command(Scale("mini"), "all", slurm=True)
+    assert told == "snakemake --profile slurm all --config scale=mini"
+    assert snakemake_command(Scale("mini"), "all") == "snakemake --profile local all"
+    said = snakemake_command(Scale("smoke", "mini_lvis"), "all")
+    assert said == "snakemake --profile local all --config scale=smoke dataset=mini_lvis"
+
+
+@pytest.mark.slow
+def test_what_is_finished_snakemake_does_not_make_again(graph):
+    jobs, done = graph.every, [*DATA, A01, DETECT, EVALUATE]
+    for age, job in enumerate(done):
+        make(jobs[job])
+        for path in jobs[job].outputs:
+            os.utime(path, (NOW - 4e8 + age, NOW - 4e8 + age))
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--cores", "1", "-D", "all"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = csv.DictReader(told[told.index("output_file\t") :].splitlines(), delimiter="\t")
+    theirs = {row["output_file"] for row in rows if row["plan"] == "update pending"}
+    left = graph.select("all").keys() - finished(jobs, None)
+    assert {str(path) for i in left for path in jobs[i].outputs} == theirs
+    assert not left.intersection(done)

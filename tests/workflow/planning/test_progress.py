@@ -1,0 +1,58 @@
+"""How far a training is, from whole, torn and missing logs."""
+
+import pytest
+from traces import NOW, entry, training_log, write
+
+from seesaw.workflow.progress import TAIL, lines, read_progress
+
+
+def test_the_last_logged_iteration_pace_and_what_is_left(tmp_path):
+    training_log(tmp_path, entry(380) + entry(400, time=3.6, loss=0.75), age=12)
+    found = read_progress(tmp_path, NOW)
+    assert (found.iteration, found.total, found.interval) == (400, 1000, 20)
+    assert (found.loss, found.pace, found.starting) == (0.75, 3.6, False)
+    assert found.age == pytest.approx(12)
+    assert found.seconds_left == pytest.approx(600 * 3.6)
+
+
+def test_a_torn_last_line_is_not_read(tmp_path):
+    training_log(tmp_path, entry(20) + entry(40)[:25])
+    assert read_progress(tmp_path, NOW).iteration == 20
+
+
+def test_a_damaged_line_in_the_middle_is_passed_over(tmp_path):
+    training_log(tmp_path, entry(20) + "\0\0\0\n[1]\n" + entry(60).strip() + "\n")
+    found = read_progress(tmp_path, NOW)
+    assert (found.iteration, found.interval) == (60, 40)
+
+
+def test_before_the_first_line(tmp_path):
+    training_log(tmp_path, "", age=30)
+    found = read_progress(tmp_path, NOW)
+    assert (found.iteration, found.total, found.seconds_left) == (0, 1000, None)
+    assert found.starting
+    assert found.age == pytest.approx(30)
+
+
+def test_a_resumed_training_that_has_logged_nothing_yet_stands_where_it_ended(tmp_path):
+    training_log(tmp_path, entry(400), age=5, resumed=410)
+    found = read_progress(tmp_path, NOW)
+    assert (found.iteration, found.total, found.starting) == (400, 1000, True)
+    assert found.age == pytest.approx(5)
+
+
+def test_a_log_that_does_not_say_how_long_the_training_is(tmp_path):
+    training_log(tmp_path, entry(400), total=None)
+    found = read_progress(tmp_path, NOW)
+    assert (found.iteration, found.total, found.seconds_left) == (400, None, None)
+
+
+def test_no_log(tmp_path):
+    assert read_progress(tmp_path / "none", NOW) is None
+    write(tmp_path / "iter_100.pth")
+    assert read_progress(tmp_path, NOW) is None
+
+
+def test_only_the_end_of_a_long_log_is_read(tmp_path):
+    path = write(tmp_path / "log", "first\n" + "x" * TAIL + "\nlast\ntorn")
+    assert lines(path)[-1] == "last" and "first" not in lines(path)

@@ -1,0 +1,236 @@
+"""Where experiments stand, from the files of whole, torn, dead and failed runs."""
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+from traces import DATA, NOW, entry, make, make_data, training_log, write
+
+from seesaw.cli.main import main
+from seesaw.core.records import failure_path
+from seesaw.workflow.jobs import finished, snakemake_record
+from seesaw.workflow.status import render, standing
+
+A01 = "train/a01_mask_rcnn/seed0"
+DETECT = "detect/a01_mask_rcnn/seed0/a01_mask_rcnn"
+EVALUATE = "evaluate/a01_mask_rcnn/seed0/a01_mask_rcnn"
+KNOWN = {A01: "f1"}
+
+
+@pytest.fixture
+def stands(paper):
+    """A job's standing at NOW, by id."""
+    _, scale, jobs = paper
+
+    def of(job, known=KNOWN):
+        return standing(jobs[job], finished(jobs, known), scale, known, NOW)
+
+    return of
+
+
+@pytest.fixture
+def work(paper):
+    """The work directory of a01's current fingerprint."""
+    return paper[1].work / "a01_mask_rcnn/seed0/f1"
+
+
+def marker(paper, job, age=0.0, slurm=None):
+    path = snakemake_record("incomplete", paper[2][job].outputs[0])
+    return write(path, json.dumps({"external_jobid": slurm}), age)
+
+
+def test_nothing_has_begun(stands):
+    for job in (A01, DETECT, EVALUATE, "data", "speed"):
+        assert (stands(job).state, stands(job).note) == ("–", "")
+
+
+def test_done(paper, stands):
+    for job in (*DATA, A01):
+        make(paper[2][job], fingerprint="f1")
+    assert stands(A01).state == "done" and stands(DETECT).state == "–"
+
+
+def test_made_of_an_older_state(paper, stands):
+    make_data(paper[2])
+    make(paper[2][A01], fingerprint="f0")
+    log = "logs/paper/train/a01_mask_rcnn/seed0.log"
+    write(log, "done\n", age=-5)  # fresh, yet only the end of what made the old one
+    assert stands(A01).state == "outdated"
+    assert stands(A01, known=None).state == "done"
+    write(paper[2][A01].outputs[0], age=9000)
+    write(log, "training again\n", age=5)
+    assert stands(A01).state == "running"
+
+
+def test_running(stands, work):
+    training_log(work, entry(380) + entry(400, time=36.0, loss=0.75), age=12)
+    found = stands(A01)
+    assert (found.state, found.share) == ("running", 0.4)
+    assert found.note == (
+        "iteration 400 of 1,000, loss 0.75, 36.00 s an iteration, 6 h 00 min left, "
+        "last sign 12 s ago"
+    )
+
+
+@pytest.mark.parametrize(
+    ("time", "age", "state"),
+    [
+        (0.5, 59, "running"),  # five log lines of 20 iterations take 50 s: a minute at least
+        (0.5, 61, "no sign"),
+        (6.0, 590, "running"),  # five log lines take ten minutes
+        (6.0, 610, "no sign"),
+    ],
+)
+def test_silence_is_judged_by_the_trainings_own_pace(stands, work, time, age, state):
+    training_log(work, entry(380, time=time) + entry(400, time=time), age=age)
+    assert stands(A01).state == state
+
+
+def test_a_dead_run_is_not_shown_as_running(stands, work):
+    training_log(work, entry(380) + entry(400), age=1500)
+    write("logs/paper/train/a01_mask_rcnn/seed0.log", "Killed\n", age=1490)
+    found = stands(A01)
+    assert found.state == "no sign"
+    assert found.note.startswith("no sign for 25 min; stood at iteration 400 of 1,000, loss 1.25")
+
+
+def test_a_torn_last_line_and_a_missing_log(stands, work):
+    training_log(work, entry(20) + entry(40)[:30], age=5)
+    assert stands(A01).note.startswith("iteration 20 of 1,000")
+    (work / "log.jsonl").unlink()
+    assert stands(A01).state == "–"
+
+
+def test_loading_the_dataset_takes_its_time(stands, work):
+    training_log(work, "", age=800)
+    assert (stands(A01).state, stands(A01).note) == ("running", "starting, last sign 800 s ago")
+    training_log(work, "", age=1000)
+    assert stands(A01).state == "no sign"
+
+
+def test_another_fingerprints_run_is_not_this_training(paper, stands):
+    training_log(paper[1].work / "a01_mask_rcnn/seed0/f0", entry(400), age=5)
+    assert stands(A01).state == "–"
+    assert stands(A01, known=None).state == "running"  # unknown: the newest counts
+
+
+def test_queued(paper, stands):
+    marker(paper, A01, age=7200, slurm="4711")
+    found = stands(A01)
+    assert (found.state, found.note, found.slurm) == ("queued", "for 2 h 00 min", "4711")
+    seen = {"state": "PENDING", "reason": "Priority", "since": 1.0}
+    write(".snakemake/slurm_jobs/call.json", json.dumps({"4711": seen}))
+    assert stands(A01).note == "for 2 h 00 min; the queue said PENDING (Priority)"
+    held = seen | {"reason": "JobHeldUser", "told": True}
+    write(".snakemake/slurm_jobs/call.json", json.dumps({"4711": held}))
+    assert "JobHeldUser: `scontrol release 4711` lets them go on" in stands(A01).note
+
+
+def test_requeued_by_itself(paper, stands, work):
+    training_log(work, entry(400), age=3600)
+    record = {"iteration": 412, "iterations": 1000, "reason": "the deadline"}
+    write(work / "interrupted.json", json.dumps(record), age=3590)
+    noted = dict(job="7", run="r", key="paper/train_wildcards_a01_mask_rcnn_0")
+    write(
+        ".snakemake/slurm_jobs/submitted.jsonl", json.dumps(noted | dict(fingerprint="", asked={}))
+    )
+    write(".snakemake/slurm_jobs/r.json", json.dumps({"7": dict(state="PENDING", since=1.0)}))
+    found = stands(A01)
+    assert (found.state, found.share, found.slurm) == ("queued", 0.412, "7")
+    assert found.note == ("stopped by the deadline, saved at iteration 412; the queue said PENDING")
+    write(".snakemake/slurm_jobs/r.json", json.dumps({"7": dict(state="FAILED", since=1.0)}))
+    assert stands(A01).state == "stopped"
+
+
+def test_cut_off_at_its_deadline_and_queued_again(paper, stands, work):
+    training_log(work, entry(400), age=3600)
+    record = {"iteration": 412, "iterations": 1000, "reason": "the deadline"}
+    write(work / "interrupted.json", json.dumps(record), age=3590)
+    found = stands(A01)
+    assert (found.state, found.share) == ("stopped", 0.412)
+    assert found.note == "stopped by the deadline, saved at iteration 412"
+    marker(paper, A01, age=9000)
+    assert stands(A01).state == "queued"
+    write("logs/paper/train/a01_mask_rcnn/seed0.log", "loading\n", age=10)  # started again
+    assert stands(A01).state == "running"
+
+
+def test_a_failure_record_is_told_whatever_the_logs_say(paper, stands, work):
+    training_log(work, entry(400), age=5)
+    output = paper[2][A01].outputs[0]
+    write(failure_path(output), json.dumps({"error": "the loss is not finite; lower it.\nmore"}))
+    assert (stands(A01).state, stands(A01).note) == ("failed", "the loss is not finite; lower it.")
+    write(failure_path(output), '{"error": "the lo')  # torn: then the logs tell
+    assert stands(A01).state == "running"
+
+
+def test_a_detection_runs_while_its_shards_grow(paper, stands):
+    shard = paper[2][DETECT].outputs[0].with_name(".detections.jsonl.k.0.part")
+    write(shard, age=100)
+    assert (stands(DETECT).state, stands(DETECT).note) == (
+        "running",
+        "at work, last sign 100 s ago",
+    )
+    write(shard, age=1000)
+    assert (stands(DETECT).state, stands(DETECT).note) == ("no sign", "no sign for 17 min")
+
+
+def test_the_log_of_the_last_attempt_counts(stands):
+    write("logs/paper/evaluate/a01_mask_rcnn/seed0/a01_mask_rcnn.log", age=5000)
+    newest = write("logs/paper/evaluate/a01_mask_rcnn/seed0/a01_mask_rcnn.2.log", age=50)
+    found = stands(EVALUATE)
+    assert found.state == "running" and found.log.name == newest.name
+
+
+def test_what_is_printed(graph, paper, stands, work):
+    table, scale, jobs = paper
+    make_data(jobs)
+    training_log(work, entry(380) + entry(400), age=1500)
+    write(work / "lease", json.dumps({"job": "4711"}))
+    log = write("logs/paper/train/a01_mask_rcnn/seed0.log", "one\ntwo\n\nthree\nfour\nto", age=1490)
+    failed = jobs["train/a02_syncbn/seed0"]
+    write(failure_path(failed.outputs[0]), json.dumps({"error": "the disk is full."}))
+    out = io.StringIO()
+    found = [stands(i) for i in graph.select("table_a1")]
+    render(found, table, scale, Console(file=out, width=100))
+    text = out.getvalue()
+    assert "train: 1 no sign, 1 failed, 9 to do\n" in text and "data: 1 done\n" in text
+    rows = [line.split()[0] for line in text.splitlines() if line.startswith((" a1", "a1"))]
+    assert rows == ["a10_seesaw", "a11_dual_head", "a12_test_time_augmentation"]
+    told = text[text.index(f"no sign {A01}: no sign for 25 min") :]
+    assert "  | two\n  | three\n  | four\n" in told and "| one" not in told
+    assert f"  log: {log}\n" in told
+    again = "snakemake --profile slurm results/paper"
+    assert (
+        f"  next: squeue -j 4711; if it is not there: {again}/a01_mask_rcnn/seed0/model.pth" in told
+    )
+    assert "failed train/a02_syncbn/seed0: the disk is full.\n" in told
+    assert f"  next: {again}/a02_syncbn/seed0/model.pth\n" in told
+    assert "\x1b[" not in text
+
+
+def test_the_verb_loads_neither_torch_nor_mmdet_and_says_when_code_has_changed(clone):
+    code = (
+        "import sys; from seesaw.cli.main import main\n"
+        "status = main(['status', '--scale', 'paper']);"
+        "print(sorted({'torch', 'mmdet', 'mmengine', 'snakemake', 'numpy'} & set(sys.modules)))"
+        "; sys.exit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "train: 30 to do" in done.stdout
+    assert "since the workflow's last call: done means present." in done.stdout
+
+
+def test_the_exit_code_says_that_someone_is_needed(paper, clone, capsys):
+    assert main(["status", "a02", "--scale", "paper"]) == 0
+    output = paper[2]["train/a02_syncbn/seed0"].outputs[0]
+    write(failure_path(output), json.dumps({"error": "the disk is full."}))
+    assert main(["status", "a02", "--scale", "paper"]) == 1
+    assert main(["status", "a01", "--scale", "paper"]) == 0
+    assert main(["status", "a99", "--scale", "paper"]) == 2
+    assert "the evaluation 'a99' is unknown" in capsys.readouterr().err

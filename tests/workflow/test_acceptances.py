@@ -1,0 +1,67 @@
+"""What changed between two states, in words, and the file of what was accepted."""
+
+import pytest
+
+from seesaw.core import paths
+from seesaw.errors import UserError
+from seesaw.workflow import acceptances
+
+PARTS = {"config": {"a.b": 1, "a.c": [1, 2]}, "code": {"seesaw.x": "0"}, "dataset": "d"}
+PARTS |= {"seed": 0, "parent": None}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(paths, "ACCEPTED", tmp_path / "accepted.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"config": {"a.b": 2, "a.c": [1, 2]}}, ["a.b 1 -> 2"]),
+        (
+            {"config": {"a.b": 1, "a.d": "x" * 40}},
+            ["a.c [1, 2] -> null", f'a.d null -> "{"x" * 26}...'],
+        ),
+        ({"code": {"seesaw.x": "1", "seesaw.y": "0"}}, ["seesaw.x", "seesaw.y"]),
+        ({"code": {f"m{i}": "0" for i in range(6)}}, ["m0", "m1", "m2", "m3", "3 more"]),
+        ({"dataset": "e"}, ["the data"]),
+        ({"parent": "p"}, ["the weights it starts from"]),
+        (
+            {"config": {"a.b": 2, "a.c": [1, 2]}, "parent": "p"},
+            ["a.b 1 -> 2", "the weights it starts from"],
+        ),
+    ],
+)
+def test_what_changed_is_named(change, told):
+    acceptances.remember("old", PARTS)
+    acceptances.remember("new", PARTS | change)
+    assert acceptances.changes("old", "new") == told
+
+
+def test_what_nobody_remembers_is_not_made_up():
+    acceptances.remember("old", PARTS)
+    assert acceptances.changes("old", "new") == ["its code or config"]
+
+
+ENTRY = """\
+accepted:
+- {training: a09, seed: 0, scale: paper, trained: 0123456789abcdef, accepted: %s,
+   because: b, by: me, date: 2026-11-26}
+"""
+
+
+def test_an_entry_counts_for_its_scale_and_the_last_one_holds():
+    assert acceptances.stands_for("paper") == {}
+    new = "f" * 16
+    again = ENTRY.replace("accepted:\n", "").replace("0123456789abcdef", "e" * 16)
+    paths.ACCEPTED.write_text(ENTRY % new + again % new)
+    assert acceptances.stands_for("paper") == {("train/a09/seed0", new): "e" * 16}
+    assert acceptances.stands_for("mini") == {}
+
+
+def test_a_wrong_entry_is_told():
+    paths.ACCEPTED.write_text(ENTRY % "later")
+    with pytest.raises(UserError, match=r"accepted.yaml: accepted.0.accepted is 'later'"):
+        acceptances.load()

@@ -1,0 +1,81 @@
+"""A killed run's lock is cleared, but not before what it started has ended."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from seesaw.workflow.locks import at_work, unlock
+
+SLEEP = "import time; time.sleep(600)"
+
+
+@pytest.fixture
+def start():
+    """Start a process that looks like `words` in its list of arguments."""
+    started = []
+
+    def call(cwd, *words):
+        started.append(subprocess.Popen([sys.executable, "-c", SLEEP, *words], cwd=cwd))
+        return started[-1]
+
+    yield call
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def locked(tmp_path):
+    lock = tmp_path / ".snakemake/locks/0.output.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("results/a")
+    return lock
+
+
+def test_what_works_here_is_found_and_nothing_else(tmp_path, start):
+    other = tmp_path / "other"
+    other.mkdir()
+    start(other, "snakemake")
+    start(tmp_path, "jupyter")
+    assert at_work(tmp_path) == []
+    here = start(tmp_path, "snakemake")
+    assert [p.pid for p in at_work(tmp_path)] == [here.pid]
+
+
+def test_a_lock_without_a_run_is_cleared(tmp_path, locked):
+    unlock(tmp_path)
+    assert not locked.exists()
+
+
+def test_a_lock_stays_while_its_run_works(tmp_path, locked, start):
+    process = start(tmp_path, "snakemake")
+    told = []
+
+    def say(text):
+        told.append(text)
+        assert locked.exists()
+        threading.Timer(0.3, process.kill).start()
+        threading.Timer(0.4, process.wait).start()
+
+    unlock(tmp_path, say)
+    assert f"(PID {process.pid})" in told[0] and told[0].startswith("waiting for ")
+    assert not locked.exists()
+
+
+def test_a_training_that_outlives_its_snakemake_is_waited_for(tmp_path):
+    script = tmp_path / "seesaw"
+    script.write_text(SLEEP)
+    process = subprocess.Popen([sys.executable, str(script), "train", "a01"], cwd=tmp_path)
+    try:
+        assert [p.pid for p in at_work(tmp_path)] == [process.pid]
+    finally:
+        process.kill()
+        process.wait()
+    shown = subprocess.Popen([sys.executable, str(script), "show", "table_a1"], cwd=tmp_path)
+    try:
+        assert at_work(tmp_path) == []
+    finally:
+        shown.kill()
+        shown.wait()

@@ -1,0 +1,265 @@
+"""Reference results: frozen all or nothing, rebuilt byte for byte, compared, never overwritten."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from clones import shrink
+from made import evaluated, finish, know
+
+from seesaw.cli.main import main
+from seesaw.core import paths
+from seesaw.core.records import failure_path, record
+from seesaw.errors import UserError
+from seesaw.results.tables.collect import collect
+from seesaw.results.tables.recorded import write_recorded
+from seesaw.spec import claims as claim_table
+from seesaw.spec.scales import Scale
+from seesaw.workflow import dependencies, readme, reference
+from seesaw.workflow.evidence.chain import Evidence
+from seesaw.workflow.evidence.verify import verify
+
+REPOSITORY = Path(__file__).parents[3]
+FROZEN = sorted(p.name for p in (REPOSITORY / "reference").glob("*") if p.name != "smoke")
+PLACE = "table_a1"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A smoke run of two rungs with its table, and its jobs."""
+    root = tmp_path_factory.mktemp("finished")
+    for name in ("configs", "workflow"):
+        shutil.copytree(REPOSITORY / name, root / name)
+    shutil.copy(REPOSITORY / "Snakefile", root)
+    shrink(root / "configs/experiments.yaml")
+    here = Path.cwd()
+    os.chdir(root)
+    try:
+        scale = Scale("smoke")
+        made = finish(scale)
+        table(scale)
+    finally:
+        os.chdir(here)
+    return root, made
+
+
+def table(scale):
+    """Write the table and what Snakemake would know of it."""
+    files = write_recorded(collect(PLACE, scale.table, scale), scale)
+    for path in files.values():
+        know(path, params=[repr(dependencies.cached(scale)["table"])])
+
+
+@pytest.fixture
+def scale(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished[0], tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "run")
+    return Scale("smoke")
+
+
+def content(root):
+    return {p.relative_to(root): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def test_frozen_are_the_small_files_and_their_records_without_time_or_host(scale):
+    assert reference.freeze(scale) == Path("reference/smoke")
+    files = content(scale.reference)
+    names = {path.name for path in files}
+    assert {"metrics.json", "replicates.json", "table_a1.tex", "workflow.json"} <= names
+    assert {"model.pth.provenance.json", "detections.jsonl.provenance.json"} <= names
+    assert names.isdisjoint({"model.pth", "detections.jsonl", "matches.npz", "submission.zip"})
+    for path, text in files.items():
+        if path.name.endswith("provenance.json") or path.name == "workflow.json":
+            for word in (b'"host"', b'"start"', b'"duration"', b"time", b"jobid", b'"device"'):
+                assert word not in text, (path, word)
+    table = scale.tables / "table_a1.md"
+    assert files[Path("tables/table_a1.md")] == table.read_bytes()
+
+
+def test_freezing_again_gives_the_same_bytes_and_leaves_nothing_else(scale):
+    first = content(reference.freeze(scale))
+    for path in Path("results").rglob("*"):
+        os.utime(path)
+    assert content(reference.freeze(scale)) == first
+    assert [p.name for p in Path("reference").iterdir()] == ["smoke"]
+
+
+def test_tables_are_rebuilt_from_the_committed_metrics_alone(scale, capsys):
+    reference.freeze(scale)
+    for folder in ("results", "data", ".snakemake"):
+        shutil.rmtree(folder)
+    assert reference.rebuilt(scale) == {PLACE: []}
+    assert main(["reference", "--scale", "smoke"]) == 0
+    told = capsys.readouterr().out
+    assert "reference/smoke/tables/table_a1: rebuilt from its metrics" in told
+    assert "table_a1: nothing computed here yet" in told
+    assert not Path("results").exists()
+    main(["show", PLACE, "--reference", "--scale", "smoke"])
+    assert "Mask R-CNN" in capsys.readouterr().out
+    assert not Path("results").exists()
+
+
+def test_a_table_that_its_metrics_do_not_give_is_told(scale, capsys):
+    reference.freeze(scale)
+    path = scale.reference / "tables/table_a1.md"
+    path.write_bytes(path.read_bytes().replace(b"Mask", b"Musk"))
+    assert main(["reference", "--scale", "smoke"]) == 1
+    assert "not what its metrics give: table_a1.md" in capsys.readouterr().out
+
+
+def test_a_rerun_is_compared_cell_by_cell_and_overwrites_nothing(scale, finished, capsys):
+    reference.freeze(scale)
+    before = content(scale.reference)
+    assert reference.differences(scale) == {PLACE: []}
+    job = finished[1]["evaluate/a02_syncbn/seed0/a02_syncbn"]
+    evaluated(job, ap=0.2)
+    record(*job.outputs)
+    found = reference.differences(scale)[PLACE]
+    assert [d[:3] for d in found] == [
+        (PLACE, "a02_syncbn", column) for column in ("AP", "AP_r", "AP_c", "AP_f", "AP_box")
+    ]
+    assert found[0].here == pytest.approx(20) and found[4].here == pytest.approx(21)
+    assert main(["reference", "--scale", "smoke"]) == 1
+    assert "table_a1: a02_syncbn AP_box is 21.00 here, " in capsys.readouterr().out
+    assert content(scale.reference) == before
+
+
+def test_a_cell_that_was_not_run_here_is_no_difference(scale, finished):
+    reference.freeze(scale)
+    for path in finished[1]["evaluate/a02_syncbn/seed0/a02_syncbn"].outputs:
+        path.unlink()
+    assert reference.differences(scale) == {PLACE: []}
+
+
+def test_of_claims_the_verdicts_are_kept_and_not_their_seeds(scale):
+    pair = ["a01_mask_rcnn", "a02_syncbn"]
+    row = dict(id="c", says="it does", where="here", kind="gain", pair=pair, metric="AP")
+    claims = {"scale": "smoke", "seeds": [0, 1], "frozen": None, "claims": [row]}
+    paths.CLAIMS.write_text(yaml.safe_dump(claims))
+    jobs = finish(scale)
+    assert "evaluate/a02_syncbn/seed1/a02_syncbn" in jobs
+    table(scale)
+    assert main(["claims", "--scale", "smoke"]) == 0
+    live = claim_table.outputs(scale)
+    for path in live.values():
+        know(path, params=[repr(dependencies.cached(scale)["claims"])])
+    assert main(["freeze", "smoke"]) == 0
+    kept = scale.reference / "claims/claims.json"
+    assert kept.read_bytes() == live["json"].read_bytes()
+    assert Path("docs/claims.md").read_bytes() == live["md"].read_bytes()
+    assert [p for p in scale.reference.rglob("*") if "seed1" in p.as_posix()] == []
+
+
+def refused(scale, said):
+    before = content(Path("reference")) if Path("reference").is_dir() else {}
+    with pytest.raises(UserError, match=said):
+        reference.freeze(scale)
+    after = content(Path("reference")) if Path("reference").is_dir() else {}
+    assert after == before
+
+
+def test_a_failure_is_not_frozen(scale, finished):
+    reference.freeze(scale)
+    model = finished[1]["train/a01_mask_rcnn/seed0"].outputs[0]
+    failure_path(model).write_text("{}")
+    refused(scale, r"model\.pth\.failed\.json records a failure; a reference holds none")
+
+
+def test_what_is_not_up_to_date_is_not_frozen(scale, finished):
+    path = finished[1]["evaluate/a01_mask_rcnn/seed0/a01_mask_rcnn"].outputs[0]
+    know(path, params=["'older'"])
+    refused(scale, r"evaluate/a01_mask_rcnn/seed0/a01_mask_rcnn is not up to date; run the work")
+
+
+def test_a_table_that_was_edited_is_not_frozen(scale):
+    path = scale.tables / "table_a1.csv"
+    path.write_text(path.read_text() + "\n")
+    refused(scale, r"results/smoke/tables/table_a1\.csv is not what the metrics give; run the wor")
+
+
+def test_a_reference_stays_small(scale, finished, monkeypatch):
+    reference.freeze(scale)
+    monkeypatch.setattr(reference, "LARGEST", 3000)
+    refused(scale, r"reference/smoke would hold \d+ bytes, \d+ of them in .*; the limits are 500")
+
+
+def test_nothing_to_freeze_is_told(rules, monkeypatch):
+    shutil.copytree(paths.CONFIGS.resolve(), rules / "configs")
+    monkeypatch.chdir(rules)
+    refused(Scale("smoke"), "results/smoke holds no metrics; run the workflow first.")
+
+
+def test_no_reference_is_told(scale):
+    with pytest.raises(UserError, match=r"holds no tables; make one with `seesaw freeze smoke`"):
+        reference.rebuilt(scale)
+
+
+@pytest.mark.parametrize("name", FROZEN or ["none"])
+def test_the_committed_reference_rebuilds_in_a_bare_clone(name, tmp_path):
+    """No results, no data, no GPU, no network: configs and the committed files are enough."""
+    shutil.copytree(REPOSITORY / "configs", tmp_path / "configs")
+    if name != "none":
+        shutil.copytree(REPOSITORY / "reference", tmp_path / "reference")
+    scale = "mini" if name == "none" else name
+    offline = (
+        "import socket, sys\n"
+        "def refuse(*_, **__): raise OSError('no network')\n"
+        "socket.socket.connect = refuse\n"
+        "from seesaw.cli.main import main\n"
+        f"code = main(['reference', '--scale', {scale!r}])\n"
+        "assert 'torch' not in sys.modules and 'mmdet' not in sys.modules\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", offline],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "CUDA_VISIBLE_DEVICES": ""},
+    )
+    if name == "none":
+        assert "make one with `seesaw freeze mini`" in done.stderr
+        return
+    assert done.returncode == 0, done.stdout + done.stderr
+    tables = sorted((REPOSITORY / "reference" / name / "tables").glob("*.json"))
+    places = [path.stem for path in tables if "provenance" not in path.name]
+    assert places and all(f"{p}: rebuilt from its metrics" in done.stdout for p in places)
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_the_committed_reference_is_small_and_without_weights(name):
+    files = [p for p in (REPOSITORY / "reference" / name).rglob("*") if p.is_file()]
+    sizes = [path.stat().st_size for path in files]
+    assert max(sizes) <= 1_000_000 and sum(sizes) <= 5_000_000
+    assert {path.suffix for path in files}.isdisjoint({".pth", ".jsonl", ".npz", ".zip"})
+    kept = [json.loads(p.read_text()) for p in files if p.name.endswith(".provenance.json")]
+    assert all(k.keys().isdisjoint({"host", "start", "duration", "device"}) for k in kept)
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_the_committed_reference_verifies(name):
+    faults, files = verify(Evidence(Scale(name).frozen()))
+    assert faults == [] and files > 100
+
+
+def test_the_readme_shows_the_reference(tmp_path, monkeypatch):
+    shown = Scale("mini")
+    assert readme.results(shown) in (REPOSITORY / "README.md").read_text("utf-8")
+    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
+    monkeypatch.setattr(readme, "PICTURE", tmp_path / "detections.png")
+    pictures = SimpleNamespace(pictures=[("first", b"\x89PNG"), ("second", b"other")])
+    monkeypatch.setattr(readme, "examples", lambda scale: pictures)
+    readme.README.write_text(f"before\n{readme.BEGIN}old\n{readme.END}after\n")
+    readme.commit(shown)
+    text = readme.README.read_text("utf-8")
+    assert text == f"before\n{readme.BEGIN}\n{readme.results(shown)}\n{readme.END}after\n"
+    assert readme.PICTURE.read_bytes() == b"\x89PNG"
+    readme.README.write_text(f"{readme.END}{readme.BEGIN}")
+    with pytest.raises(UserError, match="lacks '<!-- results"):
+        readme.commit(shown)

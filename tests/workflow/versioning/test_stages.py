@@ -1,0 +1,131 @@
+"""dvc.yaml says what the experiment table says, at both scales; no job calls DVC."""
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from seesaw.errors import UserError
+from seesaw.spec.experiments import config_files
+from seesaw.spec.scales import Scale
+from seesaw.workflow.dvc import CODE, Stages
+
+REPOSITORY = Path(__file__).parents[3]
+COMMITTED = {"mini": "dvc.yaml", "paper": "paper/dvc.yaml"}
+
+
+@pytest.fixture(scope="module", params=sorted(COMMITTED))
+def made(request):
+    return Stages(Scale(request.param))
+
+
+def test_the_committed_file_is_what_the_table_gives(made):
+    file = COMMITTED[made.scale.name]
+    assert made.file == Path(file)
+    told = f"run `seesaw dvc --scale {made.scale.name}`"
+    assert (REPOSITORY / file).read_text() == made.text(), told
+
+
+def test_the_named_stages_are_there(made):
+    shared = {"data", "pretrained", "claims"} if made.scale.name == "mini" else {"data"}
+    assert set(made.all) == shared | {"table_a1", "table_a2", "figures", "submission", "report"}
+
+
+def test_each_output_of_the_workflow_belongs_to_one_stage(made):
+    versioned = {name: [Path(path) for path in made.outputs(name)] for name in made.all}
+    for job in made.every.values():
+        for path in job.outputs:
+            owners = [
+                (name, out)
+                for name, outs in versioned.items()
+                for out in outs
+                if path == out or out in path.parents
+            ]
+            assert len(owners) == 1, (path, owners)
+
+
+def test_outputs_do_not_overlap(made):
+    every = [Path(path) for name in made.all for path in made.outputs(name)]
+    assert len(set(every)) == len(every)
+    assert [(a, b) for a in every for b in every if a in b.parents] == []
+
+
+def test_a_stage_depends_on_every_config_code_and_row_that_its_jobs_use(made):
+    content = yaml.safe_load(made.text())["stages"]
+    for name, stage in made.all.items():
+        deps = {Path(path) for path in content[name]["deps"]}
+        assert {Path(path) for path in CODE} <= deps
+        keys = {k for p in content[name]["params"] for v in p.values() for k in v or ()}
+        for job in stage.jobs:
+            if job.rule == "train":
+                assert f"trainings.{job.training}" in keys
+                used = made.table.trainings[job.training].config
+            elif job.rule == "detect":
+                used = made.table.evaluations[job.experiment].config_path
+            else:
+                continue
+            assert all(file.parent in deps for file in config_files(used)), (name, used)
+
+
+def test_what_a_config_inherits_is_followed_through_all_bases():
+    found = {file.as_posix() for file in config_files(Path("configs/table_a2/b03_htc_lite.py"))}
+    assert {
+        "configs/table_a2/b01_cascade_mask_rcnn.py",
+        "configs/_base_/htc_lite.py",
+        "configs/_base_/cascade_mask_rcnn.py",
+    } <= found
+    assert all(Path(file).is_file() for file in found)
+
+
+def test_the_paper_scale_runs_on_the_cluster_and_never_clears_its_lock():
+    content = yaml.safe_load((REPOSITORY / "paper/dvc.yaml").read_text())["stages"]
+    for name, stage in content.items():
+        call, record = stage["cmd"]
+        assert call.startswith("snakemake --profile slurm ") and stage["wdir"] == ".."
+        assert record == f"seesaw record {name} --scale paper"
+    assert content["table_a1"]["cmd"][0] == "snakemake --profile slurm table_a1"
+    mini = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+    assert mini["table_a1"]["cmd"] == [
+        "seesaw unlock",
+        "snakemake --profile local table_a1",
+        "seesaw record table_a1",
+    ]
+
+
+def test_the_scales_share_no_output():
+    mini, paper = (Stages(Scale(name)) for name in ("mini", "paper"))
+    outs = [{o for n in made.all for o in made.outputs(n)} for made in (mini, paper)]
+    assert outs[0] & outs[1] == set()
+
+
+def test_outputs_are_kept_when_a_stage_runs_again(made):
+    for stage in yaml.safe_load(made.text())["stages"].values():
+        assert all(out == {path: {"persist": True}} for out in stage["outs"] for path in out)
+
+
+def test_no_rule_calls_dvc():
+    files = [REPOSITORY / "Snakefile", *sorted((REPOSITORY / "workflow").rglob("*.smk"))]
+    called = [file for file in files if re.search(r"\bdvc\b", file.read_text())]
+    assert called == []
+
+
+def test_no_module_that_a_job_runs_calls_dvc():
+    """`seesaw doctor` asks for the remote; no rule calls it."""
+    sources = sorted((REPOSITORY / "src/seesaw").rglob("*.py"))
+    sources = [file for file in sources if file.parent.name != "checks"]
+    wanted = re.compile(r"""^\s*(import|from) dvc\b|["']dvc["']""", re.MULTILINE)
+    assert [file for file in sources if wanted.search(file.read_text())] == []
+
+
+def test_dvc_copies_and_reports_nothing_home():
+    parser = configparser.ConfigParser()
+    parser.read(REPOSITORY / ".dvc/config")
+    assert parser["core"].getboolean("analytics") is False
+    assert parser["cache"]["type"] == "copy"
+
+
+def test_an_unknown_stage_is_told():
+    with pytest.raises(UserError, match=r"the stage 'table_a3' is unknown; use one of data, pre"):
+        Stages(Scale("mini")).stage("table_a3")
