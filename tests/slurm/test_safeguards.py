@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -256,7 +257,10 @@ def test_a_submission_whose_answer_was_lost_is_found(place):
 def test_a_step_waits_for_the_controller(place, monkeypatch):
     command(place, "squeue", "[ -e up ]")
     pauses: list[float] = []
-    monkeypatch.setattr(queue.time, "sleep", lambda s: pauses.append(s) or Path("up").touch())
+    clock = SimpleNamespace(
+        monotonic=time.monotonic, sleep=lambda s: pauses.append(s) or Path("up").touch()
+    )
+    monkeypatch.setattr(queue, "time", clock)
     monkeypatch.setattr(official.Executor, "run_job", lambda self, job: pauses.append(job))
     for _ in range(2):
         jobstep.Executor.run_job(object.__new__(jobstep.Executor), "srun")
