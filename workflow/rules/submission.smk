@@ -17,7 +17,7 @@ rule submit:
     params:
         options=OPTIONS,
         split=lambda w: EXPERIMENTS.evaluations[w.evaluation].split,
-        fingerprint=FINGERPRINTS["code/seesaw.submission.package"],
+        fingerprint=FINGERPRINTS["code/seesaw.evaluation.submission.package"],
     message:
         "Package {wildcards.evaluation}, seed {wildcards.seed}"
     shell:

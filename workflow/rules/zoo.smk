@@ -44,7 +44,7 @@ rule zoo:
         runtime="10m",
     params:
         options=OPTIONS,
-        fingerprint=FINGERPRINTS["code/seesaw.zoo.verdict"],
+        fingerprint=FINGERPRINTS["code/seesaw.results.zoo"],
     message:
         "Compare the released models with what is published"
     shell:

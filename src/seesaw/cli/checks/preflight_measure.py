@@ -21,7 +21,6 @@ import yaml
 from mmengine.config import Config
 
 from seesaw.cli.checks.preflight_check import with_counts
-from seesaw.core import paths
 from seesaw.core.files import write_atomic
 from seesaw.evaluation import measure
 from seesaw.models.losses.seesaw_loss import SyncedSeesawLoss
@@ -29,8 +28,9 @@ from seesaw.models.precision import Switches
 from seesaw.models.sizes import train_px
 from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale
+from seesaw.workflow import rates
 
-FOLDER = paths.CONFIGS / "costs"
+FOLDER = rates.FOLDER
 SECTIONS = ("fps", "peer", "training", "detection", "switches")
 # A rung of each kind shows what the switches give.
 _SWITCHED = ("a01_mask_rcnn", "a06_mask_scoring", "a10_seesaw")
