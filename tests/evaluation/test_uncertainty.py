@@ -6,9 +6,10 @@ from scipy.stats import t as student
 from simulated import SHARE, simulate
 
 from seesaw.errors import UserError
-from seesaw.evaluation.replicates import METRICS, Replicates
+from seesaw.evaluation.replicates import Replicates
 from seesaw.evaluation.resample import Ranking, replicates, scores
 from seesaw.evaluation.uncertainty import Estimate, combine, level, paired_difference
+from seesaw.spec.metrics import METRICS
 
 
 def run(ap, drawn, annotations="a"):

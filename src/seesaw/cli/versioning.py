@@ -10,8 +10,7 @@ from seesaw.cli.common import scale_of
 from seesaw.core import paths
 from seesaw.core.files import write_atomic
 from seesaw.errors import UserError
-
-COLUMNS = ("AP", "AP_r", "AP_c", "AP_f", "AP_box")
+from seesaw.spec.metrics import METRICS
 
 
 def add(verb) -> None:
@@ -118,8 +117,7 @@ def _summary(stages, evaluation: str) -> dict[str, float | None]:
         except ValueError:
             raise UserError(f"{path} is damaged; delete it and run the target again.") from None
     values = {}
-    for column in COLUMNS:
-        kind, key = ("bbox", "AP") if column == "AP_box" else ("segm", column)
+    for column, (kind, key) in METRICS.items():
         seeds = [metrics[kind][key] for metrics in found]
         values[column] = None if None in seeds else 100 * mean(seeds)
     return values

@@ -16,16 +16,8 @@ import numpy as np
 
 from seesaw.core.files import write_atomic
 from seesaw.errors import UserError
+from seesaw.spec.metrics import MASK, METRICS
 
-# metric -> where it stands in metrics.json; its column among the replicates of its kind
-METRICS = {
-    "AP": ("segm", "AP"),
-    "AP_r": ("segm", "AP_r"),
-    "AP_c": ("segm", "AP_c"),
-    "AP_f": ("segm", "AP_f"),
-    "AP_box": ("bbox", "AP"),
-}
-COLUMNS = ("AP", "AP_r", "AP_c", "AP_f")
 UNIT = 1e-5  # of AP as a fraction: 0.001 of AP in percent
 
 
@@ -55,7 +47,7 @@ def save(path: Path, metrics: dict, drawn: dict[str, np.ndarray], annotations: s
     """
     lines: dict[str, Any] = {"annotations": annotations, "unit": UNIT, "estimate": {}}
     for name, (kind, key) in METRICS.items():
-        values = drawn[kind][:, COLUMNS.index(key)]
+        values = drawn[kind][:, MASK.index(key)]
         lines[name] = [None if np.isnan(v) else round(v / UNIT) for v in values.tolist()]
         value = metrics[kind][key]
         lines["estimate"][name] = None if value is None else round(value / UNIT)

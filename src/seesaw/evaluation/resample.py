@@ -132,26 +132,6 @@ def replicates(ranking: Ranking, count: int = REPLICATES, seed: int = 0) -> np.n
     return drawn
 
 
-def standard_errors(
-    ranking: Ranking, count: int = REPLICATES, seed: int = 0
-) -> dict[str, dict | None]:
-    """Estimate, SE and 95 % interval of AP, AP_r, AP_c and AP_f (fractions)."""
-    return report(scores(ranking), replicates(ranking, count, seed))
-
-
-def paired_difference(a: Ranking, b: Ranking, count: int = REPLICATES, seed: int = 0) -> dict:
-    """Estimate, SE and 95 % interval of ``b - a``, two models on the same images.
-
-    Raises:
-        ValueError: The rankings are not of the same images and annotations.
-    """
-    same = a.images == b.images and np.array_equal(a.truth_image, b.truth_image)
-    if not (same and np.array_equal(a.truth_category, b.truth_category)):
-        raise ValueError("paired differences need matches with the same annotations")
-    change = replicates(b, count, seed) - replicates(a, count, seed)
-    return report(scores(b) - scores(a), change)
-
-
 def _scores(ranking: Ranking, weights: np.ndarray) -> np.ndarray:
     """`scores` (S, 4) of samples (I, S)."""
     ap = sample_ap(

@@ -18,7 +18,8 @@ from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from seesaw.errors import UserError
-from seesaw.evaluation.replicates import METRICS, Replicates
+from seesaw.evaluation.replicates import Replicates
+from seesaw.spec.metrics import METRICS
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ import json
 from dataclasses import asdict, dataclass
 
 from seesaw.core.records import read_record
+from seesaw.spec.metrics import METRICS
 from seesaw.spec.scales import Scale
 from seesaw.spec.zoo import Released, Zoo
 
-COLUMNS = {"AP": ("segm", "AP"), "AP_box": ("bbox", "AP")}
+COLUMNS = {name: METRICS[name] for name in ("AP", "AP_box")}  # what mmdet publishes
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,6 @@ from seesaw.core import paths
 from seesaw.core.yaml import one_sentence, read_yaml
 from seesaw.errors import UserError
 
-METRICS = ("AP", "AP_r", "AP_c", "AP_f", "AP_box", "fps")
-
 PLACES = ("table_a1", "table_a2", "figure_a2")
 
 

@@ -10,6 +10,7 @@ from seesaw.core.records import Provenance
 from seesaw.errors import UserError
 from seesaw.spec import site
 from seesaw.spec.experiments import Evaluation, Experiments, Training
+from seesaw.spec.metrics import METRICS
 from seesaw.spec.scales import Scale
 from seesaw.training import run_log
 from seesaw.training.mirror import replay
@@ -82,8 +83,7 @@ def log_evaluation(scale: Scale, evaluation: Evaluation, seed: int, metrics: dic
         metrics: the content of its metrics.json.
     """
     log = scale.model(evaluation.training, seed).with_name(run_log.NAME)
-    names = ("AP", "AP_r", "AP_c", "AP_f")
-    found = {name: metrics["segm"][name] for name in names} | {"AP_box": metrics["bbox"]["AP"]}
+    found = {name: metrics[kind][key] for name, (kind, key) in METRICS.items()}
     percent = {name: None if ap is None else round(100 * ap, 6) for name, ap in found.items()}
     if run_log.append_evaluation(log, evaluation.id, percent) and (wanted := mode()) != "off":
         replay(log, wanted)

@@ -20,6 +20,7 @@ from seesaw.results.figures.results import Category
 from seesaw.results.tables.collect import DIGITS, PERCENT, read, trainings_between
 from seesaw.results.tables.verdicts import FACTOR, Error, Spread, pooled_spread
 from seesaw.spec.claims import Claim, Claims, files
+from seesaw.spec.metrics import METRICS
 from seesaw.spec.scales import Scale
 
 
@@ -102,7 +103,7 @@ def _outdated(run: str, scale: Scale, known: Mapping[str, str]) -> bool:
 def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
     """The difference b - a in points of AP, paired over images and seeds."""
     assert claim.metric  # as every claim about AP has
-    kind, key = replicates.METRICS[claim.metric]
+    kind, key = METRICS[claim.metric]
     runs, pairs = [], []
     for seed in seeds:
         names = [f"{name}/seed{seed}" for name in claim.pair]
@@ -138,7 +139,7 @@ def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fo
 
 def _spread(metric: str, paths: dict, scale: Scale) -> Spread | None:
     """Standard deviation of single runs, pooled over the evaluations with several seeds."""
-    kind, key = replicates.METRICS[metric]
+    kind, key = METRICS[metric]
     values: dict[str, list[float]] = {}
     for name, path in paths["metrics"].items():
         if (value := read(path).get(kind, {}).get(key)) is not None:

@@ -8,6 +8,7 @@ from statistics import mean
 import numpy as np
 
 from seesaw.results.figures.results import Results
+from seesaw.spec.metrics import METRICS
 
 METHODS = {"cross-entropy": "CE", "EQL": "EQL", "BAGS": "BAGS", "Seesaw": "Seesaw"}
 
@@ -65,9 +66,8 @@ def _curve(results: Results, evaluation: str, method: str) -> Curve:
     rows = [
         [_per_cent(m["per_category"]["segm"][str(c.id)]) for c in results.categories] for m in seeds
     ]
-    keys = {k: ("segm", k) for k in ("AP", "AP_r", "AP_c", "AP_f")} | {"AP_box": ("bbox", "AP")}
     overall = {}
-    for name, (kind, key) in keys.items():
+    for name, (kind, key) in METRICS.items():
         values = [m[kind][key] for m in seeds]
         overall[name] = None if None in values else 100 * mean(values)
     return Curve(evaluation, method, "", np.mean(rows, axis=0), overall)

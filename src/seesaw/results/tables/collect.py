@@ -17,6 +17,7 @@ from seesaw.results.tables.tables import Row, State, Table
 from seesaw.results.tables.verdicts import Error, Step
 from seesaw.spec import paper
 from seesaw.spec.experiments import Cell, Evaluation, Experiments, Training
+from seesaw.spec.metrics import METRICS
 from seesaw.spec.scales import Scale
 
 PERCENT = 100
@@ -79,7 +80,7 @@ def _row(
     numbers: dict | None = None
     if state == "done":
         numbers = {}
-        for column, (kind, key) in replicates.METRICS.items():
+        for column, (kind, key) in METRICS.items():
             seeds = [m[kind][key] for m in done]
             # the mean over seeds; undefined where the ground truth has no such category
             numbers[column] = None if None in seeds else PERCENT * mean(seeds)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from seesaw.core import paths
 from seesaw.errors import UserError
-from seesaw.evaluation.replicates import METRICS
 from seesaw.results.tables.collect import collect
 from seesaw.spec import figures
+from seesaw.spec.metrics import METRICS
 from seesaw.workflow.evidence.chain import SOURCES, Evidence
 
 
