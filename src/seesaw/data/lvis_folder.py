@@ -5,13 +5,13 @@ Reads LVIS v1 files (``coco_url``) and those of v0.5 (``file_name``). Labels are
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 from PIL import Image
 
+from seesaw.core.files import replacing
 from seesaw.errors import UserError
 from seesaw.spec.annotations import load_annotations
 
@@ -181,9 +181,6 @@ def _sizes(root: Path, name: str, images: list[dict]) -> Iterator[tuple[Path, in
 
 def write_json(content: dict, path: Path) -> None:
     """Writes a manifest or counts: keys sorted, atomically."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    part.write_bytes(orjson.dumps(content, option=options))
-    os.replace(part, path)
+    with replacing(Path(path)) as part:
+        part.write_bytes(orjson.dumps(content, option=options))

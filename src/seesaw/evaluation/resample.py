@@ -9,7 +9,6 @@ category with few objects is itself biased upwards, alike for all models.
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from dataclasses import dataclass, fields
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from seesaw.core.files import replacing
 from seesaw.errors import UserError
 from seesaw.evaluation.ground_truth import GROUPS
 from seesaw.evaluation.lvis_eval import Matches
@@ -79,13 +79,8 @@ def save(rankings: dict[str, Ranking], path: Path | str) -> None:
         for kind, ranking in rankings.items()
         for f in fields(Ranking)
     }
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def load(path: Path | str) -> dict[str, Ranking]:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from seesaw.evaluation import replicates
+from seesaw.spec.metrics import MASK
 
 CATEGORIES = [(1, "r"), (2, "r"), (3, "c"), (4, "f")]
 
@@ -13,7 +14,7 @@ def evaluated(scale, evaluation, seed, ap, noise=0.0, annotations="0" * 64):
     """AP and AP_r of `ap` points; 400 draws, in turn `noise` points above and below."""
     path = scale.metrics(scale.table.evaluations[evaluation], seed)
     value = None if ap is None else ap / 100
-    numbers = dict.fromkeys(replicates.COLUMNS, value)
+    numbers = dict.fromkeys(MASK, value)
     content = {"segm": numbers, "bbox": numbers}
     drawn = np.full((400, 4), 0.0 if value is None else value)
     drawn += noise / 100 * np.resize([1, -1], (400, 1))

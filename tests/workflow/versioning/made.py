@@ -8,6 +8,7 @@ import numpy as np
 from seesaw.core.files import sha256_file
 from seesaw.core.records import record
 from seesaw.evaluation import replicates
+from seesaw.spec.metrics import MASK
 from seesaw.spec.scales import Scale
 from seesaw.workflow import dependencies, jobs
 from seesaw.workflow.jobs import Job, snakemake_record
@@ -48,7 +49,7 @@ def evaluated(job: Job, ap: float) -> None:
     content, drawn = metrics(ap), {}
     for kind, numbers in (("segm", metrics(ap)["segm"]), ("bbox", metrics(ap)["bbox"])):
         noise = 0.01 * np.random.default_rng(0).standard_normal((20, 1))
-        drawn[kind] = np.array([[numbers[c] for c in replicates.COLUMNS]]) + noise
+        drawn[kind] = np.array([[numbers[c] for c in MASK]]) + noise
     job.outputs[0].write_text(json.dumps(content, indent=1) + "\n")
     job.outputs[1].write_bytes(b"matches")
     replicates.save(job.outputs[2], content, drawn, ANNOTATIONS)

@@ -14,7 +14,6 @@ zip's date is fixed. (Another build of zlib may pack the same JSON differently.)
 """
 
 import hashlib
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from seesaw.core.files import replacing
 from seesaw.errors import UserError
 from seesaw.evaluation.detections import MAX_DETECTIONS, ImageDetections, read
 from seesaw.spec.annotations import load_annotations
@@ -63,20 +63,13 @@ def package(detections: Path | str, wanted: ImageList, output: Path | str) -> di
     Raises:
         UserError: A malformed line, an image of the list without a line, or no detection at all.
     """
-    output = Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    try:
-        with (
-            zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive,
-            # Opened by name, so that zipfile dates it 1980-01-01 and not now.
-            archive.open(MEMBER, "w", force_zip64=True) as file,
-        ):
-            facts = _write(Path(detections), wanted, file)
-        os.replace(partial, output)
-    finally:
-        partial.unlink(missing_ok=True)
-    return facts
+    with (
+        replacing(Path(output)) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive,
+        # Opened by name, so that zipfile dates it 1980-01-01 and not now.
+        archive.open(MEMBER, "w", force_zip64=True) as file,
+    ):
+        return _write(Path(detections), wanted, file)
 
 
 def _write(detections: Path, wanted: ImageList, file) -> dict:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from seesaw.core.files import write_atomic
 from seesaw.results.tables.formats import HEADS, as_csv, as_json, head, latex, markdown
 from seesaw.results.tables.html import html
 from seesaw.results.tables.layout import Column, Span, banner, columns, grid, heading, remarks
@@ -82,13 +82,10 @@ def write_table(table: Table, directory: Path | str) -> dict[str, Path]:
     """
     directory = Path(directory)
     texts = {suffix: render(table) for suffix, render in FORMATS.items()}
-    directory.mkdir(parents=True, exist_ok=True)
     written = {}
     for suffix, content in texts.items():
         written[suffix] = directory / f"{table.name}.{suffix}"
-        partial = directory / f".{table.name}.{suffix}.{os.getpid()}.part"
-        partial.write_text(content, encoding="utf-8", newline="\n")
-        os.replace(partial, written[suffix])
+        write_atomic(written[suffix], content)
     return written
 
 
