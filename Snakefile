@@ -64,7 +64,7 @@ onsuccess:
         shell("seesaw efficiency {OPTIONS} || true")
 
 
-# What exists is shown whatever failed; the exit code stays non-zero.
+# Existing results are shown even if a job failed; the exit code stays non-zero.
 onerror:
     if controller.on_slurm(workflow):
         shell("seesaw efficiency {OPTIONS} || true")

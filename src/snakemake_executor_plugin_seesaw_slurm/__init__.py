@@ -57,11 +57,11 @@ class Executor(official.Executor):
         self._watch = queue.Watch(self.run_uuid, self.logger.warning)
 
     def additional_general_args(self) -> str:
-        """Let a job run its step by this project's executor: see the package `..._jobstep`."""
+        """Make jobs run their step with this project's executor: see the package `..._jobstep`."""
         return super().additional_general_args().replace("slurm-jobstep", "seesaw-slurm-jobstep")
 
     def cancel(self) -> None:
-        """Cancel the jobs, and first the submissions that wait."""
+        """Cancel the jobs, but first the waiting submissions."""
         self._cancelled.set()
         self._job_submission_executor.shutdown(cancel_futures=True)
         super().cancel()
@@ -80,7 +80,7 @@ class Executor(official.Executor):
                     told = True
                     self._cancelled.wait(queue.PAUSE)
                 elif exclude and not away:
-                    exclude = []  # SLURM refuses the job where there is no other node.
+                    exclude = []  # SLURM rejects a job if this excludes all nodes
                 else:
                     break
         except Exception as error:  # It would be lost in this thread, and Snakemake would wait.
@@ -89,7 +89,7 @@ class Executor(official.Executor):
             super()._report_job_error_threadsafe(SubmittedJobInfo(job), refusal)
 
     def _work(self, job: JobExecutorInterface) -> Submission:
-        """What a submission of a job does, as the ledger notes it; it has no id yet."""
+        """Return a submission of a job as the ledger records it, without an id yet."""
         wildcards = get_job_wildcards(job)
         name = f"{job.name}_wildcards_{wildcards}" if wildcards else job.name
         key = f"{os.environ.get(ledger.RUN, '')}/{name}"
@@ -100,7 +100,7 @@ class Executor(official.Executor):
     def _submit(
         self, job: JobExecutorInterface, work: Submission, exclude: list[str]
     ) -> str | None:
-        """Submit a job once, or take over the job that does its work; if refused, say why."""
+        """Submit a job, or take over one that does its work; if rejected, return the reason."""
         rows, error = queue.mine()
         if rows is None:
             return error
@@ -124,13 +124,13 @@ class Executor(official.Executor):
         return self._refusal
 
     def _report_job_submission_threadsafe(self, job_info: SubmittedJobInfo) -> None:
-        """Note a submission before Snakemake knows of it."""
+        """Record a submission before Snakemake learns of it."""
         if self._submitting:
             ledger.note(self._submitting._replace(job=job_info.external_jobid))
         super()._report_job_submission_threadsafe(job_info)
 
     def _report_job_error_threadsafe(self, job_info: SubmittedJobInfo, msg: str) -> None:
-        """Keep why a submission was refused: `run_job` decides whether to try again."""
+        """Keep the reason of a rejected submission: `run_job` decides whether to try again."""
         if self._submitting:
             self._refusal = msg
         else:
@@ -141,7 +141,8 @@ class Executor(official.Executor):
     ) -> AsyncGenerator[SubmittedJobInfo, None]:
         """Report the jobs that have ended; yield all others.
 
-        Snakemake asks each `seconds-between-status-checks`, before `__post_init__` for no jobs.
+        Snakemake calls this every `seconds-between-status-checks` seconds, and already before
+        `__post_init__`, then without jobs.
         """
         if not active_jobs:
             return

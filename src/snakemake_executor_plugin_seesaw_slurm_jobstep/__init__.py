@@ -3,8 +3,8 @@
 - The step waits while SLURM's controller does not answer: `srun` would fail at once, and with it
   the attempt.
 - A finished job writes Snakemake's record of its outputs (parameters, inputs) itself. Snakemake's
-  main process writes it when it sees the end of a job; if that process was killed before, the
-  finished work would count as made of whatever an older record says, or of nothing known. In
+  main process writes it when it sees the end of a job; if that process was killed before, Snakemake
+  would take the finished work for what an older record says, or for work of unknown origin. In
   `PersistenceBase.finished` (snakemake 9.27), only a process whose mode is the default one writes
   records, so the mode is changed for that call. Upstream has no option for this: snakemake issue
   4084 asks for a way to detach from running jobs, which would need it.

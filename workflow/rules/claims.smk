@@ -2,7 +2,7 @@ localrules:
     claims,
 
 
-# A target of its own, over seeds that no other target trains.
+# A separate target, because it uses seeds that no other target trains.
 rule claims:
     input:
         metrics=lambda w: claim_files("metrics"),

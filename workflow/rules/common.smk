@@ -1,4 +1,4 @@
-"""The experiment table, the scale and what depends on what; no torch, no mmdet."""
+"""The experiment table, the scale and the dependencies of jobs; imports neither torch nor mmdet."""
 
 from snakemake.exceptions import WorkflowError
 
@@ -11,7 +11,7 @@ from seesaw.workflow import acceptances, dependencies, metadata
 from seesaw.workflow.slurm import controller
 from seesaw.workflow.slurm import resources as slurm
 
-# Whether somebody only reads the job graph (`seesaw.workflow.graph`).
+# Whether the Snakefile is loaded only to read the job graph (`seesaw.workflow.graph`).
 LOOKS = config.get("look", False)
 try:
     SCALE = Scale(config.get("scale", "mini"), config.get("dataset"))
@@ -24,7 +24,8 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
-# In a clone that pulled results, Snakemake learns how they were made. Jobs on a cluster only read.
+# In a clone that pulled results, restore Snakemake's record of how they were made. Jobs on a
+# cluster only read it.
 if workflow.is_main_process and not LOOKS:
     metadata.seed(SCALE)
 
@@ -34,34 +35,34 @@ RESULTS = str(SCALE.results)
 LOGS = f"logs/{SCALE.run}"
 BENCHMARKS = f"logs/{SCALE.run}/benchmarks"
 OPTIONS = f"--scale {SCALE.name} --dataset {SCALE.dataset}"
-# Noise is enough for the plumbing.
+# At smoke scale timings only have to run; noisy ones are sufficient.
 FEW = " --images 2 --rounds 2 --detections 20" if SCALE.name == "smoke" else ""
 
-# Of one training; what trains on GPUs also detects and is timed on one.
+# GPUs of one training; with GPUs, detection and timing also run on one.
 GPUS = SITE.gpus.get(SCALE.name, 0)
 TRAINER = slurm.trainer(
     SITE, GPUS, "{SCALE.work}/{wildcards.training}/seed{wildcards.seed}/{params.fingerprint}"
 )
-# In the command, not in params: another number retrains nothing.
+# This is in the command and not in params, so that another number does not trigger a retraining.
 ROOM = f" --images-per-gpu {SITE.images_per_gpu}" if GPUS else ""
 controller.submits(SCALE.run)
 if prefix := slurm.shell_prefix(SITE):
     shell.prefix(prefix)
 
 
-# A job asks nothing: it does what it was sent for.
+# Jobs ask nothing; only the main process asks before it repeats a finished training.
 ASKS = SCALE.overlay.ask_before_retraining and workflow.is_main_process and not LOOKS
 OUTDATED = acceptances.outdated(SCALE, FINGERPRINTS) if ASKS else {}
 
 
 def work_directory(wildcards):
-    """Where a training keeps its checkpoints."""
+    """Return the directory in which a training keeps its checkpoints."""
     key = f"{wildcards.training}/seed{wildcards.seed}"
     return SCALE.work / key / FINGERPRINTS[f"train/{key}"]
 
 
 def training_fingerprint(wildcards):
-    """What decides a training; asks where a finished one would be made again."""
+    """Return a training's fingerprint; ask before a finished training would be repeated."""
     key = f"train/{wildcards.training}/seed{wildcards.seed}"
     if key in OUTDATED:
         raise WorkflowError(acceptances.question(SCALE, FINGERPRINTS, OUTDATED))
@@ -69,14 +70,14 @@ def training_fingerprint(wildcards):
 
 
 def downloaded(sets):
-    """The records of sets of downloads."""
+    """Return the records of sets of downloads."""
     return [str(downloads.record(name)) for name in sets]
 
 
 def starting_weights(wildcards):
-    """What a training starts from: another training's model or a stand-in backbone.
+    """Return the weights from which a training starts: a trained model or a stand-in backbone.
 
-    None at paper scale, where backbones start from weights that the dataset's job waits for.
+    There are none at paper scale, where the dataset's job waits for the backbones' weights.
     """
     if parent := EXPERIMENTS.trainings[wildcards.training].init_from:
         return [str(SCALE.model(parent, wildcards.seed))]
@@ -85,7 +86,7 @@ def starting_weights(wildcards):
 
 
 def place_files(place, path):
-    """One kind of file (`Scale.metrics`, ...) of every built cell of a place, over all seeds."""
+    """Return files of one kind (`Scale.metrics`, ...) for a table's built cells, over all seeds."""
     return [
         str(path(EXPERIMENTS.evaluations[cell.evaluation], seed))
         for cell in EXPERIMENTS.place_cells(place)
@@ -95,7 +96,7 @@ def place_files(place, path):
 
 
 def speed_models(wildcards):
-    """One model of each framework in Table A2."""
+    """Return one model for each framework in Table A2."""
     cells = EXPERIMENTS.place_cells("table_a2")
     evaluations = [EXPERIMENTS.evaluations[c.evaluation] for c in cells]
     return [
@@ -106,7 +107,7 @@ def speed_models(wildcards):
 
 
 def submissions():
-    """The packages of every built evaluation on test-dev, over all seeds."""
+    """Return the packages of every built evaluation on test-dev, over all seeds."""
     return [
         str(SCALE.submission(evaluation, seed))
         for evaluation in EXPERIMENTS.submissions
@@ -116,7 +117,7 @@ def submissions():
 
 
 def claim_files(kind):
-    """What the claims are made from; weights stand for the gradients beside them."""
+    """Return the inputs of the claims; weights stand for the gradients that lie beside them."""
     if CLAIMS is None:
         raise WorkflowError(claims.elsewhere(SCALE))
     read = claims.files(SCALE, CLAIMS).get(kind, {}).values()
@@ -124,7 +125,7 @@ def claim_files(kind):
 
 
 def table_files(place):
-    """All formats of a table; none where this scale has no row of it."""
+    """Return all formats of a table; empty if the scale has no row of it."""
     if not EXPERIMENTS.place_cells(place):
         return []
     return [

@@ -1,11 +1,11 @@
-# Compute nodes have no internet and data is made once: local rules.
+# Local rules, because compute nodes have no internet and data are made only once.
 localrules:
     data,
 
 
 rule data:
     input:
-        # A record that is made again, or touched, does not train again.
+        # A record that is made again or touched must not trigger a retraining.
         ancient(downloaded(SCALE.downloads)),
     output:
         manifest=str(ENTRY.manifest),

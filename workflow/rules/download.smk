@@ -1,11 +1,11 @@
-# Compute nodes have no internet: a local rule.
+# A local rule, because compute nodes have no internet.
 localrules:
     download,
 
 
 rule download:
     output:
-        # Written last; what is downloaded is undeclared: Snakemake would delete it.
+        # Written last. The downloads are not declared, because Snakemake would delete them.
         "data/downloads/{download}.json",
     log:
         f"{LOGS}/download/{{download}}.log",

@@ -60,7 +60,7 @@ rule speed:
         f"{BENCHMARKS}/speed.tsv"
     conda:
         "../../environment.yml"
-    # All of the workflow's cores: nothing else runs beside a timing.
+    # This job takes all of the workflow's cores, so that nothing else runs beside a timing.
     threads: workflow.resource_settings.cores or 1
     resources:
         **slurm.job(SITE, mem_mb=14000, runtime="1h", gpus=min(GPUS, 1)),

@@ -1,6 +1,6 @@
 rule report:
     input:
-        # What these were made from, the page reads too.
+        # The page also reads the files from which these were made.
         tables=[table_files(place) for place in PLACES],
         figures=[figures.target(name, EXPERIMENTS, SCALE) for name in figures.FIGURES],
         submissions=submissions(),

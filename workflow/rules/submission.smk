@@ -3,7 +3,7 @@ rule submit:
         manifest=str(ENTRY.manifest),
         detections=f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/detections.jsonl",
     output:
-        # The receipt is undeclared: Snakemake would delete the server's score with it.
+        # The receipt is not declared, because Snakemake would delete the server's score with it.
         f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/submission.zip",
     log:
         f"{LOGS}/submit/{{training}}/seed{{seed}}/{{evaluation}}.log",

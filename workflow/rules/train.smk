@@ -4,7 +4,7 @@ rule train:
         counts=str(ENTRY.category_counts),
         start=starting_weights,
     output:
-        # The work directory with the checkpoints is undeclared: Snakemake would delete it.
+        # The work directory with checkpoints is not declared, because Snakemake would delete it.
         f"{RESULTS}/{{training}}/seed{{seed}}/model.pth",
     log:
         f"{LOGS}/train/{{training}}/seed{{seed}}.log",

@@ -1,7 +1,7 @@
-# mmdet's released models, detected and scored by the rules of every other model.
+# mmdet's released models, detected and scored by the same rules as all other models.
 rule convert:
     input:
-        # On generated data a randomly initialised stand-in takes the download's place.
+        # On generated data a randomly initialised stand-in replaces the download.
         ancient(downloaded(["zoo"] if "pretrained" in SCALE.downloads else [])),
     output:
         f"{RESULTS}/{{training}}/seed{{seed}}/model.pth",
@@ -48,5 +48,5 @@ rule zoo:
     message:
         "Compare the released models with what is published"
     shell:
-        # a model that is off is told and fails the target; the verb shows all again
+        # A model outside the tolerance is reported and fails the target; `seesaw zoo` prints all.
         "seesaw zoo {params.options} > {log} 2>&1"

@@ -25,7 +25,7 @@ def add(verb) -> None:
 
 
 def claims(args: Namespace) -> int:
-    """Write and print the claims' verdicts."""
+    """Write and print the verdicts on the claims."""
     from seesaw.results.claims import page
     from seesaw.results.claims.measure import report
     from seesaw.spec import claims as table
@@ -49,7 +49,7 @@ def claims(args: Namespace) -> int:
         return 0
     made = report(scale, known, now, fingerprints)
     outputs = table.outputs(scale)
-    if not made.complete:  # where the workflow expects them, they would be taken for finished
+    if not made.complete:  # the workflow would take them for finished in the usual place
         outputs = {k: path.parent / "partial" / path.name for k, path in outputs.items()}
     read = {
         f"{kind}/{name}": path

@@ -22,7 +22,7 @@ def add(verb) -> None:
 
 
 def efficiency(args: Namespace) -> None:
-    """Print what the SLURM jobs of a scale asked for and used."""
+    """Print the resources that a scale's SLURM jobs requested and used."""
     scale = scale_of(args)
     rows = efficiencies.used(scale.run, paths.ROOT / "logs" / scale.run / "benchmarks")
     if not rows:

@@ -1,7 +1,7 @@
-"""What the verbs share: scale, data, threads and fingerprints of a call.
+"""Helpers that the verbs share: scale, data, threads and fingerprints of a call.
 
-Each module of this room declares verbs: ``add(verb)`` gives their arguments, and a function each
-does the work; heavy libraries load inside it.
+Each module of this package declares verbs: ``add(verb)`` declares their arguments, and one function
+for each verb does the work and imports heavy libraries itself.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from seesaw.spec.scales import Scale
 
 
 def scale_of(args: Namespace, data: bool = False) -> Scale:
-    """The scale of a call.
+    """Return the scale of a call.
 
     Args:
-        args: of the call.
-        data: whether its dataset must be there.
+        args: arguments of the call.
+        data: whether the dataset must exist.
     """
     scale = Scale(args.scale, args.dataset)
     if data and not scale.entry.manifest.is_file():
@@ -30,14 +30,14 @@ def scale_of(args: Namespace, data: bool = False) -> Scale:
 
 
 def evaluation_of(scale: Scale, name: str) -> Evaluation:
-    """An evaluation of the scale's table, or of a released model (configs/zoo.yaml)."""
+    """Return an evaluation in the scale's table, or of a released model (configs/zoo.yaml)."""
     if name.startswith("zoo_"):
         return zoo.model(name).evaluation
     return scale.table.evaluation(name)
 
 
 def set_threads(args: Namespace) -> None:
-    """Threads of torch and OpenCV; set after they load, whatever the environment says."""
+    """Set the threads of torch and OpenCV after loading them, whatever the environment says."""
     import cv2
     import torch
 
@@ -46,7 +46,7 @@ def set_threads(args: Namespace) -> None:
 
 
 def fingerprints_of(args: Namespace) -> dict[str, str]:
-    """The fingerprints at a call's scale."""
+    """Return the fingerprints at a call's scale."""
     from seesaw.workflow.dependencies import cached
 
     return cached(scale_of(args))

@@ -19,7 +19,7 @@ def add(verb) -> None:
 
 
 def compare(args: Namespace) -> None:
-    """Print, write and draw how two evaluations differ."""
+    """Print, write and draw the differences between two evaluations."""
     from seesaw.core.files import write_atomic
     from seesaw.results.comparison import categories, pictures, render
 

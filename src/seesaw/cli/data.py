@@ -15,7 +15,7 @@ def add(verb) -> None:
 
 
 def data(args: Namespace) -> None:
-    """Make a generated dataset; check any, and write its manifest and category counts."""
+    """Generate a dataset if needed; check it, and write its manifest and category counts."""
     from seesaw.core import paths
     from seesaw.data import lvis_folder
     from seesaw.data.mini_lvis import generate
@@ -36,7 +36,7 @@ def data(args: Namespace) -> None:
             f"files have {found}; correct the entry or the files."
         )
     counts = lvis_folder.training_counts(entry.root / entry.train)
-    # The manifest holds the files' hashes; what a generated set is made from is its entry.
+    # The manifest contains the files' hashes; a generated dataset is determined by its entry.
     inputs = {} if generated else {split: entry.root / name for split, name in files.items()}
     with Provenance(entry.manifest, entry.category_counts, inputs=inputs, dataset=entry.name):
         lvis_folder.write_json(counts, entry.category_counts)

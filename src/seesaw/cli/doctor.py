@@ -15,7 +15,7 @@ def add(verb) -> None:
 
 
 def doctor(args: Namespace) -> int:
-    """Print a line a check; exit code 1 if something that the scale needs is missing."""
+    """Print a line for each check; exit code 1 if something that the scale needs is missing."""
     from rich.console import Console
 
     from seesaw.cli.checks import report, software, surroundings

@@ -19,7 +19,7 @@ def add(verb) -> None:
 
 
 def download(args: Namespace) -> None:
-    """Complete what is named, or what the scale needs, and write each whole set's record."""
+    """Download the given sets or those that the scale needs, with a record of each complete set."""
     from seesaw.data.download import obtain
     from seesaw.data.lvis_folder import write_json
     from seesaw.spec import downloads, site
@@ -47,7 +47,7 @@ def download(args: Namespace) -> None:
 
 
 def _list(remotes) -> None:
-    """Print a line a file."""
+    """Print a line for each file."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

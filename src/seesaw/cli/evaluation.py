@@ -31,7 +31,7 @@ def add(verb) -> None:
 
 
 def detect(args: Namespace) -> None:
-    """Detect on an evaluation's split."""
+    """Detect objects on an evaluation's split."""
     scale = scale_of(args, data=True)
     evaluation = evaluation_of(scale, args.evaluation)
     if evaluation.config_path is None:
@@ -61,7 +61,7 @@ def detect(args: Namespace) -> None:
 
 
 def evaluate(args: Namespace) -> None:
-    """Score an evaluation's detections; keep matches and replicates, which comparing needs."""
+    """Score an evaluation's detections; save matches and replicates for later comparisons."""
     from seesaw.evaluation import replicates, resample
     from seesaw.evaluation.lvis_eval import load, match, metrics_of
 
@@ -103,7 +103,7 @@ def evaluate(args: Namespace) -> None:
 
 
 def speed(args: Namespace) -> None:
-    """Time Table A2's frameworks."""
+    """Time the frameworks of Table A2."""
     from seesaw.evaluation import post_processing
     from seesaw.evaluation.speed import measure
     from seesaw.spec.config import resolve
@@ -117,7 +117,7 @@ def speed(args: Namespace) -> None:
         training = table.trainings[evaluation.training]
         if table.built(evaluation.id):
             weights = scale.model(training.id, training.seeds[0])
-            assert evaluation.config_path  # it is built
+            assert evaluation.config_path  # its config exists
             models[evaluation.id] = (resolve(evaluation.config_path, scale), weights)
             at_paper_scale[evaluation.id] = resolve(evaluation.config_path, Scale("paper")).model
             record = read_record(provenance_path(weights)) or {}

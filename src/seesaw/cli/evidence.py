@@ -23,7 +23,7 @@ def add(verb) -> None:
 
 
 def explain(args: Namespace) -> int:
-    """Print a number's chain; exit code 1 if a file of it is not as recorded."""
+    """Print a number's chain of evidence; exit code 1 if a file in it does not match its record."""
     from seesaw.errors import UserError
     from seesaw.spec.figures import FIGURES
     from seesaw.workflow.evidence.explain import cell, described, figure
@@ -47,7 +47,7 @@ def explain(args: Namespace) -> int:
 
 
 def verify(args: Namespace) -> int:
-    """Print what does not hold, each with the command that repairs it."""
+    """Print each inconsistency with the command that repairs it."""
     from seesaw.workflow.evidence.verify import verify as run
 
     evidence = _evidence(args)
@@ -61,7 +61,7 @@ def verify(args: Namespace) -> int:
 
 
 def crate(args: Namespace) -> None:
-    """Write a crate."""
+    """Write the results as an RO-Crate."""
     from seesaw.core import paths
     from seesaw.workflow.evidence.crate import write
 
@@ -79,5 +79,5 @@ def _evidence(args: Namespace):
 
 
 def _is_row(scale, place: str, row: str) -> bool:
-    """Whether a figure's row is an experiment of the place of that name."""
+    """Whether a figure's row is an experiment in the table or figure of that name."""
     return any(c.evaluation.startswith(row) for c in scale.table.place_cells(place))

@@ -53,8 +53,8 @@ def figure(args: Namespace) -> None:
 
 
 def _draw(name: str, scale: Scale, made: dict[str, Path], reference: bool = False) -> None:
-    """Execute a figure's notebook; its files appear whole or not at all."""
-    from seesaw.results.figures.notebook import execute  # here: a mistake is told before it loads
+    """Execute a figure's notebook; its files are written atomically."""
+    from seesaw.results.figures.notebook import execute  # late, so that mistakes are reported first
 
     source = paths.NOTEBOOKS / f"{name}.py"
     failed = paths.ROOT / "logs" / scale.run / "figure" / f"{name}.failed.ipynb"

@@ -1,4 +1,4 @@
-"""``seesaw diff`` and ``seesaw fingerprints``: what configs and code amount to."""
+"""``seesaw diff`` and ``seesaw fingerprints``: the results of resolving configs and code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add(verb) -> None:
 
 
 def diff(args: Namespace) -> None:
-    """Print the paths at which two experiments' resolved configs differ."""
+    """Print the keys in which two experiments' resolved configs differ."""
     from seesaw.spec.config import difference, resolve
 
     scale, rows = scale_of(args), experiments.load()
@@ -36,9 +36,9 @@ def diff(args: Namespace) -> None:
 
 
 def fingerprints(args: Namespace) -> None:
-    """Print what each training, detection and evaluation depends on, as hashes."""
+    """Print hashes of what each training, detection and evaluation depends on."""
     from seesaw.workflow.dependencies import compute
 
-    with redirect_stdout(sys.stderr):  # mmdet prints while it loads
+    with redirect_stdout(sys.stderr):  # mmdet prints while it is imported
         made = compute(scale_of(args))
     print(json.dumps(made, indent=1))

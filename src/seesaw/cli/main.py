@@ -11,7 +11,7 @@ from importlib import import_module
 from seesaw.errors import Interrupted, UserError
 
 SCALE = os.environ.get("SEESAW_SCALE", "mini")
-# Where the verbs are declared, in the order of the help.
+# The modules that declare verbs, in the order of the help.
 MODULES = (
     "download",
     "data",
@@ -37,7 +37,7 @@ MODULES = (
 
 
 def parser() -> argparse.ArgumentParser:
-    """All verbs and their arguments."""
+    """Return the parser with all verbs and their arguments."""
     root = argparse.ArgumentParser(
         prog="seesaw",
         description="Rebuild the supplementary of Seesaw Loss, step by step.",
@@ -66,9 +66,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb; a user's mistake ends in one sentence and exit code 2."""
+    """Run one verb; a user's mistake is reported in one sentence, with exit code 2."""
     args = parser().parse_args(argv)
-    # Before torch and OpenCV load: oversubscribed OpenMP makes training four times slower.
+    # Before torch and OpenCV load, because too many OpenMP threads make training four times slower.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(getattr(args, "threads", 1))
     try:
@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"seesaw {args.verb}: {error}", file=sys.stderr)
         return 2
     except Interrupted as stop:
-        if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, one says it
+        if os.environ.get("RANK", "0") == "0":  # only one of torchrun's processes prints it
             print(f"seesaw {args.verb}: {stop}", file=sys.stderr)
         return os.EX_TEMPFAIL
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""What ``seesaw plan`` and ``seesaw status`` do."""
+"""``seesaw plan``, ``accept`` and ``status``."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def add(verb) -> None:
     sub = verb(accept, "say that a change leaves finished trainings as they are: they stay")
     sub.add_argument("experiments", nargs="+", metavar="EXPERIMENT")
     sub.add_argument("--because", required=True, metavar="REASON", help="for the record")
-    sub.set_defaults(scale=os.environ.get("SEESAW_SCALE", "paper"))  # the one that asks
+    sub.set_defaults(scale=os.environ.get("SEESAW_SCALE", "paper"))  # the scale that asks
     sub = verb(status, "where each experiment stands, from files alone; 1 if one needs you")
     sub.add_argument("target", nargs="?", default="all", help=TARGET)
 
 
 def plan(args: Namespace) -> None:
-    """Print what a target still costs."""
+    """Print the remaining costs of a target."""
     scale = scale_of(args)
     here = site.load()
     budget = planning.parse_budget(args.budget)
@@ -55,7 +55,7 @@ def plan(args: Namespace) -> None:
 
 
 def accept(args: Namespace) -> None:
-    """Let finished trainings stand for changed code or configs."""
+    """Accept finished trainings for changed code or configs."""
     scale = scale_of(args)
     rows = [scale.table.training(name) for name in args.experiments]
     if not args.because.strip():
@@ -73,7 +73,7 @@ def accept(args: Namespace) -> None:
             )
         if row.init_from in changed and scale.table.trainings[row.init_from] not in rows:
             raise UserError(f"{row.id} starts from {row.init_from}; accept that too, or first.")
-    # Parents first: a child that changed only with its parent is settled with it.
+    # Parents come first, because accepting them also settles children that changed only with them.
     for row in sorted(rows, key=lambda t: t.init_from is not None):
         own = {k: v for k, v in found().items() if k.split("/")[1] == row.id}
         for entry in acceptances.accept(scale, dependencies.cached(scale), own, args.because):
@@ -84,7 +84,7 @@ def accept(args: Namespace) -> None:
 
 
 def status(args: Namespace) -> int:
-    """Print where a target's experiments stand; exit code 1 if one needs the user."""
+    """Print the state of a target's experiments; exit code 1 if one needs the user's attention."""
     scale = scale_of(args)
     graph, known = jobs.workflow(scale), dependencies.known(scale)
     chosen, done = graph.select(args.target), jobs.finished(graph.every, known)
@@ -96,12 +96,12 @@ def status(args: Namespace) -> int:
 
 
 def _ask(scale: Scale, known: dict | None) -> None:
-    """What the workflow would ask: it makes no finished training of a long scale again unasked."""
+    """Print the workflow's question about finished trainings that it would repeat, if any."""
     found = acceptances.outdated(scale, known) if known else {}
     if known and found and scale.overlay.ask_before_retraining:
         _console().print(Text(acceptances.question(scale, known, found)), soft_wrap=True)
 
 
 def _console() -> Console:
-    """The terminal; 100 columns without colours where there is none."""
+    """Return the terminal's console; without a terminal, one of 100 columns without colours."""
     return Console() if sys.stdout.isatty() else Console(width=WIDTH)

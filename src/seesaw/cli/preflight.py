@@ -45,7 +45,7 @@ def preflight(args: Namespace) -> int:
         from seesaw.cli.checks import preflight_check
 
     here, numbers = site.load(), expected.load()
-    with redirect_stdout(sys.stderr):  # mmdet prints while it loads
+    with redirect_stdout(sys.stderr):  # mmdet prints while it is imported
         report = preflight_check.preflight(scale, numbers, here, args.gpu_memory)
     preflight_page.render(report, scale)
     return int(not report.green)

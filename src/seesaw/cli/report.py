@@ -19,7 +19,7 @@ def add(verb) -> None:
 
 
 def report(args: Namespace) -> None:
-    """Write the page; without ``--partial`` only if it lacks nothing."""
+    """Write the page; without ``--partial`` only if it is complete."""
     from seesaw.results.report import content, page
     from seesaw.spec.scales import snakemake_command
 

@@ -30,7 +30,7 @@ def table(args: Namespace) -> None:
 
 
 def show(args: Namespace) -> int:
-    """Print tables; exit code 1 if a cell that could have been computed is not."""
+    """Print tables; exit code 1 if a cell that could be computed is missing."""
     from seesaw.results.tables.collect import collect
     from seesaw.results.tables.recorded import write_recorded
     from seesaw.results.tables.render import render_terminal
@@ -46,9 +46,9 @@ def show(args: Namespace) -> int:
             continue
         render_terminal(made)
         lacks = missing(made).keys() - {"not built"}
-        # Where the workflow expects it, it would take a partial table for finished.
+        # In the usual folder, the workflow would take a partial table for finished.
         folder = scale.tables / "partial" if lacks else scale.tables
-        # Reference results change by `seesaw freeze` alone.
+        # Reference results are changed by `seesaw freeze` alone.
         files = [scale.tables] if args.reference else write_recorded(made, scale, folder).values()
         print("  ".join(str(path) for path in files), end="\n\n")
         incomplete |= bool(lacks)

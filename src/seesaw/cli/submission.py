@@ -1,4 +1,4 @@
-"""What ``seesaw submit`` and ``seesaw grade`` do."""
+"""``seesaw submit`` and ``seesaw grade``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add(verb) -> None:
 
 
 def submit(args: Namespace) -> int:
-    """Package detections for the server, enter its answer, or check a results file."""
+    """Package detections for the server, enter the server's answer, or check a results file."""
     from seesaw.evaluation.submission.package import ImageList, package
     from seesaw.evaluation.submission.validate import validate
 
@@ -65,7 +65,7 @@ def submit(args: Namespace) -> int:
 
 
 def grade(args: Namespace) -> None:
-    """Score a package from its own bytes, where the truth is known."""
+    """Score a package from its content alone, where the ground truth is known."""
     from seesaw.evaluation.submission.grade import grade as score
 
     scale = scale_of(args)

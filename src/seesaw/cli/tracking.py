@@ -19,7 +19,7 @@ def add(verb) -> None:
 
 
 def wandb_sync(args: Namespace) -> int:
-    """Replay the run logs; exit code 1 if one could not be sent."""
+    """Send the run logs to W&B; exit code 1 if one could not be sent."""
     from seesaw.spec import experiments
     from seesaw.training import run_log
     from seesaw.training.mirror import replay

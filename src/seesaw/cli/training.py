@@ -57,7 +57,7 @@ def add(verb) -> None:
 
 
 def pretrain(args: Namespace) -> None:
-    """Train a stand-in backbone on class crops."""
+    """Train a stand-in backbone to classify crops of objects."""
     from seesaw.spec.config import Config
     from seesaw.training.pretrain import pretrain as run
 
@@ -89,14 +89,14 @@ def pretrain(args: Namespace) -> None:
 
 
 def train(args: Namespace) -> None:
-    """Train a rung with one seed."""
+    """Run a training with one seed."""
     scale = scale_of(args, data=True)
     table = scale.table
     training = table.training(args.training)
     if training.config is None:
         raise UserError(f"configs/*/{training.id}.py is missing: this rung is not built; write it.")
     set_threads(args)
-    # Heavy imports after the checks: a mistake is told at once.
+    # Heavy imports follow the checks, so that mistakes are reported at once.
     from seesaw.models.precision import Switches
     from seesaw.spec.config import resolve
     from seesaw.training.deadline import deadline
@@ -109,8 +109,8 @@ def train(args: Namespace) -> None:
     start = None
     if training.init_from:
         inputs["init_from"] = start = scale.model(training.init_from, args.seed)
-    # Compute nodes have no internet, and the fingerprint holds the checkpoint's name: the path of
-    # its file comes in here.
+    # Compute nodes have no internet, and the fingerprint contains the checkpoint's name. Therefore
+    # the name is replaced by the path of the downloaded file only here.
     backbone = cfg.model.backbone.init_cfg
     inputs["pretrained"] = weights = downloads.load().weights(backbone.checkpoint)
     if not weights.is_file() and "://" in backbone.checkpoint:
@@ -130,7 +130,7 @@ def train(args: Namespace) -> None:
         )
     output = scale.model(training.id, args.seed)
     refuse_known_failure(output, fingerprint)
-    # Checkpoints of another fingerprint are another training's and must not be resumed.
+    # Checkpoints with another fingerprint belong to another training and must not be resumed.
     work = scale.work / training.id / f"seed{args.seed}" / fingerprint
     config = cfg.to_dict()
     facts = dict(fingerprint=fingerprint, seed=args.seed, config_hash=runs.config_hash(config))

@@ -25,7 +25,7 @@ def add(verb) -> None:
 
 
 def freeze(args: Namespace) -> None:
-    """Copy what a run computed to reference/, and the figures of mini scale to paper_figures/."""
+    """Copy a scale's small results to reference/, and mini's figures to paper_figures/."""
     from seesaw.results.claims import page
     from seesaw.results.figures.freeze import freeze as freeze_figures
     from seesaw.spec import claims
@@ -39,7 +39,7 @@ def freeze(args: Namespace) -> None:
     written = [*freeze_figures(scale), *readme.commit(scale)] if shown else []
     if (known := claims.of(scale)) is not None:
         written.append(page.commit(scale, known))
-    # Told at the end: a reader that goes away (`| head`) must not stop it half-way.
+    # Printed at the end, because a closed pipe (`| head`) must not stop the copy half-way.
     files = [path for path in made.rglob("*") if path.is_file()]
     print(f"{made}: {len(files)} files, {sum(p.stat().st_size for p in files) / 1e6:.1f} MB")
     for path in written:
@@ -78,7 +78,7 @@ def dvc(args: Namespace) -> None:
 
 
 def record(args: Namespace) -> None:
-    """Note a stage's lasting workflow metadata and its few numbers for ``dvc metrics``."""
+    """Write a stage's permanent workflow metadata and its metrics for ``dvc metrics``."""
     from seesaw.workflow import metadata
     from seesaw.workflow.dvc import Stages
 
@@ -100,14 +100,14 @@ def record(args: Namespace) -> None:
 
 
 def unlock(args: Namespace) -> None:
-    """Clear the way for Snakemake."""
+    """Wait for running jobs and remove Snakemake's lock."""
     from seesaw.workflow.locks import unlock as run
 
     run(paths.ROOT)
 
 
 def _summary(stages, evaluation: str) -> dict[str, float | None]:
-    """Column -> AP in percent, the mean over seeds; None where undefined."""
+    """Return column -> AP in percent, the mean over seeds; None where undefined."""
     e = stages.table.evaluations[evaluation]
     found = []
     for seed in stages.table.seeds(evaluation):

@@ -44,7 +44,7 @@ def convert(args: Namespace) -> None:
 
 
 def zoo(args: Namespace) -> int:
-    """Write and print the verdicts."""
+    """Write and print the verdicts on the released models."""
     from seesaw.results import zoo as verdict
     from seesaw.spec import zoo as table
 

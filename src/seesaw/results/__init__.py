@@ -1,5 +1,5 @@
-"""Everything that a person reads: tables, verdicts, claims, comparisons, figures, the page.
+"""The results that people read: tables, verdicts, claims, comparisons, figures and the report.
 
-It reads files that training and evaluation left and computes nothing anew on a GPU. It does not
-know which job makes a file, when, or on which machine.
+This package reads files that training and evaluation wrote and computes nothing on a GPU. It does
+not know which job makes a file, when, or on which machine.
 """

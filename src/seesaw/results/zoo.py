@@ -1,4 +1,4 @@
-"""What our pipeline measures of the released models, against what is published."""
+"""Comparison of our evaluation of mmdet's released models with the published results."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ COLUMNS = {name: METRICS[name] for name in ("AP", "AP_box")}  # what mmdet publi
 
 @dataclass(frozen=True)
 class Verdict:
-    """One model: AP in percent by column, and whether all are within the tolerance.
+    """The verdict on one model: AP in percent by column, and whether all are within the tolerance.
 
-    ``verdict`` is "not run", "right", "off", or "not comparable" at scales of generated data.
+    ``verdict`` is "not run", "right", "off", or, at scales with generated data, "not comparable".
     """
 
     id: str
@@ -28,7 +28,7 @@ class Verdict:
 
 
 def judge(released: Released, scale: Scale, tolerance: float) -> Verdict:
-    """The verdict on one released model."""
+    """Return the verdict on one released model."""
     expected = {column: getattr(released, column) for column in COLUMNS}
     metrics = read_record(scale.metrics(released.evaluation, 0))
     measured = {}
@@ -36,7 +36,7 @@ def judge(released: Released, scale: Scale, tolerance: float) -> Verdict:
         verdict = "not run"
     else:
         measured = {c: 100 * (metrics[kind][key] or 0.0) for c, (kind, key) in COLUMNS.items()}
-        # as published: one decimal
+        # Published values have one decimal.
         off = any(abs(round(measured[c], 1) - expected[c]) > tolerance + 1e-9 for c in COLUMNS)
         verdict = "off" if off else "right"
         if scale.name != "paper":
@@ -45,7 +45,7 @@ def judge(released: Released, scale: Scale, tolerance: float) -> Verdict:
 
 
 def lines(verdicts: list[Verdict], zoo: Zoo) -> list[str]:
-    """A Markdown table."""
+    """Return the lines of a Markdown table of the verdicts."""
     made = [
         f"mmdet's released Seesaw models on LVIS v1 val: measured / published, ± {zoo.tolerance}",
         "",
@@ -59,7 +59,7 @@ def lines(verdicts: list[Verdict], zoo: Zoo) -> list[str]:
 
 
 def as_json(verdicts: list[Verdict], zoo: Zoo) -> str:
-    """The same for programs."""
+    """Return the verdicts as JSON."""
     return json.dumps(
         {"tolerance": zoo.tolerance, "models": [asdict(v) for v in verdicts]}, indent=1
     )

@@ -1,8 +1,8 @@
-"""Finished trainings that a change does not touch: asked for where weeks would be lost, accepted.
+"""Acceptance of code or config changes that do not affect a finished training.
 
-At a scale with ``ask_before_retraining`` (paper), a finished training is made again only when the
-user says so. configs/accepted.yaml holds what was accepted instead; it counts for exactly the
-state that was looked at: any further change asks again.
+At a scale with ``ask_before_retraining`` (paper), a finished training is repeated only if the user
+confirms it. configs/accepted.yaml lists the changes that were accepted instead. An entry is valid
+for exactly one state of code and configs; after any further change the workflow asks again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SHOWN = 4
 
 
 class Acceptance(BaseModel):
-    """One finished training, and the state of code and configs that it may stand for."""
+    """One finished training and the state of code and configs for which it is accepted."""
 
     model_config = ConfigDict(extra="forbid")
     training: str
@@ -51,12 +51,12 @@ class Acceptance(BaseModel):
 
     @property
     def key(self) -> str:
-        """Its key among the fingerprints."""
+        """The training's key among the fingerprints."""
         return f"train/{self.training}/seed{self.seed}"
 
     @property
     def remark(self) -> str:
-        """What the record and the tables say."""
+        """The sentence that appears in the record and below the tables."""
         return (
             f"{', '.join(self.changed)} changed after the training; accepted as equivalent by "
             f"{self.by} on {self.date}: {self.because}"
@@ -69,7 +69,7 @@ class _File(BaseModel):
 
 
 def load() -> list[Acceptance]:
-    """What has been accepted; the file need not be there.
+    """Read the accepted changes; the file need not exist.
 
     Raises:
         UserError: one sentence with the file, the entry and the fix.
@@ -83,20 +83,20 @@ def load() -> list[Acceptance]:
 
 
 def stands_for(run: str) -> dict[tuple[str, str], str]:
-    """(key, accepted fingerprint) -> fingerprint of the finished training, at a scale."""
+    """Return (key, accepted fingerprint) -> fingerprint of the finished training, at a scale."""
     return {(a.key, a.accepted): a.trained for a in load() if a.scale == run}
 
 
 def remember(fingerprint: str, parts: Mapping[str, Any]) -> None:
-    """Keep what a fingerprint is of, to tell later what changed."""
+    """Save the parts that a fingerprint is computed from, so that changes can be listed later."""
     path = _parts(fingerprint)
     if not path.exists():
-        with suppress(OSError):  # a read-only checkout works, but cannot tell
+        with suppress(OSError):  # with a read-only checkout, changes cannot be listed later
             write_atomic(path, json.dumps(parts, default=str))
 
 
 def changes(old: str, new: str) -> list[str]:
-    """What differs between two fingerprints: config keys, modules, data, starting weights."""
+    """List what differs between two fingerprints: config keys, modules, data, starting weights."""
     a, b = read_record(_parts(old)), read_record(_parts(new))
     if a is None or b is None:
         return ["its code or config"]
@@ -116,7 +116,7 @@ def changes(old: str, new: str) -> list[str]:
 
 
 def outdated(scale: Scale, fingerprints: Mapping[str, Any]) -> dict[str, str]:
-    """Finished trainings of another state of code and configs: key -> their fingerprint."""
+    """Return key -> fingerprint of trainings finished with other code or configs than now."""
     found = {}
     for training in scale.table.trainings.values():
         for seed in training.seeds:
@@ -129,7 +129,7 @@ def outdated(scale: Scale, fingerprints: Mapping[str, Any]) -> dict[str, str]:
 
 
 def question(scale: Scale, fingerprints: Mapping[str, Any], found: Mapping[str, str]) -> str:
-    """Asks about `outdated` trainings: what changed, and what to type, either way."""
+    """Return a question about `outdated` trainings: what changed, and a command per answer."""
     told, files, names = [], [], {}
     for key, trained in found.items():
         _, training, seed = key.split("/")
@@ -149,11 +149,11 @@ def question(scale: Scale, fingerprints: Mapping[str, Any], found: Mapping[str, 
 def accept(
     scale: Scale, fingerprints: Mapping[str, Any], found: Mapping[str, str], why: str
 ) -> list[Acceptance]:
-    """Let finished trainings stand for the current state, and say so in their records.
+    """Accept finished trainings for the current state and note this in their records.
 
     Args:
-        scale: theirs.
-        fingerprints: of the current state.
+        scale: the scale of the trainings.
+        fingerprints: fingerprints of the current state.
         found: key -> fingerprint of the finished training, as from `outdated`.
         why: the reason.
 
@@ -183,19 +183,19 @@ def accept(
     for entry in made:
         path = provenance_path(scale.model(entry.training, entry.seed))
         record = read_record(path)
-        assert record is not None, path  # its fingerprint is among those that were found
+        assert record is not None, path  # its fingerprint was read from this record
         record["remarks"] = [*record.get("remarks", []), entry.remark]
         write_atomic(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     return made
 
 
 def computed(fingerprints: Mapping[str, Any], key: str) -> str:
-    """The fingerprint of the current state, also where a finished training stands for it."""
+    """Return the current state's fingerprint, even where a finished training is accepted for it."""
     return fingerprints.get("accepted", {}).get(key, fingerprints[key])
 
 
 def _user() -> str:
-    """Who accepts: git's name, else the login's."""
+    """Return the name of the user who accepts: from git or else the login."""
     told = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True)
     return told.stdout.strip() or getpass.getuser()
 

@@ -1,4 +1,4 @@
-"""What a job costs: measured where a record of its work exists, else estimated."""
+"""Costs of jobs: measured where a record of the same work exists, else estimated."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from seesaw.workflow.jobs import Job
 from seesaw.workflow.progress import read_progress
 
 Basis = Literal["measured", "estimate", "unknown"]
-# Rules whose jobs all do the same amount of work at a scale: any one's time tells the others'.
+# Rules whose jobs all take the same time at a scale: one job's time is used for the others.
 _ALIKE = ("evaluate", "submit", "table")
 
 
 class Cost(NamedTuple):
-    """What one job takes.
+    """The cost of one job.
 
     Attributes:
-        gpu_hours: on GPUs of the planned type.
+        gpu_hours: hours on GPUs of the planned type.
         hours: wall time.
-        gigabytes: that it adds to the disk.
-        basis: where the time is from; "unknown" counts as nothing and is told.
+        gigabytes: disk space that the job adds.
+        basis: where the time comes from; "unknown" counts as zero and is reported.
     """
 
     gpu_hours: float
@@ -44,14 +44,14 @@ class Costs:
 
     Args:
         table: the experiment table.
-        scale: where measurements lie.
-        gpus: GPUs of one training.
-        gpu: their type, a name that contains a key of ``gpus`` in configs/costs.yaml, or part of
-            the name of a GPU that was measured; default the reference.
-        fingerprints: of the current configs and code; tell which work directories count.
+        scale: the scale whose measurements are read.
+        gpus: number of GPUs of one training.
+        gpu: type of GPU: a name that contains a key of ``gpus`` in configs/costs.yaml, or part of
+            the name of a GPU that was measured; by default the reference GPU.
+        fingerprints: fingerprints of the current configs and code, which select work directories.
 
     Raises:
-        UserError: the type is unknown, or the batch cannot be shared by so many GPUs.
+        UserError: the type is unknown, or the batch cannot be divided among the GPUs.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Costs:
             )
 
     def cost(self, job: Job) -> Cost:
-        """What a job that is not finished will take."""
+        """Return the cost of a job that is not finished."""
         known = self._underway(job) or self._recorded(job) or self._benchmarked(job)
         known = known or self._timed(job)
         gpu_hours, hours = known or self._estimate(job) or (0.0, None)
@@ -90,7 +90,7 @@ class Costs:
         return Cost(gpu_hours, hours or 0.0, self._gigabytes(job), basis)
 
     def gpus_of(self, rule: str) -> int:
-        """GPUs of a job of this rule; 0 at the scales that run on CPUs."""
+        """Return the number of GPUs of a job of this rule; 0 at the scales that run on CPUs."""
         return self.gpus if self.on_gpus and rule == "train" else self.here.gpus.get(rule, 0)
 
     @property
@@ -99,7 +99,7 @@ class Costs:
         return bool(self.here.gpus)
 
     def _underway(self, job: Job) -> tuple[float, float] | None:
-        """What remains of a training that has begun, at its own pace."""
+        """Return what remains of a training that has begun, at its current speed."""
         fingerprint = self.fingerprints.get(job.key)
         if job.rule != "train" or not fingerprint:
             return None
@@ -111,7 +111,7 @@ class Costs:
         return hours * self.gpus_of("train"), hours
 
     def _recorded(self, job: Job) -> tuple[float, float] | None:
-        """From the record of the same job, perhaps of an older state or of another seed."""
+        """Read the record of the same job, possibly of an older state or of another seed."""
         records = [job.record]
         if job.training:
             seeds = self.table.trainings[job.training].seeds
@@ -126,20 +126,20 @@ class Costs:
             device = str(record.get("device", ""))
             count = re.match(r"(\d+) x ", device)
             count = record.get("gpus") or (int(count.group(1)) if count else 1)
-            if share := self._share(device):  # on a GPU whose speed is known
+            if share := self._share(device):  # a GPU of known speed
                 gpu_hours = seconds / 3600 * count * self.share / share
                 return gpu_hours, gpu_hours / gpus
         return None
 
     def _share(self, device: str) -> float | None:
-        """GPU-hours on a device of what takes one on the reference; None if that is unknown."""
+        """Return a device's GPU-hours for an hour on the reference GPU; None if unknown."""
         if self.gpu in device.lower() and self._measured_share:
             return self._measured_share
         return self.assumed.gpus.get(self._kind(device) or "")
 
     @cached_property
     def _measured_share(self) -> float | None:
-        """`_share` of the planned GPU over all trainings measured on it; None if none was."""
+        """Return `_share` of the planned GPU over all measured trainings; None without any."""
         measured = stated = 0.0
         for name in self.measured.training:
             hours = self._training_hours(name)
@@ -148,13 +148,13 @@ class Costs:
         return measured / stated if stated else None
 
     def _kind(self, text: str) -> str | None:
-        """The type of GPU that a site's or NVIDIA's name means: ``NVIDIA A100-SXM4-80GB``."""
+        """Return the GPU type in a site's or NVIDIA's name, such as ``NVIDIA A100-SXM4-80GB``."""
         return next((name for name in self.assumed.gpus if name in text.lower()), None)
 
     def _benchmarked(self, job: Job) -> tuple[float, float] | None:
-        """From Snakemake's benchmark of the same job (a training's holds its last attempt only)."""
+        """Read the job's benchmark by Snakemake (a training's covers the last attempt only)."""
         rule, _, rest = job.id.partition("/")
-        if rule == "train" or self.gpus_of(rule):  # which GPU it was is not written there
+        if rule == "train" or self.gpus_of(rule):  # the benchmark does not name the GPU
             return None
         folder = paths.ROOT / "logs" / self.scale.run / "benchmarks"
         own = folder / (f"{rule}/{rest.replace('/', '_')}.tsv" if rest else f"{rule}.tsv")
@@ -165,7 +165,7 @@ class Costs:
         return None
 
     def _timed(self, job: Job) -> tuple[float, float] | None:
-        """From the seconds that an image took on this GPU."""
+        """Compute the cost from the measured seconds per image on this GPU."""
         if not self.on_gpus:
             return None
         if job.rule == "train":
@@ -179,7 +179,7 @@ class Costs:
         return None
 
     def _training_hours(self, training: str) -> float | None:
-        """GPU-hours of a training whose seconds an image were measured."""
+        """Return the GPU-hours of a training by its measured seconds per image, if any."""
         seconds, t = self.measured.training.get(training), self.table.trainings.get(training)
         if seconds is None or t is None or t.config is None:
             return None
@@ -198,7 +198,7 @@ class Costs:
         return self._shared(job.rule, hours and hours * self.share)
 
     def _shared(self, rule: str, hours: float | None) -> tuple[float, float] | None:
-        """GPU-hours and wall time of so many hours on one GPU, shared by those of the rule."""
+        """Return GPU-hours and wall time of work that takes ``hours`` on one GPU."""
         if hours is None:
             return None
         if rule == "train" and self.gpus > self.assumed.multi_node["gpus"]:
@@ -206,7 +206,7 @@ class Costs:
         return hours, hours / self.gpus_of(rule)
 
     def _shortened(self, training: str, hours: float | None) -> float | None:
-        """A training's hours at this scale: fewer epochs, cheaper images."""
+        """Reduce a training's hours to this scale, which has fewer epochs and cheaper images."""
         schedule = self.table.trainings[training].schedule
         if hours is None or schedule not in self.here.epochs:
             return hours
@@ -214,7 +214,7 @@ class Costs:
         return hours * share * self.here.image
 
     def _detection_hours(self, evaluation: str) -> float | None:
-        """Hours on the reference: a share of its config's own, else from the training's."""
+        """Return hours on the reference GPU, from the config's own hours or from the training's."""
         e = self.table.evaluations[evaluation]
         images = self.assumed.images
         if e.config and e.config != e.training:
@@ -223,7 +223,7 @@ class Costs:
             stated = self.assumed.hours.get(e.config)
             return None if stated is None else stated * share
         t = self.table.trainings[e.training]
-        t = self.table.trainings[t.init_from or t.id]  # a frozen model's training is too cheap
+        t = self.table.trainings[t.init_from or t.id]  # frozen models train too cheaply
         if (stated := self.assumed.hours.get(t.id)) is None:
             return None
         seen = self.assumed.epochs[t.schedule] * images["train"]
@@ -231,12 +231,12 @@ class Costs:
         return images[e.split] * (model + self.assumed.detection["post_processing_seconds"] / 3600)
 
     def _gigabytes(self, job: Job) -> float:
-        """What is not yet on the disk; a dataset in place costs nothing."""
+        """Return the disk space of missing outputs; a dataset that exists adds nothing."""
         if job.rule == "download":
             files = downloads.load().sets[job.id.partition("/")[2]].values()
             return sum((f.bytes or 0) / 1e9 for f in files if not f.made.exists())
         if job.rule == "train" and self.here.checkpoints:
-            # 4 bytes a parameter: the weights, and checkpoints with momentum
+            # 4 bytes per parameter for the weights, 8 for checkpoints, which hold momentum too.
             weights = 4e-3 * self._millions.get(job.training, 0.0)
             return weights * (1 + 2 * self.here.checkpoints)
         return self.here.gigabytes.get(job.rule, 0.0)
@@ -247,7 +247,7 @@ class Costs:
 
 
 def _benchmark_seconds(path: Path) -> float | None:
-    """Seconds from a Snakemake benchmark; None if there is none or it is damaged."""
+    """Return the seconds in a Snakemake benchmark; None if it is missing or damaged."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return float(next(csv.DictReader(file, delimiter="\t"))["s"])

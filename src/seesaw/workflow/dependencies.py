@@ -1,4 +1,4 @@
-"""Fingerprints of the whole experiment table at one scale: what must be made again, and when."""
+"""Fingerprints of all experiments at one scale, which decide what must be made again."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def cached(scale: Scale) -> dict[str, Any]:
-    """The fingerprints, computed in a process of their own when a config or module has changed.
+    """Return the fingerprints; a separate process computes them if a config or module has changed.
 
-    Resolving the configs imports mmengine, which the Snakefile must not.
+    Resolving the configs imports mmengine, which the Snakefile must not do.
     """
     call = ("seesaw.cli", "fingerprints", "--scale", scale.name, "--dataset", scale.dataset)
     return hashing.cached_json(sources(scale), cache(scale), lambda: answer(*call))
 
 
 def known(scale: Scale) -> dict[str, str] | None:
-    """The fingerprints that the last call of `cached` left; None if a file has changed since."""
+    """Return the fingerprints cached by `cached`; None if a file has changed since."""
     return hashing.kept_json(sources(scale), cache(scale))
 
 
 def sources(scale: Scale) -> list[Path]:
-    """Every file that decides a fingerprint or what the workflow's jobs are."""
+    """Return every file that affects a fingerprint or the workflow's jobs."""
     files = [*paths.CONFIGS.rglob("*.py"), *paths.CONFIGS.rglob("*.yaml"), *PACKAGE.rglob("*.py")]
     files += [*paths.NOTEBOOKS.glob("*.py"), TEMPLATE]
     files = [file for file in files if file != paths.PAPER_VALUES]
-    # The manifest holds the number of categories.
+    # The manifest contains the number of categories.
     return [*files, scale.entry.manifest, paths.ACCEPTED]
 
 
 def cache(scale: Scale) -> Path:
-    """Where the last call of `cached` left the fingerprints."""
+    """Return the file in which `cached` stores the fingerprints."""
     return paths.CACHE / "fingerprints" / f"{scale.run}.json"
 
 
 class Keys(dict):
-    """Stands for the fingerprints where only the jobs are asked for: each key gives itself."""
+    """A substitute for the fingerprints where only the jobs are needed: each key maps to itself."""
 
     def __init__(self, scale: Scale):
         super().__init__(backbones=backbones(scale))
@@ -59,7 +59,7 @@ class Keys(dict):
 
 
 def backbones(scale: Scale) -> dict[str, str]:
-    """Training -> name of the stand-in backbone that it starts from; none at paper scale."""
+    """Return training -> name of its stand-in backbone; empty at paper scale."""
     if not scale.overlay.backbones:
         return {}
     from seesaw.spec.config import backbone_checkpoint
@@ -72,11 +72,12 @@ def backbones(scale: Scale) -> dict[str, str]:
 
 
 def compute(scale: Scale) -> dict[str, str]:
-    """``train/<id>/seed<k>``, ``detect/<evaluation>``, ``pretrain/<backbone>`` ... -> hash.
+    """Compute ``train/<id>/seed<k>``, ``detect/<evaluation>``, ``pretrain/<backbone>`` ... -> hash.
 
-    ``code/<module>`` serves every rule that depends on the code of one module and what it imports.
-    And ``backbones``: training -> name of the stand-in that it starts from; ``accepted``: key of a
-    finished training whose own fingerprint stands here -> the one of the current state.
+    ``code/<module>`` is used by every rule that depends on the code of one module and its imports.
+    There are two further entries: ``backbones``, training -> name of the stand-in that it starts
+    from, and ``accepted``, key of a finished training whose own fingerprint is given here ->
+    fingerprint of the current state.
     """
     from seesaw.spec.config import flatten, resolve
 
@@ -164,7 +165,7 @@ def compute(scale: Scale) -> dict[str, str]:
 
 
 def _figure(name: str) -> str:
-    """Of a figure: its notebook, the package's modules that it imports, what its configs build."""
+    """Hash a figure's notebook, the modules it imports, and the types that its configs build."""
     from seesaw.spec.config import load
 
     path = paths.NOTEBOOKS / f"{name}.py"
@@ -179,10 +180,10 @@ def _figure(name: str) -> str:
 
 
 def answer(module: str, *arguments: str) -> dict:
-    """The JSON that a module prints, run in a process of its own.
+    """Run a module in a separate process and return the JSON that it prints.
 
     Raises:
-        UserError: it failed; the sentence is the last line that it said.
+        UserError: the process failed; the message is the last line that it printed.
     """
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -14,15 +14,15 @@ from seesaw.workflow import used_code
 
 
 def fingerprint(claims: Claims, scale: Scale, data: str) -> str:
-    """16 hex digits over all that is chosen before the seeds run.
+    """Return 16 hex digits of a hash over everything that is chosen before the seeds run.
 
-    Resolved configs of what the claims train and evaluate, data with its generator's code,
-    pre-training, and the claims: kinds, pairs, metrics, margins, seeds. Not the code of models and
-    training: a correction there is no new design, and retrains.
+    It covers the resolved configs of what the claims train and evaluate, the data with its
+    generator's code, pre-training, and the claims' kinds, pairs, metrics, margins and seeds. The
+    code of models and training is not covered: a correction there retrains, without a new design.
 
     Args:
-        claims: the table.
-        scale: its scale.
+        claims: the table of claims.
+        scale: the scale at which they are tested.
         data: fingerprint of the data.
     """
     from seesaw.spec.config import resolve
@@ -51,7 +51,7 @@ def freeze(scale: Scale, claims: Claims, design: str) -> None:
     """Write a design's hash into configs/claims.yaml, before any of its seeds has a result.
 
     Raises:
-        UserError: there is a result already, or the file has no line to replace.
+        UserError: a result exists already, or the file has no line to replace.
     """
     made = [path for path in files(scale, claims)["metrics"].values() if path.is_file()]
     if made and claims.frozen != design:

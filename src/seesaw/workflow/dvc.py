@@ -1,9 +1,9 @@
-"""The stages of ``dvc.yaml``, from the workflow's jobs: who owns which bytes.
+"""The stages of ``dvc.yaml``, made from the workflow's jobs: each output belongs to one stage.
 
-A stage is one call of Snakemake, which decides what runs and in which order. So a stage depends
-on what people edit (code, configs, rows of the experiment table) and on data, never on another
-target's outputs: ``dvc repro submission`` trains two rungs, not the ladder. What several targets
-need belongs to the first of them.
+A stage is one call of Snakemake, which decides what runs and in which order. Therefore a stage
+depends on what people edit (code, configs, rows of the experiment table) and on data, never on
+another target's outputs: ``dvc repro submission`` runs only the two trainings that the submission
+needs. Outputs that several targets need belong to the first of these targets.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from seesaw.training import run_log
 from seesaw.workflow import jobs
 from seesaw.workflow.jobs import Job
 
-# stage -> the rules whose jobs it owns
+# stage -> the rules whose jobs it owns.
 SHARED = {"data": ("download", "data"), "pretrained": ("pretrain",)}
 SHOWN = ("table", "figure")
 CODE = ("Snakefile", "workflow/rules", "src/seesaw")
@@ -41,10 +41,10 @@ class Stage:
     """One stage.
 
     Attributes:
-        name: of the stage.
-        targets: what Snakemake is asked for.
-        jobs: all that the targets need, each after those that it needs.
-        owned: those whose outputs this stage versions.
+        name: name of the stage.
+        targets: the targets that Snakemake is called with.
+        jobs: all jobs that the targets need, in topological order.
+        owned: the jobs whose outputs this stage versions.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Stages:
 
     @cached_property
     def all(self) -> dict[str, Stage]:
-        """Name -> stage; those that only share come first."""
+        """Name -> stage; stages that only hold shared outputs come first."""
         made: dict[str, Stage] = {}
         owners: dict[str, str] = {}
         for name, rules in SHARED.items():
@@ -84,23 +84,23 @@ class Stages:
         return made
 
     def stage(self, name: str) -> Stage:
-        """A stage by its name."""
+        """Return a stage by its name."""
         if name not in self.all:
             raise UserError(f"the stage {name!r} is unknown; use one of {', '.join(self.all)}.")
         return self.all[name]
 
     @property
     def file(self) -> Path:
-        """The mini scale's file stands at the root, another scale's in a folder of its own."""
+        """The scale's ``dvc.yaml``: at the root for mini, in its own folder for other scales."""
         name = "dvc.yaml" if self.scale.name == "mini" else f"{self.scale.name}/dvc.yaml"
         return paths.ROOT / name
 
     def folder(self, stage: str) -> Path:
-        """Where a stage notes what travels with its results."""
+        """Return the folder for the files that accompany a stage's results."""
         return self.scale.results / "stages" / stage
 
     def summaries(self, stage: str) -> dict[str, Path]:
-        """Evaluation -> its few numbers for ``dvc metrics``."""
+        """Return evaluation -> the file with its metrics for ``dvc metrics``."""
         scored = {
             job.experiment
             for job in self.all[stage].owned
@@ -109,7 +109,7 @@ class Stages:
         return {e: self.folder(stage) / "metrics" / f"{e}.json" for e in sorted(scored)}
 
     def outputs(self, stage: str) -> list[str]:
-        """What DVC versions of a stage: folders where they belong to it alone, else files."""
+        """Return a stage's outputs for DVC: folders that belong to it alone, else files."""
         entry, found = self.scale.entry, []
         owned = {job.id for job in self.all[stage].owned}
         for job in self.all[stage].owned:
@@ -117,7 +117,7 @@ class Stages:
             of_run = [j.id for j in self.every.values() if (j.training, j.seed) == run]
             files = list(job.outputs)
             if job.training and owned.issuperset(of_run):
-                files = [self.scale.model(*run).parent]  # and whatever lies beside
+                files = [self.scale.model(*run).parent]  # with all other files beside it
             elif job.rule == "data" and entry.generate is not None:
                 files = [entry.root, entry.truth]
             elif job.rule in ("pretrain", "detect", "evaluate", "submit", "figure"):
@@ -130,7 +130,7 @@ class Stages:
         return list(dict.fromkeys([*found, self.folder(stage).as_posix()]))
 
     def text(self) -> str:
-        """The content of the scale's ``dvc.yaml``."""
+        """Return the content of the scale's ``dvc.yaml``."""
         stages = {name: self._stage(stage) for name, stage in self.all.items()}
         up = "" if self.file.parent == paths.ROOT else "../"
         scored = {name: f"{up}{self.folder(name)}" for name in stages if self.summaries(name)}
@@ -151,7 +151,7 @@ class Stages:
         return HEADER.format(scale=self.scale.name) + "\n" + dumped
 
     def _stage(self, stage: Stage) -> dict:
-        """A stage as ``dvc.yaml`` has it."""
+        """Return a stage as an entry of ``dvc.yaml``."""
         options = "" if self.scale.name == "mini" else f" --scale {self.scale.name}"
         if self.scale.run != self.scale.name:
             options += f" --dataset {self.scale.dataset}"
@@ -172,11 +172,11 @@ class Stages:
         return made
 
     def _read(self, name: str) -> list[str]:
-        """What other stages read of a shared one."""
+        """Return the outputs of a shared stage that other stages depend on."""
         return [str(path) for job in self.all[name].owned for path in job.outputs]
 
     def _configs(self, stage: Stage) -> list[str]:
-        """Config files and folders that decide a stage's jobs."""
+        """Return the config files and folders that a stage's jobs depend on."""
         read = [paths.DATASETS]
         if any(job.rule == "table" for job in stage.jobs):
             read.append(paths.PAPER_VALUES)
@@ -198,7 +198,7 @@ class Stages:
         return sorted(path.as_posix() for path in [*read, *folders])
 
     def _params(self, stage: Stage) -> list[dict]:
-        """The rows of the experiment table that decide a stage's jobs."""
+        """Return the rows of the experiment table that a stage's jobs depend on."""
         trainings = sorted({job.training for job in stage.jobs if job.rule == "train"})
         keys = [f"trainings.{name}" for name in trainings]
         shown = {job.id.partition("/")[2] for job in stage.owned if job.rule in SHOWN}
@@ -209,7 +209,7 @@ class Stages:
         return [{(paths.SCALES / f"{self.scale.name}.yaml").as_posix(): None}, *rows]
 
     def _targets(self) -> dict[str, list[str]]:
-        """Stage -> targets of the workflow; a figure's numbers and its drawing are one target."""
+        """Return stage -> targets; a figure's numbers and its drawing are one target."""
         places = {job.id.partition("/")[2] for job in self.every.values() if job.rule in SHOWN}
         tables: list[str] = [place for place in ("table_a1", "table_a2") if place in places]
         others = sorted(places - set(tables))

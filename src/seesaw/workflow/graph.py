@@ -1,7 +1,8 @@
 """The job graph as Snakemake builds it from the rules, written as JSON.
 
-Runs in a process of its own (``python -m seesaw.workflow.graph <scale> <dataset>``), since it loads
-Snakemake and executes the Snakefile. `seesaw.workflow.jobs` calls it and keeps what it prints.
+This module runs in a separate process (``python -m seesaw.workflow.graph <scale> <dataset>``)
+because it loads Snakemake and executes the Snakefile. `seesaw.workflow.jobs` calls it and caches
+its output.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from seesaw.spec.scales import Scale
 
 
 def read(scale: Scale) -> dict[str, Any]:
-    """``jobs`` (id -> what `seesaw.workflow.jobs.Job` holds) and ``targets`` (name -> job ids).
+    """Return ``jobs`` (id -> fields of `jobs.Job`) and ``targets`` (name -> job ids).
 
-    A target is a rule without wildcards, or an evaluation of the experiment table. The jobs come
-    in the order of the rules and of the table, each after those that it needs.
+    A target is a rule without wildcards, or an evaluation in the experiment table. Jobs are in
+    topological order, and otherwise in the order of the rules and of the table.
     """
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         config = {"scale": scale.name, "dataset": scale.dataset, "look": True}
@@ -37,10 +38,10 @@ def read(scale: Scale) -> dict[str, Any]:
             config_settings=ConfigSettings(config=config),
             snakefile=paths.ROOT / "Snakefile",
         )
-        workflow = flow._workflow  # The API gives the graph away only as text for people.
+        workflow = flow._workflow  # the API offers the graph as text only
         rules = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
         if claim_table.of(scale) is None:
-            rules.remove("claims")  # This rule refuses to be a target at another scale.
+            rules.remove("claims")  # this rule raises an error as a target of another scale
         files = _files(scale)
         wanted = {*rules, *(file for own in files.values() for file in own)}
         flow.dag(DAGSettings(targets=wanted, forceall=True))
@@ -70,7 +71,7 @@ def read(scale: Scale) -> dict[str, Any]:
 
 
 def _files(scale: Scale) -> dict[str, list[str]]:
-    """Evaluation -> the files that complete it, one a seed: tables need not show every one."""
+    """Return evaluation -> its final files, one for each seed; tables need not show all of them."""
     table = scale.table
     final = {"val": scale.metrics, "test_dev": scale.submission}
     return {
@@ -81,7 +82,7 @@ def _files(scale: Scale) -> dict[str, list[str]]:
 
 
 def _id(job: Job, scale: Scale) -> str:
-    """A job's id: its rule and wildcards, as its log is named."""
+    """Return a job's id: its rule and wildcards, as in the name of its log."""
     return str(Path(job.log[0]).relative_to(f"logs/{scale.run}").with_suffix(""))
 
 
@@ -98,7 +99,7 @@ def _facts(job: Job, needs: dict, scale: Scale) -> dict[str, Any]:
 
 
 def _in_order(jobs: dict[str, dict], rules: list[str], scale: Scale) -> Iterator[str]:
-    """The ids by rule, then by row of the experiment table, each after those that it needs."""
+    """Yield the ids by rule, then by row of the experiment table, in topological order."""
     rows = [*scale.table.trainings, *scale.table.evaluations, *zoo.load().models]
 
     def place(job: str) -> tuple:
@@ -122,5 +123,5 @@ def _in_order(jobs: dict[str, dict], rules: list[str], scale: Scale) -> Iterator
 if __name__ == "__main__":
     try:
         print(json.dumps(read(Scale(*sys.argv[1:]))))
-    except Exception as error:  # `snakemake -n` shows where
+    except Exception as error:  # `snakemake -n` shows the position of the error
         sys.exit(" ".join(str(error).split()))

@@ -1,7 +1,7 @@
 """The workflow's jobs as Snakemake's rules define them, and which of them are finished.
 
-`seesaw.workflow.graph` asks Snakemake; its answer is kept until a rule, config or module changes,
-so that a plan or a status seldom has to start it.
+`seesaw.workflow.graph` gets the jobs from Snakemake. Its answer is cached until a rule, config or
+module changes, so that a plan or a status rarely has to start Snakemake.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class Job:
     """One job of the workflow.
 
     Attributes:
-        id: rule and wildcards as its log is named: ``detect/a01_mask_rcnn/seed0/a01_mask_rcnn``.
-        outputs: the declared files; the first is the artefact that a record lies beside.
-        needs: ids of the jobs that it waits for.
+        id: rule and wildcards, as in the log's name: ``detect/a01_mask_rcnn/seed0/a01_mask_rcnn``.
+        outputs: the declared files; the first is the artefact that has the record beside it.
+        needs: ids of the jobs that must finish first.
         key: its key among the fingerprints of `seesaw.workflow.dependencies`; "" if it has none.
-        experiment: the evaluation (of a training: its own) that it belongs to; "" if shared.
-        training: of a training, detection or what follows it; else "".
+        experiment: the evaluation that it belongs to (for a training, its own); "" if shared.
+        training: the training whose weights it makes or uses; "" if none.
         seed: the seed; 0 where there is none.
     """
 
@@ -62,8 +62,8 @@ class Graph:
     """All jobs of the workflow at one scale.
 
     Attributes:
-        every: id -> job, each after those that it needs.
-        targets: the name of a rule without wildcards, or an evaluation -> the jobs it asks for.
+        every: id -> job, in topological order.
+        targets: the name of a rule without wildcards, or an evaluation -> ids of the jobs it needs.
         scale: the scale.
     """
 
@@ -73,14 +73,14 @@ class Graph:
 
     @property
     def paper(self) -> dict[str, Job]:
-        """The jobs of the experiment table: all but those that only the target ``zoo`` needs."""
+        """The jobs of the experiment table: all except those that only the target ``zoo`` needs."""
         return self._needed(i for name, ids in self.targets.items() if name != "zoo" for i in ids)
 
     def select(self, target: str) -> dict[str, Job]:
-        """The jobs of a target: a rule without wildcards, or an experiment (or unique prefix).
+        """Return a target's jobs: a rule without wildcards, or an experiment (or unique prefix).
 
         Raises:
-            UserError: there is no such target.
+            UserError: the target does not exist.
         """
         if target == "claims" and target not in self.targets:
             raise UserError(claim_table.elsewhere(self.scale))
@@ -97,10 +97,10 @@ class Graph:
 
 
 def workflow(scale: Scale) -> Graph:
-    """The workflow's jobs at a scale, as the rules define them.
+    """Return the workflow's jobs at a scale, as the rules define them.
 
     Raises:
-        UserError: the Snakefile cannot be read; the sentence is Snakemake's.
+        UserError: the Snakefile cannot be read; the message is Snakemake's.
     """
     rules = [paths.ROOT / "Snakefile", *(paths.ROOT / "workflow" / "rules").glob("*.smk")]
     files, kept = [*dependencies.sources(scale), *rules], paths.CACHE / "jobs" / f"{scale.run}.json"
@@ -114,7 +114,7 @@ def workflow(scale: Scale) -> Graph:
 
 
 def rows(scale: Scale, target: str) -> Experiments:
-    """The experiments that a target is about: the scale's, or of ``zoo`` the released models."""
+    """Return a target's experiments: the scale's or, for ``zoo``, those of the released models."""
     if target != "zoo":
         return scale.table
     models, made = zoo.load().models, copy(scale.table)
@@ -125,13 +125,13 @@ def rows(scale: Scale, target: str) -> Experiments:
 
 
 def in_order(table: Experiments) -> list[str]:
-    """The evaluations, each beside its training's own."""
+    """Return the ids of the evaluations, each beside its training's own evaluation."""
     trainings = list(table.trainings)
     return sorted(table.evaluations, key=lambda e: trainings.index(table.evaluations[e].training))
 
 
 def closure(jobs: Mapping[str, Job], ids: Iterable[str]) -> set[str]:
-    """These jobs and all that they need."""
+    """Return these jobs and all jobs that they need."""
     found: set[str] = set()
     todo = list(ids)
     while todo:
@@ -142,11 +142,11 @@ def closure(jobs: Mapping[str, Job], ids: Iterable[str]) -> set[str]:
 
 
 def finished(jobs: Mapping[str, Job], fingerprints: Mapping[str, str] | None) -> set[str]:
-    """The jobs that need not run: what they make is there, current, and of current inputs.
+    """Return the jobs that need not run: their outputs exist and are up to date, as their inputs.
 
     Args:
-        jobs: each after those that it needs.
-        fingerprints: of `seesaw.workflow.dependencies`; None if unknown: presence then suffices.
+        jobs: jobs in topological order.
+        fingerprints: from `seesaw.workflow.dependencies`; if None, outputs only have to exist.
     """
     done: set[str] = set()
     for job in jobs.values():
@@ -156,13 +156,13 @@ def finished(jobs: Mapping[str, Job], fingerprints: Mapping[str, str] | None) ->
 
 
 def snakemake_record(kind: str, output: Path) -> Path:
-    """Where Snakemake keeps a file's record; ``kind`` is "metadata" or "incomplete"."""
+    """Return where Snakemake stores a file's record; ``kind`` is "metadata" or "incomplete"."""
     name = urlsafe_b64encode(str(output).encode()).decode()
     return paths.ROOT / ".snakemake" / kind / name
 
 
 def _done(job: Job, fingerprint: str | None) -> bool:
-    """Whether a job's outputs are there, whole and current."""
+    """Whether a job's outputs exist, complete and up to date."""
     incomplete = snakemake_record("incomplete", job.outputs[0])
     if incomplete.exists() or not all(path.is_file() for path in job.outputs):
         return False

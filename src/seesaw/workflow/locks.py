@@ -1,4 +1,4 @@
-"""What a killed run leaves in Snakemake's way: its lock, and jobs that still run."""
+"""Handles what a killed run leaves behind: Snakemake's lock, and jobs that still run."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import psutil
 
-# Verbs that write results; others may run beside the workflow.
+# Verbs that write results; the other verbs may run beside the workflow.
 MAKING = frozenset({"data", "pretrain", "train", "detect", "evaluate", "speed", "submit", "table"})
 
 
 def unlock(root: Path, say: Callable[[str], None] = print) -> None:
-    """Wait for what still works in a directory on this machine, then clear Snakemake's lock.
+    """Wait for processes that still work in a directory on this machine; then remove the lock.
 
-    For local runs: on a cluster the lock protects jobs that this machine cannot see.
+    This is for local runs: on a cluster the lock protects jobs that this machine cannot see.
     """
     while working := at_work(root):
         say(
@@ -29,7 +29,7 @@ def unlock(root: Path, say: Callable[[str], None] = print) -> None:
 
 
 def at_work(root: Path) -> list[psutil.Process]:
-    """The Snakemakes and making verbs that run in a directory, none that started this process."""
+    """Return processes of Snakemake and result-writing verbs in a directory, except our parents."""
     own = {psutil.Process().pid, *(parent.pid for parent in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter():
@@ -39,7 +39,7 @@ def at_work(root: Path) -> list[psutil.Process]:
                 if "snakemake" in names or _makes(names):
                     found.append(process)
         except (psutil.Error, OSError):
-            continue  # ended meanwhile, or not ours to see
+            continue  # ended meanwhile, or belongs to another user
     return found
 
 

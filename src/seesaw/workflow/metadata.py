@@ -1,11 +1,11 @@
-"""What Snakemake knows of each file, without times, hosts and job ids: it travels with results.
+"""Snakemake's metadata of each file without times, hosts and job ids, kept with the results.
 
 Snakemake makes a file again unless ``.snakemake/metadata`` says from which inputs and parameters
-it came. That folder holds times and job ids, so it stays out of git and DVC; its lasting part goes
-into one ``workflow.json`` a stage. In a clone that pulled the results, `seed` gives it back to
-Snakemake for each file whose bytes are those of the record.
+it was made. That folder contains times and job ids, so it is kept out of git and DVC; the part that
+stays valid is written to one ``workflow.json`` per stage. In a clone that pulled the results,
+`seed` restores the metadata of each file whose content matches the record.
 
-Standard library only: the Snakefile seeds at every start.
+This module uses the standard library only, because the Snakefile calls `seed` at every start.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from seesaw.spec.scales import Scale
 from seesaw.workflow.jobs import Job, snakemake_record
 
 NAME = "workflow.json"
-# The fields that decide whether Snakemake makes a file again.
+# The fields by which Snakemake decides whether to make a file again.
 DECIDE = ("input", "params", "input_checksums")
 LASTING = ("rule", "record_format_version", *DECIDE)
 
 
 def collect(jobs: Iterable[Job]) -> list[dict]:
-    """The lasting metadata of jobs, each after those that it needs.
+    """Collect the permanent part of the metadata of jobs, given in topological order.
 
     Raises:
         UserError: an output is missing, or Snakemake has not made it.
@@ -48,16 +48,16 @@ def collect(jobs: Iterable[Job]) -> list[dict]:
 
 
 def write(jobs: Iterable[Job], path: Path) -> None:
-    """Write jobs' lasting metadata; the same results give the same bytes."""
+    """Write the permanent part of jobs' metadata; the same results give the same bytes."""
     write_atomic(path, json.dumps(collect(jobs), indent=1, sort_keys=True) + "\n")
 
 
 def seed(scale: Scale) -> int:
-    """Tell Snakemake what travelled with the results at hand; returns of how many files.
+    """Restore Snakemake's metadata of the results that are here; returns the number of files.
 
-    A record is taken over where Snakemake has none, or has another's (after ``dvc checkout`` of
-    another commit), and the file's bytes are those of the record. Costs a look at each record
-    where there is nothing to do. Safe beside other processes.
+    A record is restored where Snakemake has none, or has one for another file (after ``dvc
+    checkout`` of another commit), and the file's content matches the record. Where there is nothing
+    to do, each record is only looked up. Other processes may run at the same time.
     """
     sources = [*sorted(scale.results.glob(f"stages/*/{NAME}")), scale.reference / NAME]
     told: dict[str, str] = {}
@@ -72,7 +72,7 @@ def seed(scale: Scale) -> int:
 
 
 def _read(source: Path) -> list[dict]:
-    """The jobs of a file; none if it is not there or half pulled: Snakemake then makes again."""
+    """Read the jobs in a file; empty if it is missing or half pulled, so that they are repeated."""
     try:
         jobs = json.loads(source.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -83,24 +83,24 @@ def _read(source: Path) -> list[dict]:
 
 
 def _unknown(path: Path, job: dict) -> bool:
-    """Whether a file is here whose metadata is missing or another's."""
+    """Whether a file exists whose metadata is missing or belongs to another file."""
     if not path.is_file() or snakemake_record("incomplete", path).exists():
         return False
     known = read_record(snakemake_record("metadata", path))
     if known is None:
         return True
-    # Snakemake notes the time of the file that it made: with that time, it is the one it knows.
+    # Snakemake records the modification time of the file it made, which identifies the file.
     same_file = abs((known.get("endtime") or 0) - path.stat().st_mtime) < 1e-3
     other = [key for key in DECIDE if known.get(key) != job[key]]
-    if same_file and other == ["input_checksums"]:  # the same bytes, made of inputs since replaced
+    if same_file and other == ["input_checksums"]:  # same bytes from other inputs
         checksums = (job["input_checksums"] or {}).items()
         return all(Path(p).is_file() and f"sha256:{sha256_file(p)}" == c for p, c in checksums)
     return not same_file and bool(other)
 
 
 def _take_over(job: dict, outputs: dict[Path, str], told: dict[str, str]) -> None:
-    # A pull writes files in any order. An input that was verified too is not newer in truth, and
-    # models at paper scale are too big for Snakemake to compare by their bytes at each start.
+    # A pull writes files in any order. A verified input is not really newer than its output, but
+    # Snakemake would have to hash models at paper scale at each start to find that out.
     verified = [Path(path) for path in job["input"] if _is_recorded(path, job, told)]
     newest = max((path.stat().st_mtime_ns for path in verified), default=0)
     for path, digest in outputs.items():
@@ -109,7 +109,7 @@ def _take_over(job: dict, outputs: dict[Path, str], told: dict[str, str]) -> Non
         record = {key: job[key] for key in LASTING}
         record |= {"endtime": path.stat().st_mtime, "incomplete": False}
         target = snakemake_record("metadata", path)
-        # Without this folder Snakemake would take the other for one of an old version.
+        # Without this folder Snakemake would assume that an old version wrote the metadata.
         target.parent.with_name("incomplete").mkdir(parents=True, exist_ok=True)
         target.parent.mkdir(exist_ok=True)
         partial = target.parent.with_name(f"seed.{uuid.uuid4().hex}")

@@ -1,4 +1,4 @@
-"""What is left of a target: costs by experiment, the critical path, and what a budget affords."""
+"""What remains to be done for a target: costs, critical path, and what a budget allows."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SHARED = "shared: data, speed, tables"
 
 @dataclass(frozen=True)
 class Row:
-    """An experiment's own jobs, without what they need of others.
+    """An experiment's own jobs, without those that it shares with others.
 
     Attributes:
-        name: evaluation id, or `SHARED`.
-        costs: of its jobs that are not finished; empty if it is.
-        hours: wall time from its first job to its last, over the slowest seed.
-        fits: whether the budget affords it; None without a budget or if it is finished.
+        name: id of the evaluation, or `SHARED`.
+        costs: costs of its unfinished jobs; empty if all are finished.
+        hours: wall time from its first job to its last, for the slowest seed.
+        fits: whether it fits in the budget; None without a budget or if it is finished.
     """
 
     name: str
@@ -38,29 +38,29 @@ class Row:
 
     @property
     def gpu_hours(self) -> float:
-        """Sum over its jobs."""
+        """GPU-hours, summed over its jobs."""
         return sum(c.gpu_hours for c in self.costs.values())
 
     @property
     def gigabytes(self) -> float:
-        """Sum over its jobs."""
+        """Disk space, summed over its jobs."""
         return sum(c.gigabytes for c in self.costs.values())
 
     @property
     def basis(self) -> str:
-        """Where its times are from."""
+        """Where its times come from."""
         found = {c.basis for c in self.costs.values()}
         return ", ".join(b for b in ("measured", "estimate", "unknown") if b in found) or "finished"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that a target still costs.
+    """The remaining costs of a target.
 
     Attributes:
-        rows: in the experiment table's order, then what experiments share.
-        costs: job -> cost, of the jobs that are not finished, each after those that it needs.
-        path: the critical path: the chain of jobs that takes longest, first job first.
+        rows: rows in the experiment table's order, then the shared jobs.
+        costs: id -> cost of each unfinished job, in topological order.
+        path: the critical path: ids of the chain of jobs that takes longest, in order.
     """
 
     rows: list[Row]
@@ -69,12 +69,12 @@ class Plan:
 
     @property
     def gpu_hours(self) -> float:
-        """Sum over all jobs."""
+        """GPU-hours, summed over all jobs."""
         return sum(c.gpu_hours for c in self.costs.values())
 
     @property
     def hours(self) -> float:
-        """Wall time of the critical path: no number of GPUs makes the target faster."""
+        """Wall time of the critical path, a lower bound with any number of GPUs."""
         return sum(self.costs[job].hours for job in self.path)
 
 
@@ -85,15 +85,15 @@ def plan(
     table: Experiments,
     budget: float | None = None,
 ) -> Plan:
-    """The costs of a target's jobs.
+    """Return the costs of a target's jobs.
 
     Args:
-        jobs: of the target, each after those that it needs.
-        done: the finished ones, which cost nothing.
-        costs: what each job takes.
-        table: the experiment table, for the order of the rows.
-        budget: GPU-hours; experiments are taken in the table's order, each with what it needs,
-            and one that no longer fits is passed over.
+        jobs: the target's jobs in topological order.
+        done: ids of the finished jobs, which cost nothing.
+        costs: the cost of each job.
+        table: the experiment table, which gives the order of the rows.
+        budget: GPU-hours. Experiments are added in the table's order, each with the jobs that it
+            needs, and an experiment that does not fit any more is skipped.
     """
     left = {i: costs.cost(job) for i, job in jobs.items() if i not in done}
     paid: set[str] = set()
@@ -118,10 +118,10 @@ def plan(
 
 
 def critical_path(jobs: Mapping[str, Job], left: Mapping[str, Cost]) -> list[str]:
-    """The chain of unfinished jobs with the longest wall time, first job first."""
+    """Return the chain of unfinished jobs with the longest wall time, in order."""
     ends: dict[str, float] = {}
     before: dict[str, str | None] = {}
-    for i, cost in left.items():  # each after those that it needs
+    for i, cost in left.items():  # in topological order
         waited = [need for need in jobs[i].needs if need in left]
         before[i] = max(waited, key=ends.__getitem__, default=None)
         ends[i] = cost.hours + (ends[last] if (last := before[i]) else 0.0)
@@ -134,10 +134,10 @@ def critical_path(jobs: Mapping[str, Job], left: Mapping[str, Cost]) -> list[str
 
 
 def parse_budget(text: str | None) -> float | None:
-    """GPU-hours of ``200gpuh`` (or ``200``); None if none was given.
+    """Parse GPU-hours such as ``200gpuh`` (or ``200``); None if no budget was given.
 
     Raises:
-        UserError: it is no number of GPU-hours.
+        UserError: the text is not a number of GPU-hours.
     """
     if text is None:
         return None
@@ -152,9 +152,9 @@ def render(made: Plan, jobs: Mapping[str, Job], costs: Costs, console: Console) 
 
     Args:
         made: the plan.
-        jobs: the target's.
-        costs: what it was made with.
-        console: where to.
+        jobs: the target's jobs.
+        costs: the costs with which the plan was made.
+        console: the console to print to.
     """
     budgeted = any(row.fits is not None for row in made.rows)
     body = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
@@ -182,7 +182,7 @@ def render(made: Plan, jobs: Mapping[str, Job], costs: Costs, console: Console) 
 
 
 def summary(made: Plan, costs: Costs) -> list[str]:
-    """The totals in sentences."""
+    """Return the totals in sentences."""
     known = sum(c.gpu_hours for c in made.costs.values() if c.basis == "measured")
     guess = (made.gpu_hours - known) * costs.assumed.uncertainty
     spread = f" ({_hours(made.gpu_hours - guess)} to {_hours(made.gpu_hours + guess)})"
@@ -205,7 +205,7 @@ def summary(made: Plan, costs: Costs) -> list[str]:
 
 
 def duration(hours: float) -> str:
-    """A wall time to two units at most: ``16 d 20 h``, ``3 h 05 min``, ``12 min``."""
+    """Format a wall time in at most two units: ``16 d 20 h``, ``3 h 05 min``, ``12 min``."""
     minutes = round(hours * 60)
     if minutes == 0:
         return "0" if hours == 0 else "< 1 min"
@@ -218,7 +218,7 @@ def duration(hours: float) -> str:
 
 
 def _final(row: Row, jobs: Mapping[str, Job]) -> list[str]:
-    """Its jobs that none of its jobs needs."""
+    """Return the row's jobs on which no other job of the row depends."""
     inner = {need for i in row.costs for need in jobs[i].needs}
     return [i for i in row.costs if i not in inner]
 

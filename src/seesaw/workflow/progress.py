@@ -1,4 +1,4 @@
-"""How far a training is, by its run log; a torn last line is normal."""
+"""Progress of a training, read from its run log, whose last line may be incomplete."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ TAIL = 64 * 1024  # bytes
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands.
+    """The progress of a training.
 
     Attributes:
-        iteration: the last one that was logged; 0 before the first.
+        iteration: the last logged iteration; 0 before the first.
         total: iterations of the whole training; None if the log does not say.
-        pace: seconds an iteration, of the last logged window; None before the first.
-        loss: the last logged one.
-        age: seconds since anything was logged.
-        interval: iterations from one log line to the next.
+        pace: seconds per iteration in the last logged window; None before the first.
+        loss: the last logged loss.
+        age: seconds since the last log entry.
+        interval: iterations between two log lines.
         starting: the last attempt has not logged an iteration yet.
     """
 
@@ -35,18 +35,18 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """What remains at this pace, in seconds."""
+        """The remaining time at this speed, in seconds."""
         if self.total is None or self.pace is None:
             return None
         return (self.total - self.iteration) * self.pace
 
 
 def read_progress(work: Path, now: float | None = None) -> Progress | None:
-    """The state of the training in a work directory; None if it has no run log.
+    """Return the progress of the training in a work directory; None if it has no run log.
 
     Args:
         work: ``work/<scale>/<training>/seed<k>/<fingerprint>``.
-        now: seconds since the epoch; default the clock.
+        now: seconds since the epoch; by default the current time.
     """
     log = run_log.read(work / run_log.NAME)
     if not log.attempts:
@@ -62,7 +62,7 @@ def read_progress(work: Path, now: float | None = None) -> Progress | None:
 
 
 def lines(path: Path) -> list[str]:
-    """The whole lines in the last 64 kB of a file; none if it cannot be read."""
+    """Return the complete lines in the last 64 kB of a file; empty if it cannot be read."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - TAIL))
@@ -73,7 +73,7 @@ def lines(path: Path) -> list[str]:
 
 
 def mtime(path: Path) -> float:
-    """Seconds since the epoch; 0 if there is no such file."""
+    """Return the modification time in seconds since the epoch; 0 if the file does not exist."""
     try:
         return path.stat().st_mtime
     except OSError:

@@ -1,7 +1,7 @@
-"""What work takes, as data: assumed in ``configs/costs.yaml``, or measured on a GPU.
+"""The durations of work: assumed in ``configs/costs.yaml``, or measured on a GPU.
 
-`seesaw preflight --measure` writes ``configs/costs/<gpu>.yaml``, one file for a GPU and scale. Of
-it a plan reads the seconds that one image takes, in training and in detection.
+`seesaw preflight --measure` writes ``configs/costs/<gpu>.yaml``, one file for each GPU and scale.
+A plan uses the seconds per image in it, for training and detection.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FOLDER = paths.CONFIGS / "costs"
 
 
 class ScaleCosts(BaseModel):
-    """A scale's own; ``epochs`` and ``image`` say what its trainings take of the paper's hours."""
+    """Costs of one scale; ``epochs`` and ``image`` relate its trainings to the paper's hours."""
 
     model_config = ConfigDict(extra="forbid")
     minutes: dict[str, float] = {}
@@ -34,7 +34,7 @@ class ScaleCosts(BaseModel):
 
 
 class Estimates(BaseModel):
-    """configs/costs.yaml."""
+    """The content of configs/costs.yaml."""
 
     model_config = ConfigDict(extra="forbid")
     uncertainty: float
@@ -50,11 +50,11 @@ class Estimates(BaseModel):
 
 
 class Measured(NamedTuple):
-    """Seconds an image on one GPU.
+    """Measured seconds per image on one GPU.
 
     Attributes:
-        device: the GPU's full name.
-        training: training -> seconds of a training step, for one image of it.
+        device: full name of the GPU.
+        training: training -> seconds of a training step, per image.
         detection: evaluation -> seconds from the loaded image to its detections.
     """
 
@@ -64,7 +64,7 @@ class Measured(NamedTuple):
 
 
 def assumed(path: Path | None = None) -> Estimates:
-    """Read and check the estimates.
+    """Read and validate the estimates.
 
     Raises:
         UserError: one sentence with the file, the key and the fix.
@@ -77,7 +77,7 @@ def assumed(path: Path | None = None) -> Estimates:
 
 
 def measured(gpu: str, scale: Scale) -> Measured:
-    """What was measured at a scale on the GPU whose name contains ``gpu``; empty if nothing was."""
+    """Return measurements at a scale on the GPU whose name contains ``gpu``; empty without any."""
     for path in sorted(FOLDER.glob("*.yaml")):
         content = read_yaml(path)
         device = str(content.get("device", ""))
@@ -88,12 +88,12 @@ def measured(gpu: str, scale: Scale) -> Measured:
 
 
 def repeats(config: Path) -> bool:
-    """Whether a training's config takes its images by the repeat factor sampler."""
+    """Whether a training's config samples its images with the repeat factor sampler."""
     files = experiments.config_files(config)
     return any("ClassBalancedDataset" in file.read_text(encoding="utf-8") for file in files)
 
 
 def _seconds(section: dict[str, Any] | None) -> dict[str, float]:
-    """Name -> seconds an image; a measurement that failed holds none."""
+    """Return name -> seconds per image; failed measurements have none and are left out."""
     found = (section or {}).items()
     return {name: m["seconds_per_image"] for name, m in found if "seconds_per_image" in m}

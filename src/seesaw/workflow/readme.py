@@ -1,4 +1,4 @@
-"""What the README shows of the reference results: tables, claims, Figure A1, detections."""
+"""The part of the README with reference results: tables, claims, Figure A1, detections."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ FIGURE = "paper_figures/figure_a1.png"
 
 
 def results(scale: Scale) -> str:
-    """The committed tables as Markdown, the claims' verdicts and Figure A1 if they exist."""
+    """Return the committed tables as Markdown, the claims' verdicts and Figure A1 if they exist."""
     parts = [(scale.frozen().tables / f"{p}.md").read_text("utf-8") for p in PLACES]
     if made := page.reference(scale):
         parts.append(f"### The paper's claims ({scale.name} scale)\n\n{page.brief(made)}")
@@ -29,13 +29,13 @@ def results(scale: Scale) -> str:
 
 
 def commit(scale: Scale) -> list[Path]:
-    """Write the results between README.md's marks, and the first example detections.
+    """Write the results between README.md's markers, and the first example detections.
 
     Returns:
-        What was written; without a table of the reference, nothing.
+        The written files; empty if the reference has no table.
 
     Raises:
-        UserError: README.md lacks a mark.
+        UserError: README.md lacks a marker.
     """
     if not all((scale.frozen().tables / f"{p}.md").is_file() for p in PLACES):
         return []

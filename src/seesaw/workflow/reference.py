@@ -1,7 +1,7 @@
-"""Reference results: the small files of a finished run, committed; a rerun is compared with them.
+"""Reference results: the committed small files of a finished scale, for comparison with reruns.
 
 ``reference/<scale>/`` has the layout of ``results/<scale>/``, without weights and detections, and
-without anything that differs from run to run but for the measured speed.
+without anything that differs between reruns except the measured speed.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from seesaw.spec.scales import Scale
 from seesaw.workflow import dependencies, jobs, metadata
 from seesaw.workflow.jobs import Job
 
-# Facts of a record that a rerun repeats.
+# The fields of a record that are the same in a rerun.
 LASTING = (
     *("artefact", "command", "fingerprint", "config_hash", "seed", "git"),
     *("inputs", "lock", "versions", "remarks"),
 )
-# What is copied: of an evaluation its numbers, of a training what lies beside its weights. Of seeds
-# that only claims have, what claims.json says of each.
+# The files to copy: of an evaluation its numbers, of a training what lies beside its weights. For
+# seeds that only claims use, claims.json contains their results.
 SMALL = ("metrics.json", "replicates.json", "speed.json", "gradients.json", "claims.json")
-# Rules whose files lie elsewhere, or are drawn again.
+# Rules whose outputs lie elsewhere, or are drawn again.
 ELSEWHERE = ("download", "data", "figure", "report")
 LARGEST = 1_000_000
 WHOLE = 5_000_000
@@ -49,10 +49,10 @@ class Difference(NamedTuple):
 
 
 def freeze(scale: Scale) -> Path:
-    """Copy what a run computed to ``reference/<scale>/``, all or nothing.
+    """Copy the small results of a scale to ``reference/<scale>/``, all or none.
 
     Raises:
-        UserError: something failed, is stale or was not made by the workflow, or is too large.
+        UserError: a job failed, or a file is outdated, not made by the workflow, or too large.
     """
     every = jobs.workflow(scale).paper
     made = [job for job in every.values() if _made(job)]
@@ -79,10 +79,10 @@ def freeze(scale: Scale) -> Path:
 
 
 def differences(scale: Scale) -> dict[str, list[Difference] | None]:
-    """Place -> cells in which the results here differ from the reference.
+    """Return table -> cells in which the results here differ from the reference.
 
-    None: nothing of this place has been computed here. Speed is not compared: it is measured anew
-    on each machine. A cell that was not run here is no difference.
+    The value is None if nothing of a table has been computed here. Speed is not compared, because
+    it depends on the machine. A cell that was not run here does not count as a difference.
     """
     found: dict[str, list[Difference] | None] = {}
     for place in frozen_places(scale):
@@ -98,7 +98,7 @@ def differences(scale: Scale) -> dict[str, list[Difference] | None]:
 
 
 def rebuilt(scale: Scale) -> dict[str, list[str]]:
-    """Place -> formats whose committed file is not what the committed metrics give."""
+    """Return table -> formats whose committed file differs from the one the metrics give."""
     frozen, found = scale.frozen(), {}
     for place in frozen_places(scale):
         made = collect(place, scale.table, frozen)
@@ -111,7 +111,7 @@ def rebuilt(scale: Scale) -> dict[str, list[str]]:
 
 
 def frozen_places(scale: Scale) -> list[str]:
-    """The tables of the reference.
+    """Return the tables of the reference.
 
     Raises:
         UserError: there is no reference at this scale.
@@ -140,7 +140,7 @@ def _cells(reference: Table, here: Table) -> Iterator[Difference]:
 
 
 def _made(job: Job) -> bool:
-    """Whether a job's outputs are here; a failure must not look like a job not asked for."""
+    """Whether a job's outputs exist; raises an error for a failed job instead of ignoring it."""
     failed = failure_path(job.outputs[0])
     if failed.exists():
         raise UserError(f"{failed} records a failure; a reference holds none: run that job again.")
@@ -148,7 +148,7 @@ def _made(job: Job) -> bool:
 
 
 def _copy(made: list[Job], scale: Scale, new: Path) -> None:
-    # what figures know of the data; a clone has none
+    # The properties of the data that figures need, because a clone has no data.
     new.mkdir(parents=True)
     shutil.copyfile(scale.entry.category_counts, new / scale.entry.category_counts.name)
     for job in made:

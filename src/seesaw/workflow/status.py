@@ -1,4 +1,4 @@
-"""Where every experiment stands, from files alone: it works on any node that sees them."""
+"""The state of every experiment, from files alone, so that any node with access can show it."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from seesaw.workflow.slurm import ledger, queue
 
 State = Literal["done", "running", "queued", "stopped", "failed", "no sign", "outdated", "–"]
 STAGES = ("train", "convert", "detect", "evaluate", "submit")
-# Seconds of silence that mean nothing: loading LVIS, a long evaluation, an image of a slow model.
+# Seconds without output that are normal: loading LVIS, a long evaluation, a slow model's image.
 QUIET = 900.0
-# A training logs every 20 iterations; so many log lines overdue, and a minute, mean that it died.
+# A training logs every 20 iterations; it counts as dead after so many overdue lines and a minute.
 OVERDUE, AT_LEAST = 5, 60.0
 _STYLES = {"done": "green", "running": "cyan", "failed": "bold red"}
 _STYLES |= {"no sign": "yellow", "stopped": "yellow"}
 TAIL = 3
-WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "CONFIGURING")  # says the queue
+WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "CONFIGURING")  # states in the queue
 NEEDS_YOU = ("failed", "no sign", "stopped")
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a job stands.
+    """The state of one job.
 
     Attributes:
         job: the job.
-        state: "no sign" began but is silent for too long; "stopped" saved its state and ended;
-            "outdated" was made of older code, configs or inputs; "–" has not begun.
-        note: one line: progress, the error, or the silence.
-        share: part of the iterations of a training that runs or ran; else None.
+        state: "no sign" has begun but is silent for too long; "stopped" saved its state and ended;
+            "outdated" was made with older code, configs or inputs; "–" has not begun.
+        note: one line: progress, the error, or how long the job has been silent.
+        share: fraction of the iterations that a training has completed; else None.
         log: its newest log.
-        slurm: id of its SLURM job, where Snakemake noted one.
+        slurm: id of its SLURM job, where Snakemake recorded one.
     """
 
     job: Job
@@ -61,13 +61,13 @@ class Standing:
 def standing(
     job: Job, done: set[str], scale: Scale, fingerprints: Mapping[str, str] | None, now: float
 ) -> Standing:
-    """One job's state.
+    """Return the state of one job.
 
     Args:
         job: the job.
         done: the ids of all finished jobs.
-        scale: where logs lie.
-        fingerprints: current ones, or None if unknown: the newest work directory then counts.
+        scale: the scale, which determines where logs lie.
+        fingerprints: current fingerprints; if None, the newest work directory is used.
         now: seconds since the epoch.
     """
     if job.id in done:
@@ -75,10 +75,10 @@ def standing(
     log = newest_log(job, scale)
     marker = snakemake_record("incomplete", job.outputs[0])
     work = _work(job, scale, fingerprints)
-    # Snakemake notes the job that it submitted; once it runs, the lease names it.
+    # Snakemake records the id of the job that it submitted; once it runs, the lease has the id.
     slurm = (read_record(marker) or {}).get("external_jobid")
     slurm = slurm or (work and (read_record(work / "lease") or {}).get("job"))
-    # A job that requeued itself has neither.
+    # A job that has requeued itself has neither.
     slurm = slurm or ledger.last(scale.run, job.id)
     waits = marker.exists() or (ledger.seen(slurm) if slurm else {}).get("state") in WAITING
     facts: dict[str, Any] = dict(log=log, slurm=str(slurm) if slurm else None)
@@ -92,7 +92,7 @@ def standing(
     last = max(signs, default=0.0)
     age = now - last
     present = all(path.is_file() for path in job.outputs) and not marker.exists()
-    if present and last <= max(map(mtime, job.outputs)) + AT_LEAST:  # not begun again since
+    if present and last <= max(map(mtime, job.outputs)) + AT_LEAST:  # no new attempt since
         return Standing(job, "outdated", **facts)
     if stop := _interruption(work, last):
         told = f"stopped by {stop['reason']}, saved at iteration {stop['iteration']:,}"
@@ -113,14 +113,14 @@ def standing(
 
 
 def patience(progress: Progress | None) -> float:
-    """Seconds of silence after which a job counts as dead."""
+    """Return the seconds of silence after which a job counts as dead."""
     if progress is None or progress.starting or progress.pace is None:
         return QUIET
     return max(AT_LEAST, OVERDUE * progress.interval * progress.pace)
 
 
 def newest_log(job: Job, scale: Scale) -> Path | None:
-    """The job's log under logs/, of its last attempt."""
+    """Return the log of the job's last attempt under logs/."""
     path = paths.ROOT / "logs" / scale.run / job.id
     return max(path.parent.glob(f"{path.name}.*"), key=mtime, default=None)
 
@@ -128,14 +128,14 @@ def newest_log(job: Job, scale: Scale) -> Path | None:
 def render(
     found: list[Standing], table: Experiments, scale: Scale, console: Console, known: bool = True
 ) -> None:
-    """Print all standings: a row an experiment and seed, then what runs, then what needs you.
+    """Print all states: a row per experiment and seed, the running jobs, those that need the user.
 
     Args:
-        found: of a target's jobs.
+        found: the states of a target's jobs.
         table: the experiment table.
-        scale: for the commands to type.
-        console: where to.
-        known: whether the fingerprints were; else *done* only means present.
+        scale: the scale, for the commands that are shown.
+        console: the console to print to.
+        known: whether fingerprints were known; otherwise *done* only means that outputs exist.
     """
     cells = {(s.job.experiment, s.job.seed, s.job.rule): s for s in found if s.job.experiment}
     body = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
@@ -192,7 +192,7 @@ def _share(progress: Progress | None) -> float | None:
 
 
 def _told(progress: Progress | None, age: float | None = None) -> str:
-    """Iteration, loss, pace, what is left and how fresh that is."""
+    """Return iteration, loss, pace, remaining time and the age of this information."""
     ago = [] if age is None else [f"last sign {max(age, 0):.0f} s ago"]
     if progress is None or not progress.iteration:
         return ", ".join(["starting" if progress else "at work", *ago])
@@ -208,7 +208,7 @@ def _told(progress: Progress | None, age: float | None = None) -> str:
 
 
 def _work(job: Job, scale: Scale, fingerprints: Mapping[str, str] | None) -> Path | None:
-    """A training's work directory: of the current fingerprint, or the newest if that is unknown."""
+    """Return a training's work directory for the current fingerprint, or the newest if unknown."""
     if job.rule != "train":
         return None
     folder = scale.work / job.training / f"seed{job.seed}"
@@ -218,7 +218,7 @@ def _work(job: Job, scale: Scale, fingerprints: Mapping[str, str] | None) -> Pat
 
 
 def _waits(slurm: str | None) -> str:
-    """What SLURM last told Snakemake of a job; the command to type if nothing will start it."""
+    """Return a job's last known state in SLURM; the command that helps if nothing will start it."""
     seen = ledger.seen(slurm) if slurm else {}
     if slurm and seen.get("told"):
         return f"; {queue.waits(seen['reason'], [slurm])}"
@@ -227,13 +227,13 @@ def _waits(slurm: str | None) -> str:
 
 
 def _interruption(work: Path | None, sign: float) -> dict | None:
-    """What a training said when it ended before its end; None if it has started again since."""
+    """Return what an interrupted training recorded; None if it has started again since."""
     saved = work / Interrupted.RECORD if work else None
     return read_record(saved) if saved and sign <= mtime(saved) + AT_LEAST else None
 
 
 def _shards(job: Job) -> list[Path]:
-    """What a detection has written so far."""
+    """Return the parts that a detection has written so far."""
     if job.rule != "detect":
         return []
     return list(job.outputs[0].parent.glob(f".{job.outputs[0].name}.*.part"))

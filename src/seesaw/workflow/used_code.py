@@ -1,10 +1,10 @@
-"""Fingerprints: hashes of all that a training depends on, its own code included.
+"""Fingerprints: hashes of everything that a training depends on, including the code that it uses.
 
-Code counts without comments and docstrings, and only the modules that a config uses: those that
-register its types and what they import, statically, module file by module file. A package's
-``__init__`` counts only where a name defined in it is imported, never as a mere parent.
+Code counts without comments and docstrings. Only the modules that a config uses count: those that
+register its types and those that they import, found by static analysis of each module file. A
+package's ``__init__`` counts only where a name defined in it is imported, not as a mere parent.
 
-Imports neither torch nor mmdet: the Snakefile uses it in every job.
+This module imports neither torch nor mmdet, because the Snakefile uses it in every job.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from seesaw.errors import UserError
 
 PACKAGE = Path(__file__).parents[1]
 TRAINING_ROOTS = ("seesaw.training.train",)
-# Bookkeeping: what these decide about a training is in the fingerprint by value. And when it is
-# saved and stopped decides nothing: an edit there must not throw away weeks of training.
+# Ignored because the fingerprint contains by value what these modules decide about a training, or
+# because they only decide when it is saved and stopped: an edit must not discard weeks of training.
 IGNORED = frozenset(
     {
         "core.files",
@@ -36,7 +36,7 @@ IGNORED = frozenset(
         "training.deadline",
     }
 )
-# Config keys that decide how a machine computes a training, not what it computes.
+# Config keys that affect how a machine computes a training, but not the result.
 MACHINE_KEYS = frozenset({"images_per_gpu"})
 TYPE_KEYS = frozenset({"type", "constructor", "runner_type"})
 
@@ -49,7 +49,7 @@ class _Source(NamedTuple):
 
 
 def normalised_source(path: Path) -> str:
-    """A Python file's source without comments, docstrings and layout.
+    """Return a Python file's source without comments, docstrings and layout.
 
     Raises:
         UserError: the file is missing or is not Python.
@@ -63,16 +63,16 @@ def code_modules(
     ignore: Iterable[str] = IGNORED,
     registry: Mapping[str, list[str]] | None = None,
 ) -> dict[str, Path]:
-    """The package's modules reachable from root modules, name to file, sorted by name.
+    """Return the package's modules reachable from root modules: name -> file, sorted by name.
 
-    Followed are imports (also relative ones and those in functions) and string literals that
-    name a module or a registered type (``dict(type='SeesawLoss')`` as a default).
+    Imports (also relative ones and those in functions) are followed, and string literals that name
+    a module or a registered type (``dict(type='SeesawLoss')`` as a default).
 
     Args:
         roots: Full module names.
         package_dir: Folder of the package.
-        ignore: Module names, relative to the package, that count for nothing.
-        registry: Of `registry_map`, where it is known already.
+        ignore: Module names, relative to the package, that are ignored.
+        registry: The result of `registry_map`, if it is known already.
 
     Raises:
         UserError: a root does not exist or a file is not Python.
@@ -102,7 +102,7 @@ def code_modules(
 
 
 def code_files(roots: Iterable[str], package_dir: Path = PACKAGE) -> list[Path]:
-    """The files of `code_modules`, sorted by module name."""
+    """Return the files of `code_modules`, sorted by module name."""
     return list(code_modules(roots, package_dir).values())
 
 
@@ -112,19 +112,19 @@ def code_hash(
     ignore: Iterable[str] = IGNORED,
     registry: Mapping[str, list[str]] | None = None,
 ) -> str:
-    """The sha256 over name and normalised source of all reachable modules."""
+    """Return the sha256 over the names and normalised sources of all reachable modules."""
     modules = code_modules(roots, package_dir, ignore, registry)
     return digest([[name, _read(path, name).normalised] for name, path in modules.items()])
 
 
 def code_hashes() -> dict[str, str]:
-    """Module -> 16 digits of `code_hash`, for every module of the package."""
+    """Return module -> first 16 digits of `code_hash`, for every module of the package."""
     registry = registry_map()
     return {name: code_hash([name], registry=registry)[:16] for name in _files(PACKAGE)}
 
 
 def config_types(config: Any) -> set[str]:
-    """Every value of a ``type`` (or ``constructor``) key at any depth of a resolved config."""
+    """Return every value of a ``type`` or ``constructor`` key at any depth of a resolved config."""
     types: set[str] = set()
     if isinstance(config, Mapping):
         types = {v for k, v in config.items() if k in TYPE_KEYS and isinstance(v, str)}
@@ -133,7 +133,7 @@ def config_types(config: Any) -> set[str]:
 
 
 def registry_map(package_dir: Path = PACKAGE) -> dict[str, list[str]]:
-    """Registered type name to the modules that register it, by a static scan of the package."""
+    """Map each registered type name to the modules that register it, by static analysis."""
     registry: dict[str, list[str]] = {}
     for module, path in _files(package_dir).items():
         for name in _read(path, module).registered:
@@ -142,7 +142,7 @@ def registry_map(package_dir: Path = PACKAGE) -> dict[str, list[str]]:
 
 
 def modules_of_types(types: Iterable[str], registry: Mapping[str, Iterable[str]]) -> set[str]:
-    """The package's modules that register these types; library types contribute nothing.
+    """Return the package's modules that register these types; library types contribute none.
 
     A scope (``mmdet.SeesawLoss``) is dropped, as mmengine's registries do.
     """
@@ -157,7 +157,7 @@ def training_parts(
     extra_roots: Iterable[str] = TRAINING_ROOTS,
     package_dir: Path = PACKAGE,
 ) -> dict[str, Any]:
-    """What decides a training's weights; `fingerprint` of it is the training's.
+    """Return everything that determines a training's weights, the input of `fingerprint`.
 
     Args:
         config: The resolved config, as plain data.
@@ -206,14 +206,14 @@ def _read(path: Path, module: str = "") -> _Source:
         raise UserError(f"{path} is not valid Python ({error}); correct it.") from None
 
 
-@cache  # by content: 30 fingerprints parse a module once, an edit is never missed
+@cache  # by content: modules are parsed once, and edits are noticed
 def _parse(source: bytes, package: str) -> _Source:
     tree = ast.parse(source)
     imports: set[tuple[str, str]] = set()
     registered: set[str] = set()
     strings: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(body := getattr(node, "body", None), list):  # a lambda's body is no list
+        if isinstance(body := getattr(node, "body", None), list):  # a lambda's body is not a list
             kept = [s for s in body if not _is_docstring(s)] or [ast.Pass()]
             node.body = kept  # type: ignore[attr-defined]
     for node in ast.walk(tree):
@@ -243,7 +243,7 @@ def _is_docstring(statement: ast.stmt) -> bool:
 
 
 def _registered(call: ast.expr, default: str) -> set[str]:
-    """Names that a call of ``register_module(name=None, force=False, module=None)`` gives."""
+    """Return the names that ``register_module(name=None, force=False, module=None)`` registers."""
     if not (isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "register_module"):
         return set()
     given = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "name")]

@@ -1,1 +1,1 @@
-"""What a machine or a scale lacks before a run: the checks of doctor and preflight."""
+"""The checks of ``doctor`` and ``preflight``: what a machine or a scale lacks before a run."""

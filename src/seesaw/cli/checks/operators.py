@@ -1,4 +1,4 @@
-"""Each operator that the models use, called once: on the GPU if there is one, else on the CPU."""
+"""Calls each operator that the models use once: on the GPU if there is one, else on the CPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seesaw.models.ops.deform_roi_pool import DeformRoIPoolAny
 
 
 def operators(device: str) -> dict[str, tuple[Callable[[], float], float]]:
-    """Name -> a call that gives a number, and the number: by hand, on maps of ones."""
+    """Return name -> a call that returns a number, and the number expected on maps of ones."""
     x = torch.ones(1, 4, 8, 8, device=device)
     rois = torch.tensor([[0.0, 1, 1, 6, 6]], device=device)
     boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4.1]], device=device)
@@ -46,12 +46,12 @@ def operators(device: str) -> dict[str, tuple[Callable[[], float], float]]:
 
 
 def broken(device: str) -> dict[str, str]:
-    """Operators that fail or give a wrong number, and how."""
+    """Return the operators that fail or return a wrong number, with the error."""
     faults = {}
     for name, (call, expected) in operators(device).items():
         try:
             found = call()
-        except Exception as error:  # a missing kernel is a RuntimeError, a broken one anything
+        except Exception as error:  # a missing kernel raises RuntimeError, a broken one any error
             faults[name] = " ".join(str(error).split())[:120]
             continue
         if abs(found - expected) > 1e-4:

@@ -1,7 +1,7 @@
-"""The checks of a preflight: each says what was expected, what was found, or why it was not looked.
+"""The checks of a preflight, each with the expected and found values or why it was skipped.
 
-Sections: dataset, numbers that follow from it, each training's model, schedule, batch and memory,
-and the weights that backbones start from.
+The sections are: dataset, numbers that follow from it, each training's model, schedule, batch and
+memory, and the weights with which backbones are initialised.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from seesaw.training.schedule import iterations, least_images, passes
 
 
 def preflight(scale: Scale, expected: Expected, site: Site, memory: float | None = None) -> Report:
-    """Check a scale.
+    """Check a scale before any training.
 
     Args:
         scale: overlay and dataset.
-        expected: what should be found.
-        site: GPUs of a training.
-        memory: of a GPU, GB; default: by the site's ``gpu_model``.
+        expected: the expected values.
+        site: the site, which determines the GPUs of a training.
+        memory: memory of a GPU in GB; by default that of the site's ``gpu_model``.
     """
     known = expected.datasets.get(scale.entry.name)
     found = facts.facts(scale.entry, RFS)
@@ -56,7 +56,7 @@ def preflight(scale: Scale, expected: Expected, site: Site, memory: float | None
         except UserError as error:
             row.faults.append(str(error))
             continue
-        except Exception as error:  # whatever mmdet raises: the page is to be finished
+        except Exception as error:  # mmdet may raise anything, and the page must be complete
             row.faults.append(f"{t.config}: {type(error).__name__}: {' '.join(str(error).split())}")
             continue
         _check_size(row, scale, expected)
@@ -67,9 +67,9 @@ def preflight(scale: Scale, expected: Expected, site: Site, memory: float | None
 
 
 def with_counts(cfg: Config, counts: dict | None, classes: int) -> None:
-    """Give losses the categories' counts as data; made-up ones where there are none.
+    """Give losses the category counts as data; made-up counts where there are none.
 
-    A model's size depends on their number alone.
+    The size of a model depends only on the number of categories.
     """
     counts = counts or {
         "annotated_images": classes,
@@ -151,13 +151,13 @@ def _check_batch(
 
 
 def gigabytes(size: Size, images: int, expected: Expected) -> float:
-    """Memory of a GPU that trains so many images at once, GB; an estimate."""
+    """Estimate the memory in GB of a GPU that trains on ``images`` images at once."""
     counted = size.training_bytes(images) / 1e9
     return counted * expected.memory.factor + expected.memory.context
 
 
 def weights_check(checkpoint: str, cfg: Config) -> Check:
-    """Whether a pre-trained file fits the backbone, tensor by tensor."""
+    """Check whether a pre-trained file fits the backbone, tensor by tensor."""
     name = f"weights {checkpoint}"
     path = downloads.load().weights(checkpoint)
     if not path.is_file():
@@ -166,13 +166,14 @@ def weights_check(checkpoint: str, cfg: Config) -> Check:
 
 
 def compare_weights(name: str, path: Path, cfg: Config) -> Check:
-    """A file's tensors against a backbone's: names and shapes.
+    """Compare the names and shapes of a file's tensors with those of a backbone.
 
-    The classifier (``fc``) is left over, and deformable offsets and counters of batches start anew.
+    The file's classifier (``fc``) is not used; deformable offsets and batch counters are not in the
+    file and are initialised anew.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # torch raises many kinds on a damaged archive
+    except Exception as error:  # torch raises many kinds of errors on a damaged archive
         reason = str(error).split("\n")[0]
         return Check(name, False, f"{path} is no readable model ({reason}); download it again")
     state = {k.removeprefix("backbone."): v for k, v in state.get("state_dict", state).items()}

@@ -1,4 +1,4 @@
-"""The checks of a preflight that are about the dataset and the numbers that follow from it."""
+"""The checks of a preflight on the dataset and on the numbers that follow from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RFS = 1e-3  # threshold of LVIS's repeat factor sampling
 
 
 def dataset_checks(scale: Scale, found: dict, known: Dataset | None) -> Iterator[Check]:
-    """Lengths and categories of the files."""
+    """Check the sizes and categories of the annotation files."""
     entry = scale.entry
     for split, file in (("train", entry.train), ("val", entry.val), ("test_dev", entry.test_dev)):
         name = f"{split} images"
@@ -36,7 +36,7 @@ def dataset_checks(scale: Scale, found: dict, known: Dataset | None) -> Iterator
 
 
 def derived_checks(scale: Scale, found: dict, known: Dataset | None) -> Iterator[Check]:
-    """Numbers that follow from the categories' counts: groups, factors, tails, epochs."""
+    """Check numbers that follow from category counts: groups, repeat factors, tails, epochs."""
     counts = found.get("counts")
     if known is None:
         return
@@ -63,7 +63,7 @@ def derived_checks(scale: Scale, found: dict, known: Dataset | None) -> Iterator
 
 
 def _loss_checks(scale: Scale, counts: dict, known: Dataset) -> Iterator[Check]:
-    """The two losses that know the counts, as the configs have them."""
+    """Check the two losses that use the counts, as the configs build them."""
     init_default_scope("mmdet")
     for name, training, kind, read, wanted in (
         ("EQL tail", "mask_rcnn_random_eql", EqualizationLoss, _tail, known.eql_tail),
@@ -82,4 +82,4 @@ def _tail(loss: EqualizationLoss) -> int:
 
 
 def _sizes(loss: GroupSoftmaxLoss) -> list[int]:
-    return loss.group_sizes[:-1]  # the last is background
+    return loss.group_sizes[:-1]  # the last group is background

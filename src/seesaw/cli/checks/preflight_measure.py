@@ -1,7 +1,7 @@
-"""``seesaw preflight --measure``: what each training and evaluation takes on the machine at hand.
+"""``seesaw preflight --measure``: time and memory of each training and evaluation here.
 
-The results are data, a file for each model of GPU (``configs/costs/<gpu>.yaml``), written anew
-after every measurement, so that a run that is cut off loses one.
+The results are data, with a file for each model of GPU (``configs/costs/<gpu>.yaml``). The file is
+rewritten after every measurement, so that an interrupted call loses only one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from seesaw.workflow import rates
 
 FOLDER = rates.FOLDER
 SECTIONS = ("fps", "peer", "training", "detection", "switches")
-# A rung of each kind shows what the switches give.
+# One rung of each kind, on which the performance switches are compared.
 _SWITCHED = ("a01_mask_rcnn", "a06_mask_scoring", "a10_seesaw")
 _SWITCHES = {
     "fp32": Switches("fp32"),
@@ -49,17 +49,17 @@ _PEERS = (
     "b01_cascade_mask_rcnn",
     "b02_htc_without_semantic",
 )
-_ROIS = 1024  # of a pass of two images
-_LEFT_FREE = 2e9  # bytes of a GPU that are not PyTorch's
+_ROIS = 1024  # in a pass of two images
+_LEFT_FREE = 2e9  # bytes of a GPU that PyTorch does not use
 
 
 def device_name() -> str:
-    """The GPU's name, or the processor's architecture."""
+    """Return the GPU's name or, without a GPU, the processor's architecture."""
     return torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
 
 
 def file_of(scale: Scale, folder: Path = FOLDER) -> Path:
-    """Where the measurements of this device and scale lie."""
+    """Return the file for the measurements of this device and scale."""
     name = re.sub(r"[^a-z0-9]+", "-", device_name().lower()).strip("-")
     return folder / (f"{name}.yaml" if scale.name == "paper" else f"{name}.{scale.name}.yaml")
 
@@ -71,17 +71,17 @@ def run(
     tell: Callable[[str], None] = print,
     until: float | None = None,
 ) -> Path:
-    """Measure, section by section, and keep what was measured before of other sections.
+    """Measure section by section, and keep earlier measurements of other sections.
 
     Args:
-        scale: whose configs are measured.
-        sections: of `SECTIONS`.
-        folder: where the file is written.
+        scale: the scale whose configs are measured.
+        sections: a subset of `SECTIONS`.
+        folder: the folder of the output file.
         tell: prints a line.
-        until: `time.time()` after which nothing more is begun.
+        until: the value of `time.time()` after which no further measurement is started.
 
     Returns:
-        The file.
+        The path of the file.
     """
     path = file_of(scale, folder)
     known = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -161,7 +161,7 @@ def _config(path: Path, scale: Scale) -> Config:
 
 
 def _training(config: Callable[[], Config]) -> dict:
-    """Time at the typical size; memory at the largest, and from it how many images fit."""
+    """Measure time at the typical size, and memory and the number of images at the largest."""
     trainer = measure.Trainer(cfg := config())
     made = trainer.measure()
     if torch.cuda.is_available():
@@ -170,7 +170,7 @@ def _training(config: Callable[[], Config]) -> dict:
 
 
 def _memory_of(trainer: measure.Trainer, px: tuple[int, int]) -> dict:
-    """Gigabytes of two images of ``px``, of each further one, and how many images fit."""
+    """Return the memory of two images of ``px`` and of each further one in GB, and how many fit."""
     held = []
     for images in (2, 4):
         try:
@@ -203,7 +203,7 @@ def _modes(name: str, config: Callable[[], Config]) -> dict:
 
 
 def _peer(config: Callable[[], Config]) -> dict:
-    """The same step with mmdet's own heads and losses, one after the other, twice."""
+    """Time the same step with mmdet's own heads and losses alternately, twice."""
     cfg = config()
     theirs = measure.as_mmdet_ships(cfg)
     laps: dict[str, list[dict]] = {"ours": [], "mmdet": []}
@@ -223,7 +223,7 @@ def _peer(config: Callable[[], Config]) -> dict:
 
 
 def _loss_peer(classes: int) -> dict:
-    """Seesaw Loss, mmdet's and plain cross-entropy on one pass's logits: microseconds a step."""
+    """Time Seesaw Loss, mmdet's and cross-entropy on one pass's logits: microseconds per step."""
     from mmdet.models.losses import CrossEntropyLoss, SeesawLoss
 
     device = measure.device()

@@ -1,4 +1,4 @@
-"""A preflight on one page."""
+"""Prints a preflight on one page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a preflight finds: single checks, a row for each training, and the whole report."""
+"""The results of a preflight: single checks, a row for each training, and the whole report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seesaw.spec.expected import FILE
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison: ``ok`` is None where it could not be made, and ``text`` says why."""
+    """One comparison; ``ok`` is None where it could not be made, and ``text`` says why."""
 
     name: str
     ok: bool | None
@@ -21,7 +21,7 @@ class Check:
 
 @dataclass
 class Row:
-    """What is known of one training; ``faults`` are sentences, empty if all is well."""
+    """The properties of one training; ``faults`` are sentences, empty if there is no fault."""
 
     name: str
     size: Size | None = None
@@ -43,19 +43,19 @@ class Report:
 
     @property
     def green(self) -> bool:
-        """Whether nothing that was checked is wrong."""
+        """Whether no check failed."""
         return all(c.ok is not False for c in self.checks) and not any(r.faults for r in self.rows)
 
 
 def same(name: str, found: Any, expected: Any, unit: str = "") -> Check:
-    """A comparison of two values, told as one."""
+    """Compare two values and show them as one if they are equal."""
     ok = found == expected
     text = spelled(found) + unit
     return Check(name, ok, text if ok else f"{text}, but {FILE} says {spelled(expected)}")
 
 
 def spelled(value: Any) -> str:
-    """A value as the page shows it."""
+    """Format a value as the page shows it."""
     if isinstance(value, int):
         return f"{value:,}"
     return "/".join(map(str, value)) if isinstance(value, list) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""A check's result, and the page of them."""
+"""The results of doctor's checks, and the page that shows them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _MARKS = {"ok": ("✓", "green"), "missing": ("✗", "bold red"), "remark": ("!"
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
-        state: "missing" is needed for the scale; a "remark" is worth knowing.
-        found: one line.
-        fix: what to type or do.
+        state: "missing": needed for the scale; "remark": worth knowing.
+        found: one line that describes the result.
+        fix: the command or action that helps.
     """
 
     state: State
@@ -32,19 +32,19 @@ Check = Callable[[], Finding]
 
 
 def run(checks: dict[str, Check]) -> dict[str, Finding]:
-    """All findings; a check that breaks is missing, with its error."""
+    """Run all checks; a check that raises an error counts as missing, with that error."""
     found = {}
     for name, check in checks.items():
         try:
             found[name] = check()
-        except Exception as error:  # a broken installation raises anything
+        except Exception as error:  # a broken installation can raise any error
             told = " ".join(str(error).split())[:160]
             found[name] = Finding("missing", f"{type(error).__name__}: {told}", "tools/setup.sh")
     return found
 
 
 def render(found: dict[str, Finding], console: Console) -> None:
-    """Print a line a check, and what to do below it."""
+    """Print a line for each check, followed by what to do."""
     for name, finding in found.items():
         mark, style = _MARKS.get(finding.state, ("–", "dim"))
         console.print(Text(f"{mark} {name}: {finding.found}", style=style), soft_wrap=True)

@@ -18,7 +18,7 @@ REBUILD = "with CUDA's compiler (environment.yml): rm -rf .venv && FORCE_CUDA=1 
 
 
 def python() -> Finding:
-    """The version that the lock is for."""
+    """Check Python's version against the one that the lock file is for."""
     found = f"{platform.python_version()} ({sys.executable})"
     if sys.version_info[:2] == (3, 11):
         return Finding("ok", found)
@@ -26,7 +26,7 @@ def python() -> Finding:
 
 
 def compiler() -> Finding:
-    """Only mmcv's compilation needs one."""
+    """Check for a compiler, which only the compilation of mmcv needs."""
     name = os.environ.get("CXX", "g++")
     if where := shutil.which(name):
         return Finding("ok", where)
@@ -34,7 +34,7 @@ def compiler() -> Finding:
 
 
 def lock() -> Finding:
-    """What is installed against requirements.lock."""
+    """Compare the installed packages with requirements.lock."""
     wanted = dict(re.findall(r"^([\w.-]+)==(\S+)", paths.LOCK.read_text(), re.MULTILINE))
     differ = []
     for name, version in wanted.items():
@@ -50,7 +50,7 @@ def lock() -> Finding:
 
 
 def gpu(scale: Scale) -> Finding:
-    """PyTorch, its CUDA and the GPUs of this machine."""
+    """Check PyTorch, its CUDA version and this machine's GPUs."""
     import torch
 
     built = f"torch {torch.__version__}, built for {_cuda() or 'CPUs'}"
@@ -75,7 +75,7 @@ def gpu(scale: Scale) -> Finding:
 
 
 def operators() -> Finding:
-    """Mmcv's operators, and ours that stand in for those that it has on GPUs only."""
+    """Check mmcv's operators, and our replacements of those that mmcv has for GPUs only."""
     import torch
     from mmcv.ops import get_compiling_cuda_version
 
@@ -93,7 +93,7 @@ def operators() -> Finding:
 
 
 def nccl(scale: Scale) -> Finding:
-    """What GPUs talk by; with two or more they add up once."""
+    """Check communication between GPUs by one sum over all of them, if there are at least two."""
     import torch
 
     if scale.overlay.backbones:

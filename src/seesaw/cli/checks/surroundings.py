@@ -16,7 +16,7 @@ SECONDS = 20
 
 
 def settings() -> Finding:
-    """site.yaml."""
+    """Check site.yaml."""
     site.load()
     if site.FILE.is_file():
         return Finding("ok", f"{site.FILE} is well formed")
@@ -25,7 +25,7 @@ def settings() -> Finding:
 
 
 def slurm(scale: Scale) -> Finding:
-    """That jobs can be submitted, to a partition that exists, and stay visible when they end."""
+    """Check that jobs can be submitted to an existing partition and stay listed when they end."""
     if scale.overlay.backbones:
         return Finding("not needed", "this scale runs here")
     if not shutil.which("sbatch"):
@@ -49,7 +49,7 @@ def slurm(scale: Scale) -> Finding:
 
 
 def disk(scale: Scale) -> Finding:
-    """Room for what is still to be downloaded and unpacked."""
+    """Check the disk space for everything that is still to be downloaded and unpacked."""
     files = [f for name in scale.downloads for f in downloads.load().find(name)]
     left = sum(2 * (f.bytes or 0) for f in files if not f.made.exists())
     need = left + (50e9 if not scale.overlay.backbones else 3e9)
@@ -60,7 +60,7 @@ def disk(scale: Scale) -> Finding:
 
 
 def wandb() -> Finding:
-    """Whether a run could be mirrored; nothing needs it."""
+    """Check whether runs can be logged to W&B, which is optional."""
     mode = os.environ.get("WANDB_MODE") or site.load().wandb
     if mode == "off":
         return Finding("not needed", f"off; `wandb: offline` in {site.FILE} mirrors the logs")
@@ -70,7 +70,7 @@ def wandb() -> Finding:
 
 
 def dvc() -> Finding:
-    """Where large results would be pushed to."""
+    """Check where DVC would push large results."""
     if not (paths.ROOT / ".dvc").is_dir():
         return Finding("remark", "no .dvc here", "`dvc init`, to share results")
     remotes = _told("dvc", "remote", "list").split()
@@ -81,7 +81,7 @@ def dvc() -> Finding:
 
 
 def dataset(scale: Scale) -> Finding:
-    """The scale's dataset."""
+    """Check that the scale's dataset is there."""
     entry = scale.entry
     if entry.manifest.is_file():
         return Finding("ok", f"{entry.manifest}")
@@ -96,7 +96,7 @@ def dataset(scale: Scale) -> Finding:
 
 
 def weights(scale: Scale) -> Finding:
-    """The pre-trained backbones, which compute nodes cannot download."""
+    """Check the pre-trained backbones, which compute nodes cannot download."""
     if "pretrained" not in scale.downloads:
         return Finding("not needed", "stand-ins are trained here")
     files = downloads.load().find("pretrained")

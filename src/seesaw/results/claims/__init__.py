@@ -1,1 +1,1 @@
-"""The paper's claims: what the mini scale makes of them, over seeds that no design was tuned on."""
+"""Tests of the paper's claims at mini scale, with seeds on which no design was tuned."""

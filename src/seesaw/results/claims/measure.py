@@ -1,4 +1,4 @@
-"""What the results say of each claim: effect, standard error, 95 % interval, verdict."""
+"""Measures each claim on the results: effect, standard error, 95 % interval and verdict."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from seesaw.spec.scales import Scale
 
 
 def judge(claim: Claim, low: float, high: float) -> Verdict:
-    """The verdict of a 95 % interval.
+    """Return the verdict that a 95 % interval implies.
 
     Args:
-        claim: what is claimed.
-        low: the interval's lower end: points of AP, or the logarithm of a factor.
+        claim: the claim.
+        low: the interval's lower end, in points of AP or as the logarithm of a factor.
         high: its upper end.
     """
     if claim.expect == "below":
@@ -53,13 +53,13 @@ def report(
     design: str | None,
     known: Mapping[str, str] = MappingProxyType({}),
 ) -> Report:
-    """The claims from what a scale's results hold.
+    """Measure all claims on the results of a scale.
 
     Args:
-        scale: where results lie.
-        claims: the table.
-        design: its hash now; None if unknown.
-        known: current fingerprints; a run whose training's record holds another is left out.
+        scale: the scale whose results are read.
+        claims: the table of claims.
+        design: current hash of the design; None if unknown.
+        known: current fingerprints; a run is left out if its training's record has another one.
 
     Raises:
         UserError: a result is damaged.
@@ -101,13 +101,13 @@ def _outdated(run: str, scale: Scale, known: Mapping[str, str]) -> bool:
 
 
 def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
-    """The difference b - a in points of AP, paired over images and seeds."""
-    assert claim.metric  # as every claim about AP has
+    """Return the difference b - a in points of AP, paired over images and seeds."""
+    assert claim.metric  # claims about AP always have a metric
     kind, key = METRICS[claim.metric]
     runs, pairs = [], []
     for seed in seeds:
         names = [f"{name}/seed{seed}" for name in claim.pair]
-        if not all(n in paths["metrics"] for n in names):  # a rung without a config
+        if not all(n in paths["metrics"] for n in names):  # no config exists for this experiment
             continue
         content = [read(paths["metrics"][n]) for n in names]
         drawn = [paths["replicates"][n] for n in names]
@@ -128,7 +128,7 @@ def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fo
         return _found(claim, seeds, runs, scale, undefined="too few replicates")
     value, se, (low, high), spread = made.value, made.se, made.interval, None
     if made.seeds == 1:
-        # as the tables' verdicts: docs/verdicts.md
+        # The same rule as for the tables' verdicts: docs/verdicts.md.
         between = trainings_between(*claim.pair, scale.table)
         spread = _spread(claim.metric, paths, scale) if between else None
         se = hypot(made.images, sqrt(between) * (spread.value if spread else 0.0) / PERCENT)
@@ -138,7 +138,7 @@ def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fo
 
 
 def _spread(metric: str, paths: dict, scale: Scale) -> Spread | None:
-    """Standard deviation of single runs, pooled over the evaluations with several seeds."""
+    """Return the standard deviation between runs, pooled over evaluations with several seeds."""
     kind, key = METRICS[metric]
     values: dict[str, list[float]] = {}
     for name, path in paths["metrics"].items():
@@ -153,7 +153,7 @@ def _spread(metric: str, paths: dict, scale: Scale) -> Spread | None:
 
 
 def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
-    """Ratio of two groups' cumulative gradient ratios; a seed's gradients are summed by group."""
+    """Return the ratio of two groups' gradient ratios; gradients are summed by group and seed."""
     counts = read(paths["counts"]["category_counts"]) if paths["gradients"] else {}
     rows = [
         Category(c["id"], c["name"], c["frequency"], c["instance_count"])
@@ -165,7 +165,7 @@ def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fou
         content = [read(path) if path else {} for path in found]
         if not rows or not all(content):
             continue
-        assert claim.bands  # as every claim about gradients has
+        assert claim.bands  # claims about gradients always have bands
         a, b = (
             gradients([c], rows).pooled(np.array([row.group == band for row in rows]))
             for c, band in zip(content, claim.bands, strict=True)
@@ -178,7 +178,7 @@ def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fou
 
 
 def _speed(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
-    """Images/s of b over a, round by round: each round times all models on the same images."""
+    """Return images/s of b over a for each round; a round times all models on the same images."""
     rounds = read(paths["speed"]["speed"]).get("rounds", {}).get(claim.mode, {})
     pairs = zip(*(rounds.get(name, ()) for name in claim.pair), strict=True)
     runs = [Run(seed=n, a=a, b=b, effect=_round(b / a)) for n, (a, b) in enumerate(pairs)]
@@ -202,7 +202,7 @@ def _found(
     spread: Spread | None = None,
     undefined: str = "",
 ) -> Found:
-    """A claim with its verdict; numbers: effect, SE, low, high (of factors the logarithms)."""
+    """Return a claim with its verdict; numbers: effect, SE, low, high (logarithms for factors)."""
     unit = "AP" if claim.kind in ("gain", "no_loss") else "x"
     found: dict[str, Any] = dict(claim=claim, unit=unit, asked=seeds, runs=runs, note=undefined)
     if spread:
@@ -222,7 +222,7 @@ def _found(
 
 
 def _failure(claim: Claim, seeds: list[int], scale: Scale) -> str:
-    """What the first failed job of a claim's runs said; "" if none failed."""
+    """Return the error message of the first failed job of a claim's runs; "" if none failed."""
     made = [scale.speed] if claim.kind == "faster" else []
     for name in claim.pair:
         e = scale.table.evaluations[name]

@@ -1,4 +1,4 @@
-"""The claims' results as page, CSV, JSON and in the terminal; one report gives the same bytes."""
+"""The claims' results as a page, CSV, JSON and terminal text; the output is deterministic."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ claim has results. Only then do the claims' seeds run; git's history shows the o
 
 
 def markdown(made: Report) -> str:
-    """The page, docs/claims.md."""
+    """Return the content of docs/claims.md."""
     seeds = f"seeds {', '.join(map(str, made.seeds))}"
     parts = [HEAD.format(scale=made.scale, seeds=seeds), f"{state(made)}\n\n{_summary(made)}\n\n"]
     rows = [
@@ -105,7 +105,7 @@ def markdown(made: Report) -> str:
 
 
 def as_csv(made: Report) -> str:
-    """A row a claim."""
+    """Return the claims as CSV, one line for each claim."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     numbers = ("effect", "se", "low", "high")
@@ -119,7 +119,7 @@ def as_csv(made: Report) -> str:
 
 
 def as_json(made: Report) -> str:
-    """Everything, to be read by `Report`."""
+    """Return the whole report as JSON, from which `Report` can be read."""
     return made.model_dump_json(indent=1, exclude_none=False) + "\n"
 
 
@@ -127,14 +127,14 @@ FORMATS = {"json": as_json, "md": markdown, "csv": as_csv}
 
 
 def lines(made: Report) -> list[str]:
-    """What the terminal shows."""
+    """Return the lines that the terminal shows."""
     rows = [f"{_verdict(f, made):28} {' '.join(_cells(f)):44} {f.claim.says}" for f in made.claims]
     notes = [f"{f.claim.id}: {f.note}" for f in made.claims if f.note]
     return [*rows, *notes, state(made).replace("**", "").replace("`", ""), _summary(made)]
 
 
 def state(made: Report) -> str:
-    """Whether the design is the frozen one."""
+    """Return a sentence that says whether the design is the frozen one."""
     if made.frozen is None:
         return "**No design is frozen yet: every verdict is exploratory.**"
     if made.design is None:
@@ -148,7 +148,7 @@ def state(made: Report) -> str:
 
 
 def reference(scale: Scale) -> Report | None:
-    """The reference's claims.json; None if no claim's run is in the reference."""
+    """Read claims.json of the reference; None if the reference holds no run of any claim."""
     source = scale.reference / "claims" / "claims.json"
     if source.is_file():
         return Report.model_validate_json(source.read_text(encoding="utf-8"))
@@ -156,7 +156,7 @@ def reference(scale: Scale) -> Report | None:
 
 
 def brief(made: Report) -> str:
-    """The verdicts alone, as the README shows them."""
+    """Return the verdicts alone, as the README shows them."""
     rows = []
     for f in made.claims:
         _, effect, _, interval = _cells(f)
@@ -166,7 +166,7 @@ def brief(made: Report) -> str:
 
 
 def committed(scale: Scale, claims: Claims) -> str:
-    """docs/claims.md from the reference; without a claim's run, every claim is "not run"."""
+    """Return docs/claims.md made from the reference; claims without any run are "not run"."""
     made = reference(scale)
     return markdown(made or report(scale.frozen(scale.reference / "none"), claims, None))
 
@@ -190,7 +190,7 @@ def _summary(made: Report) -> str:
 
 
 def _cells(f: Found) -> list[str]:
-    """Seeds, effect, SE, interval."""
+    """Return the cells with seeds, effect, SE and interval."""
     seeds = f"{len(f.runs)} of {len(f.asked)}" if f.asked else f"{len(f.runs)} rounds"
     if f.spread is not None:
         seeds += f", spread {f.spread:.2g} {'assumed' if f.assumed else 'of others'}"
@@ -205,7 +205,7 @@ def _effect(f: Found, value: float) -> str:
 
 
 def _asked(f: Found) -> str:
-    """The metric, the groups of the gradients, or the mode."""
+    """Return the metric, the groups of the gradients, or the inference mode that is compared."""
     c = f.claim
     margin = f", margin {c.margin:g}" if c.margin else ""
     bands = " against ".join(dict.fromkeys(c.bands or ()))
@@ -213,7 +213,7 @@ def _asked(f: Found) -> str:
 
 
 def _runs(f: Found) -> list[str]:
-    """All runs' a, b and effect."""
+    """Return a, b and the effect for every run."""
     if not f.runs:
         return ["–", "–", "–"]
     sides = (", ".join(f"{getattr(run, side):.3g}" for run in f.runs) for side in "ab")

@@ -1,4 +1,4 @@
-"""What the claims came to: the content of claims.json, from which the committed page is made."""
+"""The data model of claims.json, from which the committed page is made."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Strict(BaseModel):
 
 
 class Run(_Strict):
-    """One seed (of speed: one round) of a claim: a, b and their difference or ratio."""
+    """The values a and b of one seed (for speed: of one round) and their difference or ratio."""
 
     seed: int
     a: float
@@ -26,22 +26,22 @@ class Run(_Strict):
 
 
 class Found(_Strict):
-    """A claim and what the results say of it.
+    """A claim and what was measured for it.
 
     Attributes:
-        claim: the row.
+        claim: the entry of configs/claims.yaml.
         unit: "AP": points of AP, effect = b - a; "x": a factor, effect = b / a.
-        asked: the seeds that it is to be tested on; none for speed.
-        runs: those that have results on both sides.
-        effect: over all runs, mean (of factors the geometric mean); None where there is none.
-        se: its standard error; of a factor that of its natural logarithm.
+        asked: the seeds on which the claim is to be tested; empty for speed.
+        runs: the seeds or rounds that have results for both a and b.
+        effect: the mean over all runs (for factors the geometric mean); None without runs.
+        se: standard error of the effect; for a factor, that of its natural logarithm.
         low: lower end of the 95 % interval.
-        high: its upper end.
-        spread: run-to-run standard deviation in points of AP that a single pair was given.
-        assumed: whether that is assumed, not measured on the runs of other claims.
-        state: the verdict counts only where this is "done".
-        verdict: None where it could not be judged.
-        note: why something is missing.
+        high: upper end of the 95 % interval.
+        spread: run-to-run standard deviation in points of AP, used where there is a single pair.
+        assumed: whether ``spread`` is assumed instead of measured on the runs of other claims.
+        state: the verdict is valid only where this is "done".
+        verdict: None where the claim could not be judged.
+        note: why a result is missing.
     """
 
     claim: Claim
@@ -71,7 +71,7 @@ class Report(_Strict):
 
     @property
     def exploratory(self) -> bool:
-        """Whether results are of a design that was not frozen before."""
+        """Whether the results come from a design that had not been frozen before."""
         return self.frozen is None or self.design != self.frozen
 
     @property

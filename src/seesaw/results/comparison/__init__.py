@@ -1,1 +1,1 @@
-"""Two evaluations side by side: metrics, categories, example images."""
+"""Comparison of two evaluations: metrics, categories and example images."""

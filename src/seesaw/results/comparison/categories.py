@@ -1,4 +1,4 @@
-"""AP differences of two evaluations, metric by metric and category by category, with errors."""
+"""AP differences between two evaluations, for each metric and category, with their errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from seesaw.spec.experiments import Evaluation, Experiments
 from seesaw.spec.scales import Scale
 
 PERCENT = 100
-FEWEST = 5  # images of a category, of which resampling can tell an error
+FEWEST = 5  # images of a category below which resampling cannot estimate an error
 EXAMPLES = 3
 
 
@@ -29,14 +29,15 @@ class Category:
 
     Attributes:
         id: category id.
-        name: from the annotations; the id where they are not there.
+        name: category name; the id where the annotations are missing.
         group: r, c or f.
-        images: validation images with an object of it.
-        objects: its objects in them.
+        images: number of validation images that contain the category.
+        objects: number of objects of the category in them.
         a: AP in A.
         b: AP in B.
-        change: ``b - a``; its errors are unknown (NaN) in fewer than `FEWEST` images.
-        examples: ids of images in which the better one finds most that the other misses.
+        change: ``b - a``; its errors are unknown (NaN) with fewer than `FEWEST` images.
+        examples: ids of the images in which the better evaluation finds most objects that the
+            other one misses.
     """
 
     id: int
@@ -52,12 +53,12 @@ class Category:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Evaluations A and B: levels and difference of each metric in percent, and all categories.
+    """Evaluations A and B: value and difference of each metric in percent, and all categories.
 
-    ``kind`` is of the categories' AP: "segm" or "bbox".
+    ``kind`` is the kind of the categories' AP: "segm" or "bbox".
 
-    ``categories`` are sorted by difference, the largest gain of B first; those without an object
-    are left out.
+    ``categories`` are sorted by difference, the largest gain of B first; categories without an
+    object are left out.
     """
 
     a: str
@@ -68,7 +69,7 @@ class Comparison:
     categories: list[Category]
 
     def largest(self, count: int) -> list[Category]:
-        """The largest gains, then the largest losses (the largest last), ``count`` of each."""
+        """Return the ``count`` largest gains, then as many losses (the largest last)."""
         gains = [c for c in self.categories if c.change.value > 0][:count]
         return gains + [c for c in self.categories if c.change.value < 0][-count:]
 
@@ -84,15 +85,17 @@ def compare(
     """Compare two evaluations over the seeds that both have.
 
     Args:
-        a: the one.
-        b: the other; differences are ``b - a``.
+        a: the first evaluation.
+        b: the second evaluation; differences are ``b - a``.
         table: the experiment table.
-        scale: where their results lie.
-        kind: of the categories' AP: "segm" (masks) or "bbox".
-        errors: whether to resample for those of the categories, which takes most of the time.
+        scale: the scale whose results are compared.
+        kind: kind of the categories' AP: "segm" (masks) or "bbox".
+        errors: whether to estimate the categories' errors by resampling, which takes most of the
+            time.
 
     Raises:
-        UserError: they are one, share no seed, were not evaluated, or not on the same images.
+        UserError: the evaluations are the same, share no seed, have not been evaluated, or were
+            evaluated on different images.
     """
     if a.id == b.id:
         raise UserError(f"{a.id} is compared with itself; name two evaluations.")
@@ -115,7 +118,7 @@ def compare(
 
 
 def category_replicates(ranking: Ranking, count: int = resample.REPLICATES) -> np.ndarray:
-    """AP of every category (C, count) in bootstrap samples: the draws of `resample.replicates`."""
+    """Return AP of every category (C, count) in the samples of `resample.replicates`."""
     rng = np.random.default_rng(0)
     even = np.full(ranking.images, 1 / ranking.images)
     blocks = []
@@ -126,7 +129,7 @@ def category_replicates(ranking: Ranking, count: int = resample.REPLICATES) -> n
 
 
 def category_ap(ranking: Ranking, weights: np.ndarray | None = None) -> np.ndarray:
-    """AP of every category (C, S) with images weighted (I, S), default once; NaN: no object."""
+    """Return AP (C, S) with image weights (I, S), by default 1; NaN without objects."""
     if weights is None:
         weights = np.ones((ranking.images, 1))
     truths = ranking.truth_image, ranking.truth_category
@@ -135,10 +138,11 @@ def category_ap(ranking: Ranking, weights: np.ndarray | None = None) -> np.ndarr
 
 
 def found(ranking: Ranking, category: int) -> np.ndarray:
-    """How many objects of a category are found in each image (I,).
+    """Return how many objects of a category are found in each image (I,).
 
-    Found are those that its highest scores match at IoU 0.5, as many as there are objects: no
-    threshold on a score, which differ by model and category.
+    An object counts as found if one of the category's highest-scored detections matches it at IoU
+    0.5. As many detections are considered as there are objects, because a threshold on the score
+    would depend on model and category.
     """
     first, last = ranking.offsets[category : category + 2]
     counted = (ranking.ignored[first:last] & 1) == 0
@@ -168,7 +172,7 @@ def _metrics(evaluation: Evaluation, seed: int, scale: Scale) -> dict:
 
 
 def _annotations(scale: Scale) -> tuple[dict[int, str], list[int] | None]:
-    """Category id -> name, and the image ids in order; nothing where the data are not here."""
+    """Return category id -> name and the sorted image ids; empty and None without the dataset."""
     path = scale.annotations("val")
     if not path.is_file():
         return {}, None

@@ -1,4 +1,4 @@
-"""What one evaluation finds and another misses: ground truth | A | B, one picture a category."""
+"""Pictures of what one evaluation finds and another misses: ground truth | A | B."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seesaw.evaluation import detections
 from seesaw.results.comparison.categories import Comparison
 from seesaw.spec.scales import Scale
 
-ROWS = 2  # images of a category
+ROWS = 2  # images per category
 
 
 class _Shown(NamedTuple):
@@ -24,18 +24,18 @@ class _Shown(NamedTuple):
 
 
 def draw(comparison: Comparison, top: int, scale: Scale, folder: Path) -> tuple[list[Path], str]:
-    """Draw the first example images of the categories with the largest changes, of the first seed.
+    """Draw the first seed's detections on examples of the categories with the largest changes.
 
-    Shown are a category's highest-scored detections over all images, as many as it has objects.
+    A category's highest-scored detections over all images are shown, as many as it has objects.
 
     Args:
-        comparison: what to draw.
-        top: how many gains and losses.
-        scale: where detections, annotations and images lie.
-        folder: where the pictures go.
+        comparison: the comparison to draw.
+        top: number of gains and of losses.
+        scale: the scale whose detections, annotations and images are read.
+        folder: output folder.
 
     Returns:
-        The pictures, and a sentence about what was missing to draw them ("" if nothing).
+        The pictures, and a sentence that names the files that were missing ("" if none was).
     """
     categories = [c for c in comparison.largest(top) if c.examples]
     wanted = {c.id: c.examples[:ROWS] for c in categories}
@@ -62,7 +62,7 @@ def draw(comparison: Comparison, top: int, scale: Scale, folder: Path) -> tuple[
 
 
 def _truth(path: Path, wanted: dict[int, list[int]]) -> tuple[dict, dict]:
-    """The wanted images by id, and (category, image) -> its objects."""
+    """Read the wanted images by id, and the objects of each (category, image)."""
     data = orjson.loads(path.read_bytes())
     needed = {i for ids in wanted.values() for i in ids}
     images = {image["id"]: image for image in data["images"] if image["id"] in needed}
@@ -85,7 +85,7 @@ def _mask(annotation: dict, size: tuple[int, int]) -> np.ndarray:
 
 
 def _top(path: Path, kind: str, wanted: dict[int, list[int]], objects: dict[int, int]) -> dict:
-    """(category, image) -> detections of the wanted images above the category's threshold."""
+    """Read each (category, image)'s detections above the category's threshold on the score."""
     scores, near = defaultdict(list), defaultdict(list)
     for image in detections.read(path):
         ranked = image.mask_scores if kind == "segm" else image.scores
@@ -130,18 +130,18 @@ def _picture(path: Path, title: str, titles: list[str], rows: list) -> None:
 
 
 def _painted(pixels: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
-    """The image in grey, the masks' pixels in their own colours."""
+    """Return the image in grey with the pixels of each mask in its own colour."""
     grey = np.repeat(pixels.mean(2, keepdims=True), 3, 2) * 0.5 + 110
     shown = np.any(masks, axis=0)[..., None] if masks else np.False_
     return np.where(shown, pixels, grey).astype(np.uint8)
 
 
 def _file(image: dict) -> str:
-    """An image's file below the dataset's folder, as mmdet's LVISV1Dataset finds it."""
+    """Return an image's path within the dataset's folder, as mmdet's LVISV1Dataset resolves it."""
     url = image.get("coco_url") or image["file_name"]
     return url.removeprefix("http://images.cocodataset.org/")
 
 
 def _plain(name: str) -> str:
-    """A name that no file system minds."""
+    """Return the name with only characters that are safe in file names."""
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)

@@ -1,4 +1,4 @@
-"""A comparison in the terminal and as CSV; the same comparison gives the same text."""
+"""A comparison as terminal text and as CSV; the output is deterministic."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEAD += ("AP_a", "AP_b", "difference", "se", "low", "high", "example_images")
 
 
 def as_csv(comparison: Comparison) -> str:
-    """Every category, one a line, sorted by difference, the largest gain first; AP in percent."""
+    """Return all categories as CSV, sorted by difference, the largest gain first; AP in percent."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEAD)
@@ -35,13 +35,14 @@ def as_csv(comparison: Comparison) -> str:
 
 
 def terminal(comparison: Comparison, top: int, scale: str, console: Console | None = None) -> None:
-    """Print the metrics, how many categories of each group rose and fell, and the largest changes.
+    """Print the metrics, the number of categories that rose and fell, and the largest changes.
 
     Args:
-        comparison: what to print.
-        top: how many gains and losses.
+        comparison: the comparison to print.
+        top: number of gains and of losses.
         scale: name of the scale.
-        console: where to print; stdout by default, 100 columns wide if that is no terminal.
+        console: the console to print to; by default stdout, 100 columns wide if it is not a
+            terminal.
     """
     if console is None:
         console = Console() if sys.stdout.isatty() else Console(width=WIDTH)

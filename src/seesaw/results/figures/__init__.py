@@ -1,1 +1,1 @@
-"""The paper's figures: the numbers in them, and the notebooks that draw them."""
+"""The paper's figures: their numbers and the notebooks that draw them."""

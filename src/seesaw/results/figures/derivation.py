@@ -10,19 +10,19 @@ from torch import Tensor
 
 
 class Equations(NamedTuple):
-    """What section 1 of the supplementary states, and what it is derived from.
+    """The equations in section 1 of the supplementary, and the loss from which they are derived.
 
-    Category i is the label, j another one; ``rest`` is the sum of S_ik e^{z_k} over all others,
-    so that the equations hold for any number of categories.
+    Category i is the label and j another one. ``rest`` is the sum of S_ik e^{z_k} over all other
+    categories, so that the equations hold for any number of categories.
 
     Attributes:
         z_i: logit of the label.
         z_j: logit of the other category.
-        s: S_ij > 0, a constant to the gradient.
-        rest: the others' share of the denominator, >= 0.
+        s: S_ij > 0, treated as a constant in the gradient.
+        rest: the other categories' part of the denominator, >= 0.
         loss: Seesaw Loss of one RoI (main paper, Eqn 4).
-        a1: gradient on z_j (Eqn A1).
-        a2: its derivative by S_ij (Eqn A2).
+        a1: gradient with respect to z_j (Eqn A1).
+        a2: derivative of ``a1`` with respect to S_ij (Eqn A2).
     """
 
     z_i: sympy.Symbol
@@ -35,7 +35,7 @@ class Equations(NamedTuple):
 
 
 def equations() -> Equations:
-    """The loss, and Eqns A1 and A2 as the paper prints them (not derived: the notebook does)."""
+    """Return the loss and Eqns A1 and A2 as the paper prints them; the notebook derives them."""
     z_i, z_j = sympy.symbols("z_i z_j", real=True)
     s = sympy.Symbol("S_ij", positive=True)
     rest = sympy.Symbol("R", nonnegative=True)
@@ -55,15 +55,15 @@ def equations() -> Equations:
 def factors(
     logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, p: float, q: float, eps: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mitigation M_ij and compensation C_ij as the main paper's Eqns 6 and 7 spell them.
+    """Return the mitigation M_ij and compensation C_ij of the main paper's Eqns 6 and 7.
 
     Args:
         logits: Class logits, (N, C).
         labels: The RoIs' categories i, (N,).
-        counts: Cumulative samples, (C,); a category without any counts as one sample.
+        counts: Cumulative samples, (C,); a category without any sample counts as having one.
         p: Exponent of M.
         q: Exponent of C.
-        eps: Lower bound of sigma_i, mmdet's addition to Eqn 7.
+        eps: Lower bound of sigma_i, which mmdet adds to Eqn 7.
 
     Returns:
         M and C, (N, C) each; S is their product.
@@ -77,7 +77,7 @@ def factors(
 
 
 def gradient(logits: np.ndarray, labels: np.ndarray, s: np.ndarray) -> np.ndarray:
-    """dL/dz of each RoI: Eqn A1 for j != i and sigma_hat_i - 1 for the label, (N, C).
+    """Return dL/dz of each RoI, (N, C): Eqn A1 for j != i, sigma_hat_i - 1 for the label.
 
     Args:
         logits: Class logits, (N, C).
@@ -94,7 +94,7 @@ def gradient(logits: np.ndarray, labels: np.ndarray, s: np.ndarray) -> np.ndarra
 
 
 def second(logits: np.ndarray, labels: np.ndarray, s: np.ndarray) -> np.ndarray:
-    """Eqn A2, d(dL/dz_j)/dS_ij of each RoI, (N, C); NaN at the label, whose S is no variable."""
+    """Return Eqn A2, d(dL/dz_j)/dS_ij, (N, C); NaN at the label, where S is constant."""
     rows = np.arange(len(labels))
     e = np.exp(logits)
     weighted = s * e
@@ -106,7 +106,7 @@ def second(logits: np.ndarray, labels: np.ndarray, s: np.ndarray) -> np.ndarray:
 
 
 def loss_gradient(loss, cls_score: Tensor, labels: Tensor) -> Tensor:
-    """Autograd's gradient of a Seesaw loss module on its logits, summed over RoIs, (N, C + 2)."""
+    """Return autograd's gradient of a Seesaw loss module on its logits, (N, C + 2)."""
     leaf = cls_score.detach().clone().requires_grad_(True)
     out = loss(leaf, labels, reduction_override="sum")
     total: Any = sum(out.values()) if isinstance(out, dict) else out

@@ -1,4 +1,4 @@
-"""Figure A3: a cascade detector's parts as boxes; nothing is drawn that the model does not have."""
+"""Figure A3: a cascade detector's parts as boxes, all of them taken from the built model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from matplotlib.path import Path
 from seesaw.models.architecture import Architecture, Part
 from seesaw.results.figures.style import INK, SOFT
 
-WIDTH, HEIGHT, GAP = 1.42, 0.72, 0.38  # of a box, and between columns; inches
-ROWS = {"box": 1.92, "mask": 0.84, "branch": -0.24}  # height of a row's centre; inches
-SHARED = {"RPN": "box", "neck": "mask", "backbone": "branch"}  # the first column, part -> row
+WIDTH, HEIGHT, GAP = 1.42, 0.72, 0.38  # of a box, and the gap between columns; in inches
+ROWS = {"box": 1.92, "mask": 0.84, "branch": -0.24}  # height of each row's centre, in inches
+SHARED = {"RPN": "box", "neck": "mask", "backbone": "branch"}  # part of the first column -> its row
 FACES = {
     "box": "#DCE9F5",
     "mask": "#FBE3D3",
@@ -37,7 +37,7 @@ TITLES = {
 
 
 class Box(NamedTuple):
-    """A part's place: centre and size in inches."""
+    """The position of a part: centre and size in inches."""
 
     x: float
     y: float
@@ -46,7 +46,7 @@ class Box(NamedTuple):
 
 
 def boxes(model: Architecture) -> dict[tuple[str, int | None], Box]:
-    """Where each part of the model stands; as many boxes as parts."""
+    """Return the position of each part of the model."""
     step = WIDTH + GAP
     places: dict[tuple[str, int | None], Box] = {}
     for part in model.parts:
@@ -64,13 +64,13 @@ def boxes(model: Architecture) -> dict[tuple[str, int | None], Box]:
 
 
 def draw(axes: Axes, model: Architecture, title: str, largest: float) -> None:
-    """Draw a detector.
+    """Draw a detector as a diagram.
 
     Args:
-        axes: an empty pair of axes; one unit becomes one inch.
+        axes: empty axes in which one unit is one inch.
         model: the detector.
-        title: its name, above the boxes.
-        largest: multiplications that fill a part's cost bar.
+        title: its name, drawn above the boxes.
+        largest: number of multiplications at which a part's cost bar is full.
     """
     places = boxes(model)
     left = min(box.x - box.width / 2 for box in places.values())
@@ -91,7 +91,7 @@ def draw(axes: Axes, model: Architecture, title: str, largest: float) -> None:
 
 
 def legend(axes: Axes) -> None:
-    """What the arrows mean, in a row."""
+    """Draw a row that explains the arrows."""
     axes.set_axis_off()
     handles = [
         Line2D([], [], color=colour, linestyle=dashes, linewidth=1.1, label=name)
@@ -101,7 +101,7 @@ def legend(axes: Axes) -> None:
 
 
 def label(part: Part) -> list[str]:
-    """The lines in a part's box: name, class, output shapes, parameters and cost."""
+    """Return the lines in a part's box: name, class, output shapes, parameters and cost."""
     name = TITLES.get(part.name, part.name)
     if part.stage is not None:
         name = f"{part.name[0].upper()}{part.name[1:]} head {part.stage + 1}"
@@ -114,7 +114,7 @@ def _millions(parameters: int) -> str:
 
 
 def _class(name: str) -> str:
-    """A class name without what says how it computes the same."""
+    """Return a class name without prefixes that only mark a faster computation of the same."""
     for prefix in ("ClassIndexed", "LazyNMS"):
         name = name.removeprefix(prefix)
     return name
@@ -132,7 +132,7 @@ def _shape(part: Part) -> str:
     if part.name == "RPN":
         return f"{len(outputs) // 2} levels, {outputs[0][1]} anchors"
     if part.name == "mask":
-        outputs = outputs[:1]  # the other one is what the next mask head takes
+        outputs = outputs[:1]  # the second output is the input of the next mask head
     return " + ".join(spelled(shape) for shape in outputs)
 
 
@@ -176,7 +176,7 @@ def _box(axes: Axes, box: Box, part: Part, largest: float) -> None:
 def _arrow(axes: Axes, source: Box, target: Box, flow: str) -> None:
     _, colour, dashes = FLOWS[flow]
     up, down = source.height / 2, target.height / 2
-    if source.width > target.width:  # from a branch straight up, beside the arrows of the boxes
+    if source.width > target.width:  # from a branch straight up, beside the arrows between boxes
         x = target.x - target.width * 0.38
         corners = [(x, source.y + up), (x, target.y - down)]
     elif source.x == target.x:

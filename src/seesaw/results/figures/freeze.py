@@ -1,4 +1,4 @@
-"""A scale's figures as committed copies in paper_figures/, where a clone opens them."""
+"""Copies a scale's figures to paper_figures/, where they are committed and can be viewed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from seesaw.errors import UserError
 from seesaw.spec.figures import FIGURES, committed, outputs
 from seesaw.spec.scales import Scale
 
-LIMIT = 1_000_000  # bytes of a committed file
+LIMIT = 1_000_000  # largest size of a committed file in bytes
 
 
 def freeze(scale: Scale) -> list[Path]:
-    """Copy a scale's figures to paper_figures/, where a clone opens them: those that are drawn.
+    """Copy the figures of a scale that have been drawn to paper_figures/, to be committed.
 
     Returns:
-        The copies.
+        The paths of the copies.
 
     Raises:
-        UserError: a file is too large to commit; nothing is copied then.
+        UserError: a file is too large to commit; then nothing is copied.
     """
     live = []
     for name in FIGURES:

@@ -1,4 +1,4 @@
-"""The numbers of Figure A1: cumulative gradients on the classifier's logits, per category."""
+"""The numbers of Figure A1: cumulative gradients of each category's logit in the classifier."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ KINDS = ("positive", "negative_foreground", "negative_background")
 
 @dataclass(frozen=True)
 class Gradients:
-    """Sums over a training of |dL/dz_i|, (C,) each.
+    """Sums of |dL/dz_i| over a training, (C,) each.
 
     Attributes:
-        positive: over RoIs of category i.
-        negative_foreground: over RoIs of another category.
-        negative_background: over background RoIs; 0 with Seesaw Loss, whose class logits do not
-            see them.
+        positive: sum over the RoIs of category i.
+        negative_foreground: sum over the RoIs of other categories.
+        negative_background: sum over background RoIs; 0 with Seesaw Loss, in which background RoIs
+            have no gradient on the class logits.
     """
 
     positive: np.ndarray
@@ -29,26 +29,26 @@ class Gradients:
 
     @property
     def ratio(self) -> np.ndarray:
-        """Positive over all negative gradients (supplementary, section 2); NaN for 0 / 0."""
+        """Return positive over all negative gradients (supplementary, section 2); NaN for 0 / 0."""
         return _divide(self.positive, self.negative_foreground + self.negative_background)
 
     @property
     def foreground_ratio(self) -> np.ndarray:
-        """Positive over the negative gradients of foreground RoIs alone."""
+        """Return positive gradients over the negative gradients of foreground RoIs alone."""
         return _divide(self.positive, self.negative_foreground)
 
     def pooled(self, chosen: np.ndarray) -> float:
-        """The ratio of a group of categories, its gradients summed.
+        """Return the ratio of the gradients that are summed over a group of categories.
 
         Args:
-            chosen: Boolean, (C,).
+            chosen: Boolean mask of the group, (C,).
         """
         negative = self.negative_foreground + self.negative_background
         return float(_divide(self.positive[chosen].sum(), negative[chosen].sum()))
 
 
 def gradients(contents: list[dict], categories: list[Category]) -> Gradients:
-    """Sum what ``gradients.json`` of each seed holds, in the order of ``categories``.
+    """Sum the contents of each seed's ``gradients.json``, in the order of ``categories``.
 
     Raises:
         UserError: a file lacks a category or a key.
@@ -69,6 +69,6 @@ def gradients(contents: list[dict], categories: list[Category]) -> Gradients:
 
 
 def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The quotient; inf where only the divisor is 0, NaN where both are."""
+    """Return the quotient; inf where only the divisor is 0, NaN where both are 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.divide(a, b)

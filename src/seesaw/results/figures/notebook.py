@@ -1,4 +1,4 @@
-"""Percent scripts executed to notebooks, to the same bytes in every run of the same results."""
+"""Executes scripts in percent format as notebooks; the same results give the same bytes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from seesaw.core import paths
 from seesaw.errors import UserError
 from seesaw.spec.figures import COMMITTED, OUTPUT
 
-TIMEOUT = 900  # seconds a cell
+TIMEOUT = 900  # seconds for each cell
 
 
 def read(source: Path, parameters: dict[str, Any]) -> nbformat.NotebookNode:
-    """A percent script as a notebook; the cell tagged ``parameters`` assigns these instead.
+    """Read a percent script as a notebook whose cell tagged ``parameters`` assigns these values.
 
     Raises:
         UserError: the script is missing or has no such cell.
@@ -37,7 +37,7 @@ def read(source: Path, parameters: dict[str, Any]) -> nbformat.NotebookNode:
         raise UserError(f"{source} has {len(tagged)} cells tagged parameters; give it one.")
     tagged[0].source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
     for number, cell in enumerate(notebook.cells):
-        cell.id = f"cell-{number:02d}"  # random by default
+        cell.id = f"cell-{number:02d}"  # the default is random
     notebook.metadata = _metadata()
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
@@ -55,20 +55,20 @@ def execute(
     Args:
         source: the script.
         parameters: values of its parameters.
-        output: folder that `seesaw.results.figures.style.save` writes to as well.
-        failed: where the notebook is left with its outputs if a cell fails.
-        reference: show the committed results, whatever live ones there are.
+        output: output folder, to which `seesaw.results.figures.style.save` also writes.
+        failed: where the notebook is written with its outputs if a cell fails.
+        reference: show the committed results even where live results exist.
 
     Raises:
-        UserError: a cell failed; its own sentence, if it had one.
+        UserError: a cell failed; the message is that of the cell's own error, if it has one.
     """
     notebook = read(source, parameters)
-    # A socket's path holds 107 bytes at most: not in a cluster's long TMPDIR.
+    # The path of a socket is limited to 107 bytes, which a cluster's long TMPDIR can exceed.
     with tempfile.TemporaryDirectory(dir="/tmp") as profile:
-        # The user's own IPython settings must not show; nor may the time.
+        # The output must depend neither on the user's own IPython settings nor on the time.
         settings = {OUTPUT: str(output.resolve()), "SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0"}
         settings |= {"IPYTHONDIR": profile, COMMITTED: "1" if reference else ""}
-        # No TCP: other users of a login node could listen, and two kernels could pick one port.
+        # No TCP: other users of a login node could listen, and two kernels could share a port.
         kernel = AsyncKernelManager(transport="ipc", connection_file=f"{profile}/kernel.json")
         client = NotebookClient(
             notebook,
@@ -77,7 +77,7 @@ def execute(
             record_timing=False,
             resources={"metadata": {"path": str(paths.ROOT.resolve())}},
         )
-        client.owns_km = True  # so that it ends the kernel
+        client.owns_km = True  # so that the client shuts the kernel down
         try:
             client.execute(env=os.environ | settings)
         except CellExecutionError as error:
@@ -89,7 +89,7 @@ def execute(
             raise UserError(
                 f"{source} failed ({error.ename}: {error.evalue}); the notebook is at {failed}."
             ) from None
-    for cell in notebook.cells:  # what libraries print while they load names this machine's paths
+    for cell in notebook.cells:  # output printed by libraries contains this machine's paths
         if "outputs" in cell:
             cell.outputs = [o for o in cell.outputs if o.output_type != "stream"]
     _write(notebook, output / f"{source.stem}.ipynb")

@@ -1,4 +1,4 @@
-"""The numbers of Figure A2: AP of each category for each cell of the main paper's Table 1."""
+"""The numbers of Figure A2: AP per category for each cell of the main paper's Table 1."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ METHODS = {"cross-entropy": "CE", "EQL": "EQL", "BAGS": "BAGS", "Seesaw": "Seesa
 
 @dataclass(frozen=True)
 class Curve:
-    """A cell: one loss in one panel.
+    """The curve of one cell: one loss in one panel.
 
     Attributes:
-        evaluation: its id.
+        evaluation: id of the evaluation.
         method: key of `seesaw.results.figures.style.COLOURS`.
-        state: "" or why it does not show ("not run", "failed", "not built").
-        ap: AP in per cent of each category in the order of `Results.categories`, mean over seeds;
-            NaN where val has no such category. Empty if it does not show.
-        overall: AP, AP_r, AP_c, AP_f and AP_box in per cent; None where undefined.
+        state: "", or why the curve is not shown ("not run", "failed", "not built").
+        ap: AP in percent of each category in the order of `Results.categories`, mean over seeds;
+            NaN where val has no such category. Empty if the curve is not shown.
+        overall: AP, AP_r, AP_c, AP_f and AP_box in percent; None where undefined.
     """
 
     evaluation: str
@@ -34,7 +34,7 @@ class Curve:
 
 
 def panels(results: Results) -> dict[tuple[str, str], list[Curve]]:
-    """(framework, sampler) -> its cells, from the labels in the experiment table."""
+    """Return (framework, sampler) -> its curves, by the labels in the experiment table."""
     found: dict[tuple[str, str], list[Curve]] = {}
     for cell in results.table.place_cells("figure_a2"):
         framework, sampler, loss = cell.label.split(", ")
@@ -44,12 +44,12 @@ def panels(results: Results) -> dict[tuple[str, str], list[Curve]]:
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Mean over the defined values among ``window`` neighbours, (C,).
+    """Return the mean over the defined values among ``window`` neighbours, (C,).
 
-    The window is cut at both ends; NaN stays NaN, so that an undefined category is a gap.
+    The window is cut at both ends; NaN stays NaN, so that an undefined category leaves a gap.
 
     Args:
-        values: (C,).
+        values: one value for each category, (C,).
         window: odd number of categories.
     """
     half = window // 2

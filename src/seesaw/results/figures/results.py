@@ -1,4 +1,4 @@
-"""What a figure's notebook reads: live results, or in a clone without them the committed ones."""
+"""Access of figure notebooks to results: live ones or, in a clone without any, committed ones."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Category:
     """A category of the training set.
 
     Attributes:
-        id: in the annotations.
-        name: its name.
+        id: category id in the annotations.
+        name: category name.
         group: "r", "c" or "f", by LVIS's rule.
-        instances: annotated instances in the training set.
+        instances: number of annotated instances in the training set.
     """
 
     id: int
@@ -35,22 +35,22 @@ class Category:
 
 
 class Results:
-    """The results behind one figure at one scale.
+    """The results that one figure shows at one scale.
 
-    Live results and committed ones are never mixed: a single live one hides all committed ones.
+    Live and committed results are never mixed: if any live result exists, no committed one is used.
 
     Args:
         figure: id of the figure.
         scale: smoke, mini or paper.
-        dataset: name or folder; None is the scale's own.
+        dataset: name or folder of a dataset; by default (None) that of the scale.
 
     Attributes:
-        files: name -> path of what is there.
-        names: name -> path below the folder of live or committed results, of all.
-        shown: names of what the figure is about, computed or not.
+        files: name -> path, for the results that exist.
+        names: name -> path relative to the folder of live or committed results, for all results.
+        shown: names of the results that the figure is about, computed or not.
 
     Raises:
-        UserError: nothing of what the figure shows exists.
+        UserError: none of the results that the figure shows exists.
     """
 
     def __init__(self, figure: str, scale: str = "mini", dataset: str | None = None):
@@ -70,7 +70,7 @@ class Results:
         raise UserError(f"{first} is missing, and {figure} shows it; run `{command}`.")
 
     def read(self, name: str) -> dict | None:
-        """A result's content by name; None if it has not been computed.
+        """Return the content of the named result; None if it has not been computed.
 
         Raises:
             UserError: the file is damaged.
@@ -84,12 +84,12 @@ class Results:
             raise UserError(f"{path} is damaged; delete it and run the target again.") from None
 
     def of(self, evaluation: str) -> list[dict]:
-        """What has been computed of an evaluation, one for each seed."""
+        """Return the computed results of an evaluation, one for each seed."""
         seeds = [f"{evaluation}/seed{seed}" for seed in self.table.seeds(evaluation)]
         return [found for name in seeds if (found := self.read(name)) is not None]
 
     def state(self, evaluation: str) -> str:
-        """Why an evaluation does not show: as in the tables; "" if it does."""
+        """Return why an evaluation is not shown, in the tables' words; "" if it is shown."""
         if not self.table.built(evaluation):
             return "not built"
         seeds = self.table.seeds(evaluation)
@@ -99,7 +99,7 @@ class Results:
         return "" if len(self.of(evaluation)) == len(seeds) else "not run"
 
     def _chain(self, evaluation: str, seed: int) -> list[Path]:
-        """What a shown result was made from, and the result."""
+        """Return the files from which a result was made, and the result itself."""
         row, name = self.table.evaluations[evaluation], f"{evaluation}/seed{seed}"
         made = [self.scale.model(row.training, seed)]
         made += [self.scale.detections(row, seed)] if self.figure == "figure_a2" else []
@@ -108,7 +108,7 @@ class Results:
 
     @cached_property
     def categories(self) -> list[Category]:
-        """Categories by descending number of training instances, ties by id.
+        """Return the categories by descending number of training instances, ties by id.
 
         Raises:
             UserError: the category counts are missing.
@@ -125,23 +125,23 @@ class Results:
 
     @cached_property
     def hashes(self) -> dict[str, str]:
-        """Name -> first 16 hex digits of the sha256 of each file."""
+        """Return name -> first 16 hex digits of the file's sha256."""
         return {name: sha256_file(path)[:16] for name, path in self.files.items()}
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits over the content of all files: the same numbers, the same digits."""
+        """Return 16 hex digits of a hash over the content of all files."""
         return hashing.fingerprint(**self.hashes)
 
     @property
     def caption(self) -> str:
-        """Which scale and which results, in a line."""
+        """Return a line that names the scale and the kind of results."""
         text = f"{self.scale.run} scale, results {self.fingerprint}"
         lacking = len(self.shown - self.files.keys())
         return f"{text} · not run: {lacking} of {len(self.shown)}" if lacking else text
 
     def markdown(self) -> str:
-        """A table of what is shown: each result and the start of its sha256."""
+        """Return a Markdown table of the shown results with the first digits of their sha256."""
         rows = [
             [f"`{path}`", f"`{self.hashes[name]}`" if name in self.files else "*not run*"]
             for name, path in self.names.items()
@@ -150,12 +150,12 @@ class Results:
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; all columns but the first aligned to the right if they hold numbers."""
+    """Return a Markdown table; columns of numbers, except the first, are right-aligned."""
     numeric = [all(r[i].strip(" *+-–.,%0123456789e") == "" for r in rows) for i in range(len(head))]
     lines = [head, ["---:" if n else ":---" for n in numeric], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _below(committed: Path, scale: Scale) -> str:
-    """A path below its folder: the same for live and committed results."""
+    """Return a path relative to its folder, the same for live and committed results."""
     return committed.relative_to(scale.reference).as_posix()

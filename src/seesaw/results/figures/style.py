@@ -1,4 +1,4 @@
-"""One look for all figures: widths of a two-column paper, 8-point text, colours per method."""
+"""Common style of all figures: width of a two-column paper, 8-point text, colours by method."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from seesaw.spec.figures import OUTPUT
 
 COLUMN, PAGE = 3.27, 6.88  # inches: width of a column and of the page of the CVPR template
 
-# Okabe and Ito's palette, told apart by all kinds of colour vision; dashes where printed in grey.
+# Okabe and Ito's palette, distinguishable with all kinds of colour vision; dashes for grey print.
 COLOURS = {"CE": "#4D4D4D", "EQL": "#56B4E9", "BAGS": "#009E73", "Seesaw": "#D55E00"}
 DASHES = {"CE": (4, 1.5), "EQL": (1.2, 1.2), "BAGS": (5, 1.2, 1.2, 1.2), "Seesaw": ()}
 NAMES = {"CE": "CE", "EQL": "EQL", "BAGS": "BAGS", "Seesaw": "Seesaw"}
-# rare, common, frequent: light to dark
+# Rare, common, frequent: from light to dark.
 GROUPS = {"r": "#E9EDF2", "c": "#C3CCD6", "f": "#93A1B0"}
 GROUP_NAMES = {"r": "rare", "c": "common", "f": "frequent"}
 INK, SOFT, LINE = "#1C2024", "#60666C", "#C9CED3"
 
 
 def use() -> None:
-    """Set the look for all figures drawn after it, whatever the user's own settings are."""
+    """Apply the style to all figures drawn afterwards, whatever the user's own settings are."""
     matplotlib.rcdefaults()
     matplotlib.rcParams.update(
         {
-            "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+            "font.family": "DejaVu Sans",  # comes with matplotlib, so that all machines have it
             "font.size": 8,
             "axes.titlesize": 8,
             "axes.labelsize": 8,
@@ -66,7 +66,7 @@ def use() -> None:
             "figure.dpi": 110,
             "savefig.dpi": 220,
             "savefig.facecolor": "white",
-            "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
+            "pdf.fonttype": 42,  # TrueType, because publishers reject Type 3 fonts
             "svg.fonttype": "path",
             "svg.hashsalt": "seesaw",
         }
@@ -74,10 +74,10 @@ def use() -> None:
 
 
 def band(axes: Axes, groups: list[str]) -> None:
-    """Name the groups "r", "c" and "f" of the sorted categories x = 0, 1, ...
+    """Label the groups "r", "c" and "f" of the sorted categories x = 0, 1, ...
 
-    LVIS groups by images and the figures sort by instances, so groups mix at their borders: the
-    strip below the axis shades each category by its own group, the lines part their numbers.
+    LVIS groups by images and the figures sort by instances, so groups mix at their borders. The
+    strip below the axis shades each category by its own group; lines divide the axis by group size.
     """
     axes.set_xlim(-0.5, len(groups) - 0.5)
     strip = axes.inset_axes((0, -0.055, 1, 0.04), transform=axes.transAxes)
@@ -105,7 +105,7 @@ def band(axes: Axes, groups: list[str]) -> None:
 
 
 def footnote(figure: Figure, text: str) -> None:
-    """Small print below a figure: which scale and which results it shows."""
+    """Write small print below a figure: which scale and which results it shows."""
     figure.text(
         1.0, -0.04 / figure.get_figheight(), text, ha="right", va="top", fontsize=6, color=SOFT
     )
@@ -114,12 +114,12 @@ def footnote(figure: Figure, text: str) -> None:
 def save(name: str, figure: Figure, rows: list[dict]) -> None:
     """Write ``<name>.pdf``, ``.svg``, ``.png`` and the data behind the figure as ``.csv``.
 
-    Does nothing in a notebook that a reader runs: only ``seesaw figure`` names a folder.
+    Does nothing when a reader runs the notebook, because only ``seesaw figure`` sets a folder.
 
     Args:
         name: stem of the files.
         figure: the figure.
-        rows: one dict per line of the CSV, all with the same keys; None is an empty cell.
+        rows: one dict for each line of the CSV, all with the same keys; None is an empty cell.
 
     Raises:
         UserError: two rows differ in their columns.
@@ -129,7 +129,7 @@ def save(name: str, figure: Figure, rows: list[dict]) -> None:
     columns = list(rows[0])
     if odd := next((row for row in rows if list(row) != columns), None):
         raise UserError(f"{name}.csv: a row has the columns {list(odd)}, the first {columns}.")
-    # Neither format may hold the time.
+    # Neither format may contain the time.
     for kind, time in {"pdf": "CreationDate", "svg": "Date"}.items():
         figure.savefig(
             Path(folder, f"{name}.{kind}"),
@@ -145,6 +145,6 @@ def save(name: str, figure: Figure, rows: list[dict]) -> None:
 
 
 def _runs(values: list[str]) -> list[tuple[int, int, str]]:
-    """Start, stop and value of each run of equal neighbours."""
+    """Return start, stop and value of each sequence of equal neighbours."""
     starts = [i for i, v in enumerate(values) if i == 0 or v != values[i - 1]]
     return [(a, b, values[a]) for a, b in zip(starts, [*starts[1:], len(values)], strict=True)]

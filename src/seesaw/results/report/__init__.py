@@ -1,4 +1,4 @@
-"""One page of everything that a scale has computed; it needs no network and no other file."""
+"""A single HTML page of all results of a scale; it needs no network and no other file."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the report says, from files alone: what is not there is named, never made up."""
+"""Collects the content of the report from files; results that are missing are listed as missing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NOT_THE_PAPERS = {
 
 
 class Link(NamedTuple):
-    """A file beside the report."""
+    """A link to a file beside the report."""
 
     text: str
     href: str
@@ -46,7 +46,7 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True)
 class Shown:
-    """A table (``html``) or a figure (``picture``, a data URI; None: not computed)."""
+    """A table (``html``) or a figure (``picture``, a data URI; None if it was not computed)."""
 
     name: str
     title: str
@@ -57,20 +57,20 @@ class Shown:
 
 @dataclass(frozen=True)
 class Content:
-    """All of the page.
+    """The content of the whole page.
 
     Attributes:
-        scale: its run, for instance "mini".
-        warning: what its numbers are not; None at paper scale.
-        fingerprint: 16 digits over the metrics that are shown.
-        tables: those of the scale.
-        figures: those of the scale, drawn or not.
+        scale: name of the scale, for instance "mini".
+        warning: why the numbers are not the paper's; None at paper scale.
+        fingerprint: 16 hex digits of a hash over the metrics that are shown.
+        tables: the tables of the scale.
+        figures: the figures of the scale, drawn or not.
         examples: pictures of detections.
-        curves: a panel a training.
-        ticks: of their common axis.
+        curves: one panel for each training.
+        ticks: ticks of the panels' common axis.
         runs: the trainings.
         environment: name -> versions.
-        missing: what is not computed.
+        missing: the results that have not been computed.
         read: name -> file, for the record.
     """
 
@@ -89,7 +89,7 @@ class Content:
 
 
 def gather(scale: Scale) -> Content:
-    """Everything that exists of a scale.
+    """Collect all results of a scale that exist.
 
     Raises:
         UserError: a result is damaged.
@@ -125,7 +125,7 @@ def gather(scale: Scale) -> Content:
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """A picture inside the page; ``kind`` is its media type's second half."""
+    """Return a picture as a data URI; ``kind`` is the second half of its media type."""
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 

@@ -1,4 +1,4 @@
-"""Training curves as small inline SVGs, coloured by the page's style."""
+"""Training curves as small inline SVGs, coloured by the page's style sheet."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from math import ceil, floor, isfinite, log10
 
 import numpy as np
 
-BINS = 60  # points of a line; each is a mean
-FLOOR = 0.01  # losses below are drawn here
-WIDTH, HEIGHT, LEFT, RATE = 246, 118, 32, 22  # RATE: height of the learning rate's strip
-# In drawing order: key of the style, name in the legend.
+BINS = 60  # points of a line, each a mean
+FLOOR = 0.01  # smaller losses are drawn at this value
+WIDTH, HEIGHT, LEFT, RATE = 246, 118, 32, 22  # RATE: height of the strip of the learning rate
+# In drawing order: key of the style -> name in the legend.
 KINDS = {
     "other": "other",
     "rpn": "proposals (RPN)",
@@ -24,11 +24,11 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Curve:
-    """A panel: everything in the SVG's units.
+    """The panel of one training, in the units of the SVG.
 
     Attributes:
-        name: of the run.
-        iterations: the last one.
+        name: name of the run.
+        iterations: number of the last iteration.
         lines: kind -> points of the polyline.
         rate: points of the learning rate.
         peak: the largest learning rate.
@@ -42,7 +42,7 @@ class Curve:
 
 
 def kind(term: str) -> str | None:
-    """What a logged loss term is about; None if it is no loss (accuracy, time, ...)."""
+    """Return the kind of a logged loss term; None if it is not a loss (accuracy, time, ...)."""
     if term == "loss":
         return "total"
     name = term.rpartition(".")[2]
@@ -52,9 +52,9 @@ def kind(term: str) -> str | None:
 
 
 def binned(steps: list[dict]) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """Iterations (B,), kind -> sum of its terms (B,) and learning rate (B,): means over bins.
+    """Return means over bins: iterations (B,), kind -> summed losses (B,) and learning rate (B,).
 
-    A value that was not finite is left out; a bin without any is NaN.
+    Values that are not finite are ignored; a bin without any finite value is NaN.
 
     Args:
         steps: the lines of a run log.
@@ -77,10 +77,10 @@ def binned(steps: list[dict]) -> tuple[np.ndarray, dict[str, np.ndarray], np.nda
 
 
 def panels(runs: list[tuple[str, list[dict]]]) -> tuple[list[Curve], list[tuple[str, float]]]:
-    """Panels on one logarithmic axis, and its ticks: text and height.
+    """Return panels on one logarithmic axis, and its ticks as text and height.
 
     Args:
-        runs: name and run log of each training; those without steps are left out.
+        runs: name and run log of each training; trainings without logged steps are left out.
     """
     logs = [(name, steps[-1]["iter"], *binned(steps)) for name, steps in runs if steps]
     every = [v for _, _, _, sums, _ in logs for values in sums.values() for v in values]

@@ -1,4 +1,4 @@
-"""Example detections on tail categories, by a rule that shows losses as well as gains."""
+"""Example detections on tail categories, selected by a rule that shows losses as well as gains."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RULE = (
 
 @dataclass(frozen=True)
 class Examples:
-    """Pictures by caption, or a sentence about why there are none."""
+    """Pictures by caption, or a sentence that says why there are none."""
 
     pair: tuple[str, str] | None = None
     pictures: list[tuple[str, bytes]] = field(default_factory=list)
@@ -32,12 +32,12 @@ class Examples:
 
 
 def rare(comparison: Comparison) -> Comparison:
-    """The comparison of the rare categories alone."""
+    """Return the comparison restricted to the rare categories."""
     return replace(comparison, categories=[c for c in comparison.categories if c.group == "r"])
 
 
 def examples(scale: Scale) -> Examples:
-    """The pictures of the scale's pair of evaluations, of the first seed."""
+    """Return the pictures of the scale's pair of evaluations, for the first seed."""
     if (pair := report.pair(scale.table)) is None:
         return Examples(note="This scale has no pair of them.")
     a, b = (scale.table.evaluations[name] for name in pair)

@@ -1,4 +1,4 @@
-"""The report as one HTML file: the same results give the same bytes."""
+"""The report as one HTML file; the same results give the same bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from seesaw.spec.scales import Scale
 
 
 def render(content: Content) -> str:
-    """The whole document."""
+    """Return the whole HTML document."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent),
         autoescape=True,
@@ -35,12 +35,12 @@ def render(content: Content) -> str:
 
 
 def write(content: Content, scale: Scale, fingerprint: str | None = None) -> Path:
-    """Write the page and its record, whole or partial; one that says the same stays as it is.
+    """Write the page, complete or partial, and its record, unless the same page is there already.
 
     Args:
-        content: the page's.
-        scale: its scale.
-        fingerprint: of the code.
+        content: the content of the page.
+        scale: the scale of the results.
+        fingerprint: fingerprint of the code that makes the page.
     """
     path = report.output(scale, partial=bool(content.missing))
     text = render(content)
@@ -51,7 +51,7 @@ def write(content: Content, scale: Scale, fingerprint: str | None = None) -> Pat
 
 
 def duration(seconds: float | None) -> str:
-    """A time with the two units that tell; a dash where it is unknown."""
+    """Format a time as seconds, minutes, or hours and minutes; a dash where it is unknown."""
     if seconds is None:
         return "–"
     if seconds < 120:

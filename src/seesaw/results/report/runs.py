@@ -1,4 +1,4 @@
-"""What each training took and on what, and how its losses went: from records and run logs."""
+"""Cost, hardware and losses of each training, from its records and run logs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from seesaw.training import run_log
 
 @dataclass(frozen=True)
 class Run:
-    """One training.
+    """One training with one seed.
 
     Attributes:
-        name: its id, with the seed where there are several.
-        label: its row in the first place that shows it.
-        record: of its weights; empty if there is none.
-        steps: of its run log.
-        detection: seconds of its detections, all splits and settings; None if not recorded.
-        read: the files behind it.
+        name: id of the training, with the seed where there are several.
+        label: its label in the first table or figure that shows it.
+        record: record of its weights; empty if there is none.
+        steps: the steps in its run log.
+        detection: seconds of all its detections, over splits and settings; None if not recorded.
+        read: the files that were read.
     """
 
     name: str
@@ -32,22 +32,22 @@ class Run:
 
     @property
     def iterations(self) -> int | None:
-        """Iterations of the whole training."""
+        """Return the number of iterations of the whole training."""
         return self.record.get("iterations") or max((s["iter"] for s in self.steps), default=None)
 
     @property
     def seconds(self) -> float | None:
-        """Wall time of the whole training."""
+        """Return the wall time of the whole training in seconds."""
         return recorded_seconds(self.record)
 
     @property
     def memory(self) -> float | None:
-        """Peak memory in MB: of the GPU, without one of the process."""
+        """Return the peak memory in MB: that of the GPU or, without one, that of the process."""
         return max((s["memory"] for s in self.steps if s.get("memory")), default=None)
 
 
 def runs(scale: Scale) -> list[Run]:
-    """The finished trainings of a scale's table, in its order."""
+    """Return the finished trainings of a scale's experiment table, in its order."""
     table, found = scale.table, []
     for t in table.trainings.values():
         evaluations = [e for e in table.evaluations.values() if e.training == t.id]
@@ -69,7 +69,7 @@ def runs(scale: Scale) -> list[Run]:
 
 
 def environment(found: list[Run]) -> dict[str, list[str]]:
-    """What the trainings ran on: name -> its versions, most often one."""
+    """Return the trainings' environments: name -> its versions, usually one."""
     rows: dict[str, dict[str, None]] = {}
     for run in found:
         facts = dict(run.record.get("versions") or {})

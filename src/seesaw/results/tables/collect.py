@@ -1,4 +1,4 @@
-"""Tables from results: what is computed is shown, what is not says why."""
+"""Collects tables from results; a cell without a result states the reason."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from seesaw.spec.metrics import METRICS
 from seesaw.spec.scales import Scale
 
 PERCENT = 100
-# Digits of an error in percent: far below what is printed, far above what differs by machine.
+# Decimals of an error in percent: more than are printed, few enough to agree on all machines.
 DIGITS = 6
 
 
 def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
-    """A place's table from the metrics that exist under the scale's results.
+    """Return the table at ``place`` from the metrics that exist among the scale's results.
 
     Raises:
-        UserError: the place is unknown, or a metrics file is damaged.
+        UserError: no such table exists, or a metrics file is damaged.
     """
     values = paper.load()
     spec = experiments.place(place)
@@ -59,7 +59,7 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
 
 
 def _test_dev(experiments: Experiments, scale: Scale) -> str:
-    """State or score of the entry's submission."""
+    """Return the state or the score of the entry's submission."""
     if not experiments.submissions:
         return "not submitted"
     entry = experiments.submissions[0]
@@ -82,7 +82,7 @@ def _row(
         numbers = {}
         for column, (kind, key) in METRICS.items():
             seeds = [m[kind][key] for m in done]
-            # the mean over seeds; undefined where the ground truth has no such category
+            # The mean over seeds; undefined where the ground truth has no such category.
             numbers[column] = None if None in seeds else PERCENT * mean(seeds)
         if cell.evaluation in fps:
             numbers["fps"] = fps[cell.evaluation]
@@ -105,14 +105,14 @@ def _row(
 
 
 def _chain(evaluation: Evaluation, training: Training, scale: Scale, seed: int) -> list[Path]:
-    """What a row's numbers were made from, first things first."""
+    """Return the files from which a row's numbers were made, the earliest first."""
     start = [scale.model(training.init_from, seed)] if training.init_from else []
     own = scale.model(training.id, seed), scale.detections(evaluation, seed)
     return [*start, *own, scale.metrics(evaluation, seed)]
 
 
 def _remarks(evaluation: Evaluation, training: Training, scale: Scale) -> list[str]:
-    """What the records of a row's artefacts remark, each sentence once."""
+    """Return the remarks in the records of a row's artefacts, each sentence once."""
     found: dict[str, None] = {}
     for seed in training.seeds:
         for artefact in _chain(evaluation, training, scale, seed):
@@ -122,7 +122,7 @@ def _remarks(evaluation: Evaluation, training: Training, scale: Scale) -> list[s
 
 
 def _runs(row: Row, experiments: Experiments, scale: Scale) -> dict[int, replicates.Replicates]:
-    """Seed -> replicates of a row that is done; none where a file is missing."""
+    """Return seed -> replicates of a row that is done; empty where a file is missing."""
     evaluation = experiments.evaluations[row.id]
     paths = {seed: scale.replicates(evaluation, seed) for seed in row.evidence}
     if not all(path.is_file() for path in paths.values()):
@@ -136,7 +136,7 @@ def _runs(row: Row, experiments: Experiments, scale: Scale) -> dict[int, replica
 def _with_errors(
     row: Row, runs: dict, above: Row | None, runs_above: dict, experiments: Experiments
 ) -> Row:
-    """The row with the errors of its values and of its increments, over the seeds of both."""
+    """Return the row with errors of its values and increments, over the seeds of both rows."""
     if not runs:
         missing = "its replicates.json is missing: no standard errors; run evaluate again"
         return dataclasses.replace(row, note=missing) if row.state == "done" else row
@@ -159,7 +159,7 @@ def _with_errors(
 
 
 def trainings_between(above: str, row: str, experiments: Experiments) -> int:
-    """How many trainings two rows do not share: see `Step.trainings`."""
+    """Return the number of trainings that two rows do not share: see `Step.trainings`."""
     a, b = (experiments.trainings[experiments.evaluations[e].training] for e in (above, row))
     return 0 if a.id == b.id else 1 if a.id == b.init_from or b.id == a.init_from else 2
 
@@ -194,7 +194,7 @@ def _state(cell: Cell, experiments: Experiments, scale: Scale, complete: bool) -
 
 
 def read(path: Path) -> dict:
-    """A result's JSON; empty if it is not there, or not the one that was made."""
+    """Return a result's JSON; empty if the file is missing or has changed since it was recorded."""
     if corrupted([path]):
         return {}
     try:

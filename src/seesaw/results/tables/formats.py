@@ -1,4 +1,4 @@
-"""Tables as Markdown, LaTeX, CSV and JSON; all are pure functions from a table to text."""
+"""Tables as Markdown, LaTeX, CSV and JSON, by pure functions from a table to text."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ _LATEX = {
     "±": r"$\pm$",
     "–": "--",
     **{c: f"${c}$" for c in "<>|"},
-    **{c: f"{{{c}}}" for c in "[*"},  # else arguments of the line break before them
+    **{c: f"{{{c}}}" for c in "[*"},  # else a preceding line break takes them as its argument
     **{c: f"\\{c}" for c in "{}$&#_%"},
 }
 
 
 def head(table: Table, column: Column, heads: dict[str, str], escape: Callable[[str], str]) -> str:
-    """Markup of a column's head; the first column's text is the table's own."""
+    """Return the markup of a column's head; the first column's text depends on the table."""
     key = column.key
     return escape(one_line(table.heading)) if key == "label" else heads.get(key) or escape(key)
 
 
 def markdown(table: Table) -> str:
-    """GitHub-flavoured Markdown: heading, banner, table, remarks as a list."""
+    """Return the table as GitHub-flavoured Markdown: heading, banner, table, list of remarks."""
     cols = columns(table)
     warning = banner(table)
     names = [head(table, c, HEADS, markdown_escape) for c in cols]
@@ -72,12 +72,12 @@ def markdown(table: Table) -> str:
 
 
 def markdown_escape(text: str) -> str:
-    """Backslashes before all characters that are markup inside a line or a table cell."""
+    """Escape all characters that are markup inside a line or a table cell."""
     return re.sub(r"([\\`*\[\]<>|~&]|\b_|_\b)", r"\\\1", text)
 
 
 def latex(table: Table) -> str:
-    r"""A ``table*`` environment with booktabs rules, ready to ``\input``."""
+    r"""Return a ``table*`` environment with booktabs rules, ready for ``\input``."""
     cols = columns(table)
     warning = banner(table)
     heads = [head(table, c, LATEX_HEADS, latex_escape) for c in cols]
@@ -105,16 +105,16 @@ def latex(table: Table) -> str:
 
 
 def latex_escape(text: str) -> str:
-    """All characters that are special to LaTeX, and the tables' own signs, as commands."""
+    """Replace characters that are special to LaTeX, and the tables' own symbols, by commands."""
     return "".join(_LATEX.get(c, c) for c in text)
 
 
 def as_csv(table: Table) -> str:
-    """One line per row at full precision; empty where there is no value or no verdict.
+    """Return one line per row at full precision; empty where there is no value or no verdict.
 
-    Each column adds ``_se``, ``_spread`` and ``_seeds``; one with increments adds ``_increment``,
-    its ``_se``, ``_difference``, ``_margin``, ``_bound`` and ``_verdict``, and the paper's as
-    ``paper_<column>_increment``. At paper scale each level has these too.
+    Each column adds ``_se``, ``_spread`` and ``_seeds``. A column with increments also adds
+    ``_increment``, its ``_se``, ``_difference``, ``_margin``, ``_bound`` and ``_verdict``, and the
+    paper's ``paper_<column>_increment``. At paper scale each value has these columns too.
     """
     records = []
     for row, row_cells in zip(table.rows, cells(table), strict=True):
@@ -146,7 +146,7 @@ def as_csv(table: Table) -> str:
 
 
 def as_json(table: Table) -> str:
-    """The table itself with its cells, keys sorted; `tables.from_dict` reads it back."""
+    """Return the table with its cells, keys sorted; `tables.from_dict` reads it back."""
     return json.dumps(as_dict(table), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -158,7 +158,7 @@ def _markdown_span(span: Span) -> str:
 
 
 def _latex_lines(cell: list[Span]) -> Iterator[str]:
-    """The cell's lines, each a row of the ``tabular``."""
+    """Yield the cell's lines, each a row of the ``tabular``."""
     line = ""
     for span in cell:
         if span.kind == "break":
@@ -177,7 +177,7 @@ def _latex_span(span: Span) -> str:
 
 
 def _compared(name: str, paper, difference, judged: Judged | None, verdict: str | None) -> dict:
-    """The columns of a comparison with the paper's ``name``."""
+    """Return the columns of a comparison with the paper's ``name``."""
     return {
         f"paper_{name}": paper,
         f"{name}_difference": difference,
@@ -188,6 +188,6 @@ def _compared(name: str, paper, difference, judged: Judged | None, verdict: str 
 
 
 def _state(row: Row, metrics: list[str]) -> str:
-    """The row's state; columns in another one are named: "done; fps: not run"."""
+    """Return the row's state and the columns whose state differs: "done; fps: not run"."""
     others = [(m, row.column_state(m)) for m in metrics if row.column_state(m) != row.state]
     return "; ".join([row.state, *(f"{metric}: {state}" for metric, state in others)])

@@ -1,4 +1,4 @@
-"""A table as one HTML file that needs nothing else: no script, no font, no network."""
+"""A table as a single HTML file without scripts, external fonts or network access."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ td a { color: inherit; text-decoration-color: var(--line); }
 
 
 def html(table: Table) -> str:
-    """The whole document.
+    """Return the whole HTML document.
 
-    On hover a value shows its full precision, errors, differences to the paper and verdicts; a
-    click leads to the record of its evidence, beside the tables' folder.
+    Hovering over a value shows its full precision, errors, differences from the paper and
+    verdicts; a click opens the record of its evidence, which lies beside the tables' folder.
     """
     lines = [
         "<!doctype html>",
@@ -63,11 +63,11 @@ def html(table: Table) -> str:
 
 
 def fragment(table: Table, prefix: str = "") -> str:
-    """The table with its banner and remarks, for a page one folder below the results.
+    """Return the table with its banner and remarks, for a page one folder below the results.
 
     Args:
         table: the table.
-        prefix: of the rows' ids, which are unique in one table only.
+        prefix: prefix of the rows' ids, which are otherwise unique within one table only.
     """
     cols = columns(table)
     warning = banner(table)
@@ -114,7 +114,7 @@ def _cell(row: Row, column: Column, spans: list[Span], row_cells: dict[str, Cell
 
 
 def _runs(row: Row) -> str:
-    """Links to the records of all seeds, where there are several."""
+    """Return links to the records of all seeds, where there are several."""
     if len(row.evidence) < 2:
         return ""
     links = (f'<a href="../{escape(path)}">seed {seed}</a>' for seed, path in row.evidence.items())
@@ -122,7 +122,7 @@ def _runs(row: Row) -> str:
 
 
 def _hover(metric: str, cell: Cell) -> list[str]:
-    """All that is known about a cell, a line each for the level and the increment."""
+    """Return all that is known about a cell: one line for the value, one for the increment."""
     lines = []
     if cell.ours is not None:
         known = [f"{metric} {cell.ours!r}", *_error(cell.error)]

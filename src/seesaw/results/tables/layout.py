@@ -1,7 +1,7 @@
-"""What a table says, cell by cell, before any markup: shared by all formats.
+"""The text of a table, cell by cell and without markup, shared by all formats.
 
-A cell has up to three lines: ours, its standard error, and at paper scale the paper's with our
-verdicts. At other scales the paper's level stays out of sight: a column that shows increments is
+A cell has up to three lines: our value, its standard error and, at paper scale, the paper's value
+with our verdict. At other scales the paper's value is not shown; a column that shows increments is
 followed by "paper Δ", the paper's increment with our verdict.
 """
 
@@ -19,7 +19,7 @@ UNKNOWN = "–"
 
 
 class Span(NamedTuple):
-    """A piece of a cell, and what it is; a "break" begins a new line."""
+    """A piece of a cell and its kind; a "break" begins a new line."""
 
     text: str
     kind: Kind = "text"
@@ -36,12 +36,12 @@ class Column(NamedTuple):
 
     @property
     def numeric(self) -> bool:
-        """Whether the column is aligned to the right."""
+        """Whether the column is right-aligned."""
         return self.key not in ("label", "schedule")
 
 
 def columns(table: Table) -> list[Column]:
-    """The printed columns in order."""
+    """Return the printed columns in order."""
     result = [Column("label")]
     for key in table.columns:
         result.append(Column(key, None if key == "schedule" else key))
@@ -51,7 +51,7 @@ def columns(table: Table) -> list[Column]:
 
 
 def grid(table: Table) -> list[list[list[Span]]]:
-    """Rows of cells of spans, parallel to `columns`."""
+    """Return the rows, as cells of spans, parallel to `columns`."""
     numbers = _numbered(table)
     return [
         [_spans(table, row, row_cells, column, numbers) for column in columns(table)]
@@ -60,14 +60,14 @@ def grid(table: Table) -> list[list[list[Span]]]:
 
 
 def heading(table: Table) -> str:
-    """Name, title and scale on one line."""
+    """Return name, title and scale on one line."""
     name = table.name.replace("_", " ").title()
     where = f"{table.scale} scale" + (f", {table.dataset}" if table.dataset else "")
     return f"{name}: {one_line(table.title)} ({where})"
 
 
 def banner(table: Table) -> str | None:
-    """One line that says that cells are missing, None if none is."""
+    """Return a line that says how many cells are missing; None if none is."""
     counts = missing(table)
     if not counts:
         return None
@@ -77,7 +77,7 @@ def banner(table: Table) -> str | None:
 
 
 def remarks(table: Table) -> list[str]:
-    """The lines below the table."""
+    """Return the lines below the table."""
     if table.levels_comparable:
         lines = ["Cells: ours, its standard error, the paper's with our verdict."]
     else:
@@ -98,22 +98,22 @@ def remarks(table: Table) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """White space collapsed: no text can break out of its cell or line."""
+    """Collapse white space, so that no text can break out of its cell or line."""
     return " ".join(text.split())
 
 
 def number(value: float | None) -> str:
-    """One decimal as the paper prints it (ties to even); an en dash where there is no value."""
+    """Format one decimal as the paper does (ties to even); an en dash where there is no value."""
     return UNKNOWN if value is None else f"{value:.1f}"
 
 
 def increment(value: float) -> str:
-    """Signed, one decimal; a rounded-off increment keeps its sign, an exact zero has none."""
+    """Format with sign and one decimal; an increment rounded to zero keeps its sign."""
     return f"{value:+.1f}" if value else "0.0"
 
 
 def _numbered(table: Table) -> dict[str, int]:
-    """Sentence -> its number, for all that rows must say; one number for the same sentence."""
+    """Number the sentences of the rows' remarks; equal sentences share one number."""
     sentences = dict.fromkeys(one_line(s) for row in table.rows for s in row.remarks)
     return {sentence: n for n, sentence in enumerate(sentences, start=1)}
 

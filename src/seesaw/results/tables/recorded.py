@@ -1,4 +1,4 @@
-"""Tables on disk with their provenance records."""
+"""Writes tables to disk together with their records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seesaw.spec.scales import Scale
 
 
 def table_inputs(place: str, scale: Scale) -> dict[str, Path]:
-    """What a table is made from, of what exists: name -> file."""
+    """Return the existing files from which a table is made: name -> file."""
     table = scale.table
     files = {"paper": paths.PAPER_VALUES}
     if "fps" in table.places[place].columns:
@@ -28,15 +28,15 @@ def table_inputs(place: str, scale: Scale) -> dict[str, Path]:
 
 
 def write_recorded(table: Table, scale: Scale, folder: Path | None = None) -> dict[str, Path]:
-    """Write a table in all formats and its records; what is there already is left as it is.
+    """Write a table in all formats with its records; files that are up to date stay untouched.
 
     Args:
         table: the table.
-        scale: its scale.
-        folder: where to; default the place where the workflow expects it, whole.
+        scale: the scale of its results.
+        folder: output folder; by default the one in which the workflow expects complete tables.
 
     Returns:
-        Format -> path, as `write_table`.
+        Format -> path, as from `write_table`.
     """
     folder = folder or scale.tables
     files = {suffix: folder / f"{table.name}.{suffix}" for suffix in FORMATS}
@@ -48,7 +48,7 @@ def write_recorded(table: Table, scale: Scale, folder: Path | None = None) -> di
 
 
 def is_same(path: Path, text: str, inputs: dict[str, Path]) -> bool:
-    """Whether a file has this text and its record these inputs, as they are now."""
+    """Whether a file has this text, and its record the current hashes of these inputs."""
     record = read_record(provenance_path(path)) or {}
     now = {name: sha256_file(file) for name, file in inputs.items()}
     used = record.get("inputs")

@@ -1,4 +1,4 @@
-"""A table in the terminal and in files; the same table gives the same bytes."""
+"""A table as terminal text and as files; the same table gives the same bytes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _STYLES |= {"good": "green", "noise": "yellow", "bad": "red"}
 def render_terminal(table: Table, console: Console | None = None) -> None:
     """Print a table within 100 columns.
 
-    Standard errors and the paper's values stand below ours; a state that goes on to the right is
-    printed once, then as ditto marks.
+    Standard errors and the paper's values are printed below ours. A state that fills several
+    columns is printed once, followed by ditto marks.
 
     Args:
         table: the table.
-        console: where to print; stdout by default, 100 columns wide if that is no terminal.
+        console: the console to print to; by default stdout, 100 columns wide if it is no terminal.
     """
     if console is None:
         console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
@@ -55,7 +55,7 @@ def render_terminal(table: Table, console: Console | None = None) -> None:
 
 
 def text(table: Table) -> str:
-    """What `render_terminal` prints at 100 columns, without colours."""
+    """Return what `render_terminal` prints at 100 columns, without colours."""
     out = io.StringIO()
     console = Console(
         file=out, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False
@@ -75,7 +75,7 @@ FORMATS = {
 
 
 def write_table(table: Table, directory: Path | str) -> dict[str, Path]:
-    """Write ``<name>.{txt,md,tex,html,csv,json}``; each file appears whole or not at all.
+    """Write ``<name>.{txt,md,tex,html,csv,json}``, each file atomically.
 
     Returns:
         Format (the suffix without dot) -> path.

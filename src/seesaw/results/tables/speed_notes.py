@@ -1,4 +1,4 @@
-"""The lines below Table A2: all that speed.json tells about its column fps."""
+"""The notes below Table A2, from the content of speed.json about its column fps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ PAPER = "The paper's 0.1, 0.1 and 2.8 fps (one V100): three mask heads, three, o
 
 
 def speed_notes(measured: dict, labels: dict[str, str], scale: str) -> list[str]:
-    """What was measured, where, and in which mode.
+    """Return notes on what was measured, on which machine, and in which mode.
 
     Args:
         measured: content of speed.json, as `seesaw speed` writes it.
@@ -43,7 +43,7 @@ def speed_notes(measured: dict, labels: dict[str, str], scale: str) -> list[str]
 
 
 def _modes(fps: dict[str, dict[str, float]], labels: dict[str, str]) -> str:
-    """``label ours / mmdet / old`` of every row that was measured."""
+    """Return ``label ours / mmdet / old`` for every row that was measured."""
     order = ("ours", "mmdet", "old")
     return "; ".join(
         f"{label} {' / '.join(_number(fps[mode][name]) for mode in order)}"

@@ -1,12 +1,12 @@
-"""Tables as data: rows, cells, increments, and what may be compared with the paper.
+"""Tables as data: rows, cells, increments, and which values may be compared with the paper.
 
-Pure functions on plain numbers; `seesaw.results.tables.render` turns a table into files. What a
-difference to the paper means is judged in `seesaw.results.tables.verdicts`.
+All are pure functions on plain numbers; `seesaw.results.tables.render` writes a table to files,
+and `seesaw.results.tables.verdicts` judges differences from the paper.
 
 Rounding: the paper prints one decimal, and so do the tables. Python rounds the exact binary value
 to nearest and breaks ties to even, so 0.25 prints as 0.2; the paper does not say how it rounds.
-An increment is the difference of unrounded values, so it can differ by 0.1 from the difference of
-the two printed ones.
+An increment is the difference between unrounded values, so it can differ by 0.1 from the
+difference between the two printed ones.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 @dataclass(frozen=True, config=_STRICT)
 class Row:
-    """A rung or method and what is known about it.
+    """A rung of Table A1 or a method, and its results.
 
     Attributes:
-        id: evaluation id.
+        id: id of the evaluation.
         label: text of the first column.
-        schedule: as printed ("2x").
-        state: of the evaluation.
+        schedule: schedule as printed ("2x").
+        state: state of the evaluation.
         metrics: column -> AP in percent or fps, at full precision. None marks a value that is
             undefined (no such category in the ground truth); a missing column was not measured.
         paper: column -> printed value, and ``increments``: column -> printed increment.
-        note: printed below the table, for instance why the row failed.
-        states: column -> state, where one column is made by a run of its own (fps).
+        note: text printed below the table, for instance why the row failed.
+        states: column -> state, where a job of its own measures the column (fps).
         errors: column -> error of its value.
         steps: column -> increment to the row above, with its error.
         remarks: sentences that a reader of the row's numbers must know.
@@ -60,32 +60,32 @@ class Row:
     evidence: dict[int, str] = dataclasses.field(default_factory=dict)
 
     def column_state(self, column: str) -> State:
-        """State of one cell; a column without a number was not run."""
+        """Return the state of one cell; a column without a number was not run."""
         state = self.states.get(column, self.state)
         return "not run" if state == "done" and column not in (self.metrics or {}) else state
 
     def value(self, column: str) -> float | None:
-        """Our value; None unless the cell is done and defined."""
+        """Return our value; None unless the cell is done and defined."""
         return (self.metrics or {}).get(column) if self.column_state(column) == "done" else None
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Cell:
-    """One number with all that a reader needs to judge it (AP in percent, or fps).
+    """One number with everything that is needed to judge it (AP in percent, or fps).
 
     Attributes:
-        state: of the value.
+        state: state of the value.
         ours: our value.
-        paper: the paper's.
-        difference: ours less the paper's.
-        increment: our value less that of the row above.
-        paper_increment: the paper's.
-        increment_difference: ours less the paper's, at paper scale only.
-        error: of our value.
-        increment_error: of our increment.
-        judged: the level against the paper's.
-        increment_judged: the increment against the paper's.
-        increment_state: the first state of this row and the row above that is not done.
+        paper: the paper's value.
+        difference: our value minus the paper's.
+        increment: our value minus that of the row above.
+        paper_increment: the paper's increment.
+        increment_difference: our increment minus the paper's, at paper scale only.
+        error: error of our value.
+        increment_error: error of our increment.
+        judged: verdict on our value against the paper's.
+        increment_judged: verdict on our increment against the paper's.
+        increment_state: the first state other than done among those of this row and the row above.
     """
 
     state: State
@@ -103,12 +103,12 @@ class Cell:
 
     @property
     def verdict(self) -> str | None:
-        """The level's verdict, or why there is no value; None where it is not judged."""
+        """The verdict on the value, or why there is no value; None where it is not judged."""
         return _verdict(self.state, self.judged)
 
     @property
     def increment_verdict(self) -> str | None:
-        """The increment's verdict, or why there is none; None where it is not judged."""
+        """The verdict on the increment, or why there is none; None where it is not judged."""
         if self.paper_increment is None:
             return None
         return _verdict(self.increment_state, self.increment_judged)
@@ -119,17 +119,17 @@ class Table:
     """A table of the paper at one scale.
 
     Attributes:
-        name: id of the place ("table_a1"), stem of the files.
+        name: id of the table ("table_a1"), stem of its files.
         title: caption.
-        scale: its name; levels are compared with the paper's at paper scale only.
+        scale: name of the scale; values are compared with the paper's at paper scale only.
         columns: keys in order: "schedule", "AP", "AP_r", "AP_c", "AP_f", "AP_box", "fps".
-        rows: in order; an increment is the difference to the row above.
+        rows: rows in order; an increment is the difference to the row above.
         heading: head of the first column.
-        increments: columns that show increments.
-        test_dev: state or score of the test-dev submission; None: no such line.
+        increments: the columns that show increments.
+        test_dev: state or score of the test-dev submission; None if the table has no such line.
         paper_test_dev: the paper's test-dev AP in percent.
         notes: further lines below the table.
-        dataset: of a run on a dataset other than the scale's own; else None.
+        dataset: name of the dataset where it is not the scale's own; else None.
     """
 
     name: str
@@ -151,12 +151,12 @@ class Table:
 
     @property
     def levels_comparable(self) -> bool:
-        """Whether our values may stand beside the paper's."""
+        """Whether our values may be compared with the paper's."""
         return self.scale == "paper" and self.dataset is None
 
     @property
     def spreads(self) -> dict[str, Spread]:
-        """Column -> run-to-run spread that its verdicts use; empty where nothing is judged."""
+        """The run-to-run spread used for each column's verdicts; empty where nothing is judged."""
         columns = {c for row in self.rows for c in row.errors}
         found = {
             c: pooled_spread([r.errors[c] for r in self.rows if c in r.errors], c, self.scale)
@@ -167,7 +167,7 @@ class Table:
 
 
 def cells(table: Table) -> list[dict[str, Cell]]:
-    """Per row: column -> cell. The paper's level is in a cell at paper scale only."""
+    """Return column -> cell for each row; cells have the paper's value at paper scale only."""
     spreads = table.spreads
     return [
         {column: _cell(table, above, row, column, spreads.get(column)) for column in table.metrics}
@@ -212,13 +212,13 @@ def _cell(table: Table, above: Row | None, row: Row, column: str, spread: Spread
 
 
 def missing(table: Table) -> dict[str, int]:
-    """State -> number of cells in it, for cells that are not done."""
+    """Return state -> number of cells in it, for cells that are not done."""
     states = Counter(cell.state for row in cells(table) for cell in row.values())
     return {s: states[s] for s in ("failed", "not run", "not built") if states[s]}
 
 
 def as_dict(table: Table) -> dict:
-    """The table with its cells, ready for JSON; `from_dict` reads it back."""
+    """Return the table with its cells, ready for JSON; `from_dict` reads it back."""
     plain = dataclasses.asdict(table)
     for row, row_cells in zip(plain["rows"], cells(table), strict=True):
         row["cells"] = {
@@ -230,7 +230,7 @@ def as_dict(table: Table) -> dict:
 
 
 def from_dict(plain: dict) -> Table:
-    """The table of `as_dict`; cells are computed again."""
+    """Return the table of `as_dict`; its cells are computed again."""
     rows = [{k: v for k, v in row.items() if k != "cells"} for row in plain["rows"]]
     return Table(**plain | {"rows": rows})
 

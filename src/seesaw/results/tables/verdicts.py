@@ -1,6 +1,6 @@
-"""What a difference to the paper means: reproduced, within noise or not reproduced.
+"""Verdicts on differences from the paper: reproduced, within noise or not reproduced.
 
-docs/verdicts.md explains the rules to a reader of a table; this module is their definition. All
+docs/verdicts.md explains the rules to readers of the tables; this module defines them. All
 numbers are AP in percent.
 """
 
@@ -16,26 +16,27 @@ from pydantic.dataclasses import dataclass
 Verdict = Literal["reproduced", "within noise", "not reproduced"]
 MARKS = {"reproduced": "✓", "within noise": "≈", "not reproduced": "✗"}
 
-# Standard deviation of single runs where too few were repeated to know it. Paper scale: what
-# detection papers report. Mini scale: what ten rungs over the claims' five seeds showed, pooled.
+# Standard deviation between runs, used where too few runs were repeated to estimate it. Paper
+# scale: as detection papers report it. Mini scale: measured on ten rungs over the claims' five
+# seeds, pooled.
 ASSUMED = {"paper": {"AP_r": 1.0, "": 0.3}, "single_gpu": {"AP_r": 1.0, "": 0.3}}
 ASSUMED["mini"] = {"AP_r": 1.2, "AP_box": 1.1, "": 1.6}
-MEASURED_FROM = 4  # degrees of freedom; an SD from fewer is off by more than a third
-FACTOR = 2.0  # standard deviations that still count as noise
+MEASURED_FROM = 4  # degrees of freedom; with fewer, an SD can be wrong by more than a third
+FACTOR = 2.0  # number of standard deviations that still counts as noise
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Error:
-    """What is known about a value's error.
+    """The uncertainty of a value.
 
     Attributes:
-        se: standard error of the value, from images and, with several seeds, from them too.
-        images: its part from resampling images.
-        half_width: half its 95 % interval, by Student's t.
-        seeds: number of runs that the value is the mean of.
-        spread: standard deviation between single runs; None for one run.
+        se: standard error of the value, from images and, with several seeds, also from seeds.
+        images: the part of it that comes from resampling images.
+        half_width: half the width of the 95 % interval, by Student's t.
+        seeds: number of runs over which the value is the mean.
+        spread: standard deviation between runs; None for one run.
     """
 
     se: float
@@ -47,13 +48,13 @@ class Error:
 
 @dataclass(frozen=True, config=_STRICT)
 class Step:
-    """A row's increment to the row above.
+    """A row's increment over the row above.
 
     Attributes:
         value: mean over the seeds that both rows have.
-        error: its error, paired over images and seeds.
-        trainings: how many trainings lie between the rows' weights: 2 for two models, 1 if one
-            was trained on from the other, 0 for the same weights.
+        error: error of the increment, paired over images and seeds.
+        trainings: number of trainings that separate the rows' weights: 2 for two models, 1 if one
+            model was trained starting from the other, 0 for the same weights.
     """
 
     value: float
@@ -63,7 +64,7 @@ class Step:
 
 @dataclass(frozen=True, config=_STRICT)
 class Spread:
-    """Run-to-run standard deviation that a table's verdicts use."""
+    """The run-to-run standard deviation that a table's verdicts use."""
 
     value: float
     assumed: bool
@@ -71,13 +72,13 @@ class Spread:
 
 @dataclass(frozen=True, config=_STRICT)
 class Judged:
-    """A verdict and the two bounds that it rests on.
+    """A verdict and the two bounds on which it rests.
 
     Attributes:
-        verdict: the word.
-        margin: a difference to the paper up to here counts as noise; None where only the sign
+        verdict: the verdict.
+        margin: largest difference from the paper that counts as noise; None where only the sign
             is judged.
-        bound: a value up to here, whatever its sign, is not told from zero.
+        bound: a value of at most this magnitude is not significantly different from zero.
     """
 
     verdict: Verdict
@@ -86,12 +87,12 @@ class Judged:
 
 
 def pooled_spread(errors: Iterable[Error], metric: str, scale: str) -> Spread | None:
-    """The run-to-run spread of a metric, pooled over rows; assumed where too few runs tell.
+    """Return a metric's run-to-run spread, pooled over rows, or assumed where runs are too few.
 
     Args:
-        errors: of the metric in every row.
+        errors: errors of the metric in all rows.
         metric: AP, AP_r, ...
-        scale: nothing is known or judged at smoke scale (None).
+        scale: name of the scale; at smoke scale nothing is judged and the result is None.
     """
     if scale not in ASSUMED:
         return None
@@ -112,15 +113,16 @@ def judge(
     trainings: int = 1,
     sign_only: bool = False,
 ) -> Judged:
-    """Compare a level or an increment with the paper's.
+    """Compare a value or an increment with the paper's.
 
     Args:
-        ours: the value.
+        ours: our value or increment.
         paper: the paper's.
-        error: of ours.
-        spread: of single runs.
-        trainings: how many trainings' spread the value holds: 1 for a level, see `Step`.
-        sign_only: judge the sign alone, since sizes are of another scale.
+        error: error of ours.
+        spread: run-to-run spread.
+        trainings: number of trainings whose spread the value contains: 1 for a value of a row, see
+            `Step` for an increment.
+        sign_only: judge the sign alone, because the scale changes the size.
     """
     single = FACTOR * hypot(error.images, sqrt(trainings) * spread.value)
     bound = single if error.seeds == 1 else error.half_width

@@ -1,1 +1,1 @@
-"""The chain of records behind a number: explained, verified, exported."""
+"""The chain of records behind a number: explained, verified and exported."""

@@ -1,4 +1,4 @@
-"""From an artefact to all that it was made from, by the records beside the files."""
+"""Follows the records beside the files from an artefact to everything it was made from."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from seesaw.spec.scales import Scale, snakemake_command
 
 State = Literal["as recorded", "corrupt", "missing", "no record", "damaged record"]
 RECORD = ".provenance.json"
-# Inputs that git keeps: what of them counts is in the fingerprints, not in their bytes.
+# Inputs that git stores: the fingerprints cover what matters in them, so their bytes may differ.
 SOURCES = (".py", ".yaml")
 
 
 class Input(NamedTuple):
-    """A file that an artefact was made from, and its hash at that time."""
+    """A file from which an artefact was made, and its hash at that time."""
 
     name: str
     path: Path
@@ -28,10 +28,10 @@ class Input(NamedTuple):
 
 @dataclass
 class Evidence:
-    """The files and records of a scale; each file is hashed once.
+    """The files and records of a scale; each file is hashed at most once.
 
     Attributes:
-        scale: live results, or the committed ones (`Scale.frozen`), where large files are left out.
+        scale: the scale with live or committed (`Scale.frozen`) results; the latter lack big files.
     """
 
     scale: Scale
@@ -43,19 +43,19 @@ class Evidence:
         return self.scale.results != Scale(self.scale.name, self.scale.dataset).results
 
     def sha256(self, path: Path) -> str | None:
-        """A file's hash; None if it is not there."""
+        """Return a file's hash; None if the file does not exist."""
         if path not in self._hashes:
             self._hashes[path] = sha256_file(path) if path.is_file() else None
         return self._hashes[path]
 
     def record(self, path: Path) -> dict | None:
-        """A file's record; None if there is none or it is damaged."""
+        """Return a file's record; None if it is missing or damaged."""
         record = read_record(provenance_path(path)) or {}
         whole = isinstance(record.get("artefact"), dict) and "sha256" in record["artefact"]
         return record if whole else None
 
     def state(self, path: Path) -> State:
-        """What became of a file since it was recorded."""
+        """Return whether a file is still as its record states."""
         record = self.record(path)
         if record is None:
             there = provenance_path(path).is_file()
@@ -66,20 +66,20 @@ class Evidence:
         return "as recorded" if found == record["artefact"]["sha256"] else "corrupt"
 
     def inputs(self, path: Path) -> list[Input]:
-        """What a file was made from, by its record."""
+        """Return the files from which a file was made, by its record."""
         used = (self.record(path) or {}).get("inputs") or {}
         return [
             Input(name, self._here(file["path"]), file["sha256"]) for name, file in used.items()
         ]
 
     def other_versions(self, path: Path) -> list[Input]:
-        """The inputs that are another file now than the one that this was made from."""
+        """Return the inputs that have changed since the file was made from them."""
         used = {one.name: one for one in self.inputs(path)}
         now = {name: self._now(one.path) for name, one in used.items()}
         return [used[name] for name in changed_inputs(self.record(path) or {}, now)]
 
     def chain(self, path: Path) -> Iterator[Path]:
-        """A file and all that it was made from, each once, nearest first."""
+        """Yield a file and everything it was made from, each once, the nearest first."""
         todo, seen = [path], set()
         while todo:
             if (now := todo.pop(0)) in seen:
@@ -89,7 +89,7 @@ class Evidence:
             todo += [used.path for used in self.inputs(now)]
 
     def repair(self, path: Path) -> str:
-        """The command that makes a file again."""
+        """Return the command that makes a file again."""
         scale = self.scale
         if self.committed:
             return f"git checkout -- {path}"
@@ -99,13 +99,13 @@ class Evidence:
         return f"rm -f {path} && {snakemake_command(scale, str(path))}"
 
     def _now(self, path: Path) -> str | None:
-        """A file's hash today, by its record if it has one; None for what git keeps."""
+        """Return a file's current hash, by its record if it has one; None for files in git."""
         if record := self.record(path):
             return record["artefact"]["sha256"]
         return None if path.suffix in SOURCES else self.sha256(path)
 
     def _here(self, text: str) -> Path:
-        """A recorded path as it is from here: another root, or the committed results."""
+        """Translate a recorded path to this checkout, or to the committed results."""
         path = Path(text)
         live = Path("results") / self.scale.run
         parts = path.as_posix().partition(f"{live.as_posix()}/")

@@ -1,7 +1,7 @@
-"""The results of a scale as a Workflow Run RO-Crate (profile 0.5), from the records.
+"""Exports the results of a scale as a Workflow Run RO-Crate (profile 0.5), from the records.
 
-One action for each job, from its record, and one for the workflow as a whole. Small files are in
-the crate; weights, detections and other large ones are named by their hash.
+The crate has one action for each job, from its record, and one for the whole workflow. It contains
+small files; weights, detections and other large files are identified by their hash.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BIOSCHEMAS = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
 LICENCE = "https://spdx.org/licenses/Apache-2.0"
 WORKFLOW = ("Snakefile", "workflow/rules/*.smk", "configs/**/*.py", "configs/**/*.yaml")
 WORKFLOW += ("requirements.lock", "environment.yml", "CITATION.cff")
-LARGEST = 5_000_000  # bytes of a file that is copied
+LARGEST = 5_000_000  # largest size in bytes of a file that is copied
 KINDS = {".json": "application/json", ".jsonl": "application/jsonl", ".csv": "text/csv"}
 KINDS |= {".html": "text/html", ".md": "text/markdown", ".txt": "text/plain"}
 
@@ -41,7 +41,7 @@ def write(evidence: Evidence, folder: Path) -> ROCrate:
     """Write the crate of a scale's results into a new folder.
 
     Raises:
-        UserError: the folder is there already, or nothing has been recorded.
+        UserError: the folder exists already, or nothing has been recorded.
     """
     if folder.exists():
         raise UserError(f"{folder} exists; name another folder or remove it.")
@@ -81,7 +81,7 @@ def write(evidence: Evidence, folder: Path) -> ROCrate:
 
 
 def _jobs(evidence: Evidence) -> list[list[tuple[Path, dict]]]:
-    """The artefacts that are here with their records, those of one piece of work together."""
+    """Return the existing artefacts with their records, grouped by job."""
     found = defaultdict(list)
     for path in recorded(evidence):
         record = evidence.record(path)
@@ -107,14 +107,14 @@ def _root(crate: ROCrate, evidence: Evidence) -> None:
 
 
 class _Files:
-    """The crate's entities of files, one each."""
+    """The crate's file entities, one for each file."""
 
     def __init__(self, crate: ROCrate, evidence: Evidence):
         self._crate, self._evidence = crate, evidence
         self._made: dict[str, Entity] = {}
 
     def of(self, path: Path, sha256: str | None = None) -> Entity:
-        """A file's entity: with its bytes if they are here, are those asked for, and few."""
+        """Return a file's entity, with its content if the file is here, unchanged and small."""
         name = path.relative_to(paths.ROOT).as_posix() if path.is_relative_to(paths.ROOT) else ""
         name = name or path.as_posix().lstrip("/")
         now = self._evidence.sha256(path)
@@ -135,7 +135,7 @@ class _Files:
         return self._made[identifier]
 
     def source(self, path: Path) -> Entity:
-        """The entity of a file that git keeps."""
+        """Return the entity of a file that git stores."""
         return self.of(path)
 
 

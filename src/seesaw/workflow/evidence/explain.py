@@ -1,4 +1,4 @@
-"""The chain from a number to the bytes behind it, as text."""
+"""The chain from a number to the files behind it, as text."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from seesaw.workflow.evidence.chain import SOURCES, Evidence
 
 
 def cell(evidence: Evidence, place: str, row: str, column: str) -> tuple[list[str], list[Path]]:
-    """A table's cell: lines about its value, and the files that hold it, one a seed.
+    """Explain a table's cell: lines about its value, and the files with it, one for each seed.
 
     Raises:
-        UserError: the place has no such row or column.
+        UserError: the table has no such row or column.
     """
     scale = evidence.scale
     table = scale.table
@@ -54,9 +54,9 @@ def cell(evidence: Evidence, place: str, row: str, column: str) -> tuple[list[st
 def figure(
     evidence: Evidence, name: str, row: str, column: str | None
 ) -> tuple[list[str], list[Path]]:
-    """A figure's number: the lines of its data in which ``row`` stands in a column of its own.
+    """Explain a figure's number: the lines of its data that have ``row`` as one of their fields.
 
-    A committed figure has no record, git keeps it: the results that it shows follow it here.
+    A committed figure is stored in git without a record, so the results that it shows are listed.
 
     Raises:
         UserError: the figure has not been drawn, or has no such row or column.
@@ -84,7 +84,7 @@ def figure(
 
 
 def described(evidence: Evidence, path: Path) -> list[str]:
-    """A file of the chain: whether it is as recorded, how it was made, from what, how to again."""
+    """Describe a file: whether it matches its record, how it was made, and how to repeat that."""
     record, state = evidence.record(path), evidence.state(path)
     if record is None and state == "no record":
         kept = " (in git)" if path.suffix in SOURCES or path.parent == paths.NOTEBOOKS else ""

@@ -1,4 +1,4 @@
-"""Every byte against its record, every artefact against its inputs, every table against itself."""
+"""Verifies files against their records, artefacts against inputs, and tables against metrics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seesaw.workflow.evidence.chain import RECORD, Evidence
 
 
 class Fault(NamedTuple):
-    """Something that does not hold."""
+    """An inconsistency that verification found."""
 
     path: Path
     what: str
@@ -25,7 +25,7 @@ class Fault(NamedTuple):
 
 
 def verify(evidence: Evidence) -> tuple[list[Fault], int]:
-    """All faults of what is present at a scale, and the number of files that were looked at."""
+    """Return all faults in the files of a scale, and the number of files that were checked."""
     files = recorded(evidence)
     faults = [*_files(evidence, files), *_data(evidence)]
     faults += _tables(evidence, {f.path for f in faults if f.what.startswith("corrupt")})
@@ -33,7 +33,7 @@ def verify(evidence: Evidence) -> tuple[list[Fault], int]:
 
 
 def recorded(evidence: Evidence) -> list[Path]:
-    """The scale's files that have a record, or should have one."""
+    """Return the scale's files that have a record, or should have one."""
     scale = evidence.scale
     found = {
         path.with_name(path.name.removesuffix(RECORD)) for path in scale.results.rglob(f"*{RECORD}")
@@ -41,7 +41,7 @@ def recorded(evidence: Evidence) -> list[Path]:
     if not evidence.committed:
         expected = {scale.entry.manifest, *scale.results.glob("pretrained/*.pth")}
         for job in jobs.workflow(scale).paper.values():
-            # A table's bytes are checked by building it again.
+            # A table's content is checked by building it again.
             expected |= set(job.outputs) if job.rule != "table" else set()
         found |= {path for path in expected if path.is_file()}
     return sorted(found)
@@ -57,7 +57,7 @@ def _files(evidence: Evidence, files: list[Path]) -> list[Fault]:
             what = f"corrupt: sha256 {found[:12]}, recorded {record['artefact']['sha256'][:12]}"
             faults.append(Fault(path, what, repair))
         elif state == "missing" and evidence.record(path) and not evidence.committed:
-            if not failure_path(path).exists():  # a failure has its own place in the tables
+            if not failure_path(path).exists():  # a failure is reported in the tables instead
                 faults.append(Fault(path, "missing: its record is here", repair))
         elif state == "damaged record":
             faults.append(Fault(path, "its record cannot be read", repair))
@@ -70,7 +70,7 @@ def _files(evidence: Evidence, files: list[Path]) -> list[Fault]:
 
 
 def _data(evidence: Evidence) -> list[Fault]:
-    """The dataset's files against its manifest, if they are here."""
+    """Check the dataset's files, if they exist, against its manifest."""
     entry = evidence.scale.entry
     known = read_record(entry.manifest)
     if evidence.committed or known is None or not (entry.root / entry.train).is_file():
@@ -93,16 +93,16 @@ def _data(evidence: Evidence) -> list[Fault]:
 
 
 def _tables(evidence: Evidence, corrupt: set[Path]) -> list[Fault]:
-    """The tables that are here, built again without GPU, data or network.
+    """Build the existing tables again, without GPU, data or network, and compare them.
 
-    Not those over a corrupt file: they are to be compared when it is repaired.
+    Tables that depend on a corrupt file are skipped; they can be compared once it is repaired.
     """
     scale, faults = evidence.scale, []
     for place in PLACES:
         files = {s: scale.tables / f"{place}.{s}" for s in FORMATS}
         used = table_inputs(place, scale).values()
         below = {path for file in used for path in evidence.chain(file)}
-        # matches.npz is no input of a table, yet lies beside one
+        # matches.npz is not an input of a table, but lies beside one.
         over = [c for c in corrupt if c in below or c.with_name("metrics.json") in below]
         if over or not any(path.is_file() for path in files.values()):
             continue

@@ -1,1 +1,1 @@
-"""SLURM: resources, multi-GPU launch, trainings that requeue themselves, watched commands."""
+"""SLURM: resources, multi-GPU launch, trainings that requeue themselves, monitored commands."""

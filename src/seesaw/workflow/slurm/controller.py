@@ -1,4 +1,4 @@
-"""Snakemake's main process: one at a time in a folder, whichever executor it uses."""
+"""Ensures that only one main process of Snakemake runs in a folder, whatever its executor."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _held: list[TextIO] = []
 
 
 def alone() -> None:
-    """Be the only running workflow of this folder until the process ends, however it ends.
+    """Take the role of the folder's only running workflow until the process ends.
 
-    Snakemake's own lock is found too late by two that start in the same second.
+    Snakemake's own lock comes too late for two workflows that start within the same second.
 
     Raises:
-        WorkflowError: another one runs.
+        WorkflowError: another workflow runs in this folder.
     """
     file = LOCK.open("a+", encoding="utf-8")
     try:
@@ -34,7 +34,7 @@ def alone() -> None:
             "let it end, or stop it (Ctrl-C), and run the same command again."
         ) from None
     except OSError:
-        return  # a file system without locks: Snakemake's own must do
+        return  # the file system has no locks: rely on Snakemake's own
     file.truncate(0)
     file.write(f"process {os.getpid()} on {platform.node()}\n")
     file.flush()
@@ -42,10 +42,10 @@ def alone() -> None:
 
 
 def submits(run: str) -> None:
-    """Name the scale whose work this process submits: the keys in the ledger begin with it."""
+    """Set the scale for which this process submits jobs; keys in the ledger begin with it."""
     os.environ[ledger.RUN] = run
 
 
 def on_slurm(workflow) -> bool:
-    """Whether this process submits to Slurm."""
+    """Whether this process submits jobs to SLURM."""
     return workflow.executor_plugin.name == "seesaw-slurm"

@@ -1,7 +1,7 @@
-"""What the jobs of a scale asked of Slurm and what they used, from files alone.
+"""Resources that a scale's jobs requested from SLURM and used, from files alone.
 
-Needs no accounting: times are those that the jobs noted, memory is that of Snakemake's benchmarks
-(of the last attempt, and of one process tree: on several nodes that of the first).
+No accounting is needed: times come from the jobs' own notes, and memory from Snakemake's benchmarks
+(of the last attempt, and of one process tree: with several nodes, that of the first node).
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ CUT_OFF = 75
 
 
 class Use(NamedTuple):
-    """Of all jobs of a rule.
+    """The resources of all jobs of a rule.
 
     Attributes:
-        rule: its name.
-        jobs: different ones.
-        attempts: submissions.
+        rule: name of the rule.
+        jobs: number of different jobs.
+        attempts: number of submissions.
         hours: wall time of all segments of all attempts.
-        lost: share of it in segments that failed.
-        gpu_hours: the same times the GPUs.
-        time: longest segment's share of what it asked for; None before the first end.
-        memory: largest share of the memory that was asked for; None without a benchmark.
+        lost: fraction of it in segments that failed.
+        gpu_hours: the same times multiplied by the number of GPUs.
+        time: longest segment's fraction of the requested time; None before the first end.
+        memory: largest fraction of the requested memory; None without a benchmark.
     """
 
     rule: str
@@ -44,11 +44,11 @@ class Use(NamedTuple):
 
 
 def used(run: str, benchmarks: Path) -> list[Use]:
-    """A row a rule, in the order of their first submissions.
+    """Return one row for each rule, in the order of their first submissions.
 
     Args:
-        run: the scale, as results are named after it.
-        benchmarks: the folder of Snakemake's benchmarks, one of each rule in it.
+        run: name of the scale's results folder.
+        benchmarks: the folder of Snakemake's benchmarks, which has a folder for each rule.
     """
     rules: dict[str, list[Submission]] = defaultdict(list)
     for one in ledger.submitted():
@@ -77,7 +77,7 @@ def _use(rule: str, submissions: list[Submission], benchmarks: Path) -> Use:
 
 
 def gpus(asked: dict[str, str]) -> int:
-    """GPUs of a job: of `--gpus=a100:8`, or of `--gres=gpu:a100:8` on each of its nodes."""
+    """Return a job's GPUs from `--gpus=a100:8`, or from `--gres=gpu:a100:8` and its nodes."""
     here = asked.get("--gpus") or asked.get("--gres", "0")
     count = re.search(r"(\d+)$", here)
     nodes = 1 if "--gpus" in asked else int(asked.get("--nodes", 1))
@@ -85,13 +85,13 @@ def gpus(asked: dict[str, str]) -> int:
 
 
 def _limit(one: Submission) -> float:
-    """The wall time that a job asked for, in seconds; 0 without a limit."""
+    """Return the wall time that a job requested, in seconds; 0 without a limit."""
     minutes = one.asked.get("-t", "")
     return 60 * float(minutes) if minutes.isdigit() else 0.0
 
 
 def _megabytes(paths: Iterable[Path]) -> list[float]:
-    """The largest resident memory that each benchmark saw."""
+    """Return the largest resident memory in each benchmark."""
     found = []
     for path in paths:
         rows = list(csv.DictReader(ledger.text_lines(path), delimiter="\t"))

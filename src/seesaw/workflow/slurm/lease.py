@@ -1,8 +1,9 @@
-"""A lease on a work directory: of two jobs that would write there, one does.
+"""A lease on a work directory, which lets only one job write there.
 
-An orphan on a node that Slurm gave up must not write beside its requeued twin. Slurm decides who
-may: a lease of a running job is waited for, any other is taken over; whoever lost it sees that
-within `period` seconds and stops. No clocks are compared.
+A job that still runs on a node that SLURM has given up must not write beside its requeued
+successor. SLURM decides which job may write: a job waits for the lease of a running job and takes
+over any other; the job that lost it notices within `period` seconds and stops. Clocks are not
+compared.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ WAIT = 600.0
 
 
 class Lease:
-    """A context: entered when the directory is ours, left by giving it back.
+    """A context manager that holds the lease on a directory from entry to exit.
 
     Args:
         path: the lease file.
-        job: this Slurm job's id.
-        period: seconds between two looks of a holder.
+        job: this SLURM job's id.
+        period: seconds between two checks by the holder.
         wait: seconds to wait for another running job before giving up.
 
     Raises:
@@ -59,7 +60,7 @@ class Lease:
             self.path.unlink(missing_ok=True)
 
     def held(self) -> bool:
-        """Whether the lease is still ours; what cannot be read now is taken for ours."""
+        """Whether this job still holds the lease; assumed if the file cannot be read."""
         try:
             return self.path.read_text(encoding="utf-8") == self.text
         except FileNotFoundError:
@@ -68,21 +69,21 @@ class Lease:
             return True
 
     def holder(self) -> str:
-        """The id of the job that holds it, "nobody" if none does."""
+        """Return the id of the job that holds the lease; "nobody" if none does."""
         return self._other().get("job", "nobody")
 
     def _take(self, own: Path) -> None:
         until = time.monotonic() + self.wait
         while True:
             try:
-                os.link(own, self.path)  # fails if there is one, on network file systems too
+                os.link(own, self.path)  # fails if a lease exists, on network file systems too
                 return
             except FileExistsError:
                 other = self._other()
             if other.get("job") == self.job or not _running(other.get("job", "")):
                 os.replace(own, self.path)
                 if not _dead_here(other):
-                    time.sleep(2 * self.period)  # by then it has seen that it lost
+                    time.sleep(2 * self.period)  # until it has noticed the loss
                 if self.held():
                     return
                 own.write_text(self.text, encoding="utf-8")
@@ -102,7 +103,7 @@ class Lease:
 
 
 def _running(job: str) -> bool:
-    """Whether Slurm has this job on a node; yes if Slurm cannot be asked."""
+    """Whether a job occupies a node; assumed if SLURM does not answer."""
     if not job:
         return False
     told = subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], capture_output=True, text=True)

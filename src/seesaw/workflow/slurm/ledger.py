@@ -1,7 +1,7 @@
-"""What a folder's workflow submitted to Slurm and how it ended, in files that outlive Snakemake.
+"""The SLURM submissions of a folder's workflow and their ends, in files that outlive Snakemake.
 
-`.snakemake/slurm_jobs/submitted.jsonl` has a line a submission, `.snakemake/slurm_ends/<job>` a
-line for each time that a job ran to its end: exit code, seconds, node.
+`.snakemake/slurm_jobs/submitted.jsonl` has a line for each submission, and
+`.snakemake/slurm_ends/<job>` one for each time that a job ran to its end: exit code, seconds, node.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from seesaw.core.records import read_record
 
 FOLDER = paths.ROOT / ".snakemake/slurm_jobs"
 SUBMITTED = FOLDER / "submitted.jsonl"
-# The queue forgets how a job ended, this does not.
+# SLURM's queue forgets how a job ended; these files do not.
 ENDS = paths.ROOT / ".snakemake/slurm_ends"
-# An environment variable of Snakemake's main process: the scale whose work it submits.
+# An environment variable of Snakemake's main process: the scale for which it submits jobs.
 RUN = "SEESAW_RUN"
-# How many of the last failed attempts name nodes; exit codes that are no node's fault: done, a
-# user's mistake, cut off, killed for memory, told to stop.
+# How many of the last failed attempts count for excluding nodes; exit codes that are not the node's
+# fault: success, a user's mistake, interrupted, killed for memory, terminated by a signal.
 NODES = 3
 BLAMELESS = (0, 2, 75, 130, 137, 143)
 
 
 class Submission(NamedTuple):
-    """One sbatch.
+    """One call of sbatch.
 
     Attributes:
-        job: Slurm's id.
-        run: the call of Snakemake that submitted it: the name of its jobs in the queue.
-        key: the work: scale, rule and wildcards; the same in every attempt.
-        fingerprint: of the work when it was submitted; "" if it has none.
-        asked: of its options, those that say how much: minutes, memory, CPUs, GPUs, nodes.
+        job: SLURM's id.
+        run: the name that the submitting call of Snakemake gives its jobs in the queue.
+        key: identifies the work by scale, rule and wildcards; the same in every attempt.
+        fingerprint: fingerprint of the work at submission; "" if it has none.
+        asked: the options that request amounts: minutes, memory, CPUs, GPUs, nodes.
     """
 
     job: str
@@ -54,18 +54,18 @@ class End(NamedTuple):
 
 
 def submitted() -> list[Submission]:
-    """All submissions from this folder, oldest first."""
+    """Return all submissions from this folder, the oldest first."""
     found = []
     for entry in json_lines(SUBMITTED):
         try:
             found.append(Submission(**entry))
-        except TypeError:  # of another version
+        except TypeError:  # written by another version
             continue
     return found
 
 
 def last(run: str, work: str) -> str | None:
-    """The id of the newest job for some work, named as its log: `train/a01_mask_rcnn/seed0`."""
+    """Return the newest job id for work named as its log: `train/a01_mask_rcnn/seed0`."""
     rule, *names = work.split("/")
     wildcards = "_".join(re.sub(r"^seed(?=\d+$)", "", name) for name in names)
     key = f"{run}/{rule}_wildcards_{wildcards}" if names else f"{run}/{rule}"
@@ -80,24 +80,24 @@ def note(submission: Submission) -> None:
 
 
 def ends(job: str) -> list[End]:
-    """The ends that a job noted; several if it was requeued."""
+    """Return the recorded ends of a job; several if it was requeued."""
     found = []
     for line in text_lines(ENDS / job):
-        with suppress(ValueError):  # The line is half-written where the disk was full.
+        with suppress(ValueError):  # the line is incomplete if the disk was full
             status, seconds, node = line.split()
             found.append(End(int(status), int(seconds), node))
     return found
 
 
 def seen(job: str) -> dict:
-    """What the queue last said of a job: state, reason, since, node; empty if never asked."""
+    """Return a job's last known state, reason, since and node; empty if never queried."""
     entries = [read_record(path) or {} for path in FOLDER.glob("*.json")]
     found = [entry[job] for entry in entries if job in entry]
     return max(found, key=lambda entry: entry["since"], default={})
 
 
 def bad_nodes(key: str) -> list[str]:
-    """The nodes on which the last attempts at this work failed, of jobs on one node."""
+    """Return the nodes on which the last attempts at this work failed, for single-node jobs."""
     found: dict[str, None] = {}
     for one in reversed([s for s in submitted() if s.key == key][-2 * NODES :]):
         last = ends(one.job)[-1:]
@@ -109,7 +109,7 @@ def bad_nodes(key: str) -> list[str]:
 
 
 def json_lines(path: Path) -> list[dict]:
-    """The objects of a file with one a line; a half-written one is left out, no file is none."""
+    """Read one JSON object per line, without incomplete lines; empty if there is no file."""
     found = []
     for line in text_lines(path):
         try:
@@ -120,7 +120,7 @@ def json_lines(path: Path) -> list[dict]:
 
 
 def text_lines(path: Path) -> list[str]:
-    """A file's lines; none if it cannot be read."""
+    """Return a file's lines; empty if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Slurm's queue: this user's jobs, what became of those that it forgets, and what they wait for."""
+"""SLURM's queue: this user's jobs, the ends of jobs it has forgotten, and reasons for waiting."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from seesaw.core.files import write_atomic
 from seesaw.workflow.slurm import ledger
 from seesaw.workflow.slurm.ledger import Submission
 
-# A job in these states neither waits nor runs. ERROR is ours, of a lost job: `Watch`.
+# A job in these states neither waits nor runs. ERROR is set by `Watch` for a lost job.
 FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL")
 FINAL += ("ERROR",)
-# Neither does a job in these, unless Slurm requeues it; GONE is ours, of a job in no queue.
+# Neither does a job in these states, unless SLURM requeues it. GONE means in no queue.
 NO_END = ("PREEMPTED", "NODE_FAIL", "GONE")
-# These reasons to wait end by themselves.
+# Reasons for waiting that end by themselves.
 HARMLESS = ("None", "Priority", "Resources", "BeginTime", "Cleaning", "Dependency", "Prolog")
-# Seconds: how long an absent controller is waited for, and between two questions; after how long a
-# job counts as lost, and after how long its reason to wait is named.
+# In seconds: how long to wait for a controller that does not answer, and between two queries; after
+# how long a job counts as lost, and after how long its reason for waiting is reported.
 PATIENCE, PAUSE = 3600, 10
 LOST = float(os.environ.get("SEESAW_LOST_SECONDS", 60))
 WAITING = float(os.environ.get("SEESAW_WAITING_SECONDS", 600))
@@ -41,7 +41,7 @@ class Queued(NamedTuple):
 
 
 def mine() -> tuple[dict[str, Queued] | None, str]:
-    """The jobs of this user by id, those that ended lately too; None and why not."""
+    """Return this user's jobs by id, with recently ended ones; or None, and the error message."""
     command = ["squeue", "--format=%i|%T|%N|%j|%r|%k", "--states=all", "--noheader"]
     command += ["--user", str(os.getuid())]
     try:
@@ -57,14 +57,14 @@ def mine() -> tuple[dict[str, Queued] | None, str]:
 
 
 def await_controller() -> None:
-    """Wait until Slurm's controller answers, for an hour at most; not where there is no squeue."""
+    """Wait at most an hour until SLURM's controller answers; return at once without squeue."""
     until = time.monotonic() + PATIENCE
     while shutil.which("squeue") and mine()[0] is None and time.monotonic() < until:
         time.sleep(PAUSE)
 
 
 def twin(rows: dict[str, Queued], work: Submission) -> Submission | None:
-    """The submission of a queued job that does this work already, if there is one."""
+    """Return the submission of a queued job that does the same work, if there is one."""
     comment = f"rule_{work.key.partition('/')[2]}"
     noted = {one.job: one for one in ledger.submitted()}
     for row in rows.values():
@@ -72,7 +72,7 @@ def twin(rows: dict[str, Queued], work: Submission) -> Submission | None:
             continue
         one = noted.get(row.job)
         if one is None and (row.name, row.comment) == (work.run, comment):
-            ledger.note(one := work._replace(job=row.job))  # Slurm's answer to sbatch was lost.
+            ledger.note(one := work._replace(job=row.job))  # SLURM's answer to sbatch was lost
         if one and (one.run, one.key) == (row.name, work.key):
             return one
     return None
@@ -81,12 +81,12 @@ def twin(rows: dict[str, Queued], work: Submission) -> Submission | None:
 class Watch:
     """The states of one call's jobs, which `seesaw status` reads from a file.
 
-    A failed query changes nothing. A job that is lost for `LOST` seconds counts by the end that it
-    noted: completed, or as an error that Snakemake tries again. A job that waits for a reason that
-    does not end by itself is named once, with the command to type.
+    A failed query changes nothing. After `LOST` seconds, a lost job gets the state of its recorded
+    end: completed, or an error after which Snakemake retries. A job that waits for a reason that
+    does not end by itself is reported once, with the command that helps.
 
     Args:
-        run: the name of the call's jobs in the queue.
+        run: name of the call's jobs in the queue.
         say: shows a sentence to the user.
     """
 
@@ -96,19 +96,19 @@ class Watch:
         self.known: dict[str, dict] = {}
 
     def states(self, jobs: list[str]) -> dict[str, str]:
-        """The states of some jobs, as they are known now."""
+        """Return the current states of some jobs."""
         rows, error = mine()
         if rows is None:
             self.say(f"squeue failed ({error}); it is asked again.")
             return {job: self.known.get(job, {}).get("state", "GONE") for job in jobs}
         self.known |= {job: self._seen(rows.get(job) or Queued(job)) for job in jobs}
         self._name_the_waiting(jobs)
-        with suppress(OSError):  # The disk may be full; only `seesaw status` reads the file.
+        with suppress(OSError):  # if the disk is full, only `seesaw status` lacks the file
             write_atomic(self.file, json.dumps(self.known))
         return {job: self.known[job]["state"] for job in jobs}
 
     def _seen(self, row: Queued) -> dict:
-        """A job's state, node, reason to wait and since when it is so."""
+        """Return a job's state, node, reason for waiting, and since when it has been so."""
         before = self.known.get(row.job, {"node": ""})
         now = before | {
             "state": row.state,
@@ -147,7 +147,7 @@ class Watch:
 
 
 def waits(reason: str, jobs: list[str]) -> str:
-    """A sentence on jobs that nothing starts, with the command to type."""
+    """Return a sentence about jobs that nothing will start, with the command that helps."""
     ids = ",".join(jobs)
     some = f"job {ids} waits" if len(jobs) == 1 else f"jobs {ids} wait"
     low = reason.lower()

@@ -1,4 +1,4 @@
-"""A site's settings as Snakemake resources, and how a training is launched there."""
+"""A site's settings as Snakemake resources, and the launch command of a training there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seesaw.workflow.slurm import ledger, segments
 
 
 def nodes_of(site: Site, gpus: int) -> int:
-    """Nodes of a job with this many GPUs; 1 without."""
+    """Return the number of nodes of a job with this many GPUs; 1 without GPUs."""
     return -(-gpus // site.gpus_per_node) or 1
 
 
@@ -24,15 +24,15 @@ def job(
     gpus: int = 0,
     work: Callable[..., Path] | None = None,
 ) -> dict[str, Any]:
-    """A rule's resources.
+    """Return the resources of a rule.
 
     Args:
-        site: its settings.
-        mem_mb: memory of a node's share without GPUs; with GPUs at least that of theirs.
-        runtime: wall time, as Snakemake writes it.
-        gpus: GPUs of the job; above `gpus_per_node` it spans nodes, one srun task on each.
-        work: a job's work directory from its wildcards; memory then grows by half for each
-            out-of-memory that is recorded there, and for nothing else.
+        site: the site's settings.
+        mem_mb: memory in MB on each node; with GPUs at least `mem_mb_per_gpu` for each of them.
+        runtime: wall time in Snakemake's notation.
+        gpus: GPUs of the job; above `gpus_per_node` it spans nodes, with one srun task on each.
+        work: function from wildcards to the job's work directory; the memory then grows by half for
+            each out-of-memory error that is recorded there.
     """
     resources: dict[str, Any] = {"runtime": runtime}
     partition = site.partition if gpus else site.cpu_partition or site.partition
@@ -46,11 +46,11 @@ def job(
     resources["mem_mb"] = memory
     if work is not None:
         resources["mem_mb"] = lambda wildcards: segments.memory(memory, work(wildcards))
-    # Also without GPUs: a job's own Snakemake takes the node's cores for the workflow's.
+    # Also without GPUs: else the Snakemake in a job takes the node's cores for the workflow's.
     resources["cpus_per_task"] = here * site.cpus_per_gpu or 1
     if nodes > 1:
         resources |= {"nodes": nodes, "gres": _gres(site), "mpi": "srun"}
-        # Else the plugin multiplies tasks by GPUs.
+        # Otherwise the plugin multiplies tasks by GPUs.
         resources |= {"tasks": nodes, "tasks_per_gpu": -1}
     elif gpus:
         resources |= {"nodes": 1, "gpu": gpus}
@@ -67,9 +67,9 @@ def trainer(
     alone: str = "seesaw",
     module: str = "-m seesaw.cli",
 ) -> str:
-    """The head of the train command: `alone` on one process, else torchrun of `module`.
+    """Return the start of the train command: `alone` with one process, else torchrun of `module`.
 
-    In a Slurm job it keeps a lease on `work` and requeues itself when cut off.
+    In a SLURM job, the command holds a lease on `work` and requeues itself when it is interrupted.
     """
     slurm = "SLURM_JOB_ID" in environ
     nodes = nodes_of(site, gpus)
@@ -91,15 +91,15 @@ def _gres(site: Site) -> str:
 
 
 def shell_prefix(site: Site, environ: Mapping[str, str] = os.environ) -> str | None:
-    """What each command of a Slurm job begins with: the set-up, and a note of its end.
+    """Return the start of each command in a SLURM job: the set-up, and a trap that records its end.
 
-    None outside of Slurm. Braces are doubled: Snakemake formats it.
+    Returns None outside of SLURM. Braces are doubled because Snakemake formats the string.
     """
     job = environ.get("SLURM_JOB_ID")
     if job is None:
         return None
     end = f"echo $? $SECONDS ${{SLURMD_NODENAME:-$HOSTNAME}} >> {ledger.ENDS}/{job}"
     note = f"mkdir -p {ledger.ENDS}; trap '{end}' EXIT"
-    # Module systems use unset variables: strict mode comes after them.
+    # Module systems use unset variables, so strict mode is set after them.
     lines = [site.setup.strip() or ":", note, "set -euo pipefail; "]
     return "\n".join(lines).replace("{", "{{").replace("}", "}}")

@@ -1,10 +1,11 @@
-"""One Slurm job's share of a training: its deadline, its lease on the work directory, requeueing.
+"""One SLURM job's part of a training: its deadline, its lease on the work directory, requeueing.
 
 python -m seesaw.workflow.slurm.segments WORK -- COMMAND...
 
-COMMAND exits with 75 when it was cut off and can be resumed: the job then requeues itself under
-the same id, so that the end of a job's time costs no retry. `WORK/segments.jsonl` has a line a
-segment. SEESAW_DEADLINE tells COMMAND by when to stop: seconds since 1970.
+COMMAND exits with 75 if it was interrupted and can be resumed. The job then requeues itself under
+the same id, so that reaching its time limit does not use up a retry. `WORK/segments.jsonl` has a
+line for each segment. SEESAW_DEADLINE holds the time by which COMMAND must stop, in seconds since
+1970.
 """
 
 from __future__ import annotations
@@ -29,23 +30,23 @@ from seesaw.workflow.slurm.lease import Lease
 
 CUT_OFF = os.EX_TEMPFAIL
 MISTAKE = 2
-# Cut-off segments in a row that end at the same checkpoint before the job gives up.
+# Number of interrupted segments in a row at the same checkpoint after which the job gives up.
 PATIENCE = 3
-# Of the remaining time, for the requeue itself; the trainer keeps its own for the checkpoint.
+# Fraction of the remaining time kept for requeueing; the trainer keeps its own for a checkpoint.
 RESERVE = 0.1
 RESERVE_SECONDS = 60
 ANSWER = 300
 
 
 class Ended(NamedTuple):
-    """How a command ended, and whether a signal was passed on to it."""
+    """How a command ended, and whether a signal was forwarded to it."""
 
     status: int
     signalled: bool
 
 
 def main(argv: list[str]) -> int:
-    """Run one segment; the command's exit code."""
+    """Run one segment and return the command's exit code."""
     work, command = Path(argv[0]), argv[2:]
     job = os.environ["SLURM_JOB_ID"]
     work.mkdir(parents=True, exist_ok=True)
@@ -55,7 +56,7 @@ def main(argv: list[str]) -> int:
     except UserError as error:
         print(f"seesaw train: {error}", file=sys.stderr)
         return MISTAKE
-    # Whoever sent a signal decides what comes next: Slurm requeues what it preempts.
+    # The sender of a signal decides what follows: SLURM requeues the jobs that it preempts.
     if ended.status != CUT_OFF or ended.signalled:
         return ended.status
     if told := stuck(work):
@@ -65,17 +66,17 @@ def main(argv: list[str]) -> int:
 
 
 def records(work: Path) -> list[dict]:
-    """The segments of a work directory, oldest first; a half-written line is left out."""
+    """Return the segments of a work directory, oldest first, without incomplete lines."""
     return ledger.json_lines(work / "segments.jsonl")
 
 
 def memory(mem_mb: int, work: Path) -> int:
-    """MB to ask for: half as much again for each segment that was killed for its memory."""
+    """Return the MB to request: half as much again for each segment that was killed for memory."""
     return int(mem_mb * 1.5 ** sum(r["out_of_memory"] for r in records(work)))
 
 
 def stuck(work: Path) -> str | None:
-    """A sentence if the last segments were all cut off at the same checkpoint."""
+    """Return a sentence if the last segments were all interrupted at the same checkpoint."""
     last = records(work)[-PATIENCE:]
     at = {r["checkpoint"] for r in last}
     if len(last) < PATIENCE or len(at) > 1 or any(r["status"] != CUT_OFF for r in last):
@@ -87,7 +88,7 @@ def stuck(work: Path) -> str | None:
 
 
 def deadline(job: str) -> float | None:
-    """When a job's command must have stopped, in seconds since 1970; None without a limit."""
+    """Return by when a job's command must stop, in seconds since 1970; None without a limit."""
     told = _slurm("squeue", "-h", "-j", job, "-o", "%e")
     try:
         end = datetime.fromisoformat(told.stdout.strip()).timestamp()
@@ -135,7 +136,7 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> Ended:
     )
     line["seconds"] = round(time.time() - started)
     line["checkpoint"] = _newest(work)
-    # The kernel kills with SIGKILL; Slurm sends a signal that is passed on before its own.
+    # The kernel kills with SIGKILL; SLURM first sends a signal that this process forwards.
     line["out_of_memory"] = status == 128 + signal.SIGKILL and not signals
     with (work / "segments.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
@@ -148,7 +149,7 @@ def _newest(work: Path) -> str | None:
 
 
 def _kill(child: subprocess.Popen) -> None:
-    """Kill a command and all it started: torchrun's workers would survive it."""
+    """Kill a command and all its descendants, because torchrun's workers would survive it."""
     for process in [*psutil.Process(child.pid).children(recursive=True), child]:
         with suppress(psutil.NoSuchProcess):
             process.kill()
@@ -156,7 +157,7 @@ def _kill(child: subprocess.Popen) -> None:
 
 
 def _slurm(*command: str) -> subprocess.CompletedProcess[str]:
-    """Ask the controller, which may be away for a while."""
+    """Ask SLURM's controller, which may be unavailable for a while."""
     until = time.monotonic() + ANSWER
     while True:
         told = subprocess.run(command, capture_output=True, text=True)
@@ -170,7 +171,7 @@ def _requeue(job: str) -> int:
     if told.returncode:
         print(f"seesaw train: job {job} could not requeue itself: {told.stderr.strip()}")
     else:
-        time.sleep(600)  # until Slurm ends this job, at once as a rule
+        time.sleep(600)  # until SLURM ends this job, which it usually does at once
     return CUT_OFF
 
 

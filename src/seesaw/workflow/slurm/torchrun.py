@@ -1,6 +1,6 @@
-"""torchrun with its workers' exit code, on one node or as srun's task on each of several.
+"""Runs torchrun with its workers' exit code, on one node or as srun's task on each of several.
 
-python -m seesaw.workflow.slurm.torchrun PROCESSES SCRIPT...   (PROCESSES: on this node)
+python -m seesaw.workflow.slurm.torchrun PROCESSES SCRIPT...   (PROCESSES: number on this node)
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 
 def main(argv: list[str]) -> int:
-    """Run SCRIPT; its first failing worker's exit code, 128 + number for a signal."""
+    """Run SCRIPT; return its first failing worker's exit code, 128 + number for a signal."""
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import main as torchrun
@@ -29,14 +29,14 @@ def main(argv: list[str]) -> int:
 
 
 def rendezvous(environ: Mapping[str, str]) -> list[str]:
-    """Torchrun's arguments to meet the other nodes of the srun step, if there are any."""
+    """Return torchrun's arguments to meet the other nodes of the srun step, if there are any."""
     nodes = int(environ.get("SLURM_NNODES", 1))
     if nodes == 1:
         return ["--standalone"]
     first = _scontrol("show", "hostnames", environ["SLURM_JOB_NODELIST"]).split()[0]
     facts = _scontrol("-o", "show", "node", first).split()
     address = next(f.partition("=")[2] for f in facts if f.startswith("NodeAddr="))
-    # One port a job: jobs may share a node.
+    # One port for each job, because jobs may share a node.
     port = 20000 + int(environ["SLURM_JOB_ID"]) % 10000
     arguments = ["--nnodes", str(nodes), "--node-rank", environ["SLURM_NODEID"]]
     return [*arguments, "--master-addr", address, "--master-port", str(port)]
