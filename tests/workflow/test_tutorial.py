@@ -30,7 +30,7 @@ def test_a_new_rung_is_run_and_stands_in_the_table(tmp_path):
     changed = {line.split(":")[0] for line in said[2].splitlines() if ":" in line}
     assert DIFFERENCE in changed
     assert all(c.startswith("model.roi_head.bbox_head.") for c in changed)
-    assert re.search(r"b04_htc_lite_seesaw +116 ", said[3])  # 115 of its header, and detection
+    assert re.search(r"b04_htc_lite_seesaw +116 ", said[3])  # 115 of costs.yaml, and detection
     rows = [line for line in said[5].splitlines() if "HTC-Lite + Seesaw" in line]
     assert len(rows) == 1 and re.search(r"\d+\.\d", rows[0]), said[5]
     assert "not run" in said[5]
