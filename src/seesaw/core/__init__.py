@@ -1,4 +1,4 @@
-"""Files, hashes, records of evidence, YAML, secrets: what every other room stands on.
+"""Files, hashes, records, YAML and secrets: the helpers that every other room uses.
 
-It knows no experiment, no scale and no dataset, and imports neither torch nor mmdet.
+This room knows no experiment, no scale and no dataset, and imports neither torch nor mmdet.
 """

@@ -1,6 +1,7 @@
-"""How often a piece of work has been begun, however it ended: killed, requeued, failed.
+"""Count the attempts of a job, including those that were killed, requeued or failed.
 
-Counted under .cache/attempts until it succeeds. Standard library only.
+The counts are stored under .cache/attempts until the job succeeds. This module uses the standard
+library only.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from pathlib import Path
 
 
 def begin(root: Path, artefact: Path, fingerprint: str | None, count: bool = True) -> int:
-    """The number of this attempt at an artefact, from 1.
+    """Return the number of this attempt to make an artefact, counted from 1.
 
     Args:
         root: the repository's root.
-        artefact: what is made.
-        fingerprint: of the work; with another one the count begins anew.
-        count: note it (of several processes, one does).
+        artefact: the file that the job makes.
+        fingerprint: the job's fingerprint; the count restarts when it changes.
+        count: whether to store the new count; only one of several processes should do so.
     """
     path = _path(root, artefact)
     known = {}
@@ -27,14 +28,14 @@ def begin(root: Path, artefact: Path, fingerprint: str | None, count: bool = Tru
     number = known.get("attempts", 0) if known.get("fingerprint") == fingerprint else 0
     if count:
         content = {"artefact": str(artefact), "fingerprint": fingerprint, "attempts": number + 1}
-        with contextlib.suppress(OSError):  # a count is not worth a failure
+        with contextlib.suppress(OSError):  # a missing count must not fail the job
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(content) + "\n", encoding="utf-8")
     return number + 1
 
 
 def end(root: Path, artefact: Path) -> None:
-    """The artefact is made: the next time is a first attempt."""
+    """Delete the count of a finished artefact, so that its next attempt is number 1."""
     with contextlib.suppress(OSError):
         _path(root, artefact).unlink(missing_ok=True)
 

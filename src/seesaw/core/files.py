@@ -1,4 +1,4 @@
-"""Files: hashed, written whole or not at all, and locked by one process."""
+"""Hash files, write them atomically, and lock them for one process."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from seesaw.errors import UserError
 
 @contextmanager
 def lock(target: Path) -> Iterator[None]:
-    """Hold the right to download ``target``.
+    """Hold an exclusive lock on the download of ``target``.
 
     Raises:
-        UserError: another process has it.
+        UserError: another process holds the lock.
     """
     path = target.with_name(f".{target.name}.lock")
     with path.open("a+") as file:
@@ -29,7 +29,7 @@ def lock(target: Path) -> Iterator[None]:
             held = path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino
         except BlockingIOError:
             held = False
-        except OSError as error:  # a file system without locks
+        except OSError as error:  # the file system may not support locks
             if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
                 raise
             held = True
@@ -49,7 +49,7 @@ def lock(target: Path) -> Iterator[None]:
 
 
 def sha256_file(path: Path | str) -> str:
-    """The sha256 of a file's bytes, as 64 hex digits, read in pieces."""
+    """Return the sha256 of a file as 64 hex digits; the file is read in chunks."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

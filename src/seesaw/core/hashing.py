@@ -1,4 +1,4 @@
-"""Hashes of plain data, and results that are kept while the files behind them are the same."""
+"""Hashes of plain data, and cached results that are reused while their key files are unchanged."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from seesaw.core.files import sha256_file, write_atomic
 
 
 def fingerprint(**parts: Any) -> str:
-    """16 hex digits of the sha256 of the parts as canonical JSON."""
+    """Return the first 16 hex digits of the sha256 of the parts as canonical JSON."""
     return digest(parts)[:16]
 
 
 def cached_json(key_files: Iterable[Path], cache_path: Path, compute: Callable[[], dict]) -> dict:
-    """The JSON result of ``compute``, reused while the content of all key files is the same.
+    """Return the JSON result of ``compute``, cached while the content of all key files is the same.
 
-    A key file may be absent; that is a content too. Safe with several processes.
+    A key file may be absent; its creation then invalidates the cache. Several processes can call
+    this function at once.
     """
     key_files = list(key_files)
     keys = _hashes(key_files)
     if (kept := _kept(keys, cache_path)) is not None:
         return kept
-    value = json.loads(json.dumps(compute()))  # a miss returns what a hit will
-    if _hashes(key_files) == keys:  # edited meanwhile: the value may be of either content
+    value = json.loads(json.dumps(compute()))  # a cache miss returns the same types as a hit
+    if _hashes(key_files) == keys:  # not cached if a key file was edited meanwhile
         content = {"keys": keys, "sha256": digest(value), "value": value}
-        with contextlib.suppress(OSError):  # a read-only checkout works, only slower
+        with contextlib.suppress(OSError):  # a read-only checkout works without the cache
             write_atomic(Path(cache_path), json.dumps(content, indent=1) + "\n")
     return value
 
 
 def kept_json(key_files: Iterable[Path], cache_path: Path) -> dict | None:
-    """What `cached_json` would return without computing; None if it would have to compute."""
+    """Return the cached result of `cached_json`, or None if it would have to be computed."""
     return _kept(_hashes(key_files), cache_path)
 
 
@@ -53,6 +54,6 @@ def _hashes(key_files: Iterable[Path]) -> dict[str, str | None]:
 
 
 def digest(content: Any) -> str:
-    """The sha256 of plain data as canonical JSON, 64 hex digits."""
+    """Return the sha256 of plain data as canonical JSON, in 64 hex digits."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""Is a file still the one that was made? Asked before its numbers stand in a table.
+"""Check that a file still matches its record before its numbers are shown in a table.
 
-Standard library only.
+This module uses the standard library only.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from seesaw.core import paths
 from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.records import dump, provenance_path, read_record
 
-# Bytes; of larger files the hash is remembered while the file system says that they are untouched.
+# Bytes. The hash of a larger file is cached while its size, times and inode stay the same.
 LARGE = 64 * 2**20
 
 
 def corrupted(files: Iterable[Path]) -> str | None:
-    """A sentence about the first file that is not what its record says; None if all are.
+    """Describe the first file that differs from its record; return None if all files match.
 
-    Files that are missing or have no record are passed over: tables are rebuilt from metrics
-    alone. Large files are hashed when they have changed (size, times, inode) since they last were;
-    `seesaw verify` hashes all.
+    Files that are missing or have no record are skipped, because tables can be rebuilt from metrics
+    alone. A large file is hashed again only if its size, times or inode have changed; the command
+    `seesaw verify` hashes all files.
     """
     for path in files:
         recorded = ((read_record(provenance_path(path)) or {}).get("artefact") or {}).get("sha256")
@@ -47,6 +47,6 @@ def _sha256(path: Path) -> str:
     kept: Any = known.get(str(path))
     if not (isinstance(kept, dict) and kept.get("seen") == seen):
         kept = {"seen": seen, "sha256": sha256_file(path)}
-        with suppress(OSError):  # a read-only checkout works, only slower
+        with suppress(OSError):  # a read-only checkout works without the cache
             write_atomic(cache, dump((read_record(cache) or {}) | {str(path): kept}))
     return kept["sha256"]

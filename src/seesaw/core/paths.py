@@ -1,4 +1,4 @@
-"""Where everything lies, relative to the repository's root (the working directory)."""
+"""Paths of all files, relative to the repository's root (the working directory)."""
 
 import os
 from pathlib import Path

@@ -1,7 +1,8 @@
-"""The evidence beside an artefact: ``<artefact>.provenance.json``, or ``<artefact>.failed.json``.
+"""The record of an artefact: ``<artefact>.provenance.json``, or ``<artefact>.failed.json``.
 
-Standard library only: the Snakefile and every verb import it. The environment is never dumped,
-and what it holds under a secret's name is masked wherever else it appears (a key in argv).
+The Snakefile and every verb import this module, so it uses the standard library only. Environment
+variables are never written to a record; the values of those that are named like a secret are masked
+wherever else they appear (for example, a key in argv).
 """
 
 from __future__ import annotations
@@ -32,22 +33,22 @@ LIBRARIES += ["numpy", "snakemake", "seesaw"]
 # Untracked files of these kinds count as uncommitted changes; data and images do not.
 SOURCES = ("*.py", "*.smk", "*.yaml", "*.toml", "*Snakefile")
 
-# Of the processes of one job (torchrun numbers them), the one that writes.
+# Whether this is the process of the job that writes; torchrun numbers the processes.
 _FIRST = os.environ.get("RANK", "0") == "0"
 
 
 def provenance_path(artefact: Path | str) -> Path:
-    """Where the record of an artefact lies."""
+    """Return the path of an artefact's record."""
     return Path(f"{artefact}.provenance.json")
 
 
 def failure_path(artefact: Path | str) -> Path:
-    """Where the record of an artefact's failed making lies."""
+    """Return the path of the record of a failed attempt to make an artefact."""
     return Path(f"{artefact}.failed.json")
 
 
 def read_record(path: Path) -> dict | None:
-    """A record's content; None if there is none or it is no JSON object."""
+    """Return a record's content, or None if the file is missing or holds no JSON object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -60,14 +61,14 @@ def is_current(
     fingerprint: str | None = None,
     inputs: Mapping[str, str | None] = MappingProxyType({}),
 ) -> bool:
-    """Whether an artefact was made of the code, the configs and the inputs of today.
+    """Return whether an artefact was made from the present code, configs and inputs.
 
-    Everything that asks "is it current?" asks here. What is not known counts as current.
+    All checks of whether a file is current use this function. Unknown values count as current.
 
     Args:
-        record: the artefact's.
-        fingerprint: of the same work today.
-        inputs: name -> sha256 of today's file, from `recorded_hashes` or from the bytes.
+        record: the artefact's record.
+        fingerprint: the fingerprint that the same job has now.
+        inputs: name -> sha256 of the present file, from `recorded_hashes` or from its bytes.
     """
     record = record or {}
     made = record.get("fingerprint")
@@ -77,20 +78,20 @@ def is_current(
 
 
 def changed_inputs(record: dict, inputs: Mapping[str, str | None]) -> list[str]:
-    """The names of a record's inputs that are other files today; arguments as for `is_current`."""
+    """Return the names of a record's inputs that have changed; see `is_current` for arguments."""
     used = record.get("inputs") or {}
     return [name for name in used if inputs.get(name) not in (None, used[name]["sha256"])]
 
 
 def recorded_hashes(record: dict | None) -> dict[str, str | None]:
-    """Name -> sha256 that the record beside each input holds; nothing is read but records."""
+    """Return name -> sha256 of each input as its own record states it; only records are read."""
     used = (record or {}).get("inputs") or {}
     made = {name: read_record(provenance_path(file["path"])) for name, file in used.items()}
     return {name: found["artefact"]["sha256"] for name, found in made.items() if found}
 
 
 def write_failure(artefact: Path | str, error: BaseException | str, **facts: Any) -> Path:
-    """Record why an artefact could not be made; the tables then say *failed*."""
+    """Record why an artefact could not be made; tables then show the cell as *failed*."""
     path = failure_path(artefact)
     kind = None if isinstance(error, str) else type(error).__name__
     content = {"error": str(error), "type": kind, "time": _now(), "command": _command()}
@@ -99,15 +100,15 @@ def write_failure(artefact: Path | str, error: BaseException | str, **facts: Any
 
 
 def clear_failure(artefact: Path | str) -> None:
-    """Forget an earlier failure; called when the work starts again."""
+    """Delete the record of an earlier failure; called when the job starts again."""
     failure_path(artefact).unlink(missing_ok=True)
 
 
 def refuse_known_failure(artefact: Path | str, fingerprint: str) -> None:
-    """End at once where an earlier attempt at the same work met an error that retries repeat.
+    """Refuse to start if an earlier attempt with this fingerprint met a permanent error.
 
     Raises:
-        PermanentError: with the sentence of that attempt and the command that forgets it.
+        PermanentError: the message repeats that error and says how to delete its record.
     """
     path = failure_path(artefact)
     known = read_record(path) or {}
@@ -120,7 +121,7 @@ def refuse_known_failure(artefact: Path | str, fingerprint: str) -> None:
 
 
 def git_state(root: Path) -> dict[str, str] | None:
-    """The commit and a hash of what is not committed (absent where clean); None outside git."""
+    """Return the commit and a hash of uncommitted changes (if any); None outside a git checkout."""
 
     def git(*arguments: str) -> bytes:
         command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
@@ -134,13 +135,13 @@ def git_state(root: Path) -> dict[str, str] | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     for name in filter(None, new.split(b"\0")):
-        with contextlib.suppress(OSError):  # removed meanwhile, or a dangling link
+        with contextlib.suppress(OSError):  # the file was removed meanwhile, or is a dangling link
             dirty += name + b"\0" + sha256_file(top / os.fsdecode(name)).encode() + b"\0"
     return {"commit": commit} | ({"dirty": hashlib.sha256(dirty).hexdigest()} if dirty else {})
 
 
 def library_versions() -> dict[str, str | None]:
-    """Versions of Python and of the libraries that decide numbers; None if not installed."""
+    """Return the versions of Python and of the libraries that affect results, None if missing."""
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -151,18 +152,19 @@ def library_versions() -> dict[str, str | None]:
 
 
 class Provenance:
-    """Time the making of artefacts and write a record beside each when it succeeds.
+    """Measure the time of a job and write a record beside each artefact when the job succeeds.
 
-    Git, the lock and the inputs are hashed at the start (what the work used), the artefacts at
-    the end. An ``Exception`` leaves a failure record instead, an interruption leaves nothing.
+    The git state, requirements.lock and the inputs are hashed at the start, because these are what
+    the job uses; the artefacts are hashed at the end. After an ``Exception`` a failure record is
+    written instead; after an interruption no record is written.
 
     Args:
-        artefacts: Files that the work makes; they must exist when it ends.
-        inputs: Name to path of every file that was read.
-        root: Where git and requirements.lock are looked up.
-        facts: ``fingerprint``, ``config_hash``, ``seed``, ``device``, ``attempt`` (default:
-            counted), ``wandb_run``, ...; more can be added to the attribute ``facts`` while the
-            work runs.
+        artefacts: Files that the job makes; they must exist when it ends.
+        inputs: Name to path of every file that the job reads.
+        root: Folder of the git checkout and of requirements.lock.
+        facts: ``fingerprint``, ``config_hash``, ``seed``, ``device``, ``attempt`` (counted by
+            default), ``wandb_run``, ...; more can be added to the attribute ``facts`` while the
+            job runs.
 
     Raises:
         UserError: an input is missing at the start or an artefact at the end.
@@ -205,7 +207,7 @@ class Provenance:
             with contextlib.suppress(OSError):  # a full disk must not hide the error itself
                 facts = {name: self.facts[name] for name in ("attempt", "fingerprint")}
                 for artefact in self.artefacts:
-                    # the first rank to fail says why; the others only lose contact
+                    # the first rank to fail knows the cause; the others only lose contact
                     if not failure_path(artefact).exists():
                         write_failure(artefact, error, **facts)
         if error is not None or not _FIRST:
@@ -220,7 +222,7 @@ class Provenance:
 
 
 def record(*artefacts: Path | str, **facts: Any) -> None:
-    """Write the record of artefacts that are finished (arguments as for `Provenance`)."""
+    """Write the records of finished artefacts (for the arguments see `Provenance`)."""
     with Provenance(*artefacts, **facts):
         pass
 
@@ -242,7 +244,7 @@ def _command() -> list[str]:
 
 
 def _device() -> str:
-    """The GPUs that the work could use; asks torch only if the work has imported it."""
+    """Return the visible GPUs; torch is queried only if the job has imported it."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
@@ -250,12 +252,12 @@ def _device() -> str:
 
 
 def dump(content: dict) -> str:
-    """A record's text, without secrets."""
+    """Return a record as JSON text in which secrets are masked."""
     return json.dumps(masked(content), indent=2, ensure_ascii=False) + "\n"
 
 
 def recorded_seconds(record: dict) -> float | None:
-    """How long an artefact took; a resumed training's own duration is that of its last part."""
+    """Return the seconds that an artefact took, over all attempts of a resumed training."""
     if "seconds_per_iteration" in record:
         return record["seconds_per_iteration"] * record["iterations"]
     return record.get("duration")

@@ -1,4 +1,4 @@
-"""Secrets out of whatever is written: logs, records, crates, W&B. Standard library only."""
+"""Mask secrets in logs, records, crates and W&B. This module uses the standard library only."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _LOGIN = re.compile(r"(?<=://)[^/@\s]+@")  # https://user:password@host
 
 
 def masked(value: Any) -> Any:
-    """A value as plain JSON data with ``***`` for secrets.
+    """Return a value as plain JSON data in which ``***`` replaces secrets.
 
-    Secret is what the environment holds under a secret's name (8 characters or more), and the
-    login in a URL.
+    Secrets are the values (8 characters or more) of environment variables that are named like a
+    secret, and the login in a URL.
 
     Args:
         value: Mappings, lists, numbers and None are kept; anything else becomes a string.
     """
     named = {v for k, v in os.environ.items() if _NAMES.search(k) and len(v) >= 8}
-    secrets = sorted(named, key=len, reverse=True)  # one may be part of another
+    secrets = sorted(named, key=len, reverse=True)  # one secret may be part of another
 
     def clean(value: Any) -> Any:
         if isinstance(value, Mapping):

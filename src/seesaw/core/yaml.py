@@ -1,4 +1,4 @@
-"""YAML files: read with unique keys, and their faults told in one sentence."""
+"""Read YAML files, refuse duplicate keys, and describe each error in one sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seesaw.errors import UserError
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error, not the last one's silent victory."""
+    """A YAML loader that raises an error for a duplicate key instead of keeping the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
@@ -24,7 +24,7 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> dict:
-    """A YAML mapping, or one sentence about what is wrong with the file."""
+    """Read a YAML mapping, or raise an error with one sentence about what is wrong in the file."""
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except FileNotFoundError:
@@ -40,7 +40,7 @@ def read_yaml(path: Path) -> dict:
 
 
 def one_sentence(path: Path, error: ValidationError) -> str:
-    """Pydantic's first complaint as one sentence: file, place, value, fix."""
+    """Describe Pydantic's first validation error in one sentence: file, key, value and fix."""
     first = error.errors()[0]
     where = ".".join(str(p) for p in first["loc"])
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""

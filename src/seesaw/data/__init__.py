@@ -1,5 +1,5 @@
 """Datasets: generated, downloaded, checked, counted and transformed.
 
-It knows the format of LVIS and the entries of configs/datasets.yaml. It does not know models,
-trainings or results.
+This room knows the format of LVIS and the entries of configs/datasets.yaml. It does not know
+models, trainings or results.
 """

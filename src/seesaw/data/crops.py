@@ -14,7 +14,7 @@ from seesaw.spec.annotations import load_annotations
 def class_crops(
     root: Path, ann_file: str, size: int, margin: float = 0.15
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Square crops around the annotated objects, in the order of image and annotation id.
+    """Return square crops around the annotated objects, in the order of image and annotation id.
 
     Args:
         root: LVIS folder.

@@ -1,4 +1,4 @@
-"""What a dataset's files say of its length: images, categories, epochs. One number each."""
+"""Count the images and categories of a dataset, and the images of an epoch, from its files."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from seesaw.data.lvis_folder import frequency_of
 from seesaw.errors import UserError
 from seesaw.spec.datasets import DatasetEntry
 
-MIN_SIDE = 32  # px: smaller training images are left out, as configs/_base_/lvis_v1.py says
+MIN_SIDE = 32  # px; configs/_base_/lvis_v1.py leaves out smaller training images
 
 
 def facts(entry: DatasetEntry, threshold: float) -> dict[str, Any]:
-    """Numbers of the dataset's files; what needs a file that is not there is left out.
+    """Return the counts of a dataset; those that need a missing file are left out.
 
     Args:
         entry: the dataset.
-        threshold: of repeat factor sampling.
+        threshold: the threshold t of repeat factor sampling.
 
     Returns:
-        ``images`` (split -> images), and of train ``counts`` (as category_counts.json), ``epoch``
-        (images of an epoch: random, rfs).
+        ``images`` (split -> images), and for the train split ``counts`` (as in
+        category_counts.json) and ``epoch`` (images of an epoch with random sampling and with rfs).
     """
     files = {"train": entry.train, "val": entry.val, "test_dev": entry.test_dev}
     there = {k: p for k, f in files.items() if f and (p := entry.root / f).is_file()}
     cache = paths.CACHE / "preflight" / f"{entry.name}.json"
-    # reading LVIS's training file takes half a minute; its hash three seconds
+    # reading LVIS's training file takes half a minute, hashing it three seconds
     found = cached_json([*there.values()], cache, lambda: _read(there))
     made = {"images": found["images"]}
     if "kinds" in found:
@@ -50,18 +50,18 @@ def facts(entry: DatasetEntry, threshold: float) -> dict[str, Any]:
 
 
 def repeat_factors(occurrences: dict[int, int], images: int, threshold: float) -> dict[int, float]:
-    """r(c) = max(1, sqrt(t / f_c)) of each category (LVIS paper, appendix B).
+    """Return r(c) = max(1, sqrt(t / f_c)) of each category (LVIS paper, appendix B).
 
     Args:
-        occurrences: category -> training images that have it.
-        images: of the training set.
+        occurrences: category -> number of training images that contain it.
+        images: number of training images.
         threshold: t.
     """
     return {c: max(1.0, math.sqrt(threshold * images / n)) for c, n in occurrences.items() if n}
 
 
 def groups(counts: dict) -> dict[str, int]:
-    """Categories by LVIS's frequency groups, from their training images."""
+    """Count the categories of each of LVIS's frequency groups, by their training images."""
     found = Counter(frequency_of(c["image_count"]) for c in counts["categories"])
     return {k: found[k] for k in "rcf"}
 
@@ -89,7 +89,7 @@ def _read(files: dict[str, Path]) -> dict[str, Any]:
 
 
 def _train(content: dict) -> dict[str, Any]:
-    """Counts of all annotations, and the sets of categories of the images that mmdet trains on."""
+    """Count all annotations, and the sets of categories of the images that mmdet trains on."""
     size = {i["id"]: (i["width"], i["height"]) for i in content["images"]}
     every: dict[int, set[int]] = defaultdict(set)
     kept: dict[int, set[int]] = defaultdict(set)
@@ -100,7 +100,7 @@ def _train(content: dict) -> dict[str, Any]:
         instances[category] += 1
         if _valid(a, *size[image]):
             kept[image].add(category)
-    # without valid boxes an image stays, with nothing to repeat it for
+    # an image without valid boxes is kept, with repeat factor 1
     kinds = Counter(tuple(sorted(kept[image])) for image in every if min(size[image]) >= MIN_SIDE)
     occurs = _occurrences((set(c), 1) for c in every.values())
     rows = [
@@ -114,7 +114,7 @@ def _train(content: dict) -> dict[str, Any]:
 
 
 def _valid(annotation: dict, width: int, height: int) -> bool:
-    """Whether mmdet keeps a box (CocoDataset.parse_data_info)."""
+    """Return whether mmdet keeps a box (CocoDataset.parse_data_info)."""
     x, y, w, h = annotation["bbox"]
     inside_w = max(0, min(x + w, width) - max(x, 0))
     inside_h = max(0, min(y + h, height) - max(y, 0))

@@ -1,4 +1,4 @@
-"""LVIS v1 with what was judged in each image (Gupta et al., 2019, section 2)."""
+"""LVIS v1 with the categories verified in each image (Gupta et al., 2019, section 2)."""
 
 from mmdet.datasets import LVISV1Dataset
 from mmdet.registry import DATASETS
@@ -13,7 +13,7 @@ class FederatedLVISDataset(LVISV1Dataset):
     """
 
     def parse_data_info(self, raw_data_info: dict) -> dict:
-        """As mmdet's, with ``absent_labels``."""
+        """Parse an image's information as mmdet does, and add ``absent_labels``."""
         absent = raw_data_info["raw_img_info"].get("neg_category_ids", [])
         labels = [self.cat2label[c] for c in absent if c in self.cat2label]
         return super().parse_data_info(raw_data_info) | dict(absent_labels=labels)

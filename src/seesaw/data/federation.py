@@ -1,7 +1,7 @@
-"""Who appears where in mini-LVIS, and what the annotators are told (LVIS paper, section 3).
+"""Assign categories and federated annotations to the images of mini-LVIS (LVIS paper, section 3).
 
-LVIS is federated: an image is judged only on its positive categories and on sampled negatives;
-a positive may be marked as not exhaustively annotated; everything else is unknown.
+LVIS is a federated dataset: in each image only the positive and the sampled negative categories are
+verified; a positive one may be marked as not exhaustively annotated; all others are unknown.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ import numpy as np
 from seesaw.spec.mini_lvis import MAX_POSITIVES, TAIL_SHARE
 
 MAX_OBJECTS, MIN_OBJECTS = 7, 3
-_NOT_EXHAUSTIVE = 0.14  # share of positives
-_UNKNOWN, _ANOTHER = 0.1, 0.35  # probabilities, per image and per further object
+_NOT_EXHAUSTIVE = 0.14  # share of the positive categories
+_UNKNOWN, _ANOTHER = 0.1, 0.35  # probabilities per image and per further object
 
 
 @dataclass
 class ImagePlan:
-    """The objects and the verdicts of one image; categories are indices from 0.
+    """The objects and the verified categories of one image; categories are indices from 0.
 
     Attributes:
         drawn: (category, annotated) of every object in the image.
@@ -33,15 +33,15 @@ class ImagePlan:
 def assign(
     counts: list[int], images: int, rng: np.random.Generator, tail: int = 0
 ) -> list[list[int]]:
-    """Positive categories of every image: each category takes its count of the emptiest images.
+    """Assign positive categories to images; each category goes to the images with the fewest.
 
-    The last ``tail`` categories share a part of the images, `TAIL_SHARE`. Repeat factor sampling
-    repeats every image that holds one of them, so this sets the length of its epoch.
+    The last ``tail`` categories are confined to a share `TAIL_SHARE` of the images. Repeat factor
+    sampling repeats every image that contains one of them, so this sets the length of its epoch.
     """
     load = np.zeros(images)
     elsewhere = rng.permutation(images) >= TAIL_SHARE * images
     out: list[list[int]] = [[] for _ in range(images)]
-    for category in reversed(range(len(counts))):  # the tail first: its images fill up
+    for category in reversed(range(len(counts))):  # tail categories come first, as their images fill up
         full = load >= MAX_POSITIVES
         if category >= len(counts) - tail:
             full |= elsewhere
@@ -60,18 +60,18 @@ def plan_image(
     turn: float,
     rng: np.random.Generator,
 ) -> ImagePlan:
-    """Adds to the positives what makes an image federated.
+    """Plan the objects of an image and its negative and not exhaustively annotated categories.
 
     Args:
         positives: Annotated categories.
-        heads: Number of frequent categories, those with indices below it; category j is kin of
-            head j % heads.
+        heads: Number of frequent categories, which have the lowest indices; category j is similar
+            to (kin of) head j % heads.
         categories: Number of categories.
-        negatives: How many absent categories to verify; kin of what is drawn first, they are
-            what a detector takes it for.
-        turn: In [0, 1), even over the images, so that the share of positives that are not
-            exhaustively annotated is met in a small split as well.
-        rng: The image's own generator.
+        negatives: Number of absent categories to verify; kin of the drawn categories come first,
+            because detectors confuse them.
+        turn: A number in [0, 1), uniform over the images, so that a small split also has the
+            right share of positives that are not exhaustively annotated.
+        rng: The image's own random generator.
     """
     drawn = [(c, True) for c in positives]
     partial = rng.permutation(positives)[: int(len(positives) * _NOT_EXHAUSTIVE + turn)].tolist()

@@ -1,6 +1,6 @@
-"""Any folder in LVIS format: checked annotations, images, counts and a hashed manifest.
+"""Check a folder in LVIS format, count its categories and write a manifest of hashes.
 
-Reads LVIS v1 files (``coco_url``) and those of v0.5 (``file_name``). Labels are
+Files of LVIS v1 (``coco_url``) and of v0.5 (``file_name``) are supported. Labels are
 ``category_id - 1``, so a training needs category ids 1..C without gaps.
 """
 
@@ -15,25 +15,25 @@ from seesaw.core.files import replacing
 from seesaw.errors import UserError
 from seesaw.spec.annotations import load_annotations
 
-URL_PREFIX = "http://images.cocodataset.org/"  # what mmdet's LVISV1Dataset strips
+URL_PREFIX = "http://images.cocodataset.org/"  # mmdet's LVISV1Dataset strips this prefix
 
 
 def image_file(root: Path, image: dict) -> Path:
-    """Where an image record's file lies: by ``coco_url`` as in LVIS v1, else ``file_name``."""
+    """Return the path of an image, from ``coco_url`` as in LVIS v1 or else ``file_name``."""
     url = image.get("coco_url")
     return Path(root) / (url.removeprefix(URL_PREFIX) if url else image["file_name"])
 
 
 def check_images(root: Path, ann_file: str, decode: bool = True) -> int:
-    """Checks that every image of an annotation file is there.
+    """Check that every image of an annotation file exists.
 
     Args:
         root: LVIS folder.
         ann_file: Annotation file, relative to ``root``.
-        decode: Also decode each image to the end (a minute per 10,000 images of COCO's size).
+        decode: Whether to decode each image in full (a minute per 10,000 images of COCO's size).
 
     Returns:
-        Number of images checked.
+        The number of images checked.
 
     Raises:
         UserError: An image is missing, damaged, or of another size than annotated.
@@ -62,12 +62,12 @@ FREQUENCIES = ("r", "c", "f")
 
 
 def frequency_of(images: int, edges: tuple[int, int] = (10, 100)) -> str:
-    """LVIS's group of a category by its training images: r up to 10, c up to 100, else f."""
+    """Return LVIS's group of a category by its training images: r up to 10, c up to 100, else f."""
     return "r" if images <= edges[0] else "c" if images <= edges[1] else "f"
 
 
 def category_counts(path: Path, contiguous: bool = True) -> list[dict]:
-    """Images and instances per category, counted from the annotations.
+    """Count images and instances per category from the annotations.
 
     Args:
         path: LVIS annotation file.
@@ -75,8 +75,8 @@ def category_counts(path: Path, contiguous: bool = True) -> list[dict]:
 
     Returns:
         ``{"id", "name", "image_count", "instance_count", "frequency"}`` by ascending id. The
-        frequency is the file's own, which the evaluation groups by (a val or test file cannot
-        tell it by counting); where the file has none, LVIS's rule on the counted images.
+        frequency is that of the file, which the evaluation uses (it cannot be counted in a val or
+        test file); if the file has none, LVIS's rule is applied to the counted images.
 
     Raises:
         UserError: As in :func:`load_annotations`.
@@ -100,7 +100,9 @@ def category_counts(path: Path, contiguous: bool = True) -> list[dict]:
 
 
 def training_counts(path: Path, contiguous: bool = True) -> dict:
-    """What losses and samplers know of a training set; arguments and errors as above.
+    """Return the counts of a training set that losses and samplers use.
+
+    Arguments and errors are those of :func:`category_counts`.
 
     Returns:
         ``{"annotated_images": n, "categories": category_counts(path)}``.
@@ -113,12 +115,12 @@ def training_counts(path: Path, contiguous: bool = True) -> dict:
 
 
 def manifest(root: Path, files: dict[str, str], hash_images: bool = True) -> dict:
-    """The small stand-in for a data set, whose hash changes when the data set does.
+    """Return the manifest of a dataset, a small summary that changes whenever the data changes.
 
     Args:
         root: LVIS folder.
         files: Split -> annotation file relative to ``root``.
-        hash_images: Hash the images' bytes; else only their names and sizes (COCO has 25 GB).
+        hash_images: Whether to hash the images' bytes, or only names and sizes (COCO has 25 GB).
 
     Returns:
         ``{"categories": C, "hash": "content" | "names and sizes", "splits": {split:
@@ -180,7 +182,7 @@ def _sizes(root: Path, name: str, images: list[dict]) -> Iterator[tuple[Path, in
 
 
 def write_json(content: dict, path: Path) -> None:
-    """Writes a manifest or counts: keys sorted, atomically."""
+    """Write a manifest or counts atomically, with sorted keys."""
     options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     with replacing(Path(path)) as part:
         part.write_bytes(orjson.dumps(content, option=options))

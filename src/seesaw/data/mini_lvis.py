@@ -1,8 +1,8 @@
-"""mini-LVIS: a synthetic, long-tailed, federated data set in the format of LVIS v1.
+"""mini-LVIS: a synthetic, long-tailed, federated dataset in the format of LVIS v1.
 
-Made without a download, byte for byte the same from one run to the next. It has what the paper's
-losses need of LVIS (Gupta et al., 2019): three frequency groups by LVIS's own rule, Zipf-like
-image counts, tail categories that look like head categories, federated annotation.
+It is generated without a download and is byte-identical each time. It has the properties of LVIS
+(Gupta et al., 2019) that matter to the paper's losses: three frequency groups by LVIS's own rule,
+Zipf-like image counts, tail categories that look like head categories, and federated annotation.
 """
 
 import os
@@ -22,27 +22,27 @@ from seesaw.errors import UserError
 from seesaw.spec.mini_lvis import MiniLvisSpec, zipf_counts
 
 SPLITS = ("train", "val", "test_dev")
-MARKER = "mini_lvis.json"  # the spec, kept in the folder; also says that it may be replaced
+MARKER = "mini_lvis.json"  # holds the spec; it also marks a folder that may be replaced
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 _GOLDEN = (5**0.5 - 1) / 2
 _POSITIVES = 4.2  # positive categories per val image
 
 
 def generate(spec: MiniLvisSpec, root: Path, truth_root: Path) -> None:
-    """Writes the data set and, apart from it, what its annotations do not tell.
+    """Write the dataset and, in a separate folder, the ground truth that it leaves out.
 
     ``root`` gets ``annotations/{train,val,test_dev}.json``, the images ``<split>/<id>.png`` and
     ``mini_lvis.json``; test_dev has no annotations, as in LVIS. ``truth_root`` gets
     ``test_dev.json`` (its annotations, for an evaluation server) and ``drawn_<split>.json`` (every
-    object drawn; ``annotation_id`` is null where it was left unannotated).
+    drawn object; ``annotation_id`` is null if the object is not annotated).
 
     Args:
-        spec: What to generate.
-        root: Data set folder; an earlier mini-LVIS there is replaced.
-        truth_root: Folder for the truth, outside ``root``.
+        spec: The parameters of the generator.
+        root: Dataset folder; an earlier mini-LVIS in it is replaced.
+        truth_root: Folder for the ground truth, outside ``root``.
 
     Raises:
-        UserError: ``truth_root`` lies in ``root`` or a folder holds something else.
+        UserError: ``truth_root`` is inside ``root``, or a folder holds other files.
     """
     root, truth_root = Path(root).resolve(), Path(truth_root).resolve()
     if truth_root.is_relative_to(root) or root.is_relative_to(truth_root):
@@ -100,7 +100,7 @@ def _write(spec: MiniLvisSpec, root: Path, truth_root: Path) -> None:
 
 
 class _Split:
-    """Collects the records of one split."""
+    """Collects the images and annotations of one split."""
 
     def __init__(self, spec: MiniLvisSpec, shapes: list[Look], ids: np.ndarray):
         self.spec, self.shapes, self.ids = spec, shapes, ids
@@ -109,7 +109,7 @@ class _Split:
         self.drawn: list = []
 
     def add_image(self, split: str, image_id: int, positives: list[int], seed: list[int]):
-        """Draws an image, (H, W, 3) RGB uint8, and records what its annotators say."""
+        """Draw an image, (H, W, 3) RGB uint8, and add its annotations to the split."""
         spec, rng = self.spec, np.random.default_rng(seed)
         negatives, turn = max(2, spec.categories // 6), len(self.images) * _GOLDEN % 1
         plan = plan_image(positives, spec.groups[2], spec.categories, negatives, turn, rng)
@@ -148,7 +148,7 @@ class _Split:
             self.annotations.append({"id": number, **record, "segmentation": segmentation})
 
     def content(self, names: list[str], train_counts: list[int]) -> dict:
-        """The split's annotation file."""
+        """Return the content of the split's annotation file."""
         heads = self.spec.groups[2]
         categories = []
         for c in np.argsort(self.ids):
@@ -190,7 +190,7 @@ class _Split:
 
 
 def _image_info(content: dict) -> dict:
-    """What LVIS publishes of test-dev: no annotations, no verdicts, no counts."""
+    """Reduce content to what LVIS publishes of test-dev: images and categories only."""
     hidden = ("neg_category_ids", "not_exhaustive_category_ids")
     images = [{k: v for k, v in im.items() if k not in hidden} for im in content["images"]]
     categories = [{**c, "image_count": 0, "instance_count": 0} for c in content["categories"]]
@@ -198,7 +198,7 @@ def _image_info(content: dict) -> dict:
 
 
 def _names(spec: MiniLvisSpec) -> list[str]:
-    """Pronounceable names; kin share the stem of their head: ``talmo``, ``talmina``, ``talmux``."""
+    """Return pronounceable names; kin share their head's stem: ``talmo``, ``talmina``, ``talmux``."""
     rng, heads = np.random.default_rng(spec.seed), spec.groups[2]
     stems: list[str] = []
     while len(stems) < heads:

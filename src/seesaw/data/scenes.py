@@ -1,4 +1,4 @@
-"""Scenes of mini-LVIS: objects painted one over another on a noisy coloured ground."""
+"""Draw the scenes of mini-LVIS: overlapping objects on a noisy coloured background."""
 
 import cv2
 import numpy as np
@@ -6,14 +6,14 @@ import numpy as np
 from seesaw.data.shapes import Look, render
 from seesaw.errors import UserError
 
-MIN_AREA = 60  # visible pixels every object keeps
-_MIN_SEEN = 0.4  # of an object's pixels, the share that later objects leave visible
-_MIN_INSIDE = 0.7  # of an object's pixels, the share inside the image
+MIN_AREA = 60  # least number of visible pixels of an object
+_MIN_SEEN = 0.4  # least share of an object's pixels that later objects leave visible
+_MIN_INSIDE = 0.7  # least share of an object's pixels inside the image
 _TRIES, _SHRINKS = 12, 16
 
 
 def background(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """A muted, cloudy, grainy ground, (H, W, 3) RGB float32 in 0..1."""
+    """Return a muted, cloudy, grainy background, (H, W, 3) RGB float32 in 0..1."""
     base = rng.uniform(0.3, 0.75) + rng.uniform(-0.1, 0.1, 3)
     out = np.broadcast_to(base.astype(np.float32), (height, width, 3)).copy()
     for cells, grey, tint in ((4, 0.08, 0.05), (11, 0.04, 0.02), (36, 0.03, 0.01)):
@@ -23,7 +23,7 @@ def background(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def sample_size(side: int, large: float, rng: np.random.Generator) -> float:
-    """A diameter in pixels, log-uniform in 18..55 % of ``side``; a share ``large`` in 78..95 %."""
+    """Draw a diameter in pixels: 18..55 % of ``side``, or 78..95 % for a share ``large``."""
     if rng.random() < large:
         return side * rng.uniform(0.78, 0.95)
     return side * float(np.exp(rng.uniform(np.log(0.18), np.log(0.55))))
@@ -32,20 +32,20 @@ def sample_size(side: int, large: float, rng: np.random.Generator) -> float:
 def draw_scene(
     height: int, width: int, looks: list[Look], sizes: list[float], rng: np.random.Generator
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Paints objects, big ones first.
+    """Draw objects, the largest first.
 
     Args:
         height: Image height in pixels.
         width: Image width in pixels.
         looks: One look per object.
-        sizes: Their diameters; an object that finds no room is drawn smaller.
-        rng: The image's own generator.
+        sizes: Diameters of the objects in pixels; an object that does not fit is drawn smaller.
+        rng: The image's own random generator.
 
     Returns:
         The image, (H, W, 3) RGB uint8, and per object its visible pixels, (H, W) bool.
 
     Raises:
-        UserError: An object finds no room even at a fifth of its size.
+        UserError: An object does not fit even at a fifth of its size.
     """
     canvas = background(height, width, rng)
     full: dict[int, int] = {}  # object -> pixels before anything covered it
@@ -65,7 +65,7 @@ def draw_scene(
 
 
 def _place(look, size, full, seen, shape, rng) -> tuple:
-    """Colour, coverage, shadow and window of one object, where it hides no other too much."""
+    """Find a place where an object hides no other too much; return colour, coverage, shadow, window."""
     for shrink in range(_SHRINKS):
         colour, cover = render(look, size * 0.9**shrink, rng)
         solid = cover >= 0.5
@@ -90,12 +90,12 @@ def _place(look, size, full, seen, shape, rng) -> tuple:
 
 
 def _corner(patch: int, side: int, rng: np.random.Generator) -> int:
-    """Where a patch begins along an axis: up to a quarter of it may lie outside the image."""
+    """Draw where a patch begins along an axis; up to a quarter of it may be outside the image."""
     low, high = sorted((-patch // 4, side - 3 * patch // 4))
     return int(rng.integers(low, high + 1))
 
 
 def _cut(start: int, patch: int, side: int) -> tuple[slice, slice]:
-    """The image's and the patch's slice of a patch that begins at ``start``."""
+    """Return the overlap of image and patch, which begins at ``start``, as a slice of each."""
     low, high = max(start, 0), min(start + patch, side)
     return slice(low, high), slice(low - start, high - start)

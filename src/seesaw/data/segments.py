@@ -1,22 +1,22 @@
-"""From a pixel mask to an LVIS ``segmentation`` and back."""
+"""Convert a pixel mask to an LVIS ``segmentation`` and back."""
 
 import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
 _SPECK = 6.0  # parts and holes below this many pixels are dropped
-_TOLERANCE = 0.45  # how far, in pixels, a simplified outline may leave the pixel edges
+_TOLERANCE = 0.45  # largest distance, in pixels, of a simplified outline from the pixel edges
 
 
 def encode(mask: np.ndarray, rle: str | None = None) -> tuple[list | dict, float, list[float]]:
-    """Encodes the visible part of an object.
+    """Encode the visible part of an object.
 
-    LVIS v1 stores polygons, one per connected part; a hole is cut in from the outline by a bridge
-    of no width. COCO run lengths hold an object with holes as well.
+    LVIS v1 stores polygons, one per connected part; a bridge of zero width connects a hole to its
+    outline. COCO run lengths can also represent an object with holes.
 
     Args:
         mask: Visible pixels, shape (H, W), bool, not empty.
-        rle: What an object with holes becomes: None for polygons, else "compressed" or
+        rle: Format of an object with holes: None for polygons, else "compressed" or
             "uncompressed" run lengths.
 
     Returns:
@@ -33,7 +33,7 @@ def encode(mask: np.ndarray, rle: str | None = None) -> tuple[list | dict, float
 
 
 def to_rle(segmentation: list | dict, height: int, width: int) -> dict:
-    """Polygons, uncompressed or compressed run lengths as compressed COCO run lengths."""
+    """Convert polygons, uncompressed or compressed run lengths to compressed COCO run lengths."""
     if isinstance(segmentation, list):
         return coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
     if isinstance(segmentation["counts"], list):
@@ -42,10 +42,10 @@ def to_rle(segmentation: list | dict, height: int, width: int) -> dict:
 
 
 def _outlines(mask: np.ndarray) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
-    """Outer outlines (P, 2) in pixel-edge coordinates and, for each, the outlines of its holes.
+    """Return outer outlines (P, 2) in pixel-edge coordinates and the holes of each.
 
     OpenCV traces pixel centres. On a doubled grid, whose even points are pixel edges, a dilated
-    mask has its outline on the edges, so the polygons decode to the pixels they came from.
+    mask has its outline on the edges, so the polygons decode to exactly the original pixels.
     """
     grid = np.zeros((2 * mask.shape[0] + 1, 2 * mask.shape[1] + 1), np.uint8)
     grid[1::2, 1::2] = mask
@@ -59,7 +59,7 @@ def _outlines(mask: np.ndarray) -> tuple[list[np.ndarray], list[list[np.ndarray]
 
 
 def _bridge(ring: np.ndarray, holes: list[np.ndarray]) -> np.ndarray:
-    """One ring (P, 2) that runs into each hole and back along the shortest bridge."""
+    """Return one ring (P, 2) that enters and leaves each hole along the shortest bridge."""
     for hole in holes:
         gap = np.linalg.norm(ring[:, None] - hole[None], axis=2)
         i, j = np.unravel_index(gap.argmin(), gap.shape)

@@ -1,8 +1,8 @@
-"""How the categories of mini-LVIS look: superformula silhouettes, hues and textures.
+"""The appearance of mini-LVIS's categories: superformula silhouettes, hues and textures.
 
-A frequent category is the head of a family; each common or rare category is kin of one head:
-the same silhouette, a nearby hue, another texture frequency. Confusing kin is what long-tailed
-training does, so that is what the set makes possible.
+A frequent category is the head of a family; each common or rare category is kin of one head: it has
+the same silhouette, a nearby hue and another texture frequency. Detectors trained on long-tailed
+data confuse similar categories, and the families let mini-LVIS show this effect.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Silhouette:
     """A closed outline: Gielis' superformula, stretched, perhaps with a hole.
 
     Attributes:
-        noun: What a person would call it.
+        noun: Its everyday name.
         m: Rotational symmetry of the superformula.
         n: Its exponents (n1, n2, n3).
         aspect: Length over width.
@@ -46,7 +46,7 @@ class Silhouette:
 
     @cached_property
     def radius(self) -> np.ndarray:
-        """Outline radius over a full turn, root mean square 1, shape (A + 1,), float32."""
+        """The outline radius over a full turn, root mean square 1, shape (A + 1,), float32."""
         t = np.arange(_ANGLES + 1) * (2 * np.pi / _ANGLES) * self.m / 4
         n1, n2, n3 = self.n
         r = (np.abs(np.cos(t)) ** n2 + np.abs(np.sin(t)) ** n3) ** (-1 / n1)
@@ -75,7 +75,7 @@ SILHOUETTES = (
 
 @dataclass(frozen=True)
 class Look:
-    """Everything that tells a category by eye (hue in turns, value in 0..1)."""
+    """The visible properties of a category (hue in turns, value in 0..1)."""
 
     silhouette: Silhouette
     hue: float
@@ -86,19 +86,20 @@ class Look:
 
     @property
     def cycles(self) -> float:
-        """Texture periods over the object's radius."""
+        """The number of texture periods over the object's radius."""
         return _CYCLES[self.texture][self.kin % 3] * (1 + 0.15 * (self.kin // 3))
 
     def describe(self) -> str:
-        """A dictionary line for the annotation file's ``def``."""
+        """Return a definition for the annotation file's ``def``."""
         colour = _HUES[round(self.hue * len(_HUES)) % len(_HUES)]
         return f"{colour} {self.silhouette.noun} with {_FINENESS[self.kin % 3]}{self.texture}"
 
 
 def looks(heads: int, tails: int) -> list[Look]:
-    """Looks of ``heads`` frequent categories, then of ``tails`` kin, category j of head j % heads.
+    """Return the looks of ``heads`` frequent categories, then of ``tails`` kin.
 
-    Neighbouring hues go to unlike silhouettes (the golden-ratio order would bunch for 16).
+    Category j is kin of head j % heads. Silhouettes with neighbouring hues differ strongly (the
+    golden-ratio order would cluster the hues of 16 heads).
     """
     step = next(
         s for s in range(heads // 2 - 1 if heads > 4 else 1, 0, -1) if np.gcd(s, heads) == 1
@@ -121,7 +122,7 @@ def looks(heads: int, tails: int) -> list[Look]:
 
 
 def _texture(name: str, cycles: float, u: np.ndarray, v: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Soft-edged pattern in 0..1 over object coordinates (u, v) and relative radius q."""
+    """Return a soft-edged pattern in 0..1 over object coordinates (u, v) and relative radius q."""
     w = np.float32(np.pi * cycles)
     if name == "stripes":
         wave = np.sin(w * (u + 0.6 * v))
@@ -133,7 +134,7 @@ def _texture(name: str, cycles: float, u: np.ndarray, v: np.ndarray, q: np.ndarr
 
 
 def render(look: Look, size: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draws one object.
+    """Draw one object.
 
     Args:
         look: Its category's look.
@@ -151,7 +152,7 @@ def render(look: Look, size: float, rng: np.random.Generator) -> tuple[np.ndarra
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
 
     def frame(scale: int) -> tuple[np.ndarray, ...]:
-        """Image axis in radii, object axes u and v, and radius q relative to the outline's."""
+        """Return the image axis in radii, object axes u, v, and radius q relative to the outline."""
         axis = (np.arange(2 * half * scale, dtype=np.float32) + 0.5) / scale - half
         axis /= np.float32(size / 2)
         u = (cos / stretch * axis)[None] + (sin / stretch * axis)[:, None]
@@ -181,6 +182,6 @@ def render(look: Look, size: float, rng: np.random.Generator) -> tuple[np.ndarra
 
 
 def _rgb(hue: float, saturation: float, value: float) -> np.ndarray:
-    """One RGB colour, shape (3,), from HSV in 0..1 (hue wraps)."""
+    """Convert an HSV colour in 0..1 (hue wraps around) to RGB, shape (3,)."""
     k = (np.array([5.0, 3.0, 1.0]) + 6 * hue) % 6
     return value * (1 - saturation * np.clip(np.minimum(k, 4 - k), 0, 1)).astype(np.float32)

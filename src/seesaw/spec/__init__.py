@@ -1,5 +1,5 @@
-"""What is asked for: experiments, scales, configs, datasets, downloads, claims, paper values.
+"""The specification: experiments, scales, configs, datasets, downloads, claims, paper values.
 
-It reads and checks the files of configs/ and site.yaml and says where results lie. It does not
-know how anything is computed, and loads no torch when it is imported.
+This room reads and checks the files of configs/ and site.yaml and defines the paths of results. It
+does not know how results are computed, and importing it does not import torch.
 """

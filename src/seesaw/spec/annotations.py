@@ -1,4 +1,4 @@
-"""An annotation file in LVIS format: read, and checked record by record."""
+"""Read annotation files in LVIS format and check them entry by entry."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,17 +15,17 @@ _FEDERATED = ("neg_category_ids", "not_exhaustive_category_ids")
 
 
 def check_content(content: object, path: Path, contiguous: bool) -> None:
-    """Checks a parsed annotation file.
+    """Check a parsed annotation file.
 
-    Boxes without area pass: LVIS v1 has some, and mmdet and the evaluation drop them.
+    Boxes without area are accepted: LVIS v1 has some, and mmdet and the evaluation drop them.
 
     Args:
         content: Parsed JSON.
         path: File named in errors.
-        contiguous: Require category ids 1..C.
+        contiguous: Whether to require category ids 1..C.
 
     Raises:
-        UserError: The first breach found.
+        UserError: The content breaks the format; the message describes the first error found.
     """
     if not isinstance(content, dict):
         raise UserError(f"{path} is no LVIS file: it holds no object with {', '.join(_TOP)}")
@@ -62,7 +62,7 @@ def check_content(content: object, path: Path, contiguous: bool) -> None:
 
 
 def _ids(records: Iterable, kind: str, keys: tuple[str, ...], path: Path) -> set[int]:
-    """The records' ids, after a check of their keys and that no id comes twice."""
+    """Check the entries' keys and that no id occurs twice; return the ids."""
     seen: set[int] = set()
     for i, record in enumerate(records):
         if not isinstance(record, dict) or not isinstance(record.get("id"), int):
@@ -90,7 +90,7 @@ def _check_image(image: dict, categories: set[int], path: Path) -> None:
 
 
 def _segmentation_fault(segmentation: object, size: list[int]) -> str | None:
-    """What is wrong with polygons or COCO run lengths of an image of ``size`` (h, w)."""
+    """Describe what is wrong with polygons or COCO run lengths of an image of ``size`` (h, w)."""
     if isinstance(segmentation, dict):
         counts = segmentation.get("counts")
         if segmentation.get("size") != size:
@@ -113,14 +113,14 @@ def _numbers(values: object) -> bool:
 
 
 def load_annotations(path: Path, contiguous: bool = True) -> dict:
-    """Reads and checks an annotation file.
+    """Read and check an annotation file.
 
     Args:
         path: LVIS annotation file.
-        contiguous: Require category ids 1..C, as trainings and label-indexed results do.
+        contiguous: Whether to require category ids 1..C, as trainings and label-indexed results do.
 
     Returns:
-        The file's content, records in the file's order.
+        The file's content; entries are in the file's order.
 
     Raises:
         UserError: The file is missing, truncated, or breaks the format.

@@ -1,6 +1,6 @@
 """The table of claims (configs/claims.yaml): schema, and the runs that claims need.
 
-Imports neither torch nor mmdet: the Snakefile reads it in every job.
+The Snakefile imports this module in every job, so it imports neither torch nor mmdet.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from seesaw.spec.scales import Scale
 
 Metric = Literal["AP", "AP_r", "AP_c", "AP_f", "AP_box"]
 Band = Literal["r", "c", "f"]
-# What a claim says beside id, says, where, kind, pair and seeds.
+# The keys of each kind of claim, in addition to id, says, where, kind, pair and seeds.
 OWN = {
     "gain": {"metric"},
     "no_loss": {"metric", "margin"},
@@ -33,7 +33,7 @@ class _Row(BaseModel):
 
 
 class Claim(_Row):
-    """One claim: evaluation b against a, ``pair`` = (a, b). ``margin`` is in points of AP."""
+    """A claim that compares evaluation b with a, ``pair`` = (a, b); ``margin`` is in AP points."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     says: str
@@ -69,7 +69,7 @@ class Design(_Row):
 
 
 class Claims(_Row):
-    """configs/claims.yaml."""
+    """The content of configs/claims.yaml."""
 
     scale: str
     seeds: list[int] = Field(min_length=1)
@@ -78,21 +78,21 @@ class Claims(_Row):
     claims: list[Claim]
 
     def seeds_of(self, claim: Claim) -> list[int]:
-        """The seeds of a claim; none where speed is claimed."""
+        """Return the seeds of a claim; a claim about speed has none."""
         return [] if claim.kind == "faster" else claim.seeds or self.seeds
 
     @cached_property
     def evaluated(self) -> dict[str, list[int]]:
-        """Evaluation -> the seeds for which a claim asks its metrics."""
+        """Evaluation -> the seeds for which a claim needs its metrics."""
         return self._seeds("gain", "no_loss")
 
     @cached_property
     def gradients(self) -> dict[str, list[int]]:
-        """Evaluation -> the seeds for which a claim asks its training's gradients."""
+        """Evaluation -> the seeds for which a claim needs the gradients of its training."""
         return self._seeds("gradient_ratio")
 
     def trained(self, table: Experiments) -> dict[str, list[int]]:
-        """Training -> the seeds that claims need, for those that start from it too."""
+        """Training -> the seeds that claims need, also for trainings that start from its model."""
         found: dict[str, set[int]] = {}
         for asked in (self.evaluated, self.gradients):
             for name, seeds in asked.items():
@@ -113,7 +113,7 @@ def load() -> Claims:
     """Read the claims.
 
     Raises:
-        UserError: one sentence with the file, the row, the value and the fix.
+        UserError: the file is missing or invalid; the message names file, row, value and fix.
     """
     try:
         return Claims.model_validate(read_yaml(paths.CLAIMS))
@@ -122,10 +122,12 @@ def load() -> Claims:
 
 
 def of(scale: Scale) -> Claims | None:
-    """The claims that a scale tests; None at another scale, on another dataset, without the file.
+    """Return the claims that a scale tests, or None.
+
+    The result is None at another scale, on another dataset, and where the file is missing.
 
     Raises:
-        UserError: as `load`; or a row does not fit the experiment table.
+        UserError: as in `load`, or a row does not fit the experiment table.
     """
     path, table = paths.CLAIMS, scale.table
     if not path.is_file() or (claims := load()).scale != scale.run:
@@ -146,7 +148,7 @@ def of(scale: Scale) -> Claims | None:
 
 
 def training_seeds(table: Experiments, scale: Scale) -> dict[str, list[int]]:
-    """Training -> every seed that is trained at a scale: the table's, then the claims' own."""
+    """Training -> all seeds trained at a scale: first the experiment table's, then the claims'."""
     claims = of(scale)
     asked = claims.trained(table) if claims else {}
     return {
@@ -156,17 +158,17 @@ def training_seeds(table: Experiments, scale: Scale) -> dict[str, list[int]]:
 
 
 def evaluation_seeds(table: Experiments, scale: Scale) -> dict[str, list[int]]:
-    """Evaluation -> every seed that is evaluated at a scale: the table's, then the claims' own."""
+    """Evaluation -> all its seeds at a scale: first the experiment table's, then the claims'."""
     claims = of(scale)
     asked = claims.evaluated if claims else {}
     return {e: list(dict.fromkeys([*table.seeds(e), *asked.get(e, ())])) for e in table.evaluations}
 
 
 def files(scale: Scale, claims: Claims) -> dict[str, dict[str, Path]]:
-    """What claims are made from, by kind: ``<evaluation>/seed<k>`` (or ``speed``) -> file.
+    """Return the input files of the claims: kind -> ``<evaluation>/seed<k>`` (or name) -> file.
 
-    ``metrics``, ``replicates``; ``gradients`` and the ``counts`` that tell rare from frequent;
-    ``speed``. Nothing of what has no config.
+    The kinds are ``metrics``, ``replicates``, ``gradients``, ``counts`` (by which categories are
+    rare, common or frequent) and ``speed``. Evaluations without a config are left out.
     """
     table = scale.table
     found: dict[str, dict] = {"metrics": {}, "replicates": {}, "gradients": {}}
@@ -192,5 +194,5 @@ def outputs(scale: Scale) -> dict[str, Path]:
 
 
 def elsewhere(scale: Scale) -> str:
-    """Says that a scale tests no claim."""
+    """Return the message that a scale tests no claim."""
     return f"{paths.CLAIMS} is about the scale {load().scale}, not {scale.run}; use that."

@@ -1,4 +1,4 @@
-"""Resolved configs: a rung's file, its scale's overlay and its dataset, laid over in that order."""
+"""Resolved configs: a config file with the scale's overlay and then the dataset applied to it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from mmengine.utils import import_modules_from_strings
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale
 
-# `mmdet::` bases make mmengine parse mmdet's 102 metafiles, half a second a config: once will do.
+# For each `mmdet::` base, mmengine parses mmdet's 102 metafiles (0.5 s a config); cache the result.
 utils.load = cache(utils.load)
 
-LVIS_CLASSES = 1203  # of the configs at paper scale; models have as many as their dataset
+LVIS_CLASSES = 1203  # in the configs at paper scale; a model has as many as its dataset
 
-# What only other config files read: it acts where they put it, and is compared there.
+# Helper variables of the config files. Their values are compared at the keys that use them.
 _PARTS = {"classifier", "context_encoder", "data_root", "norm_cfg", "stages"} | {
     "test_pipeline",
     "train_dataset",
@@ -29,16 +29,16 @@ _PARTS = {"classifier", "context_encoder", "data_root", "norm_cfg", "stages"} | 
 
 
 def resolve(path: Path, scale: Scale, register: bool = True) -> Config:
-    """The config that a training or evaluation runs with at ``scale``.
+    """Return the config that a training or evaluation uses at ``scale``.
 
     Args:
-        path: a rung's file under configs/.
-        scale: overlay and dataset to lay over it.
-        register: import the modules that the config names, and with them torch and mmdet; only
-            what builds models or datasets needs it.
+        path: a config file under configs/.
+        scale: the scale, whose overlay and dataset are applied to the config.
+        register: whether to import the modules that the config names, and with them torch and
+            mmdet; only callers that build models or datasets need this.
 
     Raises:
-        UserError: the file is no config, or the overlay knows no stand-in for its backbone.
+        UserError: the file is no config, or the overlay has no stand-in for its backbone.
     """
     raw = copy.deepcopy(load(path))
     if register:
@@ -56,7 +56,7 @@ def resolve(path: Path, scale: Scale, register: bool = True) -> Config:
 
 @cache
 def load(path: Path) -> dict:
-    """A rung's config at paper scale, as plain data."""
+    """Return the content of a config file at paper scale, as plain data."""
     try:
         raw = Config.fromfile(path, import_custom_modules=False).to_dict()
     except (KeyError, AttributeError, SyntaxError, OSError, TypeError, NameError) as error:
@@ -68,12 +68,12 @@ def load(path: Path) -> dict:
 
 
 def backbone_checkpoint(path: Path) -> str:
-    """The pre-trained checkpoint that a rung's backbone starts from at paper scale."""
+    """Return the pre-trained checkpoint from which a config's backbone starts at paper scale."""
     return load(path)["model"]["backbone"]["init_cfg"]["checkpoint"]
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
-    """A resolved config as dotted paths to plain values; lists of dicts by index."""
+    """Return a resolved config as dotted paths -> plain values; lists of dicts use the index."""
     if isinstance(node, dict):
         items = [(str(k), v) for k, v in node.items()]
     elif isinstance(node, (list, tuple)) and _holds_dict(node):
@@ -87,7 +87,7 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def difference(a: Config, b: Config) -> list[tuple[str, Any, Any]]:
-    """Dotted paths whose values differ, with both values; ``None`` where a path is absent."""
+    """Return the dotted paths whose values differ, with both values (``None`` if absent)."""
     old, new = (
         flatten({k: v for k, v in config.to_dict().items() if k not in _PARTS}) for config in (a, b)
     )
@@ -99,7 +99,7 @@ def difference(a: Config, b: Config) -> list[tuple[str, Any, Any]]:
 
 
 def _key(old: Any) -> str:
-    """A key of ``replace``; lists stand there as quoted strings."""
+    """Return the canonical form of a key of ``replace``, in which lists are quoted strings."""
     return _spelled(yaml.safe_load(old) if isinstance(old, str) else old)
 
 
@@ -121,12 +121,12 @@ def _swap_backbone(model: dict, path: Path, scale: Scale) -> None:
 
 
 def _spelled(value: Any) -> str:
-    """One spelling of a value, tuples and lists alike."""
+    """Return a canonical string of a value; tuples and lists give the same string."""
     return json.dumps(value, default=str)
 
 
 def _replace(node: Any, values: dict[str, dict[str, Any]]) -> Any:
-    """Swap values by key name, everywhere in ``node``."""
+    """Replace values by key name, everywhere in ``node``."""
     if isinstance(node, dict):
         return {k: _swapped(v, values.get(k, {}), values) for k, v in node.items()}
     if isinstance(node, (list, tuple)):
@@ -140,7 +140,7 @@ def _swapped(value: Any, new: dict[str, Any], values: dict[str, dict[str, Any]])
 
 
 def _like(old: Any, new: Any) -> Any:
-    """YAML has no tuples; transforms that want one get one where the paper's config has one."""
+    """Convert a YAML list to a tuple where the paper's config has one, as YAML has no tuples."""
     if isinstance(old, (list, tuple)) and isinstance(new, list):
         inner = old[0] if old else None
         return type(old)(_like(inner, item) for item in new)

@@ -14,7 +14,7 @@ from seesaw.errors import UserError
 
 
 class DatasetEntry(BaseModel):
-    """A dataset in LVIS format: a folder, its annotation files, and how it is generated, if so."""
+    """A dataset in LVIS format: folder, annotation files and, if generated, its specification."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
@@ -27,10 +27,10 @@ class DatasetEntry(BaseModel):
 
     @cached_property
     def classes(self) -> int:
-        """How many categories it has: stated, planned by its generator, or counted in val.
+        """The number of categories: from the table, from the generator, or counted in val.
 
         Raises:
-            UserError: it is to be counted, and the annotation file is missing or broken.
+            UserError: the categories must be counted and the annotation file is missing or broken.
         """
         if self.categories is not None:
             return self.categories
@@ -44,25 +44,25 @@ class DatasetEntry(BaseModel):
 
     @property
     def manifest(self) -> Path:
-        """Hashes of the annotation files: what the workflow depends on instead of the data."""
+        """The file of hashes of the annotations, on which the workflow depends instead of the data."""
         return self.root / "manifest.json"
 
     @property
     def category_counts(self) -> Path:
-        """Images and instances of each category in the training set."""
+        """The file with the numbers of training images and instances of each category."""
         return self.root / "category_counts.json"
 
     @property
     def truth(self) -> Path:
-        """Where a generated set's test-dev truth lies: outside the dataset's folder."""
+        """The folder of a generated dataset's test-dev annotations, outside the dataset's folder."""
         return self.root.with_name(f"{self.root.name}_test_dev_truth")
 
 
 def load(name: str) -> DatasetEntry:
-    """An entry of the table by name, or an LVIS-format folder by its path.
+    """Return an entry of the table by its name, or a folder in LVIS format by its path.
 
-    A folder's files are found by name: the one ``annotations/*train*.json``, ``*val*`` and, if
-    there is one, ``*test*``.
+    The files of a folder are found by name: the only ``annotations/*train*.json``, ``*val*.json``
+    and, if there is one, ``*test*.json``.
     """
     table = read_yaml(paths.DATASETS).get("datasets", {})
     if name in table:

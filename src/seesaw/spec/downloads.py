@@ -1,6 +1,6 @@
 """The table of downloads (configs/downloads.yaml).
 
-Imports neither torch nor mmdet: the Snakefile reads it in every job.
+The Snakefile imports this module in every job, so it imports neither torch nor mmdet.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from seesaw.spec import datasets
 
 FILE = paths.CONFIGS / "downloads.yaml"
 DATA = paths.ROOT / "data"
-ARCHIVES = DATA / "downloads"  # archives until they are unpacked, and the records
+ARCHIVES = DATA / "downloads"  # archives until they are unpacked, and the records of downloads
 _NAMED = re.compile(r"-([0-9a-f]{8})\.\w+$")
 
 
 class Remote(BaseModel):
-    """One file on the network, and what becomes of it."""
+    """A file to download, and the file or folder that is made from it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
@@ -46,32 +46,32 @@ class Remote(BaseModel):
 
     @property
     def path(self) -> Path:
-        """Where the file itself goes."""
+        """The path of the downloaded file."""
         return ARCHIVES / self.name if self.makes else DATA / self.set / self.name
 
     @cached_property
     def made(self) -> Path:
-        """What is used in the end: unpacked, or the file itself."""
+        """The path of the unpacked content, or of the file itself if it is no archive."""
         return datasets.load(self.set).root / self.makes if self.makes else self.path
 
     @property
     def of_images(self) -> bool:
-        """Whether it is an archive of images."""
+        """Whether the file is an archive of images."""
         return "files" in self.counts
 
 
 class Downloads(BaseModel):
-    """The whole table: set -> file name -> file."""
+    """The table of downloads: set -> file name -> file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     addresses: dict[str, tuple[str, ...]]
     sets: dict[str, dict[str, Remote]]
 
     def find(self, word: str) -> list[Remote]:
-        """The files of a set, or the one whose name begins so.
+        """Return the files of the set ``word``, or the one file whose name begins with it.
 
         Raises:
-            UserError: there is none, or several.
+            UserError: no file matches, or several do.
         """
         if word in self.sets:
             return list(self.sets[word].values())
@@ -84,10 +84,10 @@ class Downloads(BaseModel):
         return found
 
     def weights(self, checkpoint: str) -> Path:
-        """Where the file of a pre-trained ``checkpoint`` lies; a path stands for itself.
+        """Return the path of a pre-trained ``checkpoint``; a path is returned unchanged.
 
         Raises:
-            UserError: a named checkpoint is not in the table.
+            UserError: the checkpoint is given by a name that is not in the table.
         """
         if "://" not in checkpoint:
             return Path(checkpoint)
@@ -104,7 +104,7 @@ def load(path: Path | None = None) -> Downloads:
     """Read and check the table.
 
     Raises:
-        UserError: one sentence with the file, the key and the fix.
+        UserError: the file is missing or invalid; the message names file, key and fix.
     """
     path = path or FILE
     raw = read_yaml(path)
@@ -124,5 +124,5 @@ def load(path: Path | None = None) -> Downloads:
 
 
 def record(group: str) -> Path:
-    """What tells that a set is there: written last."""
+    """Return the path of the record of a set, which is written when all its files are complete."""
     return ARCHIVES / f"{group}.json"

@@ -1,4 +1,4 @@
-"""The numbers that a preflight expects (configs/preflight.yaml): schema and look-up."""
+"""The numbers that the preflight expects (configs/preflight.yaml): schema and look-up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Strict(BaseModel):
 
 
 class Dataset(_Strict):
-    """What a dataset's files hold and what follows from them; iterations are of 16 images."""
+    """The expected counts of a dataset's files; an iteration has 16 images."""
 
     images: dict[str, int]
     filtered: int
@@ -30,20 +30,20 @@ class Dataset(_Strict):
 
 
 class Memory(_Strict):
-    """From bytes that training keeps to a GPU's memory, GB."""
+    """How the bytes that a training keeps relate to the memory of a GPU, in GB."""
 
     factor: float
     context: float
     gpus: dict[str, float]
 
     def of(self, gpu: str) -> float | None:
-        """A GPU's memory by a name that contains a known one; the longest wins (a100, not a10)."""
+        """Return a GPU's memory by the longest known name that ``gpu`` contains (a100, not a10)."""
         known = sorted((n for n in self.gpus if n in gpu.lower().replace(" ", "")), key=len)
         return self.gpus[known[-1]] if known else None
 
 
 class Expected(_Strict):
-    """The whole file."""
+    """The content of configs/preflight.yaml."""
 
     datasets: dict[str, Dataset]
     iterations: dict[str, dict[str, dict[str, int]]]
@@ -55,7 +55,7 @@ def load() -> Expected:
     """Read and check the file.
 
     Raises:
-        UserError: one sentence with the file, the key and the fix.
+        UserError: the file is missing or invalid; the message names file, key and fix.
     """
     try:
         return Expected.model_validate(read_yaml(FILE))

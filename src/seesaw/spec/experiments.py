@@ -1,6 +1,6 @@
 """The experiment table (configs/experiments.yaml): schema, look-ups and paths of results.
 
-Imports neither torch nor mmdet: the Snakefile reads it in every job.
+The Snakefile imports this module in every job, so it imports neither torch nor mmdet.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Place(_Row):
 
 
 class Training(_Row):
-    """One trained model per seed; its config is ``configs/*/<id>.py``."""
+    """A training, which gives one model per seed; its config is ``configs/*/<id>.py``."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     schedule: Literal["1x", "2x", "45e"]
@@ -53,12 +53,12 @@ class Training(_Row):
 
     @cached_property
     def config(self) -> Path | None:
-        """The config file, or None where this rung is not built."""
+        """The config file, or None if the training has none yet."""
         return config_file(self.id)
 
 
 class Evaluation(_Row):
-    """A training's model on a split, under the inference settings of ``config``."""
+    """An evaluation of a training's model on a split with the inference settings of ``config``."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     training: str
@@ -67,12 +67,12 @@ class Evaluation(_Row):
 
     @cached_property
     def config_path(self) -> Path | None:
-        """The config file with this evaluation's inference settings, None if not built."""
+        """The config file with this evaluation's inference settings, or None if it is missing."""
         return config_file(self.config or self.training)
 
 
 class Cell(_Row):
-    """A row of a place and the evaluation that fills it."""
+    """A row of a table or figure, and the evaluation whose metrics it shows."""
 
     place: str
     evaluation: str
@@ -88,7 +88,7 @@ class _File(_Row):
 
 
 def config_file(stem: str) -> Path | None:
-    """``configs/<folder>/<stem>.py``; None if there is none."""
+    """Return the path ``configs/<folder>/<stem>.py``, or None if there is no such file."""
     found = sorted(paths.CONFIGS.glob(f"[!_]*/{stem}.py"))
     if len(found) > 1:
         raise UserError(f"{found[0]} and {found[1]} share one id; rename one of them.")
@@ -96,7 +96,10 @@ def config_file(stem: str) -> Path | None:
 
 
 class Experiments:
-    """The table, normalised: every training has its val evaluation, every shorthand is a cell."""
+    """The normalised experiment table.
+
+    Every training has an evaluation on val, and every shorthand is expanded to a cell.
+    """
 
     def __init__(self, file: _File, path: Path):
         self.path = path
@@ -146,10 +149,10 @@ class Experiments:
                 )
 
     def only(self, trainings: Collection[str], path: Path) -> Experiments:
-        """The part of the table that is about some trainings; ``path`` is what names them.
+        """Return the part of the table for some trainings; ``path`` is the file that names them.
 
         Raises:
-            UserError: there is no such training, or one that it starts from is not named too.
+            UserError: a training does not exist, or the training that it starts from is not named.
         """
         for name in trainings:
             if name not in self.trainings:
@@ -166,30 +169,30 @@ class Experiments:
         return part
 
     def training(self, name: str) -> Training:
-        """Look up a training by id or unique prefix."""
+        """Return a training by its id or a unique prefix of it."""
         return self.trainings[self._unique("training", name, self.trainings)]
 
     def evaluation(self, name: str) -> Evaluation:
-        """Look up an evaluation by id or unique prefix."""
+        """Return an evaluation by its id or a unique prefix of it."""
         return self.evaluations[self._unique("evaluation", name, self.evaluations)]
 
     def place(self, name: str) -> Place:
-        """Look up a table or figure by its id."""
+        """Return a table or figure by its id."""
         return self.places[self._unique("table or figure", name, self.places)]
 
     def place_cells(self, place: str) -> list[Cell]:
-        """The rows of a place, in the table's order."""
+        """Return the cells of a table or figure, in the order of its rows."""
         return [c for c in self.cells if c.place == place]
 
     @property
     def submissions(self) -> list[Evaluation]:
-        """The evaluations on test-dev, the entry's own first: what the server may score."""
+        """Return the evaluations on test-dev, which the server can score, the entry's own first."""
         return [e for e in self.evaluations.values() if e.split == "test_dev"]
 
     def on_split(self, name: str | None, split: str) -> Evaluation:
-        """The evaluation of this name, or that of the same model and settings on another split.
+        """Return an evaluation, or the one of the same model and settings on another split.
 
-        Without a name: the first of `submissions`.
+        If ``name`` is None, the first of `submissions` is used.
         """
         if name is None and not self.submissions:
             raise UserError(f"{self.path}: no evaluation is on test_dev; add a row for one.")
@@ -204,11 +207,11 @@ class Experiments:
         )
 
     def seeds(self, evaluation: str) -> list[int]:
-        """The seeds that an evaluation runs over: its training's."""
+        """Return the seeds of an evaluation, which are those of its training."""
         return self.trainings[self.evaluations[evaluation].training].seeds
 
     def built(self, evaluation: str) -> bool:
-        """Whether the configs of an evaluation and of all it starts from exist."""
+        """Return whether the configs of an evaluation and of all its trainings exist."""
         e = self.evaluations[evaluation]
         t = self.trainings[e.training]
         parent = self.trainings[t.init_from] if t.init_from else t
@@ -227,7 +230,7 @@ def load(path: Path | None = None) -> Experiments:
     """Read and check the experiment table.
 
     Raises:
-        UserError: one sentence with the file, the row, the value and the fix.
+        UserError: the file is missing or invalid; the message names file, row, value and fix.
     """
     path = path or paths.EXPERIMENTS
     raw = read_yaml(path)
@@ -245,7 +248,7 @@ def load(path: Path | None = None) -> Experiments:
 
 
 def config_files(path: Path) -> set[Path]:
-    """A config file and all of ours that it inherits from."""
+    """Return a config file and all files of this project from which it inherits."""
     found, bases = {path}, []
     for statement in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "_base_":

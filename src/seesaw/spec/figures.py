@@ -1,4 +1,4 @@
-"""What each figure reads and where its files lie; imports nothing heavy, the Snakefile uses it."""
+"""The inputs and output files of each figure; light imports only, as the Snakefile loads it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from seesaw.spec.scales import Scale
 FIGURES = ("figure_a1", "figure_a2", "figure_a3", "gradient_analysis")
 SHOWN = "mini"  # the scale of the committed figures
 FORMATS = ("ipynb", "pdf", "svg", "png", "csv")
-# Names the folder that a notebook writes to; unset where a reader runs it.
+# The environment variable with a notebook's output folder; unset when a reader runs the notebook.
 OUTPUT = "SEESAW_FIGURES"
-# Set where a notebook is to show the committed results, whatever live ones there are.
+# The environment variable that makes a notebook show the committed results, not the live ones.
 COMMITTED = "SEESAW_COMMITTED"
-# Figures that show no experiment, and the configs whose models and losses they build, at full size.
+# Figures without experiments, and the configs whose full-size models and losses they build.
 CONFIGS = {
     "figure_a3": ("b02_htc_without_semantic", "b03_htc_lite"),
     "gradient_analysis": ("mask_rcnn_random_seesaw",),
@@ -24,7 +24,7 @@ CONFIGS = {
 
 
 def folder(scale: Scale) -> Path:
-    """Where a scale's figures lie."""
+    """Return the folder of a scale's figures."""
     return scale.results / "figures"
 
 
@@ -34,19 +34,19 @@ def outputs(figure: str, scale: Scale) -> dict[str, Path]:
 
 
 def committed(figure: str) -> dict[str, Path]:
-    """Format -> committed file of a figure: what GitHub shows."""
+    """Format -> committed file of a figure, which GitHub shows."""
     return {k: paths.NOTEBOOKS / f"{figure}.{k}" for k in FORMATS if k != "pdf"}
 
 
 def available(table: Experiments) -> list[str]:
-    """The figures of a scale: those without experiments, and those with some of its own."""
+    """Return the figures without experiments and those that show experiments of a scale."""
     return [name for name in FIGURES if name in CONFIGS or table.place_cells(name)]
 
 
 def results(figure: str, table: Experiments, scale: Scale) -> dict[str, Path]:
-    """``<evaluation>/seed<k>`` -> the result of it that a figure shows, computed or not.
+    """``<evaluation>/seed<k>`` -> the result file that a figure shows, whether it exists or not.
 
-    Gradients in Figure A1, metrics in Figure A2; the other two show no training.
+    Figure A1 shows gradients and Figure A2 metrics; the other two figures show no training.
     """
     found = {}
     for cell in table.place_cells(figure):
@@ -61,34 +61,34 @@ def results(figure: str, table: Experiments, scale: Scale) -> dict[str, Path]:
 
 
 def files(figure: str, table: Experiments, scale: Scale) -> dict[str, Path]:
-    """All that a figure reads: `results`, and the categories of the training set."""
+    """Return all input files of a figure: `results`, and the categories of the training set."""
     counts = {} if figure == "figure_a3" else {"category_counts": scale.entry.category_counts}
     return counts | results(figure, table, scale)
 
 
 def needed(figure: str, table: Experiments, scale: Scale) -> list[Path]:
-    """What the workflow makes before a figure; weights stand for the gradients beside them."""
+    """Return a figure's inputs in the workflow; weights represent the gradients beside them."""
     read = files(figure, table, scale).values()
     return [p.with_name("model.pth") if p.name == "gradients.json" else p for p in read]
 
 
 def target(figure: str, table: Experiments, scale: Scale) -> list[Path]:
-    """All files of a figure; none where this scale has none of its experiments."""
+    """Return all files of a figure, or none if the scale has none of its experiments."""
     return [*outputs(figure, scale).values()] if figure in available(table) else []
 
 
 def frozen(path: Path, scale: Scale) -> Path:
-    """The committed copy of a result or category-count file."""
+    """Return the path of the committed copy of a result or category-count file."""
     inside = path.is_relative_to(scale.results)
     name = path.relative_to(scale.results) if inside else path.name
     return scale.reference / name
 
 
 def unique(name: str) -> str:
-    """The figure of this name or unique prefix.
+    """Return the figure with this name or unique prefix.
 
     Raises:
-        UserError: there is none, or more than one.
+        UserError: no figure matches, or more than one does.
     """
     found = [f for f in FIGURES if f == name] or [f for f in FIGURES if f.startswith(name)]
     if len(found) != 1:

@@ -1,4 +1,4 @@
-"""What mini-LVIS is to be: its size, its categories and how many images each of them has."""
+"""The specification of mini-LVIS: its size, its categories and the number of images of each."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from seesaw.errors import UserError
 
 MAX_POSITIVES = 6  # positive categories of an image
-_MOST = 0.5  # of the training images, the share with the first category
-TAIL_SHARE = 0.28  # of the training images, the share that holds all rare and common categories
+_MOST = 0.5  # share of the training images with the first category
+TAIL_SHARE = 0.28  # share of the training images that holds all rare and common categories
 
 _Count = Annotated[int, Field(ge=2)]
 
 
 def zipf_counts(groups: tuple[int, int, int], edges: tuple[int, int], images: int) -> list[int]:
-    """Images per category, most frequent first: a power law in rank, bent at the group borders.
+    """Return images per category, most frequent first: a power law in rank within each group.
 
     Args:
         groups: Number of rare, common and frequent categories.
-        edges: Most images of a rare and of a common category.
-        images: Images of the split.
+        edges: Largest number of images of a rare and of a common category.
+        images: Number of images of the split.
 
     Returns:
-        Counts that fall within their group, so that LVIS's rule gives the asked groups.
+        Counts from which LVIS's rule derives exactly the given groups.
     """
     rare, common, frequent = groups
     last = np.cumsum([frequent, common, rare])
@@ -39,23 +39,23 @@ def zipf_counts(groups: tuple[int, int, int], edges: tuple[int, int], images: in
 
 
 def tail_fits(counts: list[int], images: int, tail: int) -> bool:
-    """Whether the last ``tail`` categories find room in their part of the images."""
+    """Return whether the last ``tail`` categories fit into their share of the images."""
     room = int(TAIL_SHARE * images)
     return max(counts[-tail:]) <= room and sum(counts[-tail:]) <= MAX_POSITIVES * room
 
 
 class MiniLvisSpec(BaseModel):
-    """What to generate; the defaults are the mini scale.
+    """The parameters of the generator; the defaults are those of the mini scale.
 
     Attributes:
-        seed: Everything follows from it.
+        seed: Seed of all random numbers of the generator.
         groups: Number of rare, common and frequent categories.
-        edges: Most training images of a rare and of a common category (LVIS: 10 and 100).
-        train_images: Images of the train split.
-        val_images: Images of the val split.
-        test_dev_images: Images of the test-dev split.
+        edges: Largest number of training images of a rare and of a common category (LVIS: 10, 100).
+        train_images: Number of images of the train split.
+        val_images: Number of images of the val split.
+        test_dev_images: Number of images of the test-dev split.
         image_side: Smallest and largest height and width in pixels.
-        large: Share of objects as wide as most of the image.
+        large: Share of objects that are about as wide as the image.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,16 +91,16 @@ class MiniLvisSpec(BaseModel):
 
     @property
     def categories(self) -> int:
-        """Number of categories."""
+        """The number of categories."""
         return sum(self.groups)
 
     def images(self, split: str) -> int:
-        """Number of images of a split."""
+        """Return the number of images of a split."""
         return getattr(self, f"{split}_images")
 
     @classmethod
     def parse(cls, fields: dict, source: str) -> MiniLvisSpec:
-        """A spec from a configuration file's mapping; ``source`` names the file in errors."""
+        """Build a spec from a mapping of a config file; ``source`` names the file in errors."""
         try:
             return cls(**fields)
         except ValidationError as error:

@@ -17,7 +17,7 @@ class _Strict(BaseModel):
 
 
 class PaperRow(_Strict):
-    """One printed row: AP in percent, fps in images per second, printed increments in AP."""
+    """A row of a table as printed: AP in percent, fps in images per second, increments in AP."""
 
     AP: float
     AP_r: float
@@ -31,13 +31,13 @@ class PaperRow(_Strict):
 class TestDev(_Strict):
     """The entry's score on the test-dev split, AP in percent."""
 
-    __test__ = False  # no test class, whatever its name says to pytest
+    __test__ = False  # keeps pytest from collecting this class by its name
 
     AP: float
 
 
 class PaperValues(_Strict):
-    """All that the paper reports; ``parameters`` are millions at paper scale."""
+    """The numbers that the paper reports; ``parameters`` are in millions, at paper scale."""
 
     table_a1: dict[str, PaperRow]
     table_a2: dict[str, PaperRow]
@@ -46,7 +46,7 @@ class PaperValues(_Strict):
     parameters: dict[str, float]
 
     def row(self, evaluation: str) -> dict | None:
-        """The printed row of an evaluation as ``Row.paper`` takes it; None if not printed."""
+        """Return the printed row of an evaluation for ``Row.paper``; None if there is none."""
         for table in (self.table_a1, self.table_a2, self.figure_a2):
             if evaluation in table:
                 return table[evaluation].model_dump(exclude_none=True)
@@ -57,7 +57,7 @@ def load(path: Path | None = None) -> PaperValues:
     """Read and check the paper's numbers.
 
     Raises:
-        UserError: one sentence with the file, the key, the value and the fix.
+        UserError: the file is missing or invalid; the message names file, key, value and fix.
     """
     path = path or paths.PAPER_VALUES
     try:

@@ -1,4 +1,4 @@
-"""Where the report lies and which pair its examples show; imports nothing heavy."""
+"""The path of the report and the pair that its examples compare; the imports are light."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from seesaw.spec.experiments import Experiments
 from seesaw.spec.scales import Scale
 
-# The cross-entropy rung and the Seesaw rung of the examples: the first pair that a scale has.
+# Candidate pairs (cross-entropy, Seesaw) for the examples; the first pair that a scale has is used.
 PAIRS = (
     ("a09_stronger_backbone", "a10_seesaw"),
     ("mask_rcnn_random_ce", "mask_rcnn_random_seesaw"),
@@ -15,10 +15,10 @@ PAIRS = (
 
 
 def output(scale: Scale, partial: bool = False) -> Path:
-    """The page; a partial one stands beside it, where the workflow does not take it for whole."""
+    """Return the path of the page; a partial page has its own path, which is no workflow output."""
     return scale.results / "report" / ("partial.html" if partial else "report.html")
 
 
 def pair(table: Experiments) -> tuple[str, str] | None:
-    """The evaluations of the examples; None where the scale has none of the pairs."""
+    """Return the two evaluations of the examples, or None if the scale has none of the pairs."""
     return next((p for p in PAIRS if table.evaluations.keys() >= set(p)), None)

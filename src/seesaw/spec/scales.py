@@ -1,6 +1,6 @@
-"""A scale's overlay (configs/scales/<scale>.yaml) and where its results lie.
+"""A scale's overlay (configs/scales/<scale>.yaml) and the paths of its results.
 
-Imports neither torch nor mmdet: the Snakefile reads it in every job.
+The Snakefile imports this module in every job, so it imports neither torch nor mmdet.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seesaw.spec import datasets, downloads, experiments
 
 
 class StandIn(BaseModel):
-    """The small backbone that stands for one of the paper's at this scale."""
+    """The small backbone that replaces one of the paper's backbones at this scale."""
 
     model_config = ConfigDict(extra="forbid")
     name: str
@@ -27,13 +27,13 @@ class StandIn(BaseModel):
 
 
 class Overlay(BaseModel):
-    """What a scale changes of the paper's configs.
+    """The changes that a scale makes to the paper's configs.
 
-    ``replace`` maps a key's old value to a new one wherever that key stands; ``replace_in`` does
-    so in one config alone, by its file's stem; ``backbones`` names the stand-in for each
-    pre-trained checkpoint. None can add a key. ``only`` names the trainings that the scale is for;
-    default all. ``ask_before_retraining``: a finished training is made again only when the user
-    says so (`seesaw.workflow.acceptances`).
+    ``replace`` maps a key's old value to a new one wherever that key occurs; ``replace_in`` does
+    so in one config only, given by its file's stem; ``backbones`` names the stand-in for each
+    pre-trained checkpoint. None of them can add a key. ``only`` names the trainings of the scale;
+    by default it has all. With ``ask_before_retraining``, a finished training is repeated only
+    after the user has agreed (`seesaw.workflow.acceptances`).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -50,9 +50,9 @@ ScaleName = Literal["smoke", "mini", "single_gpu", "paper"]
 
 
 class Scale:
-    """One scale on one dataset: overlay, dataset entry, paths.
+    """A scale on a dataset: overlay, dataset entry and paths.
 
-    Results of a dataset other than the scale's own lie apart, under ``<scale>@<dataset>``.
+    Results on a dataset other than the scale's own are stored under ``<scale>@<dataset>``.
     """
 
     def __init__(self, name: str, dataset: str | None = None):
@@ -93,48 +93,48 @@ class Scale:
         return paths.ROOT / "reference" / self.run
 
     def frozen(self, root: Path | None = None) -> Scale:
-        """This scale with its reference results in the place of the live ones."""
+        """Return this scale with its reference results in place of the live ones."""
         made = Scale(self.name, self.dataset)
         made.results = root or self.reference
         return made
 
     @cached_property
     def work(self) -> Path:
-        """The root of intermediate checkpoints and training logs, never a declared output."""
+        """The root of intermediate checkpoints and training logs, which are no workflow outputs."""
         return paths.ROOT / "work" / self.run
 
     @cached_property
     def tables(self) -> Path:
-        """Where the tables are written."""
+        """The folder of the tables."""
         return self.results / "tables"
 
     def model(self, training: str, seed: int) -> Path:
-        """A finished training's weights."""
+        """Return the path of a finished training's weights."""
         return self.results / training / f"seed{seed}" / "model.pth"
 
     def detections(self, evaluation: experiments.Evaluation, seed: int) -> Path:
-        """An evaluation's detections, one image a line."""
+        """Return the path of an evaluation's detections, one image per line."""
         folder = self.model(evaluation.training, seed).parent / evaluation.id
         return folder / "detections.jsonl"
 
     def metrics(self, evaluation: experiments.Evaluation, seed: int) -> Path:
-        """An evaluation's metrics."""
+        """Return the path of an evaluation's metrics."""
         return self.detections(evaluation, seed).with_name("metrics.json")
 
     def matches(self, evaluation: experiments.Evaluation, seed: int) -> Path:
-        """What resampling needs of an evaluation: which detections found what."""
+        """Return the path of an evaluation's matches, from which bootstrap samples are scored."""
         return self.metrics(evaluation, seed).with_name("matches.npz")
 
     def replicates(self, evaluation: experiments.Evaluation, seed: int) -> Path:
-        """Bootstrap replicates of an evaluation's metrics, for standard errors in tables."""
+        """Return the path of an evaluation's bootstrap replicates, used for standard errors."""
         return self.metrics(evaluation, seed).with_name("replicates.json")
 
     def submission(self, evaluation: experiments.Evaluation, seed: int) -> Path:
-        """An evaluation's detections, packaged for the LVIS server."""
+        """Return the path of an evaluation's detections, packaged for the LVIS server."""
         return self.detections(evaluation, seed).with_name("submission.zip")
 
     def annotations(self, split: str) -> Path:
-        """The annotation file of val or test_dev (which lists images and categories only)."""
+        """Return the annotation file of val or test_dev (the latter has no annotations)."""
         name = self.entry.val if split == "val" else self.entry.test_dev
         if name is None:
             raise UserError(
@@ -143,24 +143,24 @@ class Scale:
         return self.entry.root / name
 
     def pretrained(self, stand_in: str) -> Path:
-        """A stand-in's weights."""
+        """Return the path of a stand-in's weights."""
         return self.results / "pretrained" / f"{stand_in}.pth"
 
     @property
     def downloads(self) -> list[str]:
-        """The sets of downloads that this scale needs; none where all is generated."""
+        """The sets of downloads that this scale needs; none if all its data is generated."""
         sets = downloads.load().sets if not self.entry.generate else {}
         own = [self.dataset] if self.dataset in sets else []
         return own + ([] if self.overlay.backbones else ["pretrained"])
 
     @property
     def speed(self) -> Path:
-        """Inference speed of Table A2's frameworks."""
+        """The file with the inference speed of Table A2's frameworks."""
         return self.results / "speed.json"
 
 
 def snakemake_command(scale: Scale, *targets: str, slurm: bool = False) -> str:
-    """What to type to make targets at this scale; any scale may run on a cluster."""
+    """Return the command that makes targets at this scale, locally or on a cluster."""
     own = {"paper": ("slurm", "paper"), "single_gpu": ("single_gpu", "single_gpu")}
     profile, default = own["paper"] if slurm else own.get(scale.name, ("local", "mini"))
     words = ["snakemake", "--profile", profile, *targets]

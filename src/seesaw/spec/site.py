@@ -1,6 +1,6 @@
-"""A cluster's settings: site.yaml, and the defaults where it is absent.
+"""The settings of a cluster from site.yaml, or the defaults if that file is missing.
 
-Imports neither torch nor mmdet: the Snakefile reads it in every job.
+The Snakefile imports this module in every job, so it imports neither torch nor mmdet.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from seesaw.core.yaml import one_sentence, read_yaml
 from seesaw.errors import UserError
 
 FILE = paths.ROOT / "site.yaml"
-GPUS = {"single_gpu": 1, "paper": 8}  # of one training, where site.yaml does not say
+GPUS = {"single_gpu": 1, "paper": 8}  # GPUs of a training, unless site.yaml sets them
 
 
 class Site(BaseModel):
-    """What differs from cluster to cluster; site.yaml.example explains each key."""
+    """Settings that differ from cluster to cluster; site.yaml.example explains each key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     partition: str = ""
@@ -49,7 +49,7 @@ class Site(BaseModel):
     @field_validator("wandb", mode="before")
     @classmethod
     def _off(cls, given: Any) -> Any:
-        return "off" if given is False else given  # what YAML makes of a bare off
+        return "off" if given is False else given  # YAML reads a bare off as False
 
     @field_validator("gpus")
     @classmethod
@@ -65,10 +65,10 @@ class Site(BaseModel):
 
 
 def load(path: Path = FILE) -> Site:
-    """The site's settings.
+    """Read the settings of the cluster.
 
     Raises:
-        UserError: a key is unknown or its value wrong.
+        UserError: a key is unknown or its value is wrong.
     """
     if not path.is_file():
         return Site()

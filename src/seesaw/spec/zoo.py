@@ -1,6 +1,6 @@
-"""The released models and what they should measure (configs/zoo.yaml).
+"""The released models and their published AP (configs/zoo.yaml).
 
-Imports neither torch nor mmdet: the Snakefile reads it in every job.
+The Snakefile imports this module in every job, so it imports neither torch nor mmdet.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FILE = paths.CONFIGS / "zoo.yaml"
 
 
 class Released(BaseModel):
-    """One released checkpoint; AP in percent."""
+    """A released checkpoint; AP is in percent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     id: str = Field(pattern=r"^zoo_[a-z0-9_]+$")
@@ -33,17 +33,17 @@ class Released(BaseModel):
 
     @property
     def evaluation(self) -> Evaluation:
-        """It as an evaluation on val, under our config's inference settings."""
+        """The evaluation of this model on val with the inference settings of ``config``."""
         return Evaluation(id=self.id, training=self.id, config=self.config)
 
     @property
     def file(self) -> Path:
-        """Where the downloaded checkpoint lies."""
+        """The path of the downloaded checkpoint."""
         return downloads.load().sets["zoo"][self.checkpoint].path
 
 
 class Zoo(BaseModel):
-    """All of them, and how far from the published AP is right."""
+    """All released models, and the tolerance for differences from their published AP."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     tolerance: float = Field(gt=0)
@@ -54,7 +54,7 @@ def load(path: Path | None = None) -> Zoo:
     """Read and check the table.
 
     Raises:
-        UserError: one sentence with the file, the key and the fix.
+        UserError: the file is missing or invalid; the message names file, key and fix.
     """
     path = path or FILE
     raw = read_yaml(path)
@@ -66,10 +66,10 @@ def load(path: Path | None = None) -> Zoo:
 
 
 def model(name: str) -> Released:
-    """A released model by its id or a unique prefix of it.
+    """Return a released model by its id or a unique prefix of it.
 
     Raises:
-        UserError: there is none, or several.
+        UserError: no model matches, or several do.
     """
     models = load().models
     found = (

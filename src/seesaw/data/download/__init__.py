@@ -1,1 +1,1 @@
-"""What comes from the network: the fetcher, the unpacking, and the way into place."""
+"""Download, verify and unpack files, and put them in their place."""

@@ -1,7 +1,7 @@
-"""One file by HTTP: goes on where it was cut off, and is hashed while it streams.
+"""Download a file by HTTP, resume it after an interruption, and hash it while it streams.
 
-What has arrived lies in ``<target>.part``. The target appears only with the right length and
-sha256, so a target that is there is whole.
+The received bytes are stored in ``<target>.part``. The target is created only when length and
+sha256 are right, so an existing target is complete.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ from seesaw.errors import UserError
 from seesaw.spec.downloads import Remote
 
 CHUNK = 1 << 20
-# Told after each piece: bytes that are there.
+# Called after each chunk with the number of bytes received so far.
 Report = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long the network may misbehave.
+    """Time-outs and limits for an unreliable network.
 
     Attributes:
-        silence: seconds without a byte that count as a cut.
-        cuts: cuts of one address in a row, without a byte between them, that end it.
-        pause: seconds before the first try after a cut; doubled up to a minute.
-        rate: bytes a second below which the next address is tried, if there is one.
-        window: seconds over which the rate is taken.
+        silence: seconds without a byte after which the connection counts as lost.
+        cuts: number of consecutive lost connections without progress after which an address is
+            given up.
+        pause: seconds before the first retry; doubled for each further one, up to a minute.
+        rate: bytes per second below which the next address is tried, if there is one.
+        window: seconds over which the rate is averaged.
     """
 
     silence: float = 60.0
@@ -49,7 +50,7 @@ class Patience:
 
 
 class _Cut(Exception):
-    """The transfer ended early; what has arrived is good."""
+    """The transfer ended early; the bytes received so far are valid."""
 
     def __init__(self, reason: str, after: float = 0.0):
         super().__init__(reason)
@@ -57,12 +58,12 @@ class _Cut(Exception):
 
 
 class _Refused(Exception):
-    """This address has not the file."""
+    """The address does not provide the file."""
 
 
 @dataclass
 class _Part:
-    """The bytes that are there, and where they came from."""
+    """The bytes received so far, and the addresses that sent them."""
 
     path: Path
     size: int = 0
@@ -71,7 +72,7 @@ class _Part:
 
     @classmethod
     def found(cls, path: Path, limit: int | None, report: Report) -> _Part:
-        """What an earlier run left, hashed; nothing if it is longer than the file."""
+        """Hash the bytes from an earlier attempt; they are dropped if longer than the file."""
         part = cls(path)
         if path.exists() and limit is not None and path.stat().st_size > limit:
             path.unlink()
@@ -92,10 +93,10 @@ class _Part:
 def fetch(
     remote: Remote, report: Report = lambda _: None, patience: Patience | None = None
 ) -> None:
-    """Download a file, address by address, and verify it.
+    """Download a file from the first address that provides it, and verify it.
 
     Raises:
-        UserError: no address gave the file, the disk is full, or another process downloads it.
+        UserError: no address provides the file, the disk is full, or another process downloads it.
     """
     target, patience = remote.path, patience or Patience()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +124,7 @@ def fetch(
 
 
 def verify(path: Path, remote: Remote, report: Report = lambda _: None) -> bool:
-    """Whether a file that is there already is the one of the table, by length and sha256."""
+    """Return whether an existing file has the length and sha256 of the table."""
     if remote.bytes is not None and path.stat().st_size != remote.bytes:
         return False
     digest, size = hashlib.sha256(), 0
@@ -138,7 +139,7 @@ def verify(path: Path, remote: Remote, report: Report = lambda _: None) -> bool:
 def _from(
     url: str, remote: Remote, part: _Part, report: Report, patience: Patience, last: bool
 ) -> None:
-    """Complete a file from one address, through cuts."""
+    """Complete a file from one address, with retries after lost connections."""
     cuts, best = 0, part.size
     while True:
         try:
@@ -146,7 +147,7 @@ def _from(
                 _transfer(url, remote, part, report, patience, last)
             if part.digest.hexdigest().startswith(remote.sha256):
                 return
-            # who sent the wrong bytes is sure only if all of them came from here
+            # this address is at fault for certain only if it sent all bytes
             pure, wrong = part.origins == {url}, part.digest.hexdigest()
             part.restart()
             if pure:
@@ -161,7 +162,7 @@ def _from(
 def _transfer(
     url: str, remote: Remote, part: _Part, report: Report, patience: Patience, last: bool
 ) -> None:
-    """One request: append what it sends."""
+    """Send one request and append the received bytes."""
     headers = {"User-Agent": "seesaw", "Accept-Encoding": "identity"}
     if part.size:
         headers["Range"] = f"bytes={part.size}-"
@@ -171,7 +172,7 @@ def _transfer(
             _check(answer, remote, part)
             _append(answer, url, remote, part, report, patience, last)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # it has less than we have
+        if error.code == 416:  # the server's file is shorter than the part
             part.restart()
             raise _Cut("refuses the range") from None
         if error.code == 429 or error.code >= 500:
@@ -183,7 +184,7 @@ def _transfer(
 
 
 def _check(answer: http.client.HTTPResponse, remote: Remote, part: _Part) -> None:
-    """That an answer continues the part; a server that ignores ranges makes it start again."""
+    """Check that a response continues the part; restart if the server ignores the range."""
     length = answer.headers.get("Content-Length")
     total = int(length) if length and length.isdigit() else None
     if answer.status == 206:
@@ -229,7 +230,7 @@ def _append(
 
 
 def _seconds(headers: Message) -> float:
-    """What Retry-After asks for, a minute at most; 0 if it asks for nothing or gives a date."""
+    """Return the seconds of Retry-After, at most 60; 0 if the header is missing or gives a date."""
     asked = headers.get("Retry-After", "")
     return min(float(asked), 60.0) if asked.isdigit() else 0.0
 

@@ -1,4 +1,4 @@
-"""A file of the table into its place: found there, found elsewhere, or downloaded and unpacked."""
+"""Put a file of the table in its place: keep it, link it, or download and unpack it."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from seesaw.data.download.unpack import Held, holds, told, unpack
 from seesaw.errors import UserError
 from seesaw.spec.downloads import FILE, Remote
 
-# Unpacked, images take what their archive takes, annotations about four times as much.
+# Size after unpacking relative to the archive, for images (True) and annotations (False).
 _GROWTH = {True: 1.0, False: 4.0}
 
 
 def obtain(
     remote: Remote, coco: Path | None, keep: bool = False, patience: Patience | None = None
 ) -> dict:
-    """Make sure that a file is there, whole and the right one.
+    """Make sure that a file of the table exists, complete and with the right content.
 
     Args:
         remote: the file.
         coco: a folder with COCO's images or archives, which are used in place.
-        keep: an archive stays after it is unpacked.
-        patience: with the network.
+        keep: whether to keep an archive after it is unpacked.
+        patience: time-outs and limits for the network.
 
     Returns:
-        What the set's record tells of it; the same however it came.
+        The file's entry in the record of its set; it does not depend on how the file was obtained.
 
     Raises:
-        UserError: what is there is something else, or it could not be downloaded or unpacked.
+        UserError: the existing file differs, or the file cannot be downloaded or unpacked.
     """
     said = f"{remote.made}: "
     held = None
@@ -42,7 +42,7 @@ def obtain(
     elif remote.of_images and (folder := _folder(remote, coco)):
         _check(folder, remote)
         remote.made.parent.mkdir(parents=True, exist_ok=True)
-        remote.made.unlink(missing_ok=True)  # a link to nowhere
+        remote.made.unlink(missing_ok=True)  # a dangling link
         remote.made.symlink_to(folder.resolve())
         said += f"linked to {folder}"
     else:
@@ -65,15 +65,15 @@ def obtain(
 
 
 def check_space(remotes: Iterable[Remote], settings: Path, keep: bool = False) -> None:
-    """Refuse to begin what the disk cannot hold: archives, and what is unpacked from them.
+    """Check that the disk has room for the archives and the files unpacked from them.
 
     Args:
         remotes: the files.
         settings: the file in which a COCO folder can be named.
-        keep: archives stay after they are unpacked.
+        keep: whether archives are kept after they are unpacked.
 
     Raises:
-        UserError: less is free than is needed at the worst moment.
+        UserError: the free space is less than the peak requirement.
     """
     lasting = worst = 0.0
     for remote in remotes:
@@ -96,7 +96,7 @@ def check_space(remotes: Iterable[Remote], settings: Path, keep: bool = False) -
 
 
 def _folder(remote: Remote, coco: Path | None) -> Path | None:
-    """The user's own folder of these images."""
+    """Return the user's own folder of these images."""
     if coco is None or remote.makes is None:
         return None
     places = (coco / remote.makes.name, coco / "images" / remote.makes.name)
@@ -104,7 +104,7 @@ def _folder(remote: Remote, coco: Path | None) -> Path | None:
 
 
 def _file(remote: Remote, coco: Path | None, patience: Patience | None) -> tuple[Path, str]:
-    """The file itself, verified, and how it came."""
+    """Return the verified file itself, and a phrase that says how it was obtained."""
     cache = Path(os.environ.get("TORCH_HOME", "~/.cache/torch")).expanduser() / "hub/checkpoints"
     elsewhere = [cache / remote.name]
     if coco is not None and remote.makes:
@@ -125,10 +125,10 @@ def _file(remote: Remote, coco: Path | None, patience: Patience | None) -> tuple
 
 
 def _check(path: Path, remote: Remote, held: Held | None = None) -> dict:
-    """The facts of what is in place.
+    """Return the facts of an existing file for the record.
 
     Raises:
-        UserError: it is not what the table says.
+        UserError: the file differs from the table.
     """
     facts: dict = {"path": remote.made.as_posix(), "sha256": remote.sha256}
     if not remote.makes:
@@ -154,7 +154,7 @@ def _wrong(path: Path, remote: Remote) -> UserError:
 
 
 def _unusable(remote: Remote, facts: dict) -> str:
-    """What is said of annotations that have no usable box."""
+    """Return a sentence about the annotations that have no usable box."""
     found = facts.get("without_box", [])
     if not found and not remote.invalid:
         return ""

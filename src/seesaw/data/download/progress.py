@@ -1,4 +1,4 @@
-"""Progress: bars on a terminal, else a line every half minute."""
+"""Show progress as bars on a terminal, and otherwise as a line every half minute."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ EVERY = 30.0
 
 @contextmanager
 def progress(label: str, total: int | None, of_bytes: bool = True) -> Iterator[Report]:
-    """A function to tell how much is done.
+    """Show progress inside the block; yields a function to be called with the amount done.
 
     Args:
-        label: what goes on.
-        total: when it is complete; None if unknown.
-        of_bytes: else numbers of files.
+        label: name of the operation.
+        total: the amount at completion; None if unknown.
+        of_bytes: whether amounts are bytes; otherwise they are numbers of files.
     """
     if not sys.stderr.isatty():
         yield _lines(label, total, of_bytes)

@@ -1,4 +1,4 @@
-"""Archives into place: a folder of images or an annotation file, whole or not at all."""
+"""Unpack archives into a folder of images or an annotation file, atomically."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from seesaw.spec.downloads import Remote
 
 
 class Held(NamedTuple):
-    """What a file or folder holds: counts as in the table, and annotations without a usable box."""
+    """The content of a file or folder: counts as in the table, and annotations without usable box."""
 
     counts: dict[str, int]
     without_box: list[int] = []
 
 
 def unpack(archive: Path, remote: Remote, report: Report = lambda _: None) -> Held:
-    """Unpack an archive to what it makes, going on where an earlier run stopped.
+    """Unpack an archive, continuing where an earlier attempt stopped.
 
     Raises:
-        UserError: the archive is damaged or holds something else, or the disk is full.
+        UserError: the archive is damaged or has other content, or the disk is full.
     """
     target = remote.made
     part = target.with_name(f".{target.name}.part")
@@ -63,13 +63,13 @@ def unpack(archive: Path, remote: Remote, report: Report = lambda _: None) -> He
 
 
 def holds(path: Path, remote: Remote) -> Held:
-    """What an unpacked file or folder holds.
+    """Count the content of an unpacked file or folder.
 
     Annotations without a usable box are those that mmdet leaves out of a training
-    (mmdet/datasets/coco.py, parse_data_info): a side below one pixel, or no area.
+    (mmdet/datasets/coco.py, parse_data_info): a side is below one pixel, or the area is zero.
 
     Raises:
-        UserError: an annotation file is no JSON.
+        UserError: an annotation file is not JSON.
     """
     if remote.of_images:
         return Held({"files": sum(entry.name.endswith(".jpg") for entry in os.scandir(path))})
@@ -87,8 +87,8 @@ def holds(path: Path, remote: Remote) -> Held:
 
 
 def _members(file: zipfile.ZipFile, remote: Remote, archive: Path) -> list[zipfile.ZipInfo]:
-    """The archive's files that are wanted: those of the folder, or the annotation file."""
-    assert remote.makes is not None  # as each archive does
+    """Return the archive's members to unpack: those of the folder, or the annotation file."""
+    assert remote.makes is not None  # true of each archive
     folder = remote.makes.name
 
     def wanted(name: PurePosixPath) -> bool:
@@ -106,7 +106,7 @@ def _members(file: zipfile.ZipFile, remote: Remote, archive: Path) -> list[zipfi
 
 
 def _extract(file: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
-    """One file, whole or not at all; the zip's checksum is verified on the way."""
+    """Extract one file atomically; zipfile verifies its checksum."""
     if target.exists() and target.stat().st_size == member.file_size:
         return
     part = target.with_name(f".{target.name}.new")
@@ -129,5 +129,5 @@ def _check_space(members: list[zipfile.ZipInfo], part: Path) -> None:
 
 
 def told(counts: dict[str, int]) -> str:
-    """Counts in words."""
+    """Return counts as text."""
     return ", ".join(f"{n:,} {what}" for what, n in counts.items())

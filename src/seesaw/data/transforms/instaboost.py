@@ -1,4 +1,4 @@
-"""InstaBoost that runs on current NumPy, on polygons and on run lengths (supplementary, 4.2)."""
+"""InstaBoost for current NumPy versions, polygons and run lengths (supplementary, 4.2)."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _BORDER = 10  # px; the package never moves an object inwards from a border this
 
 @TRANSFORMS.register_module()
 class SafeInstaBoost(InstaBoost):
-    """mmdet's ``InstaBoost`` (instaboostfast), without what makes it fail or hurt training.
+    """mmdet's ``InstaBoost`` (instaboostfast) without its defects.
 
-    With probability ``aug_ratio``, cuts out the objects, inpaints the picture behind them, and
-    pastes each group of overlapping objects back, scaled, shifted and turned. Stands between
+    With probability ``aug_ratio``, it cuts out the objects, inpaints the picture behind them, and
+    pastes each group of overlapping objects back, scaled, shifted and rotated. Its place is between
     ``LoadImageFromFile`` and ``LoadAnnotations(poly2mask=True)``.
 
-    Deviations, each a defect upstream:
+    It deviates from upstream, each time because of a defect there:
 
-    - Every mask goes in and comes out as uncompressed run lengths. The package raises TypeError
-      on compressed ones, and, from NumPy 1.24, on any image of which a mask has several outlines
-      (waspinator/pycococreator#47). Its polygons also lie half a pixel off.
-    - ValueError, IndexError and RecursionError (grouping recurses over overlapping objects), or a
-      result without any object (mmdet#4657, #2082), leave the sample as it was. The first error
-      is logged.
-    - A sample that is not augmented is not touched. mmdet rebuilds its instances.
+    - Masks are passed and returned as uncompressed run lengths. The package raises TypeError
+      on compressed ones, and, from NumPy 1.24, on any image in which a mask has several outlines
+      (waspinator/pycococreator#47). Its polygons are also half a pixel off.
+    - After ValueError, IndexError and RecursionError (grouping recurses over overlapping objects),
+      or a result without any object (mmdet#4657, #2082), the sample stays unchanged. The first
+      error is logged.
+    - A sample that is not augmented stays unchanged, while mmdet rebuilds its instances.
 
     Random numbers come from Python's and NumPy's global generators. Importing instaboostfast sets
-    matplotlib's backend to Agg; mmdet's constructor puts the former one back.
+    matplotlib's backend to Agg; mmdet's constructor restores the former one.
 
     ``results['instaboost']`` is ``'none'`` (not drawn), ``'identity'`` (failed) or ``engine``.
 
@@ -55,13 +55,13 @@ class SafeInstaBoost(InstaBoost):
         color_prob: probability of a random change of colours of the augmented picture.
         hflag: paste where the appearance heatmap is high, instead of the random shift.
         aug_ratio: probability of augmenting a sample.
-        fallback: if instaboostfast is missing, use ``opencv_jitter`` and log it; never otherwise.
+        fallback: whether to use ``opencv_jitter``, and log it, if instaboostfast is missing.
 
     Attributes:
         engine: ``'instaboostfast'`` or ``'opencv'`` (the fallback).
 
     Raises:
-        UserError: instaboostfast is missing, a parameter or the place in the pipeline is wrong.
+        UserError: instaboostfast is missing, or a parameter or the place in the pipeline is wrong.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class SafeInstaBoost(InstaBoost):
         return anns, ignored
 
     def transform(self, results: dict) -> dict:
-        """Replaces ``img`` (H, W, 3), uint8, BGR, and ``instances``: both or neither."""
+        """Replace both ``img`` (H, W, 3), uint8, BGR, and ``instances``, or neither of them."""
         if "img" not in results or "gt_bboxes" in results or "gt_masks" in results:
             raise UserError(
                 "SafeInstaBoost: wrong place in train_pipeline: move it between LoadImageFromFile "
@@ -146,8 +146,8 @@ class SafeInstaBoost(InstaBoost):
 def opencv_jitter(anns: list[dict], img: np.ndarray, cfg) -> tuple[list[dict], np.ndarray]:
     """Stand-in for instaboostfast's ``get_new_data``: the same jitter, other interpolation.
 
-    Groups of objects whose boxes overlap move together; a group within 10 px of the border stays
-    (the package then still lets it grow or move outwards).
+    Groups of objects whose boxes overlap move together; a group within 10 px of the border is not
+    moved (the package would still let it grow or move outwards).
 
     Args:
         anns: ``segmentation`` in uncompressed run lengths, ``bbox`` [x, y, w, h] in px.
@@ -155,7 +155,7 @@ def opencv_jitter(anns: list[dict], img: np.ndarray, cfg) -> tuple[list[dict], n
         cfg: ``skip``, ``scale``, ``dx``, ``dy``, ``theta``, ``color_prob`` of SafeInstaBoost.
 
     Returns:
-        The annotations, ordered by group, compressed run lengths; and the new picture.
+        The annotations, ordered by group, with compressed run lengths; and the new picture.
     """
     height, width = img.shape[:2]
     masks = [coco_mask.decode(to_rle(a["segmentation"], height, width)) for a in anns]
@@ -184,7 +184,7 @@ def opencv_jitter(anns: list[dict], img: np.ndarray, cfg) -> tuple[list[dict], n
 
 
 def _random_move(low, high, size, cfg) -> np.ndarray:
-    """A similarity (2, 3) about the centre of the box from ``low`` to ``high``, (x, y) in px."""
+    """Draw a similarity (2, 3) about the centre of the box ``low`` to ``high``, (x, y) in px."""
     (width, height), (x, y) = high - low, (low + high) / 2
     scale, angle = random.uniform(*cfg.scale), random.randint(*cfg.theta)
     shift_x, shift_y = int(width // cfg.dx), int(height // cfg.dy)
@@ -192,13 +192,13 @@ def _random_move(low, high, size, cfg) -> np.ndarray:
     at_border = (low < _BORDER).any() or (high > np.array(size) - _BORDER).any()
     if at_border or random.random() < cfg.skip:
         return np.eye(2, 3)
-    move = cv2.getRotationMatrix2D((x - 0.5, y - 0.5), angle, scale)  # of pixel centres
+    move = cv2.getRotationMatrix2D((x - 0.5, y - 0.5), angle, scale)  # in coordinates of pixel centres
     move[:, 2] += shift
     return move
 
 
 def _random_colors(img: np.ndarray) -> np.ndarray:
-    """The package's ranges: saturation and sharpness 0..3, brightness and contrast 1..2."""
+    """Change saturation and sharpness by 0..3, brightness and contrast by 1..2, as the package."""
     picture = Image.fromarray(cv2.cvtColor(img, cv2.COLOR_BGR2RGB))
     for change, low, high in (
         (ImageEnhance.Color, 0, 30),
@@ -211,7 +211,7 @@ def _random_colors(img: np.ndarray) -> np.ndarray:
 
 
 def _run_lengths(segmentation: list | dict, height: int, width: int) -> dict:
-    """Any COCO segmentation as uncompressed run lengths of the same pixels."""
+    """Convert any COCO segmentation to uncompressed run lengths of the same pixels."""
     flat = coco_mask.decode(to_rle(segmentation, height, width)).ravel(order="F")
     edges = np.flatnonzero(np.diff(flat, prepend=0))
     counts = np.diff(edges, prepend=0, append=flat.size)
