@@ -41,7 +41,7 @@ def assign(
     load = np.zeros(images)
     elsewhere = rng.permutation(images) >= TAIL_SHARE * images
     out: list[list[int]] = [[] for _ in range(images)]
-    for category in reversed(range(len(counts))):  # tail categories come first, as their images fill up
+    for category in reversed(range(len(counts))):  # tail first, as its images fill up
         full = load >= MAX_POSITIVES
         if category >= len(counts) - tail:
             full |= elsewhere

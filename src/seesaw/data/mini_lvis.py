@@ -198,7 +198,7 @@ def _image_info(content: dict) -> dict:
 
 
 def _names(spec: MiniLvisSpec) -> list[str]:
-    """Return pronounceable names; kin share their head's stem: ``talmo``, ``talmina``, ``talmux``."""
+    """Return pronounceable names; kin share a stem: ``talmo``, ``talmina``, ``talmux``."""
     rng, heads = np.random.default_rng(spec.seed), spec.groups[2]
     stems: list[str] = []
     while len(stems) < heads:

@@ -65,7 +65,7 @@ def draw_scene(
 
 
 def _place(look, size, full, seen, shape, rng) -> tuple:
-    """Find a place where an object hides no other too much; return colour, coverage, shadow, window."""
+    """Place an object so that all others stay visible; return colour, coverage, shadow, window."""
     for shrink in range(_SHRINKS):
         colour, cover = render(look, size * 0.9**shrink, rng)
         solid = cover >= 0.5

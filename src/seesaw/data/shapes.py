@@ -152,7 +152,7 @@ def render(look: Look, size: float, rng: np.random.Generator) -> tuple[np.ndarra
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
 
     def frame(scale: int) -> tuple[np.ndarray, ...]:
-        """Return the image axis in radii, object axes u, v, and radius q relative to the outline."""
+        """Return image axis in radii, object axes u and v, and radius q relative to the outline."""
         axis = (np.arange(2 * half * scale, dtype=np.float32) + 0.5) / scale - half
         axis /= np.float32(size / 2)
         u = (cos / stretch * axis)[None] + (sin / stretch * axis)[:, None]

@@ -44,7 +44,7 @@ class DatasetEntry(BaseModel):
 
     @property
     def manifest(self) -> Path:
-        """The file of hashes of the annotations, on which the workflow depends instead of the data."""
+        """The file of hashes of the data, on which the workflow depends instead of the data."""
         return self.root / "manifest.json"
 
     @property
@@ -54,7 +54,7 @@ class DatasetEntry(BaseModel):
 
     @property
     def truth(self) -> Path:
-        """The folder of a generated dataset's test-dev annotations, outside the dataset's folder."""
+        """The folder of a generated dataset's test-dev annotations, outside its own folder."""
         return self.root.with_name(f"{self.root.name}_test_dev_truth")
 
 

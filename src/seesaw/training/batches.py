@@ -1,4 +1,4 @@
-"""Batches that are a function of (seed, iteration, rank), whatever ran before and in any worker."""
+"""Batches that depend only on (seed, iteration, rank), not on earlier batches or the worker."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from torch.utils.data import Dataset, get_worker_info
 def seed_iteration(seed: int, iteration: int, rank: int) -> None:
     """Seed Python, NumPy and torch for one iteration on one rank.
 
-    Augmentation, RoI sampling and dropout of iteration k then do not depend on what ran before,
-    so that a resumed training continues exactly as an uninterrupted one.
+    Augmentation, RoI sampling and dropout of iteration k then do not depend on the iterations
+    before it, so a resumed training continues exactly as an uninterrupted one.
     """
     state = np.random.SeedSequence([seed, iteration, rank]).generate_state(3)
     random.seed(int(state[0]))
@@ -28,16 +28,16 @@ def seed_iteration(seed: int, iteration: int, rank: int) -> None:
 
 
 class Batch(list):
-    """The indices of one batch, and in ``iteration`` the iteration it is for."""
+    """The indices of one batch; its attribute ``iteration`` is the iteration that uses it."""
 
     iteration: int
 
 
 class SeededDataset(Dataset):
-    """A dataset whose augmentation is seeded by the iteration in loader workers as without them.
+    """A dataset whose augmentation is seeded by the iteration, with and without loader workers.
 
     Args:
-        dataset: any of mmdet's.
+        dataset: any dataset of mmdet.
         seed: the training's seed.
     """
 
@@ -47,7 +47,7 @@ class SeededDataset(Dataset):
 
     @property
     def metainfo(self) -> dict:
-        """Of the dataset."""
+        """The meta information of the wrapped dataset."""
         return self.dataset.metainfo
 
     def __len__(self) -> int:
@@ -57,29 +57,29 @@ class SeededDataset(Dataset):
         return self.dataset[index]
 
     def __getitems__(self, batch: Batch) -> list:
-        """One batch; the main process is seeded by the loop, before it asks."""
+        """Return a batch; seeds a loader worker, while the training loop seeds the main process."""
         if get_worker_info() is not None:
             seed_iteration(self.seed, batch.iteration, self.rank)
         return [self.dataset[index] for index in batch]
 
     def get_data_info(self, index: int) -> dict[str, int]:
-        """Width and height of an image, px: all that a batch sampler asks for, read once."""
+        """Return the width and height of an image in px, cached, as the batch sampler needs them."""
         if index not in self._sizes:
             info = self.dataset.get_data_info(index)
             self._sizes[index] = {"width": info["width"], "height": info["height"]}
         return self._sizes[index]
 
     def __deepcopy__(self, memo: dict) -> SeededDataset:
-        return self  # mmengine copies the loader's config, and LVIS with it
+        return self  # mmengine copies the loader's config; this avoids a copy of LVIS
 
 
 @DATA_SAMPLERS.register_module()
 class ResumableAspectRatioBatchSampler(AspectRatioBatchSampler):
-    """mmdet's batches from iteration ``start`` on.
+    """mmdet's batches, starting at iteration ``start``.
 
-    Which images make batch k depends on all indices before it (each of the two groups waits for
-    its batch to fill), so those before ``start`` are formed too: from indices and image sizes,
-    seconds for a whole LVIS schedule, and no image is loaded.
+    The images of batch k depend on all earlier indices (a batch is complete when one of the two
+    aspect-ratio groups is full), so the batches before ``start`` are formed as well, from indices
+    and image sizes only. No image is loaded; a whole LVIS schedule takes seconds.
     """
 
     start = 0
@@ -93,16 +93,17 @@ class ResumableAspectRatioBatchSampler(AspectRatioBatchSampler):
 
 
 def leave_signals_to_the_trainer(worker: int) -> None:
-    """A loader worker's start: on SIGTERM to the whole job, the trainer saves and ends it."""
+    """Ignore SIGTERM and SIGUSR1 in a loader worker; the main process saves and ends the worker."""
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
 
 
 def end_workers(iterator: Any) -> None:
-    """End the loader's workers; nothing where there are none.
+    """End the loader's workers, if there are any.
 
-    They ignore SIGTERM, by which Python would end them and then wait for ever at its own exit.
-    What ends them is the loader's own message, which torch sends only when the iterator is freed.
+    The workers ignore SIGTERM, with which Python would end them at its exit, so Python would wait
+    for ever. The loader's own shutdown ends them, but torch calls it only when the iterator is
+    freed.
 
     Args:
         iterator: mmengine's endless iterator over a loader.

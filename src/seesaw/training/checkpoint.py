@@ -1,4 +1,4 @@
-"""Checkpoints that a crash cannot break: written aside, synced, renamed; checked when found."""
+"""Crash-safe checkpoints: written to a temporary file, synced, renamed, and checked when loaded."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from seesaw.errors import UserError
 
 @contextmanager
 def durable(path: Path) -> Iterator[Path]:
-    """A name to write to, which becomes ``path`` when all is on the disk.
+    """Yield a temporary path that is synced to disk and renamed to ``path`` after the block.
 
-    A crash at any moment, of the machine too, leaves the old file or the new one.
+    A crash of the process or the machine at any moment leaves the complete old or new file.
 
     Raises:
-        UserError: the disk is full or the file cannot be written; nothing is left of it.
+        UserError: the disk is full or the file cannot be written; the temporary file is deleted.
     """
     part = path.with_name(f".{path.name}.part")
     try:
@@ -53,18 +53,18 @@ def _sync(path: Path) -> None:
 
 
 def iteration(path: Path) -> int:
-    """The number of iterations done in ``iter_<n>.pth``; -1 of any other name."""
+    """Return n, the number of finished iterations, of ``iter_<n>.pth``; -1 for any other name."""
     found = re.fullmatch(r"iter_(\d+)\.pth", path.name)
     return int(found[1]) if found else -1
 
 
 def checkpoints(work: Path) -> list[Path]:
-    """All checkpoints in a work directory, whole or not, oldest first."""
+    """Return all checkpoints in a work directory, complete or not, oldest first."""
     return sorted((p for p in work.glob("iter_*.pth") if iteration(p) >= 0), key=iteration)
 
 
 def newest(work: Path) -> Path | None:
-    """The newest whole checkpoint; None if there is none. A broken one is passed with a warning."""
+    """Return the newest complete checkpoint, or None; broken ones are skipped with a warning."""
     for path in reversed(checkpoints(work)):
         if (fault := _fault(path)) is None:
             return path
@@ -75,41 +75,43 @@ def newest(work: Path) -> Path | None:
 
 
 def _fault(path: Path) -> str | None:
-    """What is wrong with a checkpoint; torch's format is a zip with a CRC of each tensor."""
+    """Describe what is wrong with a checkpoint, a zip with a CRC of each tensor, or return None."""
     try:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
-    except Exception as error:  # what a damaged archive raises is anyone's guess
+    except Exception as error:  # torch raises many kinds on a damaged archive
         return str(error) or type(error).__name__
     return bad and f"wrong checksum of {bad}"
 
 
 @HOOKS.register_module()
 class DurableCheckpointHook(CheckpointHook):
-    """mmengine's checkpoints, made durable; the oldest goes only when two newer are on the disk.
+    """mmengine's checkpoint hook with crash-safe files.
+
+    Older checkpoints are deleted only when ``keep`` newer ones are on the disk.
 
     Args:
-        interval: iterations between checkpoints; the last iteration has one too.
-        keep: checkpoints that are kept.
+        interval: iterations between checkpoints; one is also saved after the last iteration.
+        keep: number of checkpoints to keep.
     """
 
     def __init__(self, interval: int, keep: int = 2):
         super().__init__(interval=interval, by_epoch=False)
         self.keep = keep
-        self.seconds = 0.0  # the longest that a checkpoint has taken
+        self.seconds = 0.0  # the longest time to save a checkpoint
 
     def before_train(self, runner) -> None:
-        """Count the checkpoint that the training goes on from; clear what a crash left."""
+        """Register the checkpoint that the training resumes from; delete leftovers of a crash."""
         super().before_train(runner)
         work = Path(self.out_dir)
-        # only what is known to be whole counts as kept
+        # only checkpoints that are known to be complete count as kept
         self._whole = [work / self.filename_tmpl.format(runner.iter)] if runner.iter else []
         if is_main_process():
             for part in work.glob(".iter_*.pth.part"):
                 part.unlink()
 
     def save(self, runner) -> Path:
-        """Save the state after the current iteration, if that is not done yet."""
+        """Save the state after the current iteration, unless it is already saved."""
         self._save_checkpoint(runner)
         return self._whole[-1]
 

@@ -1,4 +1,4 @@
-"""A released checkpoint as a finished training's weights; every tensor must fit our model."""
+"""Convert a released checkpoint to a finished training's weights; every tensor must fit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RELEASED = Path(mmdet.__file__).parent / ".mim/configs/seesaw_loss"
 
 
 def build(cfg: Config) -> torch.nn.Module:
-    """A config's model with random weights."""
+    """Build a config's model with random weights."""
     init_default_scope(cfg.get("default_scope", "mmdet"))
     cfg = cfg.copy()
     cfg.model.backbone.init_cfg = None
@@ -30,18 +30,19 @@ def build(cfg: Config) -> torch.nn.Module:
 
 
 def convert(cfg: Config, checkpoint: Path, output: Path) -> dict:
-    """Write a checkpoint's weights as our model's.
+    """Write a checkpoint's weights in the format of this project's trainings.
 
     Args:
-        cfg: our resolved config.
-        checkpoint: a file as mmdet releases them: ``{"state_dict", "meta"}``.
-        output: where the weights go, as a training writes them.
+        cfg: a resolved config of this project.
+        checkpoint: a file in mmdet's release format, ``{"state_dict", "meta"}``.
+        output: path of the converted weights.
 
     Returns:
         Facts for the provenance record.
 
     Raises:
-        UserError: the file is no checkpoint, or a tensor is missing, left over or of another shape.
+        UserError: the file is no checkpoint, or a tensor is missing, unexpected or of another
+            shape.
     """
     try:
         state = CheckpointLoader.load_checkpoint(str(checkpoint), map_location="cpu")["state_dict"]
@@ -53,7 +54,7 @@ def convert(cfg: Config, checkpoint: Path, output: Path) -> dict:
         ) from None
     model = build(cfg)
     own = model.state_dict()
-    # checkpoints of old torch versions do not count batches
+    # checkpoints of old torch versions lack num_batches_tracked
     state |= {k: v for k, v in own.items() if k.endswith("num_batches_tracked") and k not in state}
     wrong = sorted(own.keys() ^ state.keys())
     wrong += [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
@@ -68,9 +69,10 @@ def convert(cfg: Config, checkpoint: Path, output: Path) -> dict:
 
 
 def stand_in(released: Released, scale: Scale, path: Path) -> Path:
-    """A randomly initialised model of mmdet's own config, shrunk to the scale, saved by mmengine.
+    """Save a randomly initialised model of mmdet's own config, reduced to the scale, by mmengine.
 
-    It proves the path of a released checkpoint where there is none: all but the numbers.
+    At small scales it replaces a released checkpoint, so that everything except the numbers is
+    tested.
     """
     set_random_seed(0)
     cfg = resolve(RELEASED / f"{released.released}.py", scale)

@@ -1,4 +1,4 @@
-"""A training that ends in time: saved, and with an exit code that says 'run it again'."""
+"""Stop a training before its deadline, with its state saved and an exit code for 'run again'."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ _DEADLINE = 1
 
 
 def deadline(minutes: float | None) -> float | None:
-    """When the training must have ended, in s since 1970, or None.
+    """Return the time by which the training must end, in s since 1970, or None.
 
     Args:
-        minutes: from now; ``SEESAW_DEADLINE`` (s since 1970) holds too, the earlier one counts.
+        minutes: time from now; if ``SEESAW_DEADLINE`` (s since 1970) is also set, the earlier of
+            the two is used.
     """
     given = [] if minutes is None else [time.time() + 60 * minutes]
     if text := os.environ.get("SEESAW_DEADLINE"):
@@ -41,17 +42,18 @@ def deadline(minutes: float | None) -> float | None:
 
 @HOOKS.register_module()
 class DeadlineHook(Hook):
-    """Saves and ends the training on SIGTERM or SIGUSR1, or shortly before the deadline.
+    """Save and end the training on SIGTERM or SIGUSR1, or shortly before the deadline.
 
-    Shortly: three times the longest checkpoint so far, at least a minute. One iteration is
-    always done, so that runs which are all too short still come to an end. All ranks end after
-    the same iteration, whichever of them was told.
+    The margin before the deadline is three times the longest time to save a checkpoint so far, and
+    at least a minute. Each attempt does at least one iteration, so that even a sequence of short
+    attempts completes the training. All ranks end after the same iteration, whichever of them
+    received the signal.
 
     Args:
         deadline: s since 1970.
 
     Raises:
-        Interrupted: in place of the training's end.
+        Interrupted: the training was stopped before its last iteration.
     """
 
     priority = "LOWEST"  # after the checkpoints
@@ -61,7 +63,7 @@ class DeadlineHook(Hook):
         self._signal = 0
 
     def before_train(self, runner) -> None:
-        """Take over the signals; an earlier one still ends the process at once."""
+        """Install the signal handlers; a signal before this call ends the process at once."""
         hooks = (hook for hook in runner.hooks if isinstance(hook, DurableCheckpointHook))
         self._checkpoints = next(hooks)
         if is_main_process():
@@ -69,12 +71,12 @@ class DeadlineHook(Hook):
         self._old = {number: signal.signal(number, self._told) for number in SIGNALS}
 
     def after_train(self, runner) -> None:
-        """Give the signals back."""
+        """Restore the previous signal handlers."""
         for number, handler in self._old.items():
             signal.signal(number, handler)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        """End if any rank has a reason to."""
+        """End the training if any rank received a signal or is close to the deadline."""
         done, total = runner.iter + 1, runner.max_iters
         if done == total:
             return
@@ -87,7 +89,7 @@ class DeadlineHook(Hook):
         if is_main_process():
             record = {"iteration": done, "iterations": total, "reason": reason}
             write_atomic(Path(runner.work_dir, Interrupted.RECORD), json.dumps(record) + "\n")
-        barrier()  # torchrun ends the others as soon as one has ended
+        barrier()  # torchrun kills the other ranks as soon as one has ended
         raise Interrupted(
             f"stopped by {reason} after iteration {done} of {total}, saved in {path}; "
             f"run the same command again and it goes on from there."

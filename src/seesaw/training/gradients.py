@@ -1,6 +1,6 @@
 """Cumulative gradients of each category's logit, positive samples against negative ones (Fig. A1).
 
-Named in a config by its full path, so that only trainings that have it depend on this file.
+Configs name the hook by its full path, so that only trainings that use it depend on this file.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ SUMS = ("positive", "negative_foreground", "negative_background", "samples")
 def absolute_gradients(
     loss: nn.Module, cls_score: Tensor, labels: Tensor, weights: Tensor, avg_factor: float
 ) -> Tensor:
-    """Sums over RoIs of |d loss / d z_i| for each category's logit z_i, in closed form.
+    """Return sums over RoIs of |d loss / d z_i| for each category's logit z_i, in closed form.
 
-    A RoI of category y gives p_i - [i = y], times its weight: p = softmax(z) with cross-entropy,
-    p = softmax(z + log S) with Seesaw Loss (paper Eqn A1), whose class loss sees no background.
+    The gradient of a RoI of category y is its weight times p_i - [i = y], where p = softmax(z) for
+    cross-entropy and p = softmax(z + log S) for Seesaw Loss (paper Eqn A1), whose class loss
+    ignores background RoIs.
 
     Args:
         loss: Softmax ``CrossEntropyLoss`` or ``SyncedSeesawLoss``, after its own forward pass.
@@ -40,8 +41,8 @@ def absolute_gradients(
         avg_factor: Divisor of the loss.
 
     Returns:
-        (4, C) float64: of RoIs of category i; of RoIs of other categories; of background RoIs;
-        and the number of RoIs of category i.
+        (4, C) float64: the sums over RoIs of category i, over RoIs of other categories and over
+        background RoIs, and the number of RoIs of category i.
     """
     z = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
     seesaw = isinstance(loss, SyncedSeesawLoss)
@@ -53,7 +54,7 @@ def absolute_gradients(
         z = seesaw_logits(z[:, :classes], own, loss.cum_samples[:-1], loss.p, loss.q, loss.eps)
     log_p = z.double().log_softmax(dim=1)[:, :classes]
     of_own = log_p.gather(1, own[:, None])
-    # A RoI's own category is no negative of it: out of the sums, so that nothing cancels.
+    # The RoI's own category is excluded from the sums of negatives, which avoids cancellation.
     p = log_p.exp().scatter_(1, own[:, None], of_own.exp() * ~foreground[:, None])
     divisor = avg_factor + torch.finfo(torch.float32).eps  # as mmdet's weight_reduce_loss
     scale = weights.double() * (loss.loss_weight / divisor)
@@ -66,17 +67,17 @@ def absolute_gradients(
 
 
 class GradientRatioHook(Hook):
-    """Adds up `absolute_gradients` over the whole training and writes ``gradients.json``.
+    """Sum `absolute_gradients` over the whole training and write ``gradients.json``.
 
-    Of the loss that is optimised: the mean over ranks and accumulated batches. Ranks add up after
-    each iteration, so that a checkpoint holds the sums of all ranks wherever it is made, and a
-    resumed training ends in the same bytes.
+    The gradients are those of the optimised loss, the mean over ranks and accumulated batches. The
+    sums are reduced over ranks after each iteration, so every checkpoint holds the sums of all
+    ranks and a resumed training gives a byte-identical file.
 
     Args:
         category_counts: file with each category's id and training instances.
 
     Raises:
-        UserError: the detector's classifier is not one, or its loss is neither of the two.
+        UserError: the detector has no single classifier, or its loss is neither of the two.
     """
 
     FILE = "gradients.json"
@@ -87,7 +88,7 @@ class GradientRatioHook(Hook):
         self._iterations = 0
 
     def before_train(self, runner) -> None:
-        """Listen to the classifier's loss."""
+        """Register a forward hook on the classifier's loss."""
         head = getattr(runner.model, "module", runner.model).roi_head.bbox_head
         loss: Any = getattr(head, "loss_cls", None)
         if not _known(loss):
@@ -106,7 +107,7 @@ class GradientRatioHook(Hook):
         self._batches = get_world_size() * runner.train_loop.accumulated
 
     def after_train(self, runner) -> None:
-        """Stop listening."""
+        """Remove the forward hook."""
         self._listener.remove()
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
@@ -118,16 +119,16 @@ class GradientRatioHook(Hook):
         self._iterations += 1
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Put the sums into a checkpoint."""
+        """Store the sums in a checkpoint."""
         checkpoint["gradients"] = dict(sums=self._total.cpu(), iterations=self._iterations)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Go on from a checkpoint's sums."""
+        """Load the sums from a checkpoint."""
         if found := checkpoint.get("gradients"):
             self._total, self._iterations = found["sums"], found["iterations"]
 
     def write(self, folder: Path) -> Path:
-        """Write the sums by category id; what `seesaw.training.train` calls at the end."""
+        """Write the sums by category id; `seesaw.training.train` calls this at the end."""
         path = folder / self.FILE
         content = dict(
             categories=list(range(1, len(self._counts.instances) + 1)),

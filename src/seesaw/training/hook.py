@@ -1,4 +1,4 @@
-"""The hook that writes a training's run log and starts its mirror."""
+"""The hook that writes a training's run log and starts its W&B mirror."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ GRACE = 5.0  # s that an interrupted training waits for its mirror
 
 
 class RunLogHook(Hook):
-    """Log every 20th iteration and the last; of a short training more, for 20 lines in all.
+    """Log every 20th iteration and the last one; a short training logs more often, 20 lines in all.
 
-    Use as a context manager around the training. It changes nothing of the training, and what
-    goes wrong with it becomes one warning.
+    Use it as a context manager around the training. It does not affect the training; if logging
+    fails, one warning is printed.
 
     Args:
         path: the run log.
-        header: what the training is (`seesaw.training.runs.header`).
-        mode: of W&B: off, offline or online.
-        facts: about this attempt.
+        header: the identity of the training (`seesaw.training.runs.header`).
+        mode: W&B's mode: off, offline or online.
+        facts: further facts about this attempt.
     """
 
-    priority = "BELOW_NORMAL"  # after what measures, before checkpoints and the deadline
+    priority = "BELOW_NORMAL"  # after hooks that measure, before checkpoints and the deadline
 
     def __init__(self, path: Path, header: dict, mode: str = "off", **facts: Any):
         self.path, self._header, self._facts = path, header, facts
@@ -57,7 +57,7 @@ class RunLogHook(Hook):
             self._give_up(error)
 
     def before_train(self, runner) -> None:
-        """Start the log, or cut it to the iteration that the training goes on from."""
+        """Start the log, or cut it to the iteration from which the training resumes."""
         self._interval = max(1, min(INTERVAL, runner.max_iters // LEAST_LINES))
         self._last = runner.iter
         if not is_main_process():
@@ -97,7 +97,7 @@ class RunLogHook(Hook):
 
 
 def _peak_memory() -> float:
-    """MB: of the GPU, without one of this process."""
+    """Return the peak memory in MB of the GPU or, without a GPU, of this process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

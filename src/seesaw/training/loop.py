@@ -1,4 +1,4 @@
-"""An iteration loop whose random state is a function of (seed, iteration, rank) alone."""
+"""An iteration loop whose random state depends only on (seed, iteration, rank)."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from seesaw.training.batches import seed_iteration
 
 
 class _Batches(_InfiniteDataloaderIterator):
-    """mmengine's endless iterator, which goes to an iteration without loading what is before."""
+    """mmengine's endless iterator, which can skip to an iteration without loading earlier batches."""
 
     def __init__(self, loop: SeededIterLoop):
         super().__init__(loop.dataloader)
         self._loop = loop
 
     def skip_iter(self, num_iters: int) -> None:
-        """Make the next batch the first of iteration ``num_iters``, as if all others were had."""
+        """Skip the batches of the first ``num_iters`` iterations."""
         self._dataloader.batch_sampler.start = num_iters * self._loop.accumulated
         self._ensure_iterator()
-        self._loop.reseed()  # after it: a new iterator draws from torch's generator
+        self._loop.reseed()  # last, because a new iterator draws from torch's generator
 
 
 @LOOPS.register_module()
 class SeededIterLoop(IterBasedTrainLoop):
-    """mmengine's loop, reseeded before each batch is fetched.
+    """mmengine's iteration loop, which seeds all random generators before each batch is fetched.
 
-    An iteration is one update of the weights, over however many batches its gradient is
-    accumulated: schedule, checkpoints and logs do not depend on the number of GPUs.
+    An iteration is one update of the weights, regardless of the number of batches over which its
+    gradient is accumulated, so schedule, checkpoints and logs do not depend on the number of GPUs.
 
     Args:
         seed: the training's seed.
-        accumulated: batches of an iteration on each rank.
+        accumulated: number of batches per iteration on each rank.
     """
 
     def __init__(self, *args, seed: int, accumulated: int = 1, **kwargs):
@@ -48,7 +48,7 @@ class SeededIterLoop(IterBasedTrainLoop):
     def run(self):
         """Train to the last iteration."""
         every, wrapper = self.accumulated, self.runner.optim_wrapper
-        if every > 1:  # mmengine has set it to iterations, but it counts batches
+        if every > 1:  # mmengine set the wrapper up in iterations, but it counts batches
             wrapper._accumulative_counts = every
             done, total = self._iter * every, self._max_iters * every
             wrapper.initialize_count_status(self.runner.model, done, total)
@@ -56,7 +56,7 @@ class SeededIterLoop(IterBasedTrainLoop):
         return super().run()
 
     def run_iter(self, data_batch) -> None:
-        """One iteration; the next one's first batch is fetched under its own seed."""
+        """Run one iteration, then seed the next one before its first batch is fetched."""
         runner, index = self.runner, self._iter
         runner.call_hook("before_train_iter", batch_idx=index, data_batch=data_batch)
         outputs = runner.model.train_step(data_batch, optim_wrapper=runner.optim_wrapper)

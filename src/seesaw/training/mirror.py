@@ -1,11 +1,10 @@
-"""W&B as a mirror of the run log, in a process of its own: a training never waits for it.
+"""Mirror the run log to W&B in a separate process, so that a training never waits for W&B.
 
-python -m seesaw.training.mirror LOG MODE
-
-replays LOG into the W&B run that its header names and, until its standard input ends, what is
-added. Iterations that the server has already are left out, so a replay is safe at any time. What
-goes wrong is one line on stderr. W&B is told nothing of the machine but its name: no code, no
-console, no environment.
+The command ``python -m seesaw.training.mirror LOG MODE`` sends the content of LOG, and new lines
+until its standard input ends, to the W&B run that the header of LOG names. Iterations that the
+server already has are skipped, so a log can be sent again at any time. An error is reported as one
+line on stderr. W&B receives only the name of the machine: no code, no console output, no
+environment.
 """
 
 from __future__ import annotations
@@ -25,34 +24,38 @@ from seesaw.core import paths
 from seesaw.core.secrets import masked
 from seesaw.training import run_log
 
-PROJECT = "seesaw"  # WANDB_PROJECT and WANDB_ENTITY hold, if set
+PROJECT = "seesaw"  # WANDB_PROJECT and WANDB_ENTITY override it
 START = 30.0  # s
-FINISH = 30.0  # s, for what has not been sent when the training ends
-PERIOD = 2.0  # s between looks at the log
+FINISH = 30.0  # s, to send the remaining lines after the training's end
+PERIOD = 2.0  # s between reads of the log
 LATER = "the run log is whole, and `seesaw wandb-sync` sends it later"
 
 
 class Mirror:
-    """A mirror of a log that grows."""
+    """The process that mirrors a growing log."""
 
     def __init__(self, log: Path, mode: str):
         self.log, self.mode = log, mode
         self._process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        """Start the process, unless the mode is off. OSError if that fails."""
+        """Start the process, unless the mode is off.
+
+        Raises:
+            OSError: the process cannot be started.
+        """
         if self.mode != "off":
             command = [sys.executable, "-m", __name__, str(self.log), self.mode]
-            # a session of its own: Ctrl-C is for the training, which then ends this
+            # in a new session, so that Ctrl-C reaches only the training, which ends this process
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
             )
 
     def end(self, seconds: float | None = None) -> bool:
-        """Let it finish, for so long at most; whether it could.
+        """Wait for the process to finish, and kill it after a time-out; return whether it succeeded.
 
         Args:
-            seconds: default the time-outs of starting and finishing.
+            seconds: the time-out; by default those of starting and finishing together.
         """
         if self._process is None:
             return True
@@ -73,7 +76,7 @@ class Mirror:
 
 
 def replay(log: Path, mode: str) -> bool:
-    """Send a whole log; whether that worked."""
+    """Send a complete log; return whether that succeeded."""
     mirror = Mirror(log, mode)
     mirror.start()
     return mirror.end()
@@ -81,7 +84,7 @@ def replay(log: Path, mode: str) -> bool:
 
 def main(argv: list[str]) -> int:
     """Mirror a log until standard input ends."""
-    # Slurm tells all processes of a job to end; the training then ends this one.
+    # Slurm signals all processes of a job; the training then ends this one.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     log, mode = Path(argv[0]), argv[1]
@@ -97,7 +100,7 @@ def main(argv: list[str]) -> int:
         status = 1
     else:
         status = 0
-    # not by way of W&B's exit handlers, which may wait for the network
+    # skips W&B's exit handlers, which may wait for the network
     os._exit(status)
 
 
@@ -141,7 +144,7 @@ def _mirror(log: Path, mode: str) -> None:
             results |= {f"{own}/{k}": v for k, v in scores.items()}
         elif run_log.is_step(line):
             last = line["iter"]
-            if last >= first:  # else the server has it
+            if last >= first:  # otherwise the server has the line
                 values = {k: v for k, v in line.items() if v is not None and k != "at"}
                 run.log(values | {"_timestamp": line["at"]}, step=last)
     if results:
@@ -152,11 +155,11 @@ def _mirror(log: Path, mode: str) -> None:
 
 
 def _followed(log: Path) -> Iterator[dict]:
-    """The log's lines, also those that are added, until standard input ends."""
+    """Yield the lines of the log, including new ones, until standard input ends."""
     rest, ended = "", False
     with log.open(encoding="utf-8") as file:
         while not ended:
-            # asked before the file is read: nothing that was written before the end is missed
+            # checked before the file is read, so that no line written before the end is missed
             ended = bool(select.select([sys.stdin], [], [], 0)[0])
             *whole, rest = (rest + file.read()).split("\n")
             yield from run_log.parsed(whole)

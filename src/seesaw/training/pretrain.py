@@ -1,4 +1,4 @@
-"""Small backbones trained on class crops: what ImageNet weights are at paper scale."""
+"""Train small backbones on class crops; they replace the ImageNet weights of the paper scale."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from seesaw.training.train import save_model
 def pretrain(
     backbone: dict, entry: DatasetEntry, output: Path, *, crop: int, batch: int, iterations: int
 ) -> dict:
-    """Train a backbone to tell class crops apart and write its weights.
+    """Train a backbone to classify crops and write its weights.
 
-    Classes are drawn evenly, crops evenly within a class. Detection configs load the file through
-    ``init_cfg=dict(type='Pretrained')``, so that frozen stages and frozen statistics mean what
-    they mean with ImageNet weights.
+    Classes are drawn uniformly, and crops uniformly within a class. Detection configs load the file
+    through ``init_cfg=dict(type='Pretrained')``, so that frozen stages and frozen batch statistics
+    work as with ImageNet weights.
 
     Args:
         backbone: config of the backbone, without ``init_cfg``.
         entry: dataset whose training crops are used.
         output: state dict of the backbone alone.
         crop: side of a crop, px.
-        batch: crops an iteration.
+        batch: crops per iteration.
         iterations: length of the training; the learning rate follows half a cosine.
 
     Returns:
         Facts for the provenance record: accuracy over the last tenth of the iterations.
     """
     set_random_seed(0)
-    # Everything learns here; what is frozen later is the detection config's choice.
+    # All layers are trained here; the detection config decides which ones it freezes.
     plain = backbone | dict(frozen_stages=-1, norm_eval=False, with_cp=False, dcn=None)
     plain |= dict(stage_with_dcn=(False,) * 4, init_cfg=None)
     net = revert_sync_batchnorm(MODELS.build(plain))
@@ -78,11 +78,11 @@ def pretrain(
 
 
 def _augment(crops: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
-    """Random flips and shifts; the detection pipeline's normalisation.
+    """Apply random flips and shifts and the detection pipeline's normalisation.
 
     Args:
         crops: (N, S, S, 3) uint8, RGB.
-        rng: draws flips and shifts.
+        rng: random generator for flips and shifts.
 
     Returns:
         (N, 3, S, S) float32.

@@ -1,15 +1,16 @@
-"""The run log: one training as JSON lines, `log.jsonl`.
+"""The run log, `log.jsonl`: one run of a training as JSON lines.
 
-The first line is the header, ``{"run": {...}}``: what the training is. Then come, in order,
+The first line is the header, ``{"run": {...}}``, which identifies the training. It is followed by
 
 - ``{"attempt": n, "iter": k, "at": s, "host", "iterations", "git", ...}`` whenever the training
   (re)starts; ``iterations`` is the length of the whole training;
-- ``{"iter": i, "at": s, "lr", "time", "memory", "loss", ...}``, ascending in ``iter``: means over
-  the iterations since the line before; ``at`` is s since 1970, ``time`` s an iteration, ``memory``
-  the peak in MB (of the GPU; without one, of the process);
-- ``{"evaluation": id, "iter": i, "AP", "AP_r", ...}``: each evaluation of the finished model.
+- ``{"iter": i, "at": s, "lr", "time", "memory", "loss", ...}``, ascending in ``iter``, with means
+  over the iterations since the previous line; ``at`` is in s since 1970, ``time`` in s per
+  iteration, ``memory`` the peak in MB (of the GPU or, without one, of the process);
+- ``{"evaluation": id, "iter": i, "AP", "AP_r", ...}`` for each evaluation of the finished model.
 
-It grows in the work directory and is copied beside the finished model. Standard library only.
+The log is written in the work directory and copied beside the finished model. This module uses the
+standard library only.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ NAME = "log.jsonl"
 
 
 class RunLog(NamedTuple):
-    """A run log's content."""
+    """The content of a run log."""
 
     header: dict
     attempts: list[dict]
@@ -40,7 +41,7 @@ class RunLog(NamedTuple):
 
 
 def read(path: Path) -> RunLog:
-    """A run log; lines that are not whole are left out, and of a missing file all are empty."""
+    """Read a run log without incomplete lines; a missing file gives an empty log."""
     lines = _lines(path)
     header: dict = next((line["run"] for line in lines if "run" in line), {})
     evaluations = {line["evaluation"]: line for line in lines if "evaluation" in line}
@@ -53,20 +54,20 @@ def read(path: Path) -> RunLog:
 
 
 def is_step(line: dict) -> bool:
-    """Whether a line is of an iteration."""
+    """Return whether a line describes an iteration."""
     return "iter" in line and "attempt" not in line and "evaluation" not in line
 
 
 def begin(path: Path, header: dict, iteration: int, **facts: Any) -> None:
-    """Start a log, or go on with one: what came after ``iteration`` is dropped.
+    """Start a log, or continue one after dropping its lines after ``iteration``.
 
-    The header of the first attempt stays.
+    The header of the first attempt is kept.
 
     Args:
         path: the log.
-        header: what the training is.
-        iteration: iterations done already.
-        facts: more about this attempt.
+        header: the identity of the training.
+        iteration: number of iterations already done.
+        facts: further facts about this attempt.
     """
     old = read(path)
     kept = [line for line in old.steps if line["iter"] <= iteration]
@@ -77,31 +78,31 @@ def begin(path: Path, header: dict, iteration: int, **facts: Any) -> None:
 
 
 def step(iteration: int, values: dict[str, float]) -> dict:
-    """The line of an iteration; a value that is not finite becomes null."""
+    """Return the line of an iteration; a value that is not finite becomes null."""
     plain = {k: float(f"{v:.6g}") if math.isfinite(v) else None for k, v in values.items()}
     return {"iter": iteration, "at": _now(), **plain}
 
 
 def append_evaluation(path: Path, evaluation: str, metrics: dict[str, float | None]) -> bool:
-    """Add the result of an evaluation; False where there is no log (the model came without)."""
+    """Append the result of an evaluation; return False if the model has no log."""
     if not path.is_file():
         return False
     done = max((line["iter"] for line in read(path).steps), default=0)
     text = dumped({"evaluation": evaluation, "iter": done, "at": _now(), **metrics})
     with path.open("a", encoding="utf-8") as file:
-        with suppress(OSError):  # a file system without locks; two evaluations at once are rare
+        with suppress(OSError):  # no locks on this file system; two evaluations at once are rare
             fcntl.flock(file, fcntl.LOCK_EX)
         file.write(text)
     return True
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a log; the target is the old one or the new one, never a part."""
+    """Copy a log atomically."""
     write_atomic(target, source.read_text(encoding="utf-8"))
 
 
 def dumped(line: dict) -> str:
-    """A line of the log, without secrets."""
+    """Return a line of the log as JSON in which secrets are masked."""
     return json.dumps(masked(line), ensure_ascii=False) + "\n"
 
 
@@ -114,7 +115,7 @@ def _lines(path: Path) -> list[dict]:
 
 
 def parsed(lines: Iterable[str]) -> Iterable[dict]:
-    """The JSON objects among lines: a killed training leaves a torn last one."""
+    """Yield the JSON objects among lines; a killed training leaves an incomplete last line."""
     for line in lines:
         with suppress(ValueError):
             if isinstance(content := json.loads(line), dict):

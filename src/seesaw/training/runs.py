@@ -1,4 +1,4 @@
-"""What the verbs need of tracking: W&B's mode, a training's identity, an evaluation's results."""
+"""Helpers for tracking: W&B's mode, a training's identity, and results of evaluations."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MODES = ("off", "offline", "online")
 
 
 def mode() -> str:
-    """W&B's mode: WANDB_MODE, else ``wandb`` of site.yaml, else off.
+    """Return W&B's mode: WANDB_MODE, else ``wandb`` of site.yaml, else off.
 
     Raises:
-        UserError: WANDB_MODE is none of the three (``disabled`` is W&B's word for off).
+        UserError: WANDB_MODE is not off, offline or online (``disabled`` is W&B's word for off).
     """
     given = os.environ.get("WANDB_MODE") or site.load().wandb
     given = "off" if given == "disabled" else given
@@ -32,23 +32,23 @@ def mode() -> str:
 
 
 def config_hash(config: dict[str, Any]) -> str:
-    """16 hex digits of the sha256 of a resolved config."""
+    """Return the first 16 hex digits of the sha256 of a resolved config."""
     return hashing.fingerprint(config=config)
 
 
 def header(
     scale: Scale, table: Experiments, training: Training, config: dict, provenance: Provenance
 ) -> dict:
-    """What a training is: the header of its run log and its identity in W&B.
+    """Return the header of a training's run log, which is also its identity in W&B.
 
-    One run for each training, resolved config and seed: the ``id`` is made of these.
+    Each combination of training, resolved config and seed is one W&B run with its own ``id``.
 
     Args:
         scale: scale and dataset.
         table: the experiment table.
         training: the training.
         config: its resolved config.
-        provenance: of the training; the work must have begun.
+        provenance: the training's provenance, already entered as a context manager.
     """
     facts, used = provenance.facts, provenance.state
     seed, digest = facts["seed"], facts["config_hash"]
@@ -77,10 +77,10 @@ def log_evaluation(scale: Scale, evaluation: Evaluation, seed: int, metrics: dic
     """Add an evaluation's AP to the run log of its training, in percent, and to its mirror.
 
     Args:
-        scale: where results lie.
-        evaluation: on val.
-        seed: the training's.
-        metrics: the content of its metrics.json.
+        scale: the scale, which defines the paths of results.
+        evaluation: an evaluation on val.
+        seed: the training's seed.
+        metrics: the content of the evaluation's metrics.json.
     """
     log = scale.model(evaluation.training, seed).with_name(run_log.NAME)
     found = {name: metrics[kind][key] for name, (kind, key) in METRICS.items()}

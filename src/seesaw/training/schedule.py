@@ -1,4 +1,4 @@
-"""Schedules in epochs become iterations once the length of the dataset is known."""
+"""Convert schedules from epochs to iterations, given the length of the dataset."""
 
 import math
 
@@ -6,29 +6,29 @@ from seesaw.errors import UserError
 
 
 def least_images(cfg: dict) -> int:
-    """How many images one pass must have over all GPUs.
+    """Return the least number of images that one pass must have over all GPUs.
 
-    ResNeSt's split attention normalises one value a channel and image: over a single image its
-    batch statistics are undefined, and PyTorch raises.
+    ResNeSt's split attention normalises one value per channel and image, so the batch statistics of
+    a single image are undefined and PyTorch raises an error.
     """
     backbone = cfg["model"].get("backbone", {})
     return 2 if backbone.get("type") == "ResNeSt" and not backbone.get("norm_eval", True) else 1
 
 
 def passes(batch: int, gpus: int, most: int | None = None, least: int = 1) -> tuple[int, int]:
-    """How GPUs share a batch: images of each in one pass, and passes to one update.
+    """Return the images per GPU and pass, and the number of passes per update of the weights.
 
-    The batch stays what it is: fewer GPUs, or less memory, make more passes. Their gradients are
-    accumulated, so that the learning rate fits whatever the number of GPUs.
+    The batch size is fixed: with fewer GPUs or less memory there are more passes. Their gradients
+    are accumulated, so the learning rate is right for any number of GPUs.
 
     Args:
-        batch: images to one update of the weights.
-        gpus: processes.
-        most: images that a GPU has room for in one pass; None: any.
-        least: images that a pass must have over all GPUs, see `least_images`.
+        batch: images per update of the weights.
+        gpus: number of processes.
+        most: largest number of images that fit on a GPU in one pass; None for no limit.
+        least: least number of images of a pass over all GPUs, see `least_images`.
 
     Raises:
-        UserError: the batch cannot be shared evenly, or a pass has too few images.
+        UserError: the batch cannot be divided evenly, or a pass has too few images.
     """
     if batch % gpus:
         raise UserError(
@@ -48,21 +48,21 @@ def passes(batch: int, gpus: int, most: int | None = None, least: int = 1) -> tu
 
 
 def iterations(schedule: dict, images: int, batch: int) -> tuple[int, list[dict]]:
-    """The number of iterations and mmengine's schedulers of a training.
+    """Return the number of iterations of a training and its mmengine schedulers.
 
     Args:
         schedule: ``epochs``, ``milestones`` (epochs), ``gamma``, ``warmup_iters``,
             ``warmup_start``. Epochs may be fractions.
-        images: length of the dataset, repeats included: with repeat factor sampling an epoch
-            is one pass over the enlarged set, as in mmdet (mmdet#3022).
-        batch: images an iteration over all GPUs.
+        images: length of the dataset, including repeated images: with repeat factor sampling an
+            epoch is one pass over the enlarged set, as in mmdet (mmdet#3022).
+        batch: images per iteration over all GPUs.
 
     Returns:
         Total iterations and the ``param_scheduler`` list: linear warm-up, then steps.
     """
     per_epoch = math.ceil(images / batch)
     total = round(schedule["epochs"] * per_epoch)
-    # Fractions of the paper's schedule: 2x is [16, 22] of 24 epochs whatever its length.
+    # Milestones are fractions of the schedule: 2x is [16, 22] of 24 epochs, whatever its length.
     steps = [round(m * per_epoch) for m in schedule["milestones"]]
     return total, [
         dict(

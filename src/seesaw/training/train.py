@@ -1,4 +1,4 @@
-"""Train one rung with one seed and write its weights canonically."""
+"""Run a training with one seed and write its weights as byte-reproducible files."""
 
 from __future__ import annotations
 
@@ -41,33 +41,35 @@ def train(
     switches: Switches = Switches(),  # noqa: B008  (immutable)
     workers: int | None = None,
 ) -> dict:
-    """Train to the end, going on from the newest whole checkpoint in ``work`` if there is one.
+    """Train to the end, resuming from the newest complete checkpoint in ``work`` if there is one.
 
-    On a CPU, with one or two ranks, an interrupted training ends in the same bytes as another.
+    On a CPU, with one or two ranks, an interrupted and resumed training gives byte-identical weights
+    to an uninterrupted one.
 
     Args:
         cfg: a resolved config.
         seed: seeds weights, sampling and augmentation.
-        work: intermediate checkpoints and logs; kept when the training is cut off.
-        output: where the finished weights go, whole or not at all.
+        work: folder of intermediate checkpoints and logs; kept when the training is interrupted.
+        output: path of the finished weights, which are written atomically.
         init_from: weights of the training that this one starts from.
-        deadline: when it must have ended, s since 1970.
-        hooks: onlookers, such as the run log; they change nothing of the training.
-        images_per_gpu: that a GPU has room for; a config's own ``images_per_gpu`` holds then too.
-            Gradients are accumulated up to the config's batch, which never changes.
-        switches: what makes a GPU faster.
-        workers: processes that load images; default the config's on a GPU, none on a CPU.
+        deadline: time by which the training must end, s since 1970.
+        hooks: additional hooks, such as the run log, that do not affect the training.
+        images_per_gpu: largest number of images that fit on a GPU; the config's own
+            ``images_per_gpu`` also applies. Gradients are accumulated up to the config's batch
+            size, which never changes.
+        switches: options that make a GPU faster.
+        workers: processes that load images; by default the config's on a GPU, none on a CPU.
 
     Returns:
-        Facts for the provenance record: iterations, seconds an iteration, images, batch, and
-        ``remarks``, sentences about what else its numbers depend on. And ``artefacts``: files
-        beside the weights, by hooks with a method ``write(folder)``.
+        Facts for the provenance record: iterations, seconds per iteration, images, batch size, and
+        ``remarks``, sentences about other conditions that affect the numbers. And ``artefacts``:
+        files beside the weights, written by hooks with a method ``write(folder)``.
 
     Raises:
         UserError: an image, an annotation or pre-trained weights are missing or broken, or the
             disk is full.
-        PermanentError: the loss is no number.
-        Interrupted: told to stop, or the deadline is near; the state is saved.
+        PermanentError: the loss is not finite.
+        Interrupted: a signal arrived or the deadline is near; the state is saved.
     """
     init_default_scope(cfg.default_scope)
     gpus = int(os.environ.get("WORLD_SIZE", 1))
@@ -143,7 +145,7 @@ def train(
     beside = [hook.write(output.parent) for hook in runner.hooks if hasattr(hook, "write")]
     if is_main_process():
         save_model(runner.model, output)
-    barrier()  # the others' records need the files
+    barrier()  # the records of the other ranks need the files
     return dict(
         iterations=total,
         batch=cfg.batch_size,
@@ -158,13 +160,14 @@ def train(
 
 
 def save_model(model: torch.nn.Module, path: Path) -> None:
-    """Write weights and counters only, in a fixed order, whole or not at all.
+    """Write weights and counters only, atomically and in a fixed order.
 
-    The same weights give the same bytes: nothing of time, host or run is stored.
+    The same weights give the same bytes, because no time, host or other property of the run is
+    stored.
     """
     module = model.module if hasattr(model, "module") else model
     state = {k: v.detach().cpu().contiguous() for k, v in sorted(module.state_dict().items())}
-    # torch names the archive after the file; a stream has always the same name.
+    # torch names the archive after the file; a stream always has the same name.
     stream = io.BytesIO()
     torch.save({"state_dict": state}, stream)
     with durable(path) as part:
@@ -172,7 +175,7 @@ def save_model(model: torch.nn.Module, path: Path) -> None:
 
 
 class _Runner(Runner):
-    """mmengine's, also with several ranks on a CPU, and with a GPU's switches."""
+    """mmengine's runner with support for several ranks on a CPU and for a GPU's switches."""
 
     def __init__(self, switches: Switches, **options):
         self._switches = switches
@@ -182,16 +185,16 @@ class _Runner(Runner):
         model = self._switches.model(model)
         if torch.cuda.is_available():
             return super().wrap_model(model_wrapper_cfg, model)
-        # torch's SyncBatchNorm needs a GPU; in one process BN is the same function.
+        # torch's SyncBatchNorm needs a GPU; in one process BN gives the same result.
         model = revert_sync_batchnorm(model)
         unused = self.cfg.get("find_unused_parameters", False)
-        # as on GPUs, but for the device, which torch refuses to be told
+        # as on GPUs, except device_ids, which torch refuses on a CPU
         wrapper = dict(device_ids=None, broadcast_buffers=False, find_unused_parameters=unused)
         return super().wrap_model(wrapper, model)
 
 
 def _join_ranks() -> None:
-    """Join torchrun's processes; mmengine would do so later, and on GPUs only."""
+    """Join torchrun's process group; mmengine would do so later, and on GPUs only."""
     if "WORLD_SIZE" not in os.environ or is_distributed():
         return
     if torch.cuda.is_available():
@@ -200,7 +203,7 @@ def _join_ranks() -> None:
 
 
 def _hooks(cfg: Config, total: int) -> dict:
-    interval = cfg.get("checkpoint_interval", max(total // 50, 100))  # at most a fiftieth is lost
+    interval = cfg.get("checkpoint_interval", max(total // 50, 100))  # loses at most 1/50 of a training
     return dict(
         timer=dict(type="IterTimerHook"),
         logger=dict(type="LoggerHook", interval=20, log_metric_by_epoch=False),
@@ -210,8 +213,8 @@ def _hooks(cfg: Config, total: int) -> dict:
 
 
 def _remarks(model: torch.nn.Module, images: int, gpus: int, batch: int) -> list[str]:
-    """Where batch statistics are over fewer images than the batch has."""
-    model.train()  # what is frozen stays so
+    """Return remarks on batch statistics that are over fewer images than the batch has."""
+    model.train()  # frozen layers stay frozen
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training]
     over = {}
     for norm in norms:
@@ -225,12 +228,12 @@ def _remarks(model: torch.nn.Module, images: int, gpus: int, batch: int) -> list
 
 
 def _told(error: AssertionError, config: str) -> UserError | None:
-    """What went wrong, of the assertions that mean broken data or a diverged training."""
+    """Explain assertions that mean broken data or a diverged training; None for all others."""
     text = " ".join(str(error).split())
     if "failed to load image" in text:
         image = text.rsplit(" ", 1)[-1]
         return UserError(f"{image} is missing or no image; get the dataset again.")
-    if text in ("", "None"):  # what mmdet's CheckInvalidLossHook raises
+    if text in ("", "None"):  # raised by mmdet's CheckInvalidLossHook
         return PermanentError(
             "the loss is not finite; lower optim_wrapper.optimizer.lr or clip gradients "
             f"(optim_wrapper.clip_grad) in {config}."

@@ -16,7 +16,7 @@ from seesaw.spec.downloads import Remote
 
 
 class Held(NamedTuple):
-    """The content of a file or folder: counts as in the table, and annotations without usable box."""
+    """The content of a file or folder: the table's counts, and annotations without a usable box."""
 
     counts: dict[str, int]
     without_box: list[int] = []

@@ -192,13 +192,13 @@ def _random_move(low, high, size, cfg) -> np.ndarray:
     at_border = (low < _BORDER).any() or (high > np.array(size) - _BORDER).any()
     if at_border or random.random() < cfg.skip:
         return np.eye(2, 3)
-    move = cv2.getRotationMatrix2D((x - 0.5, y - 0.5), angle, scale)  # in coordinates of pixel centres
+    move = cv2.getRotationMatrix2D((x - 0.5, y - 0.5), angle, scale)  # uses pixel centres
     move[:, 2] += shift
     return move
 
 
 def _random_colors(img: np.ndarray) -> np.ndarray:
-    """Change saturation and sharpness by 0..3, brightness and contrast by 1..2, as the package."""
+    """Scale saturation and sharpness by 0..3, brightness and contrast by 1..2, as upstream."""
     picture = Image.fromarray(cv2.cvtColor(img, cv2.COLOR_BGR2RGB))
     for change, low, high in (
         (ImageEnhance.Color, 0, 30),
