@@ -1,4 +1,4 @@
-"""Detections of a model, image by image, to a file."""
+"""Detect with a model, image by image, and write the detections to a file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from seesaw.evaluation.shards import ShardWriter
 
 
 def build_model(cfg: Config, weights: Path) -> torch.nn.Module:
-    """The config's model with a finished training's weights, ready for inference.
+    """Build the config's model with a finished training's weights, ready for inference.
 
     Raises:
         UserError: the weights are missing, unreadable or of another model.
     """
     init_default_scope(cfg.default_scope)
     cfg = cfg.copy()
-    # The finished weights replace the pre-trained ones, which need not exist here.
+    # The finished weights replace the pre-trained ones, whose file need not exist.
     cfg.model.backbone.init_cfg = None
     model = MODELS.build(cfg.model)
     try:
@@ -53,11 +53,11 @@ def build_model(cfg: Config, weights: Path) -> torch.nn.Module:
 def dataloader(
     cfg: Config, choose: Callable[[list[int]], list[int]] = list
 ) -> torch.utils.data.DataLoader:
-    """The config's test images, ascending in image id, as the detections file wants them.
+    """Return a loader of the config's test images in the order of the detections file (image id).
 
     Args:
         cfg: A resolved config.
-        choose: Given all image ids, those to load; default all.
+        choose: Function from all image ids to those to load; by default all are loaded.
     """
     init_default_scope(cfg.default_scope)
     loader = cfg.test_dataloader.to_dict()
@@ -71,17 +71,17 @@ def dataloader(
 
 @torch.no_grad()
 def detect(cfg: Config, weights: Path, output: Path, key: str) -> dict:
-    """Detect on the config's test images and write one line an image.
+    """Detect on the config's test images and write one line per image.
 
     With ``tta_model`` in the config, the test pipeline ends in ``TestTimeAug`` and that wrapper
-    merges the views of every image. Processes that torchrun started share the images; what was
-    written before an interruption under the same key is kept.
+    merges the views of every image. The processes of torchrun share the images; lines that were
+    written before an interruption with the same key are reused.
 
     Args:
         cfg: A resolved config.
-        weights: A finished training's.
+        weights: A finished training's weights.
         output: The detections file.
-        key: Hash of all that decides the detections (weights, config, data, code).
+        key: Hash of everything that affects the detections (weights, config, data, code).
 
     Returns:
         Facts for the provenance record: images and detections.

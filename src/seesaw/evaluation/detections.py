@@ -1,7 +1,7 @@
 """The detections file: one image per line, written as images are detected, read one at a time.
 
 A line is ``{"image_id", "height", "width", "category_ids", "scores", "bboxes", "counts"}`` and
-``"mask_scores"`` where a model scores masks apart: parallel lists in descending score order;
+``"mask_scores"`` if masks have scores of their own: parallel lists in descending score order;
 category ids from 1, boxes [x, y, w, h] in pixels, masks as compressed RLE of the image's size.
 Lines ascend in ``image_id``; an image without detections has a line with empty lists.
 """
@@ -36,9 +36,9 @@ class ImageDetections:
 
 
 class DetectionWriter:
-    """Writes a detections file image by image; the file appears whole or not at all.
+    """Write a detections file image by image and atomically.
 
-    Use as a context manager. Memory does not grow with the number of images.
+    Use it as a context manager. Memory does not grow with the number of images.
     """
 
     def __init__(self, path: Path | str):
@@ -59,10 +59,10 @@ class DetectionWriter:
             self._partial.unlink()
 
     def write(self, image_id, height, width, boxes, scores, labels, masks, mask_scores=None):
-        """Append one image; of more than 300 detections the highest scores are kept.
+        """Append one image; if it has more than 300 detections, those with highest scores are kept.
 
         Args:
-            image_id: Larger than that of the image before.
+            image_id: Larger than that of the previous image.
             height: Image height in pixels.
             width: Image width in pixels.
             boxes: (N, 4) float [x1, y1, x2, y2] in pixels.
@@ -70,11 +70,11 @@ class DetectionWriter:
             labels: (N,) int from 0: category id - 1.
             masks: (N, H, W) binary, or N compressed RLE of that size (dicts as pycocotools
                 makes them, or their counts).
-            mask_scores: (N,) float where masks are scored apart from boxes.
+            mask_scores: (N,) float if masks have scores of their own.
 
         Raises:
-            UserError: Non-finite scores or boxes, lengths or mask sizes that do not agree, or
-                images out of order.
+            UserError: Scores or boxes are not finite, lengths or mask sizes do not agree, or
+                images are out of order.
         """
         where = f"detections of image {image_id} for {self.path}"
         boxes, scores = np.asarray(boxes).reshape(-1, 4), np.asarray(scores)
@@ -122,7 +122,7 @@ def read(
         `ImageDetections` in ascending image id.
 
     Raises:
-        UserError: At the first fault, named by line.
+        UserError: The file is malformed; the message names the line of the first fault.
     """
     path, last = Path(path), -1
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""LVIS annotations as flat arrays: what evaluation needs of them and no more."""
+"""The parts of LVIS annotations that evaluation needs, as flat arrays."""
 
 import gc
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ GROUPS = "rcf"  # rare, common, frequent: LVIS's own labels of its categories
 class GroundTruth:
     """I images in ascending id, C categories in ascending id, M annotations sorted by image.
 
-    As in lvis-api, annotations of zero area do not exist.
+    As in lvis-api, annotations of zero area are left out.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class GroundTruth:
         return dict(zip(self.image_ids.tolist(), map(tuple, self.sizes.tolist()), strict=True))
 
     def masks(self, image: int) -> rle.Intervals:
-        """Masks of the image at this index."""
+        """Return the masks of the image at this index."""
         first, last = self.offsets[image], self.offsets[image + 1]
         masks, bad = rle.decode(self.counts[first:last], int(np.prod(self.sizes[image])))
         if bad >= 0:
@@ -55,7 +55,7 @@ class GroundTruth:
 
 @contextmanager
 def no_garbage_collection():
-    """Parsed JSON holds no cycles, and looking for them takes a tenth of the evaluation's time."""
+    """Disable garbage collection; on parsed JSON, which has no cycles, it costs 10 % of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -130,7 +130,7 @@ def _flatten(path: Path, data: dict) -> GroundTruth:
 
 
 def _compress(annotation: dict, height: int, width: int) -> bytes:
-    """Compressed RLE of a segmentation: polygons, uncompressed or compressed RLE."""
+    """Convert a segmentation (polygons, uncompressed or compressed RLE) to compressed RLE."""
     segmentation = annotation["segmentation"]
     if isinstance(segmentation, list):
         parts = mask_api.frPyObjects(segmentation, height, width)

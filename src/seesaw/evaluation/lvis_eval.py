@@ -1,8 +1,8 @@
 """LVIS AP of a detections file: the numbers of ``lvis`` 0.5.3, sparse, streamed, flat in memory.
 
-lvis-api stores a cell for every image × category × area range; almost all are empty. Here images
-pass one by one through the compiled matcher and leave a few bytes per kept detection (`Matches`),
-from which `accumulate` computes AP for the whole set or for a bootstrap sample of images.
+lvis-api stores a cell for every image × category × area range; almost all are empty. Here the
+compiled matcher processes the images one by one and stores a few bytes per kept detection
+(`Matches`), from which `accumulate` computes AP for the whole set or for a bootstrap sample.
 
 hotcoco 1.3.0 gives the same numbers at about the same speed, but its per-detection matches come
 as Python dicts (``eval_imgs``: 3 ms and 0.6 MB an image), five times the cost of its matching; it
@@ -47,12 +47,13 @@ class Matches:
 def match(detections: Path | str, truth: GroundTruth, kinds=KINDS) -> dict[str, Matches]:
     """Match the detections of a file, by masks ("segm") and boxes ("bbox") in one pass.
 
-    Rules of lvis-api: the 300 highest scores of an image; categories outside its positive and
-    negative ones are dropped; zero areas too; unmatched detections of a category that is not
-    exhaustively annotated are ignored. A mask's area is its number of pixels, a box's w x h.
+    The rules are those of lvis-api: the 300 highest scores of an image are used; categories outside
+    its positive and negative ones and detections of zero area are dropped; unmatched detections of
+    a category that is not exhaustively annotated are ignored. The area of a mask is its number of
+    pixels, that of a box w x h.
 
     Raises:
-        UserError: A malformed file, or one that lacks images of the annotations.
+        UserError: The file is malformed or lacks images of the annotations.
     """
     kept: dict[str, list] = {kind: [] for kind in kinds}
     truth_counts = {kind: np.zeros((len(truth.category), 4), bool) for kind in kinds}
@@ -99,11 +100,11 @@ def match(detections: Path | str, truth: GroundTruth, kinds=KINDS) -> dict[str, 
 
 
 def accumulate(matches: Matches, weights: np.ndarray | None = None, areas=(0, 1, 2, 3)):
-    """AP and recall per IoU threshold, category and area range.
+    """Compute AP and recall per IoU threshold, category and area range.
 
     Args:
         matches: From `match`.
-        weights: (I,) how often each image counts (a bootstrap sample); default once.
+        weights: (I,) how often each image counts (a bootstrap sample); by default once.
         areas: Which area ranges (columns) to compute.
 
     Returns:
@@ -135,7 +136,7 @@ def accumulate(matches: Matches, weights: np.ndarray | None = None, areas=(0, 1,
 
 
 def summarize(ap: np.ndarray, recall: np.ndarray, groups: np.ndarray) -> dict[str, float | None]:
-    """The thirteen numbers of lvis-api, fractions at full precision, None where undefined."""
+    """Return the thirteen metrics of lvis-api as fractions, None where undefined."""
     summary = {"AP": ap[:, :, 0], "AP50": ap[0, :, 0], "AP75": ap[5, :, 0]}
     summary |= {f"AP_{name}": ap[:, groups == g, 0] for g, name in enumerate(GROUPS)}
     summary |= {f"AP_{name}": ap[:, :, a] for a, name in enumerate("sml", start=1)}
@@ -145,23 +146,23 @@ def summarize(ap: np.ndarray, recall: np.ndarray, groups: np.ndarray) -> dict[st
 
 
 def mean(values: np.ndarray) -> float | None:
-    """Mean over what is defined, as lvis-api averages over values above -1."""
+    """Return the mean over the defined values, as lvis-api averages over values above -1."""
     values = values[~np.isnan(values)]
     return float(values.mean()) if values.size else None
 
 
 def evaluate(detections: Path | str, annotations: Path | str) -> dict:
-    """Metrics of a detections file: masks, boxes, and AP per category (fractions, 0 to 1).
+    """Compute a detections file's metrics: masks, boxes, and AP per category (fractions, 0 to 1).
 
     Raises:
-        UserError: Either file is missing, malformed, or does not fit the other.
+        UserError: A file is missing or malformed, or the two files do not belong together.
     """
     truth = load(annotations)
     return metrics_of(match(detections, truth), truth)
 
 
 def metrics_of(found: dict[str, Matches], truth: GroundTruth) -> dict:
-    """What `evaluate` returns, of matches by kind."""
+    """Compute the result of `evaluate` from matches by kind."""
     metrics: dict[str, Any] = {"per_category": {}}
     for kind, matches in found.items():
         ap, recall = accumulate(matches)

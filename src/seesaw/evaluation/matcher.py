@@ -1,7 +1,7 @@
 """The compiled inner loops of LVIS evaluation: IoUs and greedy matching of one image, AP curves.
 
 Shape legend: D detections, G ground truths, T IoU thresholds, A area ranges, C categories.
-All follow lvis-api (lvis/eval.py) line by line in what they compute, never in how they store it.
+All compute the same as lvis-api (lvis/eval.py), line by line, but store it differently.
 """
 
 import numpy as np
@@ -45,7 +45,7 @@ def mask_ious(
             if i == last_i or j == last_j:
                 continue
             if starts[i] >= ends_g[last_j - 1] or starts_g[j] >= ends[last_i - 1]:
-                continue  # columns apart
+                continue  # no common columns
             shared = 0
             while i < last_i and j < last_j:
                 low, high = max(starts[i], starts_g[j]), min(ends[i], ends_g[j])
@@ -126,7 +126,7 @@ def match_image(
                     if taken[g]:
                         continue
                     if not counts[g, a] and found > -1 and counts[found, a]:
-                        break  # a match that counts is kept before one to be ignored
+                        break  # a match that counts is preferred to an ignored one
                     if ious[d, g] >= best:
                         best, found = ious[d, g], g
                 if found > -1:

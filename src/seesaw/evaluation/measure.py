@@ -1,6 +1,6 @@
-"""Seconds and memory of training steps and of detection, with random weights on random images.
+"""Measure time and memory of training steps and detection with random weights on random images.
 
-On a GPU these are the sizes of the paper; on a CPU the same functions measure a smaller scale.
+On a GPU the models have the sizes of the paper; on a CPU the same functions measure a smaller scale.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DEFAULT = Switches()
 
 
 def device() -> str:
-    """Where everything here runs: ``cuda`` or ``cpu``."""
+    """Return the device of all measurements: ``cuda`` or ``cpu``."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -36,7 +36,7 @@ class Trainer:
 
     Args:
         cfg: a resolved config.
-        switches: of the GPU.
+        switches: the GPU's switches.
     """
 
     def __init__(self, cfg: Config, switches: Switches = DEFAULT):
@@ -44,7 +44,7 @@ class Trainer:
         self._cfg = cfg
         self.model = switches.model(synthetic.build(cfg))
         wrapper = switches.optimizer(cfg.optim_wrapper.to_dict())
-        wrapper["optimizer"] = dict(wrapper["optimizer"], lr=1e-6)  # weights stay as they are
+        wrapper["optimizer"] = dict(wrapper["optimizer"], lr=1e-6)  # keeps the weights nearly constant
         self._optimizer = build_optim_wrapper(self.model, wrapper)
 
     def measure(
@@ -53,14 +53,14 @@ class Trainer:
         """Take training steps: forward, backward and update.
 
         Args:
-            images: of one pass.
-            px: height and width of an image; default `synthetic.typical_px`.
-            steps: that are timed.
-            warm: steps before them.
+            images: number of images per step.
+            px: height and width of an image; by default `synthetic.typical_px`.
+            steps: number of timed steps.
+            warm: number of warm-up steps before them.
 
         Returns:
-            ``seconds_per_image``, ``forward_seconds_per_image`` (medians), ``gigabytes`` (the most
-            that PyTorch held, of a GPU's memory), ``images``, ``px``, and ``loss``.
+            ``seconds_per_image``, ``forward_seconds_per_image`` (medians), ``gigabytes`` (PyTorch's
+            peak memory on a GPU, that of the process on a CPU), ``images``, ``px``, and ``loss``.
         """
         px = px or synthetic.typical_px(self._cfg)
         data = synthetic.batch(self._cfg, images, px)
@@ -93,11 +93,11 @@ def detection(cfg: Config, images: int = 3, switches: Switches = DEFAULT) -> dic
 
     Args:
         cfg: a resolved config.
-        images: that are timed, after one that is not.
-        switches: of the GPU.
+        images: number of timed images, after one for warm-up.
+        switches: the GPU's switches.
 
     Returns:
-        ``seconds_per_image`` (median), ``detections`` an image (mean), ``gigabytes``.
+        ``seconds_per_image`` (median), ``detections`` per image (mean), ``gigabytes`` (peak).
     """
     switches.set_up()
     model = net = switches.model(synthetic.build(cfg, train=False))
@@ -123,14 +123,14 @@ def detection(cfg: Config, images: int = 3, switches: Switches = DEFAULT) -> dic
 
 @torch.no_grad()
 def post_processing_modes(cfgs: dict[str, Config], images: int = 2) -> dict[str, Any]:
-    """Table A2's column fps: every framework in each of `MODES`, the same images and weights.
+    """Measure Table A2's fps: every framework in each of `MODES` on the same images and weights.
 
     Args:
         cfgs: name -> resolved config.
-        images: that are timed, after one that is not.
+        images: number of timed images, after one for warm-up.
 
     Returns:
-        ``fps``: mode -> name -> images/s; ``parts``: mode -> name -> part -> seconds an image.
+        ``fps``: mode -> name -> images/s; ``parts``: mode -> name -> part -> seconds per image.
     """
     DEFAULT.set_up()
     fps: dict[str, dict] = {mode: {} for mode in MODES}
@@ -162,7 +162,7 @@ def post_processing_modes(cfgs: dict[str, Config], images: int = 2) -> dict[str,
 
 
 def alternating(runs: Mapping[str, Callable[[], Any]], rounds: int = 5, warm: int = 2) -> dict:
-    """Median seconds of each call; the calls take turns, so that the machine's drift hits all."""
+    """Return the median seconds of each call; calls alternate, so machine drift affects all alike."""
     laps: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + warm):
         for name, run in runs.items():
@@ -174,14 +174,14 @@ def alternating(runs: Mapping[str, Callable[[], Any]], rounds: int = 5, warm: in
 
 
 def free() -> None:
-    """Give back what the last model held."""
+    """Release the memory of the last model."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def as_mmdet_ships(cfg: Config) -> Config:
-    """The config with mmdet's own heads and Seesaw Loss in the place of this project's."""
+    """Return the config with mmdet's own heads and Seesaw Loss in place of this project's."""
 
     def swap(node: Any) -> Any:
         if isinstance(node, dict):
@@ -197,7 +197,7 @@ def as_mmdet_ships(cfg: Config) -> Config:
 
 
 def timed_call(run: Callable[[], Any]) -> tuple[Any, float]:
-    """What a call returns, and its seconds."""
+    """Return the result of a call, and its duration in seconds."""
     start = time.perf_counter()
     made = run()
     return made, round(time.perf_counter() - start, 2)
@@ -211,4 +211,4 @@ def _reset_memory() -> None:
 def _peak_gigabytes() -> float:
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # of the whole process
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # peak of the whole process

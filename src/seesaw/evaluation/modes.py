@@ -1,10 +1,10 @@
-"""Three ways from scores and mask features to run-length code, for Table A2's column fps.
+"""Three modes of post-processing from scores and mask features to RLE, for Table A2's column fps.
 
-``ours``: one class per mask, NMS that stops at the best, RLE from the box's crop.
+``ours``: one class per mask, lazy NMS (`lazy_multiclass_nms`), and RLE from the box's crop.
 ``mmdet``: mmdet 3's own heads: masks of all classes, its ``multiclass_nms``, full-size masks,
 ``pycocotools``. (Its HTC averages no masks, mmdet#10210, but computes those of every stage.)
-``old``: as mmdet 1 and 2, which the paper used: where several mask heads are averaged, the masks
-of all classes go to the host and are averaged there by numpy.
+``old``: as in mmdet 1 and 2, which the paper used: if several mask heads are averaged, the masks
+of all classes are copied to the host and averaged there by numpy.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _TYPES = {"old": _DENSE, "mmdet": _SHIPPED, "ours": {}}
 
 
 def in_mode(config: Any, mode: str) -> Any:
-    """A copy of a model's config whose heads are those of a mode; weights fit all modes."""
+    """Return a copy of a model's config with the heads of a mode; weights fit all modes."""
     if isinstance(config, Mapping):
         config = {key: in_mode(value, mode) for key, value in config.items()}
         kind = config.get("type")
         if isinstance(kind, str) and kind in _TYPES[mode]:
             config["type"] = _TYPES[mode][kind]
             if kind == "HTCRoIHeadFixed":
-                config.pop("mask_stages", None)  # mmdet's own has no such choice
+                config.pop("mask_stages", None)  # mmdet's own head has no such option
         return config
     if isinstance(config, list | tuple):
         return type(config)(in_mode(item, mode) for item in config)
@@ -53,7 +53,7 @@ def in_mode(config: Any, mode: str) -> Any:
 
 @contextmanager
 def running(model: nn.Module, mode: str) -> Iterator[None]:
-    """Inside the block a model of `in_mode` works as its mode does."""
+    """Make a model of `in_mode` run as in its mode inside the block."""
     if mode == "old":
         with _replaced(cascade_roi_head), _replaced(htc_roi_head):
             yield
@@ -63,7 +63,7 @@ def running(model: nn.Module, mode: str) -> Iterator[None]:
 
 
 def encode(masks: Any, timer: PartTimer) -> list[dict]:
-    """A prediction's masks as COCO RLE, as mmdet's metrics encode them; RLE is left alone."""
+    """Encode a prediction's masks as COCO RLE as mmdet's metrics do; masks in RLE are unchanged."""
     if not torch.is_tensor(masks):
         return masks
     with timer.part("paste_encode"):
@@ -81,5 +81,5 @@ def _replaced(module: Any) -> Iterator[None]:
 
 
 def _mean_on_host(masks: list[Tensor], _meta: dict) -> np.ndarray:
-    """The mean of each head's (n, C, h, w), as mmdet 2's ``merge_aug_masks``."""
+    """Average the heads' masks (n, C, h, w), as mmdet 2's ``merge_aug_masks`` does."""
     return np.mean([mask.cpu().numpy() for mask in masks], axis=0)

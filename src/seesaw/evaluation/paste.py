@@ -1,8 +1,8 @@
-"""Masks straight to run-length code: pasted inside their boxes, never as full images.
+"""Encode masks as RLE from the crops of their boxes, without full-size images.
 
 mmdet pastes every mask into an image of its own (300 bytes a pixel at LVIS's 300 detections) and
 the evaluator encodes whole images. Here a mask is sampled in the integer crop around its box, as
-mmdet does on the CPU, and encoded from there: the same bytes, without the images.
+mmdet does on the CPU, and the crop is encoded; the resulting bytes are the same.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from seesaw.models.mask_heads.class_indexed import select_class
 def encode_masks(
     probs: Tensor, boxes: Tensor, height: int, width: int, threshold: float
 ) -> list[dict]:
-    """COCO's compressed RLE of masks given inside their boxes.
+    """Encode masks given inside their boxes as COCO's compressed RLE.
 
-    Byte for byte what pasting on the CPU (mmdet's ``FCNMaskHead``) and ``pycocotools`` give. From
-    a GPU, the small masks are moved to the host first, so that every device pastes alike.
+    The result is byte-identical to pasting on the CPU (mmdet's ``FCNMaskHead``) and encoding with
+    ``pycocotools``. Masks on a GPU are copied to the host first, so all devices give the same result.
 
     Args:
         probs: (n, h, w) float, probabilities inside the boxes.
@@ -52,10 +52,10 @@ def encode_masks(
 
 @contextmanager
 def rle_masks(model: nn.Module) -> Iterator[None]:
-    """Inside the block the model's detections hold ``masks`` as `encode_masks` returns them.
+    """Make the model return ``masks`` in the format of `encode_masks` inside the block.
 
-    Boxes, scores and everything else stay as they are; test-time augmentation pastes once, after
-    merging, and is covered too. An image without detections keeps mmdet's empty tensor.
+    Boxes, scores and everything else are unchanged. Test-time augmentation is supported; it pastes
+    once, after merging. An image without detections keeps mmdet's empty tensor.
 
     Args:
         model: Any module with mask heads derived from mmdet's ``FCNMaskHead``.
@@ -83,7 +83,7 @@ def _predict_single(
     rescale: bool = False,
     activate_map: bool = False,
 ) -> list[dict]:
-    """``FCNMaskHead._predict_by_feat_single`` with RLE for result; same arguments."""
+    """``FCNMaskHead._predict_by_feat_single`` with the same arguments, but RLE as the result."""
     threshold = rcnn_test_cfg.mask_thr_binary
     if threshold < 0:
         raise UserError(

@@ -1,9 +1,9 @@
-"""Post-processing at the size of LVIS, with random weights: what Table A2's fps hang on.
+"""Time post-processing at the size of LVIS with random weights; it dominates Table A2's fps.
 
 The paper's 0.1, 0.1 and 2.8 fps differ by the number of mask heads: with more than one, 300 masks
-of 1,203 classes from each went to the host to be averaged. Nothing of that shows at a reduced
-scale, so it is timed here at full size, from the class scores of 1,000 proposals and the 256
-channels before the mask predictor to RLE.
+of 1,203 classes from each head were copied to the host and averaged. This effect does not appear at
+a reduced scale, so it is timed here at full size, from the class scores of 1,000 proposals and the
+256 channels before the mask predictor to RLE.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def measure(models: dict[str, Any], detections: int = 300) -> dict:
     Args:
         models: name -> a detector's config. HTC is left out: its mask heads pass features on to
             each other and cannot be cut off before the predictor.
-        detections: detections of the image; fewer where memory cannot hold their masks.
+        detections: detections of the image; fewer are used if memory cannot hold their masks.
 
     Returns:
         ``fps``: mode -> name -> images/s; ``parts``: mode -> name -> part of `PARTS` -> seconds;
         ``mask_heads``: name -> number; and ``detections``, ``classes``, ``proposals``,
-        ``resolution`` (height and width of the image in pixels). Empty without such a head.
+        ``resolution`` (height and width of the image in pixels). Empty if no model has such a head.
     """
     init_default_scope("mmdet")
     models = {name: c for name, c in models.items() if "HTC" not in _mask_head(c)["type"]}
@@ -63,7 +63,7 @@ def measure(models: dict[str, Any], detections: int = 300) -> dict:
             several = isinstance(roi_head.mask_head, nn.ModuleList)
             heads[name] = len(roi_head.mask_head) if several else 1
             if mode == "old" and not several:
-                # Nothing to average: mmdet has not changed since.
+                # With a single mask head, the modes old and mmdet are the same.
                 parts[mode][name] = parts["mmdet"][name]
                 continue
             if mode == "ours":
@@ -83,10 +83,10 @@ def measure(models: dict[str, Any], detections: int = 300) -> dict:
 def post_process(
     roi_head: nn.Module, mode: str, rois: Tensor, logits: Tensor, deltas: Tensor
 ) -> tuple[list[dict], dict[str, float]]:
-    """Detections' RLE, and seconds by part, from what the last box stage gives.
+    """Return the RLE of detections, and seconds by part, from the outputs of the last box stage.
 
     Args:
-        roi_head: from `_roi_head` of the same mode.
+        roi_head: a head from `_roi_head` of the same mode.
         mode: one of `MODES`.
         rois: (n, 5), image index first.
         logits: (n, C + 1).
@@ -109,7 +109,7 @@ def post_process(
 
 
 class _Given(nn.Module):
-    """In place of a RoI extractor: features that are there already."""
+    """A replacement of a RoI extractor that returns precomputed features."""
 
     num_inputs = 1
 
@@ -122,7 +122,7 @@ class _Given(nn.Module):
 
 
 def _roi_head(model: Any, mode: str, features: Tensor) -> nn.Module:
-    """A detector's RoI head, its mask heads reduced to their predictors on ``features``."""
+    """Build a detector's RoI head with mask heads reduced to their predictors on ``features``."""
     cfg = ConfigDict(in_mode(model["roi_head"], mode))
     cfg.test_cfg = ConfigDict(model["test_cfg"]["rcnn"], max_per_img=len(features))
     cfg.pop("glbctx_head", None)
@@ -140,7 +140,7 @@ def _roi_head(model: Any, mode: str, features: Tensor) -> nn.Module:
 
 
 def _scored_proposals(classes: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Proposals (n, 5) clustered about 60 objects, with class logits and zero box deltas."""
+    """Return proposals (n, 5) clustered around 60 objects, class logits and zero box deltas."""
     objects = torch.randint(60, (PROPOSALS,), generator=generator)
     size = torch.tensor([WIDTH, HEIGHT])
     corner = torch.rand(60, 2, generator=generator) * 0.9 * size
@@ -162,6 +162,6 @@ def _mask_head(model: Any) -> Any:
 
 
 def _free_memory() -> int:
-    """Bytes of memory that can be had without swapping."""
+    """Return the bytes of memory that are available without swapping."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))

@@ -28,7 +28,7 @@ from seesaw.spec.datasets import DatasetEntry
 
 
 class Prediction(NamedTuple):
-    """The files of one image, and how many detections they hold."""
+    """The files of one image, and the number of their detections."""
 
     json: Path
     picture: Path
@@ -37,7 +37,7 @@ class Prediction(NamedTuple):
 
 
 def names_of(entry: DatasetEntry) -> list[str]:
-    """Category names by label: the dataset's, LVIS v1's for as many, else their numbers."""
+    """Return names by label: the dataset's, LVIS v1's if their number fits, else category ids."""
     if entry.category_counts.is_file():
         rows = json.loads(entry.category_counts.read_text(encoding="utf-8"))["categories"]
         return [row["name"] for row in sorted(rows, key=lambda row: row["id"])]
@@ -47,10 +47,10 @@ def names_of(entry: DatasetEntry) -> list[str]:
 
 
 def check_images(images: Sequence[Path]) -> None:
-    """Refuse what is no image, and two that would be written to one file.
+    """Check that all files are images and that no two have the same output file.
 
     Raises:
-        UserError: one sentence about the first fault.
+        UserError: a check fails; the message describes the first fault.
     """
     stems: dict[str, Path] = {}
     for path in images:
@@ -80,14 +80,14 @@ def predict(
 
     Args:
         cfg: a resolved config.
-        weights: a finished training's.
-        images: files.
-        out: folder of ``<stem>.json`` and ``<stem>.png``.
-        names: of the categories, by label.
-        score: least score of what is drawn; the JSON has everything.
+        weights: a finished training's weights.
+        images: image files.
+        out: folder for ``<stem>.json`` and ``<stem>.png``.
+        names: category names by label.
+        score: least score of drawn detections; the JSON contains all detections.
 
     Raises:
-        UserError: an image or the weights cannot be read; nothing is written then.
+        UserError: an image or the weights cannot be read; no file is written in this case.
     """
     check_images(images)
     model = build_model(cfg, weights)
@@ -137,7 +137,7 @@ def _write(
 
 
 def _drawn(path: Path, shown: list[int], boxes, scores, labels, masks, names) -> bytes:
-    """The image with the shown detections, as PNG."""
+    """Draw the shown detections on the image and return it as PNG."""
     image = mmcv.imread(str(path), channel_order="rgb")
     sample = DetDataSample()
     shape = (0, *image.shape[:2])
@@ -155,7 +155,7 @@ def _drawn(path: Path, shown: list[int], boxes, scores, labels, masks, names) ->
 
 
 def _compressed(mask) -> dict:
-    """Run lengths as JSON holds them."""
+    """Return a mask as run lengths in JSON format."""
     counts = mask["counts"]
     return {
         "size": [int(v) for v in mask["size"]],

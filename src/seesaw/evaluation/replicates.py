@@ -1,8 +1,8 @@
 """``replicates.json``: an evaluation's bootstrap replicates, small enough to be committed.
 
-All evaluations on one data set draw the same images (`resample.replicates`), so that the
-difference of two evaluations' replicates is paired over images with neither's matches at hand.
-Tables and verdicts read these files and ``metrics.json``, nothing else.
+All evaluations on one dataset draw the same images (`resample.replicates`), so the difference of
+two evaluations' replicates is paired over images and does not need their matches. Tables and
+verdicts read only these files and ``metrics.json``.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Replicates:
 
 
 def save(path: Path, metrics: dict, drawn: dict[str, np.ndarray], annotations: str) -> None:
-    """Write an evaluation's replicates, whole or not at all; the same input gives the same bytes.
+    """Write an evaluation's replicates atomically; the same input gives the same bytes.
 
     Args:
         path: The file.
-        metrics: Content of its metrics.json.
+        metrics: Content of the evaluation's metrics.json.
         drawn: Kind ("segm", "bbox") -> replicates (B, 4) of AP, AP_r, AP_c, AP_f (fractions).
         annotations: sha256 of the annotation file.
     """
@@ -58,10 +58,10 @@ def save(path: Path, metrics: dict, drawn: dict[str, np.ndarray], annotations: s
 
 
 def load(path: Path, metrics: dict) -> Replicates:
-    """Read what `save` wrote; the estimates come at full precision from the metrics.
+    """Read a file of `save`; the estimates are taken at full precision from the metrics.
 
     Raises:
-        UserError: The file is missing, damaged, or of other metrics.
+        UserError: The file is missing or damaged, or does not belong to these metrics.
     """
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))

@@ -1,10 +1,10 @@
-"""Standard errors of LVIS AP by resampling images, from matches that are made once.
+"""Standard errors of LVIS AP by resampling images, from matches that are computed once.
 
 A replicate draws as many images as there are, with replacement (multinomial bootstrap), and
 recomputes AP from the cached matches. Its mean is biased upwards for LVIS AP (a rare category
-without a drawn image drops out of the average), so percentile intervals are invalid; estimate
-± 1.96 SE is what the functions here report. It covers AP on data sets of this size: AP of a
-category with few objects is itself biased upwards, alike for all models.
+without a drawn image drops out of the average), so percentile intervals are invalid; the functions
+here report estimate ± 1.96 SE. This interval covers the AP of datasets of the same size: AP of a
+category with few objects is itself biased upwards, equally for all models.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ LANES = 16  # replicates at once: one cache line of float32 weights an image
 
 @dataclass(frozen=True)
 class Ranking:
-    """What AP over all areas depends on: N detections by category, then by descending score.
+    """The part of `Matches` that AP over all areas depends on: N ranked detections.
 
-    Of `Matches` it leaves out what cannot change AP: detections that are ignored at every
-    threshold, and those below the last true positive of their category.
+    Detections are sorted by category, then by descending score. Those that cannot change AP are
+    left out: they are ignored at every threshold, or below the last true positive of their category.
     """
 
     offsets: np.ndarray  # (C + 1,), category c owns rows offsets[c]:offsets[c + 1]
@@ -48,7 +48,7 @@ class Ranking:
 
     @classmethod
     def of(cls, matches: Matches) -> Ranking:
-        """The ranking that matches give."""
+        """Build the ranking of matches."""
         hit, ignored, counts = matches.hit[:, 0], matches.ignored[:, 0], matches.truth_counts[:, 0]
         categories = len(matches.groups)
         category = np.repeat(np.arange(categories), np.diff(matches.offsets))
@@ -69,7 +69,7 @@ class Ranking:
 
 
 def save(rankings: dict[str, Ranking], path: Path | str) -> None:
-    """Write rankings by kind ("segm", "bbox") to an ``.npz`` file, whole or not at all.
+    """Write rankings by kind ("segm", "bbox") to an ``.npz`` file, atomically.
 
     The same rankings give the same bytes.
     """
@@ -84,7 +84,7 @@ def save(rankings: dict[str, Ranking], path: Path | str) -> None:
 
 
 def load(path: Path | str) -> dict[str, Ranking]:
-    """Read what `save` wrote.
+    """Read a file of `save`.
 
     Raises:
         UserError: the file is missing or damaged.
@@ -106,16 +106,16 @@ def load(path: Path | str) -> dict[str, Ranking]:
 
 
 def scores(ranking: Ranking, weights: np.ndarray | None = None) -> np.ndarray:
-    """AP, AP_r, AP_c, AP_f (4,) with images weighted (I,); NaN where undefined."""
+    """Return AP, AP_r, AP_c, AP_f (4,) with image weights (I,); NaN where undefined."""
     weights = np.ones(ranking.images) if weights is None else np.asarray(weights)
     return _scores(ranking, weights[:, None])[0]
 
 
 def replicates(ranking: Ranking, count: int = REPLICATES, seed: int = 0) -> np.ndarray:
-    """Bootstrap replicates (count, 4) of `scores`.
+    """Return bootstrap replicates (count, 4) of `scores`.
 
-    The same seed draws the same images for every model and kind: replicates of two models on one
-    data set are paired.
+    The same seed draws the same images for every model and kind, so the replicates of two models
+    on one dataset are paired.
     """
     rng = np.random.default_rng(seed)
     even = np.full(ranking.images, 1 / ranking.images)
@@ -146,7 +146,7 @@ def _scores(ranking: Ranking, weights: np.ndarray) -> np.ndarray:
 
 
 def report(estimate: np.ndarray, drawn: np.ndarray) -> dict[str, dict | None]:
-    """Estimate, SE and 95 % interval of AP, AP_r, AP_c and AP_f, of replicates (count, 4)."""
+    """Return estimate, SE and 95 % interval of AP, AP_r, AP_c, AP_f from replicates (count, 4)."""
     report: dict[str, dict | None] = {}
     for i, name in enumerate(NAMES):
         values = drawn[~np.isnan(drawn[:, i]), i]

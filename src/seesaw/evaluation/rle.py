@@ -26,7 +26,7 @@ class Intervals:
 
 
 def encode(mask: np.ndarray) -> str:
-    """Compressed RLE of a binary mask (H, W): the crop is where it is not zero."""
+    """Return the compressed RLE of a binary mask (H, W), encoded from its non-zero crop."""
     mask = np.asarray(mask, dtype=bool)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
@@ -36,7 +36,7 @@ def encode(mask: np.ndarray) -> str:
 
 
 def encode_crop(crop: np.ndarray, x: int, y: int, height: int, width: int) -> str:
-    """Compressed RLE of an image-sized mask that is zero outside a crop.
+    """Return the compressed RLE of an image-sized mask that is zero outside a crop.
 
     Args:
         crop: Binary crop (h, w), bool or uint8.
@@ -46,7 +46,7 @@ def encode_crop(crop: np.ndarray, x: int, y: int, height: int, width: int) -> st
         width: Image width in pixels.
 
     Raises:
-        ValueError: The crop leaves the image.
+        ValueError: The crop extends beyond the image.
     """
     if x < 0 or y < 0 or y + crop.shape[0] > height or x + crop.shape[1] > width:
         raise ValueError(f"crop {crop.shape} at ({x}, {y}) leaves the image {(height, width)}")
@@ -59,10 +59,10 @@ def decode(counts: list[str] | list[bytes], size: int) -> tuple[Intervals, int]:
 
     Returns:
         The intervals, and the index of the first RLE that is malformed or does not cover
-        exactly ``size`` pixels (-1 if all are good; the intervals count only then).
+        exactly ``size`` pixels (-1 if all are valid; otherwise the intervals are undefined).
 
     Raises:
-        ValueError, TypeError: Counts that are not ASCII text.
+        ValueError, TypeError: Counts are not ASCII text.
     """
     given: Any = counts  # all str or all bytes: a mixture raises
     text = b"".join(given) if bytes in map(type, counts) else "".join(given).encode("ascii")

@@ -1,8 +1,8 @@
-"""Detections to disk as they are made: a shard per process, resumed by image, merged in order.
+"""Write detections to one shard per process, resume by image, and merge the shards in order.
 
-Shards lie beside the detections file as ``.<name>.<key>.<rank>.part``. A detection that is
-killed and started again goes on after the images that are whole in any shard of the same key,
-also with another number of processes.
+Shards are stored beside the detections file as ``.<name>.<key>.<rank>.part``. A detect job that is
+killed and restarted skips the images that are complete in any shard of the same key, even with
+another number of processes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from seesaw.evaluation.detections import DetectionWriter
 
 
 class Line(NamedTuple):
-    """Where an image's line stands."""
+    """The position of an image's line in a shard."""
 
     image_id: int
     shard: Path
@@ -30,14 +30,14 @@ class Line(NamedTuple):
 
 
 class ShardWriter(DetectionWriter):
-    """Writes the images of this process; leaving it whole makes the file of all processes.
+    """Write the images of this process; on exit, merge the shards of all processes into the file.
 
-    Use as a context manager in every process, and ask `todo` once before writing. Afterwards
-    ``images`` and ``detections`` count the whole file. After an exception the shards stay.
+    Use it as a context manager in every process, and call `todo` once before writing. Afterwards
+    ``images`` and ``detections`` count the whole file. After an exception the shards are kept.
 
     Args:
         path: The detections file.
-        key: Hash of all that decides the detections; shards of another key are deleted.
+        key: Hash of everything that affects the detections; shards of another key are deleted.
 
     Raises:
         UserError: another process writes detections to the same file.
@@ -64,20 +64,20 @@ class ShardWriter(DetectionWriter):
         return self
 
     def todo(self, image_ids: list[int]) -> list[int]:
-        """Of all images of the split, ascending, those that this process has to detect."""
+        """Return, from all image ids of the split (ascending), those that this process must detect."""
         self._expected = list(image_ids)
         done = {line.image_id for line in self._lines()}
-        barrier()  # nobody writes before all have read
+        barrier()  # no process writes before all have read
         missing = [image_id for image_id in image_ids if image_id not in done]
         return missing[get_rank() :: get_world_size()]
 
     def write(self, *args, **kwargs) -> None:
-        """As `DetectionWriter.write`; the line survives if this process is killed."""
+        """Write an image as `DetectionWriter.write`; its line survives if this process is killed."""
         super().write(*args, **kwargs)
         self._file.flush()
 
     def __exit__(self, kind, value, traceback) -> None:
-        with self._file:  # closed, and so unlocked, when all is done
+        with self._file:  # closed, and thereby unlocked, at the end
             self._file.flush()
             if kind is None:
                 self._finish()
@@ -91,7 +91,7 @@ class ShardWriter(DetectionWriter):
                 f"{self._own} and its like hold {len(lines)} images, not the "
                 f"{len(self._expected)} of the split; delete them and detect again."
             )
-        barrier()  # the shards vanish only after all have read them
+        barrier()  # shards are deleted only after all processes have read them
         if get_rank() == 0:
             self._merge(lines)
         barrier()
@@ -125,12 +125,12 @@ class ShardWriter(DetectionWriter):
             raise UserError(
                 f"{self.path} is being made by another process; wait for it or end it."
             ) from None
-        except OSError:  # a file system without locks
+        except OSError:  # the file system may not support locks
             pass
 
 
 def read_shard(path: Path) -> list[Line]:
-    """The whole lines of a shard, up to the first that is torn."""
+    """Return the lines of a shard up to the first incomplete one."""
     lines, offset = [], 0
     with path.open("rb", buffering=1 << 20) as file:
         for text in file:

@@ -20,19 +20,19 @@ from seesaw.evaluation.timing import PARTS, PartTimer, clock, timed
 
 @torch.no_grad()
 def measure(models: dict[str, tuple[Config, Path]], images: int, rounds: int) -> dict:
-    """Time every model in every mode on the same images, in turn, for several rounds.
+    """Time every model in every mode on the same images, alternately, for several rounds.
 
-    The machine's drift hits all alike, and the median of the rounds is robust against a burst.
-    Timed is the way from the loaded image to RLE; data loading is left out.
+    Machine drift then affects all models alike, and the median of the rounds is robust against
+    outliers. The time from the loaded image to RLE is measured; data loading is excluded.
 
     Args:
         models: name -> (resolved config, weights).
-        images: images a round.
-        rounds: rounds; one more runs first and is dropped as warm-up.
+        images: images per round.
+        rounds: number of timed rounds, after one for warm-up.
 
     Returns:
         ``fps``: mode -> name -> images/s; ``rounds``: the same with the list of all rounds;
-        ``parts``: mode -> name -> part of `PARTS` or ``other`` -> seconds an image;
+        ``parts``: mode -> name -> part of `PARTS` or ``other`` -> seconds per image;
         ``detections_per_image``: mode -> name -> mean; and, once, ``images``, ``classes``,
         ``resolution`` (height and width of the largest input in pixels), ``threads``, ``device``.
     """
@@ -79,7 +79,7 @@ def _build(config: Config, weights: Path, mode: str) -> nn.Module:
 
 
 def _lap(net: nn.Module, mode: str, batches: list[dict]) -> dict:
-    """Images/s, seconds an image of each part, and detections an image of one round."""
+    """Run one round; return images/s, seconds per image of each part, and detections per image."""
     timer, detections = PartTimer(), 0
     with running(net, mode), timed(net, timer):
         start = clock()

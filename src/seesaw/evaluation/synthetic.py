@@ -1,7 +1,7 @@
-"""Batches of the size of a config's real ones, with random content: for measurements and tests.
+"""Random batches with the shapes of a config's real batches, for measurements and tests.
 
-No dataset is needed. Objects are as many as LVIS v1 has in an image, and enough proposals lie on
-them for the samplers to find all the positives that a trained RPN would give them.
+No dataset is needed. An image has as many objects as in LVIS v1 on average, and enough proposals
+overlap them for the samplers to find as many positives as with a trained RPN.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _JITTER = 0.03  # of a box's side; IoU stays above 0.8, over every stage's thres
 
 
 def typical_px(cfg: Config) -> tuple[int, int]:
-    """Height and width of a training image of 3:4, in the middle of what the pipeline draws, px."""
+    """Return height and width in px of a 3:4 training image of the pipeline's medium size."""
     dataset = cfg.train_dataloader.dataset
     steps = {step["type"]: step for step in dataset.get("dataset", dataset).pipeline}
     if resize := steps.get("RandomResize"):
@@ -47,13 +47,13 @@ def typical_px(cfg: Config) -> tuple[int, int]:
 
 
 def build(cfg: Config, seed: int = 0, train: bool = True) -> nn.Module:
-    """A config's detector with random weights, on the GPU if there is one.
+    """Build a config's detector with random weights, on the GPU if there is one.
 
-    Batch statistics of the backbone are of random images, so that features have a usual size
-    although nothing was trained.
+    The backbone's batch statistics are computed from random images, so that features have a normal
+    magnitude without training.
     """
     init_default_scope(cfg.default_scope)
-    MMLogger.get_instance("measure", log_level="WARNING")  # else a line for each weight
+    MMLogger.get_instance("measure", log_level="WARNING")  # otherwise it logs a line per weight
     torch.manual_seed(seed)
     config = cfg.model.copy()
     config.backbone = config.backbone.copy()
@@ -81,13 +81,13 @@ def _calibrate(backbone: nn.Module) -> None:
 
 
 def batch(cfg: Config, images: int, px: tuple[int, int], seed: int = 0) -> dict:
-    """A training batch as a loader gives it: on the CPU, 8-bit images, bitmap masks.
+    """Return a training batch as from a loader: on the CPU, 8-bit images, bitmap masks.
 
     Args:
         cfg: a resolved config.
-        images: of the batch.
-        px: height and width of each.
-        seed: of its content.
+        images: number of images.
+        px: height and width of each image.
+        seed: seed of the random content.
     """
     generator = np.random.default_rng(seed)
     heads = cfg.model.roi_head.bbox_head
@@ -104,7 +104,7 @@ def _annotated(
     generator: np.random.Generator, px: tuple[int, int], classes: int, number: int
 ) -> DetDataSample:
     height, width = px
-    # COCO's objects: the square root of their area, log-uniform
+    # as in COCO, the square root of an object's area is log-uniform
     side = np.exp(generator.uniform(math.log(0.04), math.log(0.6), OBJECTS)) * min(px)
     ratio = np.exp(generator.uniform(-0.5, 0.5, OBJECTS))
     w, h = np.minimum(side * ratio, width - 2), np.minimum(side / ratio, height - 2)
@@ -139,11 +139,11 @@ def _annotated(
 
 @contextmanager
 def proposals_on_objects(model: nn.Module, a_object: int = 20) -> Iterator[None]:
-    """Inside the block a random RPN proposes as a trained one: the last proposals lie on objects.
+    """Replace the last proposals of a random RPN by boxes on objects, as a trained RPN gives.
 
     Args:
         model: a two-stage detector.
-        a_object: proposals on each object.
+        a_object: number of proposals on each object.
     """
     rpn = model.rpn_head
     original = rpn.loss_and_predict
@@ -171,7 +171,7 @@ def _jittered(boxes: Tensor, copies: int) -> Tensor:
 
 
 def view(cfg: Config, seed: int = 0, px: tuple[int, int] = LVIS_IMAGE) -> dict:
-    """One random image through the config's own test pipeline, test-time augmentation included."""
+    """Pass a random image through the config's test pipeline, including test-time augmentation."""
     init_default_scope(cfg.default_scope)
     image = np.random.default_rng(seed).integers(0, 256, (*px, 3), dtype=np.uint8)
     load, *rest = cfg.test_dataloader.dataset.pipeline

@@ -1,4 +1,4 @@
-"""Where inference time goes: one timer for CPU and GPU, around the model's own methods."""
+"""Measure the inference time of a model's parts with one timer for CPU and GPU."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ PARTS = ("features", "proposals", "boxes", "nms", "masks", "paste_encode")
 
 
 class PartTimer:
-    """Adds up seconds by part; time inside a nested part counts for that part alone.
+    """Sum seconds by part; time inside a nested part counts for the nested part only.
 
-    Work queued on a GPU is waited for at both ends of a part.
+    The GPU is synchronised at the start and end of each part.
 
     Attributes:
         seconds: part -> seconds since the last `reset`.
@@ -28,12 +28,12 @@ class PartTimer:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all times."""
+        """Delete all times."""
         self.seconds: Counter[str] = Counter()
 
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
-        """Count the block as ``name``."""
+        """Count the time of the block as part ``name``."""
         self._book()
         self._open.append(name)
         try:
@@ -50,7 +50,7 @@ class PartTimer:
 
 
 def clock() -> float:
-    """Seconds of a clock, once the GPU, if there is one, has done its work."""
+    """Synchronise the GPU, if there is one, and return the seconds of a clock."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return time.perf_counter()
@@ -58,16 +58,16 @@ def clock() -> float:
 
 @contextmanager
 def timed(model: nn.Module, timer: PartTimer) -> Iterator[None]:
-    """Inside the block the timer knows the parts of a two-stage detector's inference.
+    """Measure the parts of a two-stage detector's inference inside the block.
 
-    ``features`` are backbone and neck, ``proposals`` the RPN, ``boxes`` all stages of the box
-    head, ``nms`` what makes detections of the last stage's outputs (activation, decoding and
-    class-wise NMS), ``masks`` RoI features to mask outputs, averaged where there are several, and
-    ``paste_encode`` the way from there to full masks or RLE.
+    The parts are ``features`` (backbone and neck), ``proposals`` (RPN), ``boxes`` (all stages of
+    the box head), ``nms`` (activation, decoding and class-wise NMS of the last stage's outputs),
+    ``masks`` (from RoI features to mask outputs, averaged if there are several) and
+    ``paste_encode`` (from mask outputs to full masks or RLE).
 
     Args:
         model: A detector of mmdet, or its RoI head alone (whose features and proposals are given).
-        timer: What counts.
+        timer: The timer that sums the seconds.
     """
     roi_head = getattr(model, "roi_head", model)
     methods = [

@@ -1,9 +1,9 @@
-"""How far a number can be trusted: images resampled, and trainings repeated with other seeds.
+"""Standard errors from resampled images and from trainings repeated with other seeds.
 
-The variance of a mean over n seeds is A + S / n. S, the variance of single runs on the same
-images, comes from the runs themselves. A is what all runs share because they are scored on the
-same images: the covariance between seeds of their bootstrap replicates. A sum of the two SEs
-would count twice how single runs vary with the images.
+The variance of a mean over n seeds is A + S / n. S, the variance between single runs on the same
+images, is estimated from the runs. A is the variance that all runs share because they are scored on
+the same images: the covariance of bootstrap replicates between seeds. Adding the two squared SEs
+instead would count twice how single runs vary with the images.
 
 Percentile intervals of the replicates are invalid for LVIS AP (`seesaw.evaluation.resample`).
 """
@@ -28,9 +28,9 @@ class Estimate:
 
     Attributes:
         value: mean over the seeds.
-        se: standard error of ``value``; of one seed it holds the images' part only.
-        images: standard error of ``value`` from resampling images, the runs taken as they are.
-        spread: standard deviation between single runs; None where there is one.
+        se: standard error of ``value``; with one seed it includes only the images' part.
+        images: standard error of ``value`` from resampling images, with the runs held fixed.
+        spread: standard deviation between single runs; None if there is only one.
         seeds: n.
         dof: degrees of freedom of ``se`` (Welch-Satterthwaite).
     """
@@ -54,15 +54,15 @@ class Estimate:
 
 
 def combine(values: ArrayLike, drawn: ArrayLike) -> Estimate | None:
-    """The mean over seeds, with what images and seeds let it vary.
+    """Return the mean over seeds with its uncertainty from images and seeds.
 
     Args:
-        values: (n,) the number in each seed's run.
-        drawn: (n, B) bootstrap replicates of each, of the same images for all seeds; columns
-            with a NaN are left out.
+        values: (n,) the value of each seed's run.
+        drawn: (n, B) bootstrap replicates of each value, with the same images for all seeds;
+            columns with a NaN are left out.
 
     Returns:
-        None where fewer than two replicates are left.
+        The estimate, or None if fewer than two replicates are left.
     """
     values = np.asarray(values, np.float64)
     drawn = np.atleast_2d(drawn)
@@ -87,7 +87,7 @@ def combine(values: ArrayLike, drawn: ArrayLike) -> Estimate | None:
 def level(runs: Sequence[Replicates]) -> dict[str, Estimate | None]:
     """Metric -> mean over the seeds of one evaluation (fractions); None where undefined."""
     return {
-        # None becomes NaN, of which `combine` makes None.
+        # None becomes NaN here, and `combine` turns it into None again.
         name: combine(np.array([run.estimate[name] for run in runs], np.float64), drawn)
         for name, drawn in ((n, [run.drawn[n] for run in runs]) for n in METRICS)
     }
@@ -99,11 +99,11 @@ def paired_difference(
     """Metric -> ``b - a`` (fractions), paired over images, and over seeds by position.
 
     Args:
-        a: runs of one evaluation, one a seed.
-        b: runs of the other, the same seeds in the same order.
+        a: runs of one evaluation, one per seed.
+        b: runs of the other, with the same seeds in the same order.
 
     Raises:
-        UserError: they were not evaluated on the same annotations.
+        UserError: the runs were not evaluated on the same annotations.
     """
     if len({run.annotations for run in [*a, *b]}) > 1:
         raise UserError("evaluated on different annotations; run evaluate for both again.")

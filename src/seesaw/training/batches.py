@@ -63,7 +63,7 @@ class SeededDataset(Dataset):
         return [self.dataset[index] for index in batch]
 
     def get_data_info(self, index: int) -> dict[str, int]:
-        """Return the width and height of an image in px, cached, as the batch sampler needs them."""
+        """Return the width and height of an image in px, cached for the batch sampler."""
         if index not in self._sizes:
             info = self.dataset.get_data_info(index)
             self._sizes[index] = {"width": info["width"], "height": info["height"]}

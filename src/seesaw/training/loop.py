@@ -11,7 +11,7 @@ from seesaw.training.batches import seed_iteration
 
 
 class _Batches(_InfiniteDataloaderIterator):
-    """mmengine's endless iterator, which can skip to an iteration without loading earlier batches."""
+    """mmengine's endless iterator, which can skip to an iteration without loading batches."""
 
     def __init__(self, loop: SeededIterLoop):
         super().__init__(loop.dataloader)

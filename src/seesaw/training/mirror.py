@@ -52,7 +52,7 @@ class Mirror:
             )
 
     def end(self, seconds: float | None = None) -> bool:
-        """Wait for the process to finish, and kill it after a time-out; return whether it succeeded.
+        """Wait for the process, kill it after a time-out, and return whether it succeeded.
 
         Args:
             seconds: the time-out; by default those of starting and finishing together.

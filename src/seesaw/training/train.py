@@ -43,8 +43,8 @@ def train(
 ) -> dict:
     """Train to the end, resuming from the newest complete checkpoint in ``work`` if there is one.
 
-    On a CPU, with one or two ranks, an interrupted and resumed training gives byte-identical weights
-    to an uninterrupted one.
+    On a CPU, with one or two ranks, an interrupted and resumed training gives byte-identical
+    weights to an uninterrupted one.
 
     Args:
         cfg: a resolved config.
@@ -203,7 +203,7 @@ def _join_ranks() -> None:
 
 
 def _hooks(cfg: Config, total: int) -> dict:
-    interval = cfg.get("checkpoint_interval", max(total // 50, 100))  # loses at most 1/50 of a training
+    interval = cfg.get("checkpoint_interval", max(total // 50, 100))  # at most 1/50 is lost
     return dict(
         timer=dict(type="IterTimerHook"),
         logger=dict(type="LoggerHook", interval=20, log_metric_by_epoch=False),

@@ -1,4 +1,4 @@
-"""Score a package against a truth file, as the server does: from the packed JSON alone."""
+"""Score a package against a ground-truth file as the server does, from the packed JSON alone."""
 
 import tempfile
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from seesaw.evaluation.submission.package import ImageList
 
 
 def grade(package: Path | str, annotations: Path | str) -> dict[str, float | None]:
-    """Mask metrics of a package (fractions), by the evaluation that the tables print.
+    """Return the mask metrics of a package (fractions), by the evaluation used for the tables.
 
-    The entries go back to lines of a detections file beside the package; memory stays flat.
+    The entries are converted back to a detections file beside the package; memory use is constant.
 
     Raises:
-        UserError: Either file is missing, malformed or does not fit the other.
+        UserError: A file is missing or malformed, or the two files do not belong together.
     """
     package = Path(package)
     images = ImageList.load(annotations).images
@@ -58,6 +58,6 @@ def _line(image: int, size: tuple[int, int], found: list[dict]) -> dict:
         "width": size[1],
         "category_ids": [entry["category_id"] for entry in found],
         "scores": scores,
-        "bboxes": [[0, 0, 0, 0]] * len(found),  # boxes are not in the file and not scored
+        "bboxes": [[0, 0, 0, 0]] * len(found),  # a package has no boxes, and none are scored
         "counts": [entry["segmentation"]["counts"] for entry in found],
     }

@@ -1,16 +1,16 @@
-"""The LVIS server's file from a detections file: one results list in JSON, zipped, streamed.
+"""Make the LVIS server's file from a detections file: a zipped JSON results list, streamed.
 
 An entry is ``{"image_id", "category_id", "score", "segmentation": {"size", "counts"}}``: category
-ids from 1, masks as compressed RLE of the image's size. What is scored are the masks:
+ids from 1, masks as compressed RLE of the image's size. The server scores the masks:
 
-- ``score`` is the line's ``mask_scores`` where the model scores masks apart, as
-  `seesaw.evaluation.lvis_eval` ranks masks; of more than 300 the highest 300 of an image stay.
-- No ``bbox``: where the first entry has one, lvis-api takes box areas for mask areas, which moves
-  AP_s, AP_m, AP_l and drops masks whose box is empty. So mask AP of the file is exactly that of
-  the tables; AP^box, ranked by another score, cannot be had from it.
+- ``score`` is the line's ``mask_scores`` if masks have scores of their own, as in the ranking of
+  `seesaw.evaluation.lvis_eval`; if an image has more than 300 entries, the highest 300 are kept.
+- There is no ``bbox``: if the first entry has one, lvis-api takes box areas for mask areas, which
+  changes AP_s, AP_m, AP_l and drops masks whose box is empty. Without it, the file's mask AP is
+  exactly that of the tables; AP^box, ranked by another score, cannot be computed from it.
 
-The same detections give the same bytes: images ascend, scores descend, ties stay in order, the
-zip's date is fixed. (Another build of zlib may pack the same JSON differently.)
+The same detections give the same bytes: images ascend, scores descend, ties keep their order, and
+the zip's date is fixed. (Another build of zlib may compress the same JSON differently.)
 """
 
 import hashlib
@@ -32,7 +32,7 @@ LEVEL = 6  # of zlib
 
 @dataclass(frozen=True)
 class ImageList:
-    """The images and categories that a submission may name; test-dev has no more than that."""
+    """The images and categories that a submission may name; test-dev publishes only these."""
 
     path: Path
     images: dict[int, tuple[int, int]]  # id -> height, width in pixels
@@ -40,7 +40,7 @@ class ImageList:
 
     @classmethod
     def load(cls, path: Path | str) -> "ImageList":
-        """Read the list of a file in LVIS format, with or without annotations.
+        """Read the images and categories of a file in LVIS format, with or without annotations.
 
         Raises:
             UserError: The file is missing or not in LVIS format.
@@ -51,9 +51,9 @@ class ImageList:
 
 
 def package(detections: Path | str, wanted: ImageList, output: Path | str) -> dict:
-    """Write the zip of a detections file; it appears whole or not at all.
+    """Write the zip of a detections file atomically.
 
-    Every line is checked as it passes (`seesaw.evaluation.detections.read`), so what comes out is
+    Every line is checked when it is read (`seesaw.evaluation.detections.read`), so the package is
     valid. Memory does not grow with the number of images.
 
     Returns:
@@ -61,7 +61,7 @@ def package(detections: Path | str, wanted: ImageList, output: Path | str) -> di
         and ``results``: name, bytes and sha256 of the JSON inside.
 
     Raises:
-        UserError: A malformed line, an image of the list without a line, or no detection at all.
+        UserError: A line is malformed, an image of the list has no line, or there is no detection.
     """
     with (
         replacing(Path(output)) as partial,

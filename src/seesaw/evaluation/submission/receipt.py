@@ -1,9 +1,9 @@
-"""The receipt beside a package, ``<package>.receipt.json``, and what became of the package.
+"""The receipt beside a package, ``<package>.receipt.json``, and the results of its submission.
 
-``records`` grows and is never cut: *uploaded* (you have), *server* (its AP), *graded* (ours, on a
-generated dataset). Each names the sha256 of the package that it is about, so a score is never
-shown for other bytes. The receipt is no output of the workflow, which deletes outputs before it
-makes them again. Standard library only.
+Entries are only ever added to ``records``: *uploaded* (by the user), *server* (the server's AP) and
+*graded* (AP computed here, on a generated dataset). Each names the sha256 of its package, so a
+score is never shown for another file. The receipt is no output of the workflow, which deletes
+outputs before it makes them again. This module uses the standard library only.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ EVIDENCE = ("command", "git", "lock", "versions", "inputs", "host", "start", "du
 
 
 def receipt_path(package: Path | str) -> Path:
-    """Where the receipt of a package lies."""
+    """Return the path of a package's receipt."""
     return Path(f"{package}.receipt.json")
 
 
 def write(package: Path, facts: dict) -> dict:
-    """Write the receipt of a package from its provenance record and facts; old records stay."""
+    """Write a package's receipt from its provenance record and facts; old entries are kept."""
     evidence = read_record(provenance_path(package))
     if evidence is None:
         raise UserError(f"{provenance_path(package)} is missing; run `seesaw submit` again.")
@@ -41,7 +41,7 @@ def write(package: Path, facts: dict) -> dict:
 
 
 def lasting(package: Path) -> dict | None:
-    """What the reference results keep of a receipt: no evidence, times of the server's AP only."""
+    """Return the part of a receipt for the reference: no evidence, times of server entries only."""
     kept = read_record(receipt_path(package))
     if kept is None:
         return None
@@ -53,13 +53,13 @@ def lasting(package: Path) -> dict | None:
 
 
 def record(package: Path, kind: str, ap: float | None = None, **facts) -> None:
-    """Enter what became of a package: "uploaded", "server" or "graded".
+    """Add an entry to a package's receipt: "uploaded", "server" or "graded".
 
     Args:
         package: The zip that was uploaded or graded.
         kind: One of the three.
         ap: Mask AP in percent; None for "uploaded".
-        facts: More to enter, plain data.
+        facts: Further facts, plain data.
 
     Raises:
         UserError: There is no receipt, or the package has changed since it was written.
@@ -76,10 +76,10 @@ def record(package: Path, kind: str, ap: float | None = None, **facts) -> None:
 
 
 def parse_answer(text: str) -> float | None:
-    """What ``--record`` was given: None for "pending", else mask AP in percent.
+    """Parse the value of ``--record``: None for "pending", else mask AP in percent.
 
     Raises:
-        UserError: Neither, or a number that is no percentage.
+        UserError: The value is neither, or the number is no percentage.
     """
     if text == "pending":
         return None
@@ -87,7 +87,7 @@ def parse_answer(text: str) -> float | None:
         ap = float(text)
     except ValueError:
         ap = -1.0
-    # A fraction would be a hundred times too low and would look like a score.
+    # A fraction would be taken for a score that is a hundred times too low.
     if not 1 <= ap <= 100:
         raise UserError(
             f"--record {text}: give mask AP in percent (38.92, not 0.3892), "
@@ -97,13 +97,13 @@ def parse_answer(text: str) -> float | None:
 
 
 def status(package: Path) -> str:
-    """What the line under Table A1 says of a package, the strongest that is known.
+    """Return a package's status for the line under Table A1, the first of these that applies.
 
     The server's AP; "submitted, pending" once the upload has been recorded; the AP graded here,
-    named as such; else "not submitted": a package on disk is no submission.
+    marked as such; else "not submitted", because a package on disk is no submission.
     """
     receipt = read_record(receipt_path(package))
-    # Reference results keep the receipt alone, without its evidence.
+    # The reference holds only the receipt, without its evidence.
     if receipt is None or ("provenance" in receipt and not package.is_file()):
         return "not submitted"
     own = receipt["package"]["sha256"]

@@ -1,4 +1,4 @@
-"""Results lists of any tool, zipped or not, on one line or many, read in flat memory."""
+"""Read results lists of any tool, zipped or not, on one line or many, with constant memory."""
 
 import json
 import zipfile
@@ -14,16 +14,16 @@ from numba import njit
 
 from seesaw.errors import UserError
 
-BLOCK = 1 << 18  # bytes; larger ones leave the cache and wake the garbage collector
+BLOCK = 1 << 18  # bytes; larger blocks exceed the cache and trigger the garbage collector
 LONGEST = 1 << 26  # bytes of one entry; without a limit a stray quote would fill the memory
 
 
 @contextmanager
 def opened(path: Path | str) -> Iterator[IO[bytes]]:
-    """The JSON of a results file, or of the one file in a zip.
+    """Open the JSON of a results file, or the one file in a zip.
 
     Raises:
-        UserError: The file is missing, is a damaged zip or a zip of anything but one JSON.
+        UserError: The file is missing, is a damaged zip, or is a zip of anything but one JSON file.
     """
     path = Path(path)
     try:
@@ -48,10 +48,10 @@ def opened(path: Path | str) -> Iterator[IO[bytes]]:
 
 
 def batches(file: IO[bytes]) -> Iterator[list]:
-    """The elements of a JSON list, some thousand at a time, each batch whole.
+    """Yield the elements of a JSON list in batches of some thousand complete elements.
 
     Raises:
-        ValueError: Not a JSON list; the batches before the fault have been given.
+        ValueError: The file is not a JSON list; batches before the fault have been yielded.
     """
     rest = file.read(BLOCK).lstrip()
     if not rest.startswith(b"["):
@@ -96,7 +96,7 @@ def _parse(text: bytes, passed: int) -> list:
 
 @njit(cache=True)
 def _cut(text):  # pragma: no cover - compiled
-    """Index of the list's last comma or, with True, of its closing bracket; -1 if neither."""
+    """Return the index of the list's last comma or (with True) closing bracket; -1 if neither."""
     depth, quoted, cut, i = 0, False, -1, 0
     while i < len(text):
         byte = text[i]

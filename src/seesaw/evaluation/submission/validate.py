@@ -1,8 +1,8 @@
-"""The faults of a results file, whichever tool made it, before a server finds them.
+"""Find the faults of a results file from any tool before it is uploaded to the server.
 
-Checked are: one JSON list (alone or zipped), an image id of the list, a category id of the list
-(from 1), at most 300 entries an image, compressed RLE that decodes to the image's size, finite
-scores. Images without entries are right: a results list has no place for them.
+The file must be one JSON list (alone or zipped), each image id and category id (from 1) must be
+in the image list, an image has at most 300 entries, each compressed RLE decodes to the image's
+size, and scores are finite. Images without entries are valid.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ SHOWN = 10  # images named with each kind of fault
 
 @dataclass
 class Fault:
-    """A kind of fault, how often it was found and where first."""
+    """A kind of fault, the number of times it was found, and the first images with it."""
 
     kind: str
     count: int = 0
@@ -34,7 +34,7 @@ class Fault:
 
 @dataclass
 class Report:
-    """What a results file holds and what is wrong with it."""
+    """The content of a results file and its faults."""
 
     path: Path
     wanted: ImageList
@@ -45,7 +45,7 @@ class Report:
     faults: dict[str, Fault] = field(default_factory=dict)
 
     def add(self, kind: str, count: int = 1, images=(), values=()) -> None:
-        """Count a fault; ``images`` and ``values``, in the file's order, say where."""
+        """Count a fault; ``images`` and ``values`` give its places in the file's order."""
         fault = self.faults.setdefault(kind, Fault(kind))
         fault.count += count
         for image, value in zip(images, values, strict=True):
@@ -54,7 +54,7 @@ class Report:
             fault.images.setdefault(image, value)
 
     def lines(self) -> list[str]:
-        """A summary, then one line per kind of fault."""
+        """Return a summary, then one line per kind of fault."""
         size = f"{self.path.stat().st_size / 1e6:,.1f} MB"
         images = f"{np.count_nonzero(self.per_image):,} of {len(self.per_image):,} images"
         said = f"{len(self.faults)} kinds of fault" if self.faults else "no fault"
@@ -65,7 +65,7 @@ class Report:
 
 
 def validate(path: Path | str, wanted: ImageList) -> Report:
-    """Read a results file (.json or .zip) once and collect its faults; memory stays flat.
+    """Read a results file (.json or .zip) once and collect its faults; memory use is constant.
 
     Raises:
         UserError: The file is missing, or a zip of anything but one JSON file.
@@ -125,10 +125,10 @@ def _check(report: Report, batch: list, ids: np.ndarray, sizes: np.ndarray) -> N
 
 
 def _columns(batch: list) -> tuple:
-    """The entries as columns; image and category ids, score and size as arrays.
+    """Return the entries as columns; image and category ids, score and size are arrays.
 
     Raises:
-        KeyError, TypeError, ValueError, OverflowError: An entry is not as it should be.
+        KeyError, TypeError, ValueError, OverflowError: An entry is malformed.
     """
     if not set(map(type, batch)) <= {dict}:
         raise TypeError("an entry is no object")
@@ -171,7 +171,7 @@ def _well_formed(report: Report, entry: object) -> bool:
 
 
 def _malformed(counts: list[str], sizes: np.ndarray) -> np.ndarray:
-    """Which (N,) compressed RLE do not cover exactly ``sizes`` pixels."""
+    """Return which (N,) compressed RLE do not cover exactly ``sizes`` pixels."""
     bad = np.zeros(len(counts), bool)
     order = np.argsort(sizes, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(sizes[order])) + 1):
