@@ -8,8 +8,8 @@ from mmdet.registry import DATASETS
 class FederatedLVISDataset(LVISV1Dataset):
     """``LVISV1Dataset`` that keeps the categories verified to be absent, which mmdet drops.
 
-    ``absent_labels``, a list of labels from 0, stands beside ``img_id``; name it in the
-    ``meta_keys`` of ``PackDetInputs`` for :class:`FederatedContextHead`.
+    They are stored as ``absent_labels``, a list of labels from 0, beside ``img_id``; add this key
+    to the ``meta_keys`` of ``PackDetInputs`` for :class:`FederatedContextHead`.
     """
 
     def parse_data_info(self, raw_data_info: dict) -> dict:

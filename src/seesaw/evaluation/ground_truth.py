@@ -55,7 +55,7 @@ class GroundTruth:
 
 @contextmanager
 def no_garbage_collection():
-    """Disable garbage collection; on parsed JSON, which has no cycles, it costs 10 % of the time."""
+    """Disable garbage collection, which costs 10 % of the time; parsed JSON has no cycles."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -285,7 +285,7 @@ def sample_ap(
 @njit(error_model="numpy", inline="always")
 def _levels_reached(recall):  # pragma: no cover
     """How many of the recall thresholds 0.01, ..., 1 are not above ``recall``."""
-    # A quotient of counts lies on k / 100 or far from it; whether the float 0.01 k is above
-    # its own quotient, the comparison decides as lvis-api's search does.
+    # A quotient of counts is either k / 100 or far from it. The comparison decides whether the
+    # float 0.01 k is above that quotient, as lvis-api's search does.
     level = np.floor(recall * 100 + 1e-9)
     return level if level * 0.01 <= recall else level - 1

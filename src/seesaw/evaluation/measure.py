@@ -1,6 +1,6 @@
 """Measure time and memory of training steps and detection with random weights on random images.
 
-On a GPU the models have the sizes of the paper; on a CPU the same functions measure a smaller scale.
+On a GPU the models have the paper's sizes; on a CPU the same functions measure a smaller scale.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Trainer:
         self._cfg = cfg
         self.model = switches.model(synthetic.build(cfg))
         wrapper = switches.optimizer(cfg.optim_wrapper.to_dict())
-        wrapper["optimizer"] = dict(wrapper["optimizer"], lr=1e-6)  # keeps the weights nearly constant
+        wrapper["optimizer"] = dict(wrapper["optimizer"], lr=1e-6)  # weights barely change
         self._optimizer = build_optim_wrapper(self.model, wrapper)
 
     def measure(
@@ -162,7 +162,7 @@ def post_processing_modes(cfgs: dict[str, Config], images: int = 2) -> dict[str,
 
 
 def alternating(runs: Mapping[str, Callable[[], Any]], rounds: int = 5, warm: int = 2) -> dict:
-    """Return the median seconds of each call; calls alternate, so machine drift affects all alike."""
+    """Return the median seconds of each call; calls alternate, so machine drift affects all."""
     laps: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + warm):
         for name, run in runs.items():

@@ -27,7 +27,7 @@ def encode_masks(
     """Encode masks given inside their boxes as COCO's compressed RLE.
 
     The result is byte-identical to pasting on the CPU (mmdet's ``FCNMaskHead``) and encoding with
-    ``pycocotools``. Masks on a GPU are copied to the host first, so all devices give the same result.
+    ``pycocotools``. Masks on a GPU are copied to the host first, so all devices paste alike.
 
     Args:
         probs: (n, h, w) float, probabilities inside the boxes.
@@ -61,7 +61,7 @@ def rle_masks(model: nn.Module) -> Iterator[None]:
         model: Any module with mask heads derived from mmdet's ``FCNMaskHead``.
 
     Raises:
-        UserError: inside the block, if ``mask_thr_binary`` asks for grey masks.
+        UserError: inside the block, if ``mask_thr_binary`` requests grey masks.
     """
     heads = [module for module in model.modules() if isinstance(module, FCNMaskHead)]
     for head in heads:

@@ -34,7 +34,7 @@ class Ranking:
     """The part of `Matches` that AP over all areas depends on: N ranked detections.
 
     Detections are sorted by category, then by descending score. Those that cannot change AP are
-    left out: they are ignored at every threshold, or below the last true positive of their category.
+    left out: they are ignored at every threshold, or below their category's last true positive.
     """
 
     offsets: np.ndarray  # (C + 1,), category c owns rows offsets[c]:offsets[c + 1]

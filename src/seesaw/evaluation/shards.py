@@ -64,7 +64,7 @@ class ShardWriter(DetectionWriter):
         return self
 
     def todo(self, image_ids: list[int]) -> list[int]:
-        """Return, from all image ids of the split (ascending), those that this process must detect."""
+        """Return those of all image ids of the split (ascending) that this process must detect."""
         self._expected = list(image_ids)
         done = {line.image_id for line in self._lines()}
         barrier()  # no process writes before all have read
@@ -72,7 +72,7 @@ class ShardWriter(DetectionWriter):
         return missing[get_rank() :: get_world_size()]
 
     def write(self, *args, **kwargs) -> None:
-        """Write an image as `DetectionWriter.write`; its line survives if this process is killed."""
+        """Write as `DetectionWriter.write`; the line survives if this process is killed."""
         super().write(*args, **kwargs)
         self._file.flush()
 

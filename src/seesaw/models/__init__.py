@@ -1,6 +1,6 @@
-"""The paper's modules as plug-ins of mmdet, and their sizes; importing it registers them all.
+"""The paper's modules as plug-ins of mmdet, and their sizes; importing this room registers them.
 
-It knows mmdet and torch. It does not know datasets on the disk, experiments or scales' results.
+This room knows mmdet and torch. It does not know datasets on disk, experiments or results.
 """
 
 import importlib

@@ -1,8 +1,8 @@
-"""The parts of a cascade detector, read off the built model: modules, shapes, parameters, costs.
+"""Read modules, shapes, parameters and costs of a cascade detector from the built model.
 
-The model is built at full size without memory (torch's meta device). One image then runs through
-its own modules at inference; RoI extractors, which have no meta kernel, hand out features of the
-right shape.
+The model is built at full size without memory (on torch's meta device). One image is then passed
+through its modules at inference; RoI extractors, which have no meta kernel, are replaced by stubs
+that return features of the right shape.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Part:
 
     Attributes:
         name: "backbone", "neck", "RPN", "box", "mask", "semantic", "context" or "mask IoU".
-        stage: stage of the cascade from 0; None if it belongs to none.
+        stage: stage of the cascade, from 0; None if the part belongs to no stage.
         type: name of its class.
-        parameters: their number.
-        macs: multiplications (with their additions); 0 if it did not run.
+        parameters: number of parameters.
+        macs: number of multiply-adds; 0 if the part did not run.
         inputs: shapes of its input tensors.
         outputs: shapes of its output tensors.
     """
@@ -57,8 +57,8 @@ class Part:
 class Edge:
     """An arrow between two parts, each (name, stage).
 
-    What flows: "features" of the image, "boxes", "masks" (features of a mask head), or "context"
-    (what is added to the RoI features).
+    It carries "features" of the image, "boxes", "masks" (features of a mask head), or "context"
+    (the vector that is added to the RoI features).
     """
 
     source: tuple[str, int | None]
@@ -68,13 +68,13 @@ class Edge:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A detector's parts and what flows between them.
+    """A detector's parts and the edges between them.
 
     Attributes:
         parts: in the order of the model.
         edges: between RPN and heads, and from context or semantic branch.
-        parameters: of the whole detector.
-        stages: of the cascade.
+        parameters: number of parameters of the whole detector.
+        stages: number of stages of the cascade.
         image: height and width of the input in pixels.
         proposals: boxes that enter the cascade.
         detections: boxes that get a mask.
@@ -90,16 +90,16 @@ class Architecture:
 
     @property
     def macs(self) -> int:
-        """Of all parts."""
+        """The number of multiply-adds of all parts."""
         return sum(part.macs for part in self.parts)
 
     def part(self, name: str, stage: int | None = None) -> Part | None:
-        """A part, None if the model has no such one."""
+        """Return a part, or None if the model does not have it."""
         return next((p for p in self.parts if (p.name, p.stage) == (name, stage)), None)
 
 
 def architecture(config: Config) -> Architecture:
-    """Build a cascade detector's config and read off what it has and does.
+    """Build a cascade detector and read its architecture from the model.
 
     Args:
         config: a resolved config with ``model`` and ``test_pipeline``'s image scale.
@@ -145,7 +145,7 @@ def _modules(model: nn.Module) -> Iterator[tuple[tuple[str, int | None], nn.Modu
 
 
 def _image_size(config: Config) -> tuple[int, int]:
-    """Height and width of a padded landscape image, pixels."""
+    """Return the height and width of a padded landscape image in pixels."""
     scale = next(t["scale"] for t in config.test_pipeline if t["type"] == "Resize")
     divisor = config.model.data_preprocessor.pad_size_divisor
     return tuple(-(-side // divisor) * divisor for side in (min(scale), max(scale)))
@@ -153,7 +153,7 @@ def _image_size(config: Config) -> tuple[int, int]:
 
 @contextmanager
 def _watched(modules: dict, parts: dict) -> Iterator[None]:
-    """Book what each module multiplies, takes and returns, on its part."""
+    """Record the multiply-adds, inputs and outputs of each module in its part."""
     with ExitStack() as stack:
         counter = stack.enter_context(FlopCounterMode(display=False))
         for key, module in modules.items():
@@ -175,7 +175,7 @@ def _watched(modules: dict, parts: dict) -> Iterator[None]:
 
 @contextmanager
 def _stub_extractors(roi_head: nn.Module) -> Iterator[None]:
-    """RoI features without values: (n, C, s, s) for n RoIs."""
+    """Make RoI extractors return features without values, (n, C, s, s) for n RoIs."""
     extractors = [m for m in roi_head.modules() if hasattr(m, "roi_layers")]
     try:
         for extractor in extractors:
@@ -192,7 +192,7 @@ def _stub_extractors(roi_head: nn.Module) -> Iterator[None]:
 
 
 def _run_heads(roi_head: nn.Module, features: tuple[Tensor], proposals: int, kept: int) -> None:
-    """The RoI head's own passes at inference; which boxes survive does not matter to their cost."""
+    """Run the RoI head's passes at inference; their cost does not depend on which boxes remain."""
     rois, final = (torch.zeros(n, 5, device="meta") for n in (proposals, kept))
     labels = torch.zeros(kept, dtype=torch.long, device="meta")
     extra = ()

@@ -1,6 +1,6 @@
 """The switches that make a GPU faster: TF32, mixed precision, channels-last, a fused optimiser.
 
-Each is off unless it is asked for, and each is written into a training's record.
+Each switch is off by default, and each is stored in a training's record.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _FLOAT_OUTPUTS = ("neck", "rpn_head", "bbox_head", "mask_head", "mask_iou_head",
 
 @dataclass(frozen=True)
 class Switches:
-    """How a GPU computes.
+    """The options for computation on a GPU.
 
     Attributes:
         precision: ``fp32``: float32 everywhere. ``tf32``: convolutions may use TF32, which is
@@ -50,8 +50,8 @@ class Switches:
             coordinates in float32.
         channels_last: the memory order of convolutions.
         fused: one kernel updates all weights.
-        deterministic: only deterministic kernels; PyTorch then refuses some operators, and mmcv's
-            kernels add in any order whatever this says.
+        deterministic: use only deterministic kernels; PyTorch then refuses some operators. It has
+            no effect on mmcv's kernels, whose order of summation varies.
     """
 
     precision: Precision = "tf32"
@@ -60,16 +60,16 @@ class Switches:
     deterministic: bool = False
 
     def facts(self) -> dict[str, Any]:
-        """For a record; empty on a CPU, where none of them acts."""
+        """Return the switches for a record; empty on a CPU, where they have no effect."""
         return {"gpu_switches": asdict(self)} if torch.cuda.is_available() else {}
 
     def set_up(self) -> None:
-        """Set what holds for the process."""
+        """Apply the settings that are global to the process."""
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = self.precision != "fp32"
 
     def model(self, model: nn.Module) -> nn.Module:
-        """Prepare a model, in place."""
+        """Prepare a model in place and return it."""
         if self.channels_last:
             model.to(memory_format=torch.channels_last)
         if self.precision == "bf16":
@@ -77,7 +77,7 @@ class Switches:
         return model
 
     def optimizer(self, wrapper: dict) -> dict:
-        """An optimiser wrapper's config with these switches."""
+        """Return an optimiser wrapper's config with these switches."""
         wrapper = dict(wrapper)
         if self.fused:
             wrapper["optimizer"] = dict(wrapper["optimizer"], fused=True)
@@ -86,7 +86,7 @@ class Switches:
         return wrapper
 
     def inference(self, device: str) -> AbstractContextManager:
-        """Around a detector's inference."""
+        """Return the context manager for a detector's inference."""
         if self.precision != "bf16":
             return nullcontext()
         return torch.autocast(device, torch.bfloat16)
@@ -101,7 +101,7 @@ class Bfloat16OptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """As mmengine's, under autocast."""
+        """Enter mmengine's context and autocast."""
         device = next(model.parameters()).device.type
         with super().optim_context(model), torch.autocast(device, torch.bfloat16):
             yield
@@ -135,7 +135,7 @@ def _float(value: Any) -> Any:
 
 
 def for_device(model: nn.Module) -> nn.Module:
-    """A model on the GPU that is there; on a CPU with SyncBN as BN, which torch has no form of."""
+    """Move a model to the GPU, or, without one, replace its SyncBN, which needs a GPU, by BN."""
     if torch.cuda.is_available():
         return model.cuda()
     return revert_sync_batchnorm(model)

@@ -1,6 +1,6 @@
-"""A model's size without its memory: parameters, multiply-adds and what training keeps of an image.
+"""Compute a model's parameters, multiply-adds and activation memory without allocating it.
 
-Everything runs on torch's meta device: shapes without numbers.
+All models run on torch's meta device, on which tensors have shapes but no values.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from seesaw.models.bbox_heads.dual_head import DualTSDBBoxHead
 from seesaw.models.bbox_heads.tsd_bbox_head import TSDBBoxHead
 from seesaw.models.ops import carafe, deform_conv
 
-IMAGE = (800, 1216)  # px, what mmdet's tables count for
+IMAGE = (800, 1216)  # px, the input size of mmdet's tables
 _TWO = 2  # batch statistics of one image alone are undefined
-POSITIVES = 0.25  # of the sampled RoIs at most, as in every config's sampler
+POSITIVES = 0.25  # largest share of the sampled RoIs, as in every config's sampler
 
 
 @dataclass(frozen=True)
 class Size:
-    """What a training's model takes.
+    """The size of a model in training.
 
     Attributes:
-        parameters: all.
-        trainable: those with a gradient.
+        parameters: number of all parameters.
+        trainable: number of parameters with a gradient.
         macs: multiply-adds of ``backbone``, ``neck`` and ``rpn`` on an image of `IMAGE` (padded to
             the model's divisor), and of ``box`` and ``mask`` for one RoI.
-        kept: bytes that training keeps of one image of ``train_px`` for the backward pass, and
-            what is computed again on top where a backbone saves memory so.
+        kept: bytes of activations that a training keeps for the backward pass of one image of
+            ``train_px``, including those of a checkpointed block while it is recomputed.
         train_px: height and width of the largest training image, px.
     """
 
@@ -55,15 +55,16 @@ class Size:
     train_px: tuple[int, int]
 
     def training_bytes(self, images: int) -> float:
-        """Memory of one GPU: weights, gradients, their buckets, momentum, and the images.
+        """Return the memory of one GPU: weights, gradients, buckets, momentum, and the images.
 
-        fp32. Without the framework, targets and the allocator's losses: see preflight.yaml.
+        All are in fp32. The framework, targets and the allocator's overhead are not included; see
+        preflight.yaml.
         """
         return 4 * (self.parameters + 3 * self.trainable) + images * self.kept
 
 
 class Sizes:
-    """Sizes of configs; what several have in common is run once."""
+    """Sizes of configs; parts that several configs share are computed once."""
 
     def __init__(self):
         self._known: dict[str, Any] = {}
@@ -71,7 +72,7 @@ class Sizes:
     def measure(self, cfg: Config) -> Size:
         """Build a config's model on the meta device and run it there.
 
-        Category counts that it needs must exist, or be in the config as data.
+        The category counts of the config must exist as a file, or be in the config as data.
         """
         px = train_px(cfg)
         return self._once([cfg.model.to_dict(), px], lambda: self._measure(cfg, px))
@@ -98,14 +99,14 @@ class Sizes:
 
 
 def build(cfg: Config) -> nn.Module:
-    """The config's model on the meta device; SyncBN as BN, which has the same shapes."""
+    """Build the config's model on the meta device, with BN for SyncBN (the shapes are the same)."""
     init_default_scope(cfg.default_scope)
     with torch.device("meta"):
         return revert_sync_batchnorm(MODELS.build(cfg.model))
 
 
 def train_px(cfg: Config) -> tuple[int, int]:
-    """Height and width of the largest image that a training pipeline makes, padded, px."""
+    """Return height and width in px of the largest padded image of a training pipeline."""
     dataset = cfg.train_dataloader.dataset
     steps = {step["type"]: step for step in dataset.get("dataset", dataset).pipeline}
     if crop := steps.get("RandomCrop"):
@@ -116,7 +117,7 @@ def train_px(cfg: Config) -> tuple[int, int]:
 
 
 def padded(size: tuple[int, int], divisor: int) -> tuple[int, int]:
-    """Height and width as the model pads them."""
+    """Return height and width after the model's padding."""
     return math.ceil(size[0] / divisor) * divisor, math.ceil(size[1] / divisor) * divisor
 
 
@@ -145,7 +146,7 @@ def _head_macs(model: nn.Module) -> dict[str, float]:
 
 
 def _counted(run: Callable, *args: Any) -> tuple[float, Any]:
-    """Multiply-adds of a call, and what it returns."""
+    """Return the multiply-adds of a call, and its result."""
     with FlopCounterMode(display=False) as counter:
         out = run(*args)
     return counter.get_total_flops() / 2, out
@@ -196,28 +197,28 @@ def _mask_heads(roi_head: nn.Module, rois: int) -> None:
 
 
 def _features(extractor: nn.Module, rois: int) -> Tensor:
-    """RoI features, which need a gradient as those of a trained pyramid do."""
+    """Return RoI features that require a gradient, like those of a trained pyramid."""
     extractor = extractor[0] if isinstance(extractor, nn.ModuleList) else extractor
     shape = (rois, extractor.out_channels, *extractor.roi_layers[0].output_size)
     return torch.zeros(shape, device="meta", requires_grad=torch.is_grad_enabled())
 
 
 class _Meter:
-    """Adds up the tensors that autograd keeps, each storage once, parameters not.
+    """Sum the tensors that autograd keeps, each storage once and without parameters.
 
     Attributes:
-        bytes: kept from forward to backward.
-        again: the most that one recomputed block keeps while it is.
+        bytes: bytes kept from the forward to the backward pass.
+        again: the most bytes that one checkpointed block keeps while it is recomputed.
     """
 
     def __init__(self, model: nn.Module):
         self._skip = {p.untyped_storage()._cdata for p in model.parameters()}
-        self._seen: dict[int, Tensor] = {}  # holds the tensors: a freed storage's id comes again
+        self._seen: dict[int, Tensor] = {}  # live tensors: ids of freed storages are reused
         self.bytes = self.again = 0
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        """Count what is kept inside the block."""
+        """Count the tensors that are kept inside the block."""
         with saved_tensors_hooks(self.keep, lambda tensor: tensor):
             yield
 
@@ -230,7 +231,7 @@ class _Meter:
         return tensor
 
     def block(self, run, *inputs, **_):
-        """`torch.utils.checkpoint.checkpoint`: keeps the inputs, computes the rest again."""
+        """Act as `torch.utils.checkpoint.checkpoint`: keep the inputs and recompute the rest."""
         before = self.bytes
         with self.counting():
             out = run(*inputs)
@@ -242,7 +243,7 @@ class _Meter:
 
 @contextmanager
 def _as_on_gpus(meter: _Meter | None = None) -> Iterator[None]:
-    """Operators in the form of their CUDA kernels, as far as shapes and memory are concerned."""
+    """Replace operators by forms with the shapes and memory of their CUDA kernels."""
 
     def convolve(x, offset, mask, weight, stride, padding, dilation, groups, deform_groups):
         return F.conv2d(x, weight, None, stride, padding, dilation, groups)

@@ -33,7 +33,7 @@ class DualHeadScores(SyncedSeesawLoss):
         return self.alpha * original + (1 - self.alpha) * dual
 
     def stage_scores(self, original: Tensor, dual: Tensor) -> Tensor:
-        """What to average over stages, from the logits of one stage, each (N, C + 2).
+        """Return the tensor to average over stages, from the logits of one stage, each (N, C + 2).
 
         Returns:
             Probabilities (N, C + 1), mixed logits (N, C + 2), or both logits (N, 2C + 4).

@@ -10,10 +10,10 @@ from seesaw.models.ops.multiclass_nms import lazy_multiclass_nms
 
 
 class LazyNMSMixin:
-    """Put before a ``BBoxHead`` subclass to replace its final ``multiclass_nms``.
+    """Mixin before a ``BBoxHead`` subclass that replaces its final ``multiclass_nms``.
 
-    Decoding, activation and rescaling stay with the head, which returns them untouched when it is
-    given no test configuration.
+    The head still does decoding, activation and rescaling, and returns their results directly when
+    it is given no test configuration.
     """
 
     def _predict_by_feat_single(

@@ -138,7 +138,7 @@ class TSDBBoxHead(LazyNMSMixin, ConvFCBBoxHead):
             reg_feats: Features of the translated proposals, (N, C, 7, 7).
 
         Returns:
-            Logits (N, C + 1 or what the loss asks for) and deltas (N, 4 or 4C) relative to P_r.
+            Logits (N, C + 1 or the loss's channels) and deltas (N, 4 or 4C) relative to P_r.
         """
         cls_feats, reg_feats = cls_feats.flatten(1), reg_feats.flatten(1)
         for cls_fc, reg_fc in zip(self.cls_fcs, self.reg_fcs, strict=True):

@@ -1,8 +1,8 @@
-"""What the long-tailed classification losses share: counts of a dataset, ignored RoIs, accuracy.
+"""Shared code of the long-tailed classification losses: category counts, ignored RoIs, accuracy.
 
-All three losses fill the hooks of mmdet's ``BBoxHead`` (``custom_cls_channels``,
-``custom_activation``, ``custom_accuracy``) in the way ``SeesawLoss`` does; a loss without them is
-soft-maxed at test whatever it was trained with (mmdet#11038).
+All three losses implement the hooks of mmdet's ``BBoxHead`` (``custom_cls_channels``,
+``custom_activation``, ``custom_accuracy``) as ``SeesawLoss`` does. For a loss without them, mmdet
+applies a softmax at test time, whatever the loss was (mmdet#11038).
 """
 
 import json
@@ -16,7 +16,7 @@ from seesaw.errors import UserError
 
 @dataclass(frozen=True)
 class CategoryCounts:
-    """How often each category occurs in the training set, in label order.
+    """The frequency of each category in the training set, in label order.
 
     Attributes:
         annotated_images: Number of training images with at least one annotation.
@@ -38,7 +38,7 @@ def load_category_counts(source: str | Path | dict, num_classes: int) -> Categor
         num_classes: C, the number of categories expected.
 
     Raises:
-        UserError: The file is missing or no JSON, a key is missing, or ids are not 1..C.
+        UserError: The file is missing or not JSON, a key is missing, or ids are not 1..C.
     """
     name = "category_counts" if isinstance(source, dict) else str(source)
     if not isinstance(source, dict):
@@ -111,7 +111,7 @@ def masked_accuracy(scores: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
 
 
 class CategoryCountLoss(nn.Module):
-    """Base of the losses that know the training set's category counts.
+    """Base class of the losses that use the training set's category counts.
 
     Args:
         num_classes: C, the number of categories.

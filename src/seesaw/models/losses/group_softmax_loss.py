@@ -29,7 +29,7 @@ class GroupSoftmaxLoss(CategoryCountLoss):
     Score of a category: its softmax in the group times p(foreground), not renormalised.
 
     The draw is a function of (seed, rank, number of training steps), and the steps are counted in
-    the buffer ``num_steps``, so a resumed run draws what the unbroken one would have drawn.
+    the buffer ``num_steps``, so a resumed training draws the same RoIs as an uninterrupted one.
 
     Args:
         num_classes: C, the number of categories.
@@ -88,8 +88,8 @@ class GroupSoftmaxLoss(CategoryCountLoss):
     def draw(self, members: Tensor, others: Tensor) -> Tensor:
         """Keep every member and a random share of the others, boolean (G, N) each.
 
-        The int(beta x members) others with the smallest random keys are kept: no size depends on
-        the data, so the device is not waited for.
+        The int(beta x members) others with the smallest random keys are kept. No tensor size
+        depends on the data, so the device is not synchronised.
         """
         stream = np.random.SeedSequence((self.seed, get_rank(), int(self.num_steps)))
         generator = torch.Generator().manual_seed(int(stream.generate_state(1)[0]))

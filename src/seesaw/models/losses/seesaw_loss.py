@@ -1,7 +1,8 @@
 """Seesaw Loss in log space: mmdet's values and gradients, global and resumable counts.
 
-Relates to mmdet/models/losses/seesaw_loss.py, which walks over the labels of a batch in Python,
-waits for the device at each, builds a C x C matrix, and counts each rank's samples apart.
+Relates to mmdet/models/losses/seesaw_loss.py, which loops over the labels of a batch in Python,
+synchronises the device for each, builds a C x C matrix, and counts the samples of each rank
+separately.
 """
 
 import math
@@ -55,8 +56,8 @@ def seesaw_logits(
 class SeesawCrossEntropy(torch.autograd.Function):
     """Both losses of each RoI in one node, so that the (N, C + 2) gradient is written once.
 
-    On a CPU only foreground rows enter the class loss. On a GPU every row does and background is
-    masked: to select rows would wait for the device.
+    On a CPU only foreground rows enter the class loss. On a GPU all rows do and background is
+    masked, because selecting rows would synchronise the device.
     """
 
     @staticmethod
@@ -94,7 +95,7 @@ class SeesawCrossEntropy(torch.autograd.Function):
         own = terms.gather(1, label[:, None])
         total = terms.exp_().sum(dim=1, keepdim=True)
         loss_classes = cls_score.new_zeros(len(labels))
-        if p == q == 0:  # to the bit
+        if p == q == 0:  # bit-exact
             loss_classes[rows] = F.cross_entropy(logits, label, reduction="none")
         else:
             loss_classes[rows] = (total.log() - own).squeeze(1)
@@ -131,8 +132,8 @@ class SyncedSeesawLoss(SeesawLoss):
     (label < 0) nor those of weight 0 do. Every rank must compute the loss in every step.
 
     Args:
-        sync: True counts the samples of all ranks, so that a resumed run, where each rank loads
-            rank 0's counts, continues exactly; False counts each rank's own as mmdet does.
+        sync: True counts the samples of all ranks, so that a resumed training, in which each rank
+            loads rank 0's counts, continues exactly; False counts each rank's own as mmdet does.
         **kwargs: As mmdet's ``SeesawLoss``: num_classes, p, q, eps, loss_weight, return_dict.
     """
 

@@ -3,8 +3,8 @@
 A mask of an RoI is read, pasted and trained for one class only: the predicted one at inference,
 the ground-truth one in training. mmdet computes the 1x1 ``conv_logits`` for all 1,203 LVIS classes
 and picks one channel afterwards (``mmdet/models/roi_heads/mask_heads/fcn_mask_head.py``); here the
-row of the 1x1 weight is picked first. Outputs and gradients are those of the dense form (a class
-that is not asked for has gradient zero in both), and time and memory do not depend on the number
+row of the 1x1 weight is picked first. Outputs and gradients are those of the dense form (classes
+that are not selected have gradient zero in both), and time and memory do not depend on the number
 of classes. ``state_dict`` keys and shapes are unchanged.
 """
 
@@ -88,16 +88,16 @@ class ClassIndexedMaskHead:
             )
         predictor_cfg["type"] = INDEXED[predictor_cfg["type"]]
         super().__init__(*args, predictor_cfg=predictor_cfg, **kwargs)
-        # An agnostic head has one row, which every label means.
+        # A class-agnostic head has one row, which is used for every label.
         self._one_row = self.class_agnostic
         # From here on mmdet sees one channel per RoI, for the loss as for pasting.
         self.class_agnostic = True
 
     def init_weights(self) -> None:
-        """mmdet's, but the predictor starts as small as for LVIS's 1,203 classes.
+        """Initialise as mmdet, but scale the predictor as for LVIS's 1,203 classes.
 
-        Kaiming's fan-out is the number of classes: with few of them the rows start so large that
-        the handful of RoIs of a rare class cannot turn its row.
+        Kaiming's fan-out is the number of classes: with few classes the initial rows are so large
+        that the few RoIs of a rare class cannot change the direction of its row.
         """
         super().init_weights()
         with torch.no_grad():

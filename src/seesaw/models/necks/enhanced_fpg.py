@@ -63,7 +63,7 @@ class EnhancedFPG(FPG):
 
     Handled here because mmdet's FPG does not: its ``init_cfg`` overwrites the zero offsets of
     DCNv2 and the content encoders of CARAFE (nn.ModuleList hides their own ``init_weights``);
-    ``skip_inds=None`` crashes; a map size that is no multiple of the coarsest stride dies in a
+    ``skip_inds=None`` crashes; a map size that is no multiple of the coarsest stride leads to a
     shape mismatch; ``skip_inds`` of 'td' paths index the wrong level, so all paths are 'bu'.
 
     Args:
@@ -132,7 +132,7 @@ class EnhancedFPG(FPG):
         )
 
     def init_weights(self) -> None:
-        """Initialise as FPG, then give DCNv2 offsets and CARAFE encoders their own start again."""
+        """Initialise as FPG, then initialise DCNv2 offsets and CARAFE encoders again."""
         if self.is_init:
             return
         super().init_weights()

@@ -1,8 +1,8 @@
-"""Class-wise NMS that looks only at the best candidates, with exact results.
+"""Class-wise NMS that processes only the best candidates, with exact results.
 
 The ``max_num`` best boxes after class-wise NMS depend on a prefix of the candidates sorted by
 score, because a box is suppressed by better boxes only. At 1,203 classes and a threshold of 1e-4
-that prefix is a thousandth of what mmdet's ``multiclass_nms`` works through.
+that prefix is a thousandth of the candidates that mmdet's ``multiclass_nms`` processes.
 """
 
 import torch
@@ -44,8 +44,8 @@ def lazy_multiclass_nms(
     flat index ``row * C + class``. mmdet gives the same wherever no score is tied and no IoU lies
     within the rounding of its class offset (float32 ``class * (largest coordinate + 1)``, an
     eighth of a pixel for the last LVIS classes) of the threshold. NMS other than plain class-wise
-    ``nms`` (soft NMS, class-agnostic, None, per-class limits) goes to mmdet's function, since it
-    is not a matter of a prefix.
+    ``nms`` (soft NMS, class-agnostic, None, per-class limits) is passed to mmdet's function, since
+    its result does not depend on a prefix only.
 
     Args:
         multi_bboxes: (N, 4) or, per class, (N, C * 4), as (x1, y1, x2, y2).

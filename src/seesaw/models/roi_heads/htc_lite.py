@@ -29,7 +29,7 @@ class HTCLiteRoIHead(ClassIndexedRoIHead, CascadeRoIHead):
     pyramid as one more level (:meth:`with_context`); every method below them gets that pyramid.
     RoI extractors read the first ``num_inputs`` levels, so they do not see it.
 
-    Seams for subclasses: :meth:`_bbox_forward` and :meth:`add_context`. A box head that regresses
+    Subclasses may override :meth:`_bbox_forward` and :meth:`add_context`. A box head that regresses
     from translated boxes P + t may return ``bbox_pred`` relative to P, i.e. with t / (size x std)
     added to its first two deltas: the boxes decoded and the loss are then the same, and targets,
     ``refine_bboxes``, ``_refine_roi`` and ``predict_by_feat`` stay as they are.

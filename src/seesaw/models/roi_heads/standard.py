@@ -19,8 +19,8 @@ class ClassIndexedRoIHead:
       alone.
     * ``predict_mask`` keeps masks in the frame of the boxes, also when the image's meta says that
       the view is flipped, as ``StandardRoIHead`` does. mmdet's cascade heads mirror the masks but
-      not the boxes, with a negative tensor step that raises (mmdet#10210). Mirroring back is the
-      business of test-time augmentation, for boxes and masks alike.
+      not the boxes, with a negative tensor step that raises (mmdet#10210). Test-time augmentation
+      mirrors both boxes and masks back.
     * A batch without any proposal or object gets the whole image as background proposal. mmdet
       leaves the losses of later stages and of the mask heads out of such a batch (DDP then waits
       for their gradients), or raises (HTC).

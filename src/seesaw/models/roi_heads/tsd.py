@@ -11,8 +11,8 @@ from seesaw.models.roi_heads.htc_lite import HTCLiteRoIHead
 class TSDHTCLiteRoIHead(HTCLiteRoIHead):
     """HTC-Lite whose box heads are :class:`TSDBBoxHead`.
 
-    Stage s pools F at its proposals P, then F_c and F_r at the places the head asks for, with the
-    pyramid level, bins and sampling ratio of F. Box deltas leave `_bbox_forward` relative to P
+    Stage s pools F at its proposals P, then F_c and F_r at the places that the head predicts, with
+    the pyramid level, bins and sampling ratio of F. `_bbox_forward` returns deltas relative to P
     (``TSDBBoxHead.translate``), so the next stage starts from boxes decoded from P_r and the final
     boxes are decoded from the last stage's P_r. Evaluation skips the sibling head.
 

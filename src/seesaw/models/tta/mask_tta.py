@@ -31,7 +31,7 @@ class View:
         feats: Feature pyramid, with the context vector of this view if the RoI head has one.
         proposals: Proposals of this view, ``bboxes`` (n, 4) in its pixels and ``scores`` (n,).
         meta: Meta information of the view.
-        resize: What `bbox_mapping` needs to bring boxes from the first view's size to this one's.
+        resize: Argument of `bbox_mapping` that scales boxes from the first view to this one.
     """
 
     feats: tuple[Tensor, ...]
@@ -40,15 +40,15 @@ class View:
     resize: tuple
 
     def enter(self, boxes: Tensor) -> Tensor:
-        """Boxes (n, 4) of the common frame, in pixels of this view."""
+        """Map boxes (n, 4) from the common frame to pixels of this view."""
         return bbox_mapping(boxes, *self.resize)
 
     def leave(self, boxes: Tensor) -> Tensor:
-        """Boxes (n, 4k) in pixels of this view, brought back to the common frame."""
+        """Map boxes (n, 4k) from pixels of this view back to the common frame."""
         return bbox_mapping_back(boxes, *self.resize)
 
     def unflip(self, masks: Tensor) -> Tensor:
-        """Masks (n, h, w) inside the boxes of this view, as seen in the common frame."""
+        """Flip masks (n, h, w) inside the boxes of this view back to the common frame."""
         return masks.flip(MIRRORED[self.meta["flip_direction"]] if self.meta["flip"] else [])
 
 
@@ -65,9 +65,9 @@ class InstSegTTAModel(BaseTTAModel):
 
     NMS and limits are those of the model's ``test_cfg``. The common frame is the first view's size,
     unflipped, so that a single unflipped view gives normal prediction bit by bit; the order of
-    views matters to rounding only. Each image of a batch is treated alone. The masks of one class
-    per detection are all that is kept, so memory does not grow with the number of classes (with
-    a class-indexed mask head; a dense one computes all classes, one view at a time).
+    views affects rounding only. The images of a batch are processed one by one. Only the masks of
+    one class per detection are kept, so memory does not grow with the number of classes (with a
+    class-indexed mask head; a dense one computes all classes, one view at a time).
 
     mmdet 3.x (``mmdet/models/test_time_augs/det_tta.py``) merges boxes only, by concatenation; the
     averaging is that of the ``aug_test`` of mmdet 2.x (``mmdet/models/roi_heads/test_mixins.py``).
@@ -77,7 +77,7 @@ class InstSegTTAModel(BaseTTAModel):
         data_preprocessor: As ``BaseTTAModel``.
     """
 
-    merge_preds = None  # views are merged between the stages of the model, not behind it
+    merge_preds = None  # views are merged between the stages of the model, not after it
 
     @torch.no_grad()
     def test_step(self, data: dict) -> list[DetDataSample]:
@@ -138,7 +138,7 @@ class InstSegTTAModel(BaseTTAModel):
         """Merged proposals (n, 4) in the common frame, best first."""
         boxes = torch.cat([view.leave(view.proposals.bboxes) for view in views])
         if len(views) == 1 or not len(boxes):
-            return boxes  # each view's own have been through NMS, level by level
+            return boxes  # the proposals of one view have already passed NMS, level by level
         cfg = self.module.rpn_head.test_cfg
         scores = torch.cat([view.proposals.scores for view in views])
         merged, _ = batched_nms(boxes, scores, torch.zeros_like(scores), cfg.nms)
@@ -154,7 +154,7 @@ class InstSegTTAModel(BaseTTAModel):
         return boxes / len(views), scores / len(views)
 
     def _add_masks(self, views: list[View], results: InstanceData) -> None:
-        """Add ``masks`` (and ``mask_scores``) to the detections; their boxes leave the frame."""
+        """Add ``masks`` (and ``mask_scores``); map the detections' boxes to the original image."""
         roi_head, labels, ious = self.module.roi_head, results.labels, 0
         probs: Any = 0
         for view in views:
