@@ -56,12 +56,12 @@ def sha256_file(path: Path | str) -> str:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a name to write to, which becomes ``path`` when the block ends without an error.
+    """Yield a temporary path that replaces ``path`` atomically if the block raises no error.
 
-    Readers see the old file or the new one, never a part. After an error nothing new is left.
+    Readers see the complete old or new file. After an error the temporary file is deleted.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # unique over hosts that share a file system, where process ids are not
+    # unique on all hosts that share a file system; process ids would not be
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         yield temporary
@@ -71,6 +71,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Write a text file by `replacing`."""
+    """Write a text file atomically, see `replacing`."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
