@@ -63,17 +63,18 @@ def pretrain(args: Namespace) -> None:
 
     scale = scale_of(args, data=True)
     set_threads(args)
-    by_name = {s.name: checkpoint for checkpoint, s in scale.overlay.backbones.items()}
-    if args.backbone not in by_name:
+    stand_ins = {checkpoint: s.name for checkpoint, s in scale.overlay.backbones.items()}
+    if args.backbone not in stand_ins.values():
         raise UserError(
             f"{scale.path}: the backbone {args.backbone!r} is unknown; "
-            f"use one of {', '.join(sorted(by_name))}."
+            f"use one of {', '.join(sorted(set(stand_ins.values())))}."
         )
     table = scale.table
     from seesaw.spec.config import backbone_checkpoint, resolve
 
     for training in table.trainings.values():
-        if training.config and backbone_checkpoint(training.config) == by_name[args.backbone]:
+        checkpoint = training.config and backbone_checkpoint(training.config)
+        if checkpoint and stand_ins.get(checkpoint) == args.backbone:
             break
     else:
         raise UserError(f"{scale.path}: no training starts from {args.backbone}.")

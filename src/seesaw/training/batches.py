@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from mmdet.datasets.samplers import AspectRatioBatchSampler
@@ -54,13 +55,17 @@ class SeededDataset(Dataset):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
-        return self.dataset[index]
+        try:
+            return self.dataset[index]
+        except cv2.error:  # raised for an empty file; mmcv names the other unreadable images
+            path = self.dataset.get_data_info(index)["img_path"]
+            raise AssertionError(f"failed to load image: {path}") from None
 
     def __getitems__(self, batch: Batch) -> list:
         """Return a batch; seeds a loader worker, while the training loop seeds the main process."""
         if get_worker_info() is not None:
             seed_iteration(self.seed, batch.iteration, self.rank)
-        return [self.dataset[index] for index in batch]
+        return [self[index] for index in batch]
 
     def get_data_info(self, index: int) -> dict[str, int]:
         """Return the width and height of an image in px, cached for the batch sampler."""
