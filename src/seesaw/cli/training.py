@@ -73,12 +73,13 @@ def pretrain(args: Namespace) -> None:
     from seesaw.spec.config import backbone_checkpoint, resolve
 
     for training in table.trainings.values():
-        checkpoint = training.config and backbone_checkpoint(training.config)
-        if checkpoint and stand_ins.get(checkpoint) == args.backbone:
+        config = training.config
+        if config and stand_ins.get(backbone_checkpoint(config)) == args.backbone:
             break
     else:
         raise UserError(f"{scale.path}: no training starts from {args.backbone}.")
-    cfg: Config = resolve(training.config, scale)
+    assert config
+    cfg: Config = resolve(config, scale)
     output = scale.pretrained(args.backbone)
     backbone, settings = cfg.model.backbone.to_dict(), scale.overlay.pretrain
     inputs = {"manifest": scale.entry.manifest}
