@@ -1,4 +1,4 @@
-"""The command line: each verb is a rule of the workflow, and runs alone."""
+"""The command line, `seesaw`: one verb for each thing that the workflow or a person does."""
 
 from __future__ import annotations
 
