@@ -14,6 +14,8 @@ from seesaw.spec.scales import Scale
 
 TABLE = experiments.load()
 ROW = "  a01_mask_rcnn:\n    schedule: 2x\n    seeds: [0]\n"
+TEXT = paths.EXPERIMENTS.read_text()
+TWICE = TEXT[: TEXT.index(ROW)].count("\n") + ROW.count("\n") + 1  # where a copy of ROW begins
 CELL = "    cell: {table_a1: Mask R-CNN}\n"
 
 
@@ -122,7 +124,7 @@ def edited(tmp_path):
             "evaluation a02_syncbn repeats a training's own; rename it.",
         ),
         ("columns: [schedule, AP,", "columns: [schedule, APP,", "places.table_a1.columns.1 is"),
-        (ROW, ROW + ROW, "line 41: a01_mask_rcnn stands here twice; correct the YAML."),
+        (ROW, ROW + ROW, f"line {TWICE}: a01_mask_rcnn stands here twice; correct the YAML."),
         ("trainings:\n", "trainings: [\n", "line "),
         ("trainings:\n", "training:\n", "trainings is missing; add it (1 more)."),
     ],

@@ -48,5 +48,5 @@ rule zoo:
     message:
         "Compare the released models with what is published"
     shell:
-        # A model outside the tolerance is reported and fails the target; `seesaw zoo` prints all.
+        # A model outside the tolerance is reported and fails the target; the verb prints all models.
         "seesaw zoo {params.options} > {log} 2>&1"

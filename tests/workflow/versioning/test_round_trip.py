@@ -116,6 +116,7 @@ def test_a_clone_that_pulls_makes_nothing_again(one, name, remote, request):
 
 
 def test_the_reference_is_frozen_from_a_pulled_clone(two):
+    assert plan(two) == {}  # a call of Snakemake restores its metadata
     run(two, "seesaw", "freeze", "smoke")
     told = run(two, "seesaw", "reference", "--scale", "smoke")
     assert "every cell computed here is the reference's" in told
