@@ -61,5 +61,8 @@ def _measure(args: Namespace, scale: Scale) -> int:
         )
     until = None if args.minutes is None else time.time() + 60 * args.minutes
     tell = partial(print, flush=True)
-    print(preflight_measure.run(scale, sections, args.out or preflight_measure.FOLDER, tell, until))
-    return 0
+    path = preflight_measure.run(scale, sections, args.out or preflight_measure.FOLDER, tell, until)
+    print(path)
+    if failed := preflight_measure.failures(path, sections):
+        print(f"{path}: {len(failed)} measurements failed, first {failed[0]}", file=sys.stderr)
+    return int(bool(failed))

@@ -101,6 +101,17 @@ def run(
     return path
 
 
+def failures(path: Path, sections: tuple[str, ...]) -> list[str]:
+    """Return "section name: reason" for each measurement of these sections that failed."""
+    known = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return [
+        f"{section} {name}: {made['failed']}"
+        for section in sections
+        for name, made in known.get(section, {}).items()
+        if "failed" in made
+    ]
+
+
 def _header(scale: Scale) -> dict[str, Any]:
     import mmcv
     import mmdet
