@@ -94,7 +94,8 @@ def test_the_kept_matches_give_the_standard_errors_of_the_metrics(root):
         expected = resample.replicates(rankings[kind])[:, column]
         assert drawn[name] == pytest.approx(expected, abs=1e-5, nan_ok=True)
     for kind, ranking in rankings.items():
-        assert metrics["standard_errors"][kind] == resample.standard_errors(ranking)
+        expected = resample.report(resample.scores(ranking), resample.replicates(ranking))
+        assert metrics["standard_errors"][kind] == expected
         estimate = metrics["standard_errors"][kind]["AP"]["estimate"]
         assert estimate == pytest.approx(metrics[kind]["AP"], abs=1e-12)
         assert len(metrics["per_category"][kind]) == len(ranking.groups)
