@@ -95,7 +95,11 @@ def test_detections_are_those_of_detect(weights, images):
             "no.pth is missing; train b03_htc_lite at the scale",
         ),
         (["alpha.png"], {"model": "a99"}, "the evaluation 'a99' is unknown; use one of a01_mask"),
-        (["alpha.png"], {"model": "a01_m"}, "is not of this config ("),
+        (
+            ["alpha.png"],
+            {"model": "a01_m"},
+            "model.pth does not fit configs/table_a1/a01",
+        ),
     ],
 )
 def test_a_users_mistake_is_one_sentence_and_leaves_nothing(

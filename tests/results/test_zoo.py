@@ -117,7 +117,7 @@ def test_weights_that_do_not_fit_are_told(tmp_path):
         ):
             convert(cfg, path, output)
     path.write_bytes(b"no checkpoint")
-    with pytest.raises(UserError, match=r"is no readable checkpoint .* run `seesaw download zoo`"):
+    with pytest.raises(UserError, match=r"w.pth is no readable model .* run `seesaw download zoo`"):
         convert(cfg, path, output)
     assert not output.exists()
     old = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}

@@ -76,8 +76,8 @@ class ToyHead(nn.Module):
 class ToyModel(BaseModel):
     """``plain``: a batch's gradient is the mean of its images' (no batch statistics)."""
 
-    def __init__(self, plain, loss):
-        super().__init__()
+    def __init__(self, plain, loss, init_cfg=None):
+        super().__init__(init_cfg=init_cfg)
         norm = nn.Identity() if plain else nn.SyncBatchNorm(8)
         self.features = nn.Sequential(nn.Conv1d(4, 8, 3), norm, nn.ReLU())
         self.roi_head = nn.ModuleDict(dict(bbox_head=ToyHead(plain, loss)))
@@ -142,8 +142,9 @@ def attempt(folder: Path, ranks=1, patch=None, log=None, make=config, **changes)
     """Exit code of an attempt: 0, 2 (UserError), 75 (Interrupted), -9 (killed).
 
     ``patch`` is called in each process before it trains. With ``log``, a mode of W&B, it writes a
-    run log. ``deadline`` and ``images_per_gpu`` are `train`'s, all other changes those of ``make``,
-    which makes the config. As under torchrun, the first rank that fails takes the others with it.
+    run log. ``deadline``, ``images_per_gpu`` and ``init_from`` are `train`'s, all other changes
+    those of ``make``, which makes the config. As under torchrun, the first rank that fails takes
+    the others with it.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -175,7 +176,8 @@ def _attempt(folder, rank, ranks, port, patch, log, make, changes):
     if patch:
         patch()
     code = 0
-    options = {k: changes.pop(k) for k in ("deadline", "images_per_gpu") if k in changes}
+    own = ("deadline", "images_per_gpu", "init_from")
+    options = {k: changes.pop(k) for k in own if k in changes}
     try:
         output, work = folder / "model.pth", folder / "work"
         with RunLogHook(work / "log.jsonl", HEADER, log) if log else nullcontext() as hook:

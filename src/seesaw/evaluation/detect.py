@@ -13,10 +13,9 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 
-import seesaw.models  # noqa: F401  (registers)
-from seesaw.errors import UserError
 from seesaw.evaluation.paste import rle_masks
 from seesaw.evaluation.shards import ShardWriter
+from seesaw.models import weights as weights_of
 
 
 def build_model(cfg: Config, weights: Path) -> torch.nn.Module:
@@ -30,19 +29,7 @@ def build_model(cfg: Config, weights: Path) -> torch.nn.Module:
     # The finished weights replace the pre-trained ones, whose file need not exist.
     cfg.model.backbone.init_cfg = None
     model = MODELS.build(cfg.model)
-    try:
-        state = torch.load(weights, map_location="cpu", weights_only=True)["state_dict"]
-    except FileNotFoundError:
-        raise UserError(f"{weights} is missing; train this experiment first.") from None
-    except Exception as error:  # torch raises many kinds on a damaged archive
-        reason = str(error).split("\n")[0]
-        raise UserError(f"{weights} is no readable model ({reason}); train it again.") from None
-    missing, unexpected = model.load_state_dict(state, strict=False)
-    if missing or unexpected:
-        raise UserError(
-            f"{weights} is not of this config ({len(missing)} tensors missing, "
-            f"{len(unexpected)} unexpected, first {[*missing, *unexpected][0]}); train it again."
-        )
+    weights_of.fill(model, weights, cfg.filename or "its config", "train it again")
     if torch.cuda.is_available():
         return model.cuda().eval()
     model = revert_sync_batchnorm(model)

@@ -9,10 +9,9 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import CheckpointLoader, save_checkpoint, set_random_seed
+from mmengine.runner import save_checkpoint, set_random_seed
 
-import seesaw.models  # noqa: F401  (registers)
-from seesaw.errors import UserError
+from seesaw.models import weights
 from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale
 from seesaw.spec.zoo import Released
@@ -44,28 +43,14 @@ def convert(cfg: Config, checkpoint: Path, output: Path) -> dict:
         UserError: the file is no checkpoint, or a tensor is missing, unexpected or of another
             shape.
     """
-    try:
-        state = CheckpointLoader.load_checkpoint(str(checkpoint), map_location="cpu")["state_dict"]
-    except Exception as error:  # torch raises many kinds on a damaged archive
-        reason = str(error).split("\n")[0]
-        raise UserError(
-            f"{checkpoint} is no readable checkpoint ({reason}); delete it and run "
-            "`seesaw download zoo` again."
-        ) from None
     model = build(cfg)
-    own = model.state_dict()
-    # checkpoints of old torch versions lack num_batches_tracked
-    state |= {k: v for k, v in own.items() if k.endswith("num_batches_tracked") and k not in state}
-    wrong = sorted(own.keys() ^ state.keys())
-    wrong += [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
-    if wrong:
-        raise UserError(
-            f"{checkpoint} does not fit {cfg.filename}: {len(wrong)} tensors differ, first "
-            f"{wrong[0]}; correct the config."
-        )
-    model.load_state_dict(state)
+    fix = "delete it and run `seesaw download zoo` again, or correct the config"
+    weights.fill(model, checkpoint, str(cfg.filename), fix)
     save_model(model, output)
-    return {"tensors": len(own), "parameters": sum(p.numel() for p in model.parameters())}
+    return {
+        "tensors": len(model.state_dict()),
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
 
 
 def stand_in(released: Released, scale: Scale, path: Path) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 
 from seesaw.cli.checks.preflight_dataset import RFS, dataset_checks, derived_checks
@@ -16,6 +15,7 @@ from seesaw.cli.checks.preflight_report import Check, Report, Row
 from seesaw.core import paths
 from seesaw.data import facts
 from seesaw.errors import UserError
+from seesaw.models import weights
 from seesaw.models.sizes import Size, Sizes, build
 from seesaw.spec import downloads, paper
 from seesaw.spec.config import resolve
@@ -172,11 +172,10 @@ def compare_weights(name: str, path: Path, cfg: Config) -> Check:
     file and are initialised anew.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # torch raises many kinds of errors on a damaged archive
-        reason = str(error).split("\n")[0]
-        return Check(name, False, f"{path} is no readable model ({reason}); download it again")
-    state = {k.removeprefix("backbone."): v for k, v in state.get("state_dict", state).items()}
+        state = weights.state_dict(path, "download it again", mmap=True)
+    except UserError as error:
+        return Check(name, False, str(error))
+    state = {k.removeprefix("backbone."): v for k, v in state.items()}
     model = build(cfg).backbone.state_dict()
     new = ("num_batches_tracked", "conv_offset.weight", "conv_offset.bias")
     missing = [k for k in model if k not in state and not k.endswith(new)]
