@@ -7,7 +7,8 @@ import torch
 from mmcv.ops import RoIAlign
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 
-from seesaw.models.ops.deform_roi_pool import DeformRoIPoolAny, deform_roi_extract, deform_roi_pool
+from seesaw.models.ops.deform_roi_pool import DeformRoIPoolAny, deform_roi_extract
+from seesaw.models.ops.roi_pool import pool
 
 DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
 DOUBLE = torch.float64
@@ -78,7 +79,7 @@ def test_zero_offset_is_aligned_roi_align(ratio):
     features, rois, offset = random_inputs()
     want = RoIAlign((3, 4), 0.125, ratio, aligned=True)(features, rois)
     for zero in (None, torch.zeros_like(offset)):
-        out = deform_roi_pool(features, rois, zero, (3, 4), 0.125, ratio)
+        out = pool(features, rois, (3, 4), 0.125, ratio, zero)
         assert (out - want).abs().max() < 1e-14
 
 
@@ -89,7 +90,7 @@ def test_constant_offset_is_roi_align_of_the_shifted_roi():
     sides = rois[:, 3:] - rois[:, 1:3]
     moved = rois + torch.cat([torch.zeros(len(rois), 1), *[0.2 * shift * sides] * 2], 1)
     want = RoIAlign((3, 4), 0.125, 2, aligned=True)(features, moved)
-    out = deform_roi_pool(features, rois, offset, (3, 4), 0.125, 2, gamma=0.2)
+    out = pool(features, rois, (3, 4), 0.125, 2, offset, 0.2)
     assert (out - want).abs().max() < 1e-14
 
 
@@ -104,7 +105,7 @@ def test_gradients_of_features_and_offset(ratio):
     features.requires_grad_()
     offset.requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda f, o: deform_roi_pool(f, rois, o, (2, 2), 0.0625, ratio, 0.1), (features, offset)
+        lambda f, o: pool(f, rois, (2, 2), 0.0625, ratio, o, 0.1), (features, offset)
     )
 
 
@@ -113,16 +114,16 @@ def test_gradient_of_a_ramp_is_the_roi_size():
     features = torch.arange(32.0).expand(1, 1, 32, 32)
     offset = torch.zeros(1, 2, 2, 2, requires_grad=True)
     rois = torch.tensor([[0, 32.0, 40.0, 72.0, 64.0]])
-    deform_roi_pool(features, rois, offset, (2, 2), 0.25, 2, 0.1).sum().backward()
+    pool(features, rois, (2, 2), 0.25, 2, offset, 0.1).sum().backward()
     assert torch.allclose(offset.grad[0, 0], torch.tensor(0.1 * 40 * 0.25))
     assert offset.grad[0, 1].abs().max() == 0
 
 
 def test_gamma_scale_and_sampling_change_the_output():
     features, rois, offset = random_inputs()
-    base = deform_roi_pool(features, rois, offset, (3, 4), 0.125, 2, 0.1)
-    for other in ((0.125, 2, 0.2), (0.25, 2, 0.1), (0.125, 1, 0.1)):
-        changed = deform_roi_pool(features, rois, offset, (3, 4), *other)
+    base = pool(features, rois, (3, 4), 0.125, 2, offset, 0.1)
+    for scale, ratio, gamma in ((0.125, 2, 0.2), (0.25, 2, 0.1), (0.125, 1, 0.1)):
+        changed = pool(features, rois, (3, 4), scale, ratio, offset, gamma)
         assert (changed - base).abs().max() > 0.01
 
 
@@ -135,7 +136,7 @@ def test_half_precision_is_computed_in_float32():
 
 
 def test_no_rois():
-    out = deform_roi_pool(torch.zeros(1, 4, 8, 8), torch.zeros(0, 5), None, (7, 7))
+    out = pool(torch.zeros(1, 4, 8, 8), torch.zeros(0, 5), (7, 7))
     assert out.shape == (0, 4, 7, 7)
 
 
@@ -164,9 +165,8 @@ def test_extract_takes_the_level_of_the_unshifted_roi_and_gamma():
     offset = torch.full((4, 2, 7, 7), 2.0)
     out = deform_roi_extract(extractor, feats, rois, offset, gamma=0.05)
     for k, level in enumerate(extractor.map_roi_levels(rois, 4).tolist()):
-        want = deform_roi_pool(
-            feats[level], rois[k : k + 1], offset[:1], (7, 7), 1 / (4 << level), 2, 0.05
-        )
+        scale = 1 / (4 << level)
+        want = pool(feats[level], rois[k : k + 1], (7, 7), scale, 2, offset[:1], 0.05)
         assert torch.allclose(out[k : k + 1], want, atol=1e-6)
 
 
