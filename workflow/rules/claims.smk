@@ -28,4 +28,4 @@ rule claims:
     message:
         "Test the paper's claims"
     shell:
-        "seesaw claims {params.options} > {log} 2>&1"
+        "seesaw claims {params.options} > {log:q} 2>&1"

@@ -1,5 +1,7 @@
 """The experiment table, the scale and the dependencies of jobs; imports neither torch nor mmdet."""
 
+import shlex
+
 from snakemake.exceptions import WorkflowError
 
 from seesaw.errors import UserError
@@ -14,7 +16,8 @@ from seesaw.workflow.slurm import resources as slurm
 # Whether the Snakefile is loaded only to read the job graph (`seesaw.workflow.graph`).
 LOOKS = config.get("look", False)
 try:
-    SCALE = Scale(config.get("scale", "mini"), config.get("dataset"))
+    # Snakemake reads a folder's name as a number where it can.
+    SCALE = Scale(config.get("scale", "mini"), str(config.get("dataset") or "") or None)
     EXPERIMENTS = SCALE.table
     FINGERPRINTS = dependencies.Keys(SCALE) if LOOKS else dependencies.cached(SCALE)
     SITE = site.load()
@@ -34,14 +37,14 @@ ENTRY = SCALE.entry
 RESULTS = str(SCALE.results)
 LOGS = f"logs/{SCALE.run}"
 BENCHMARKS = f"logs/{SCALE.run}/benchmarks"
-OPTIONS = f"--scale {SCALE.name} --dataset {SCALE.dataset}"
+OPTIONS = shlex.join(["--scale", SCALE.name, "--dataset", SCALE.dataset])
 # At smoke scale timings only have to run; noisy ones are sufficient.
 FEW = " --images 2 --rounds 2 --detections 20" if SCALE.name == "smoke" else ""
 
 # GPUs of one training; with GPUs, detection and timing also run on one.
 GPUS = SITE.gpus.get(SCALE.name, 0)
 TRAINER = slurm.trainer(
-    SITE, GPUS, "{SCALE.work}/{wildcards.training}/seed{wildcards.seed}/{params.fingerprint}"
+    SITE, GPUS, "{SCALE.work:q}/{wildcards.training}/seed{wildcards.seed}/{params.fingerprint}"
 )
 # This is in the command and not in params, so that another number does not trigger a retraining.
 ROOM = f" --images-per-gpu {SITE.images_per_gpu}" if GPUS else ""

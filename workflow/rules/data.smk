@@ -25,7 +25,7 @@ rule data:
     message:
         "Dataset {ENTRY.name}"
     shell:
-        "seesaw data {params.options} > {log} 2>&1"
+        "seesaw data {params.options} > {log:q} 2>&1"
 
 
 rule pretrain:
@@ -48,4 +48,4 @@ rule pretrain:
     message:
         "Pre-train {wildcards.backbone}"
     shell:
-        "seesaw pretrain {wildcards.backbone} {params.options} --threads {threads} > {log} 2>&1"
+        "seesaw pretrain {wildcards.backbone} {params.options} --threads {threads} > {log:q} 2>&1"

@@ -21,4 +21,4 @@ rule download:
     message:
         "Download {wildcards.download}; progress in {log}"
     shell:
-        "seesaw download {wildcards.download} {params.options} > {log} 2>&1"
+        "seesaw download {wildcards.download} {params.options} > {log:q} 2>&1"

@@ -20,7 +20,7 @@ rule detect:
         "Detect {wildcards.evaluation}, seed {wildcards.seed}"
     shell:
         "seesaw detect {wildcards.evaluation} --seed {wildcards.seed} {params.options}"
-        " --threads {threads} > {log} 2>&1"
+        " --threads {threads} > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -46,7 +46,7 @@ rule evaluate:
     message:
         "Evaluate {wildcards.evaluation}, seed {wildcards.seed}"
     shell:
-        "seesaw evaluate {wildcards.evaluation} --seed {wildcards.seed} {params.options} > {log} 2>&1"
+        "seesaw evaluate {wildcards.evaluation} --seed {wildcards.seed} {params.options} > {log:q} 2>&1"
 
 
 rule speed:
@@ -70,4 +70,4 @@ rule speed:
     message:
         "Inference speed of Table A2"
     shell:
-        "seesaw speed {params.options} > {log} 2>&1"
+        "seesaw speed {params.options} > {log:q} 2>&1"

@@ -32,7 +32,7 @@ rule figure:
     message:
         "Draw {wildcards.figure}"
     shell:
-        "seesaw figure {wildcards.figure} {params.options} > {log} 2>&1"
+        "seesaw figure {wildcards.figure} {params.options} > {log:q} 2>&1"
 
 
 rule figure_a1:

@@ -25,4 +25,4 @@ rule report:
     message:
         "Write the report"
     shell:
-        "seesaw report {params.options} > {log} 2>&1"
+        "seesaw report {params.options} > {log:q} 2>&1"

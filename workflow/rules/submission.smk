@@ -22,7 +22,7 @@ rule submit:
         "Package {wildcards.evaluation}, seed {wildcards.seed}"
     shell:
         "seesaw submit {wildcards.evaluation} --seed {wildcards.seed} --split {params.split}"
-        " {params.options} > {log} 2>&1"
+        " {params.options} > {log:q} 2>&1"
 
 
 rule submission:

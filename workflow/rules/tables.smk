@@ -35,7 +35,7 @@ rule table:
     message:
         "Write {wildcards.place}"
     shell:
-        "seesaw table {wildcards.place} {params.options} > {log} 2>&1"
+        "seesaw table {wildcards.place} {params.options} > {log:q} 2>&1"
 
 
 rule table_a1:

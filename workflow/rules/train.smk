@@ -24,4 +24,4 @@ rule train:
         "Train {wildcards.training}, seed {wildcards.seed}"
     shell:
         f"{TRAINER} train {{wildcards.training}} --seed {{wildcards.seed}} {{params.options}}"
-        f" --fingerprint {{params.fingerprint}} --threads {{threads}}{ROOM} > {{log}} 2>&1"
+        f" --fingerprint {{params.fingerprint}} --threads {{threads}}{ROOM} > {{log:q}} 2>&1"

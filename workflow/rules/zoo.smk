@@ -23,7 +23,7 @@ rule convert:
     message:
         "Convert {wildcards.training}"
     shell:
-        "seesaw convert {wildcards.training} {params.options} --threads {threads} > {log} 2>&1"
+        "seesaw convert {wildcards.training} {params.options} --threads {threads} > {log:q} 2>&1"
 
 
 rule zoo:
@@ -49,4 +49,4 @@ rule zoo:
         "Compare the released models with what is published"
     shell:
         # A model outside the tolerance is reported and fails the target; the verb prints all models.
-        "seesaw zoo {params.options} > {log} 2>&1"
+        "seesaw zoo {params.options} > {log:q} 2>&1"

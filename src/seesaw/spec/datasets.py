@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seesaw.core import paths
@@ -77,6 +78,13 @@ def load(name: str) -> DatasetEntry:
             f"{paths.DATASETS}: the dataset {name!r} is neither an entry "
             f"({', '.join(table)}) nor a folder; add an entry or correct the name."
         )
+    # Snakemake takes braces for wildcards and reads the rest of `--config dataset=...` as YAML.
+    spelled = f"{name} {folder.resolve().name}"
+    if set("{}") & set(spelled) or not spelled.isprintable() or _as_yaml(name) != name:
+        raise UserError(
+            f"the dataset folder {name!r} cannot be named in a workflow (no braces, line breaks, "
+            f"': ', ' #' or quotes around it); rename it or give it an entry in {paths.DATASETS}."
+        )
     return DatasetEntry(
         name=folder.resolve().name,
         root=folder,
@@ -84,6 +92,13 @@ def load(name: str) -> DatasetEntry:
         val=_only(folder, "val", required=True),  # type: ignore[arg-type]
         test_dev=_only(folder, "test", required=False),
     )
+
+
+def _as_yaml(text: str) -> object:
+    try:
+        return yaml.load(text, yaml.BaseLoader)
+    except yaml.YAMLError:
+        return text  # Snakemake, too, keeps it then
 
 
 def _only(folder: Path, word: str, required: bool) -> str | None:

@@ -5,6 +5,7 @@ The Snakefile imports this module in every job, so it imports neither torch nor 
 
 from __future__ import annotations
 
+import shlex
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -163,7 +164,7 @@ def snakemake_command(scale: Scale, *targets: str, slurm: bool = False) -> str:
     """Return the command that makes targets at this scale, locally or on a cluster."""
     own = {"paper": ("slurm", "paper"), "single_gpu": ("single_gpu", "single_gpu")}
     profile, default = own["paper"] if slurm else own.get(scale.name, ("local", "mini"))
-    words = ["snakemake", "--profile", profile, *targets]
+    words = ["snakemake", "--profile", profile, *map(shlex.quote, targets)]
     settings = [f"scale={scale.name}"] if scale.name != default else []
-    settings += [f"dataset={scale.dataset}"] if scale.run != scale.name else []
+    settings += [shlex.quote(f"dataset={scale.dataset}")] if scale.run != scale.name else []
     return " ".join([*words, *(["--config", *settings] if settings else [])])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import shlex
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -138,11 +139,11 @@ def question(scale: Scale, fingerprints: Mapping[str, Any], found: Mapping[str, 
         files.append(str(scale.model(training, int(seed.removeprefix("seed")))))
         names[training] = None
     options = [] if scale.name == "paper" else [f"--scale {scale.name}"]
-    options += [] if scale.run == scale.name else [f"--dataset {scale.dataset}"]
+    options += [] if scale.run == scale.name else [f"--dataset {shlex.quote(scale.dataset)}"]
     accept = " ".join(["seesaw accept", *names, *options, "--because '...'"])
     return (
         f"finished trainings would be made again, as these have changed since: {'; '.join(told)}. "
-        f"If the weights stay the same: {accept}; to train again: rm {' '.join(files)}"
+        f"If the weights stay the same: {accept}; to train again: rm {shlex.join(files)}"
     )
 
 

@@ -8,6 +8,7 @@ needs. Outputs that several targets need belong to the first of these targets.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -154,7 +155,7 @@ class Stages:
         """Return a stage as an entry of ``dvc.yaml``."""
         options = "" if self.scale.name == "mini" else f" --scale {self.scale.name}"
         if self.scale.run != self.scale.name:
-            options += f" --dataset {self.scale.dataset}"
+            options += f" --dataset {shlex.quote(self.scale.dataset)}"
         call = snakemake_command(self.scale, *stage.targets)
         local = "--profile slurm" not in call
         commands = [call, f"seesaw record {stage.name}{options}"]

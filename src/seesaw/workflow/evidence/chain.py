@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,11 +93,11 @@ class Evidence:
         """Return the command that makes a file again."""
         scale = self.scale
         if self.committed:
-            return f"git checkout -- {path}"
+            return f"git checkout -- {shlex.quote(str(path))}"
         if path.is_relative_to(scale.entry.root):
-            named = f" --dataset {scale.dataset}" if scale.run != scale.name else ""
+            named = f" --dataset {shlex.quote(scale.dataset)}" if scale.run != scale.name else ""
             return f"seesaw data --scale {scale.name}{named}"
-        return f"rm -f {path} && {snakemake_command(scale, str(path))}"
+        return f"rm -f {shlex.quote(str(path))} && {snakemake_command(scale, str(path))}"
 
     def _now(self, path: Path) -> str | None:
         """Return a file's current hash, by its record if it has one; None for files in git."""
