@@ -45,7 +45,8 @@ def assign(
         full = load >= MAX_POSITIVES
         if category >= len(counts) - tail:
             full |= elsewhere
-        order = np.argsort(load + 2 * rng.random(images) + 99 * full)[: counts[category]]
+        wish = load + 2 * rng.random(images) + 99 * full
+        order = np.argsort(wish, kind="stable")[: counts[category]]
         for i in order:
             out[i].append(category)
         load[order] += 1

@@ -1,32 +1,34 @@
 """Draw the scenes of mini-LVIS: overlapping objects on a noisy coloured background."""
 
-import cv2
 import numpy as np
 
-from seesaw.data.shapes import Look, render
+from seesaw.data.exact import blur, enlarge, log_uniform, normal, uniform
+from seesaw.data.shapes import SUPERSAMPLE, Look, render
 from seesaw.errors import UserError
 
 MIN_AREA = 60  # least number of visible pixels of an object
 _MIN_SEEN = 0.4  # least share of an object's pixels that later objects leave visible
 _MIN_INSIDE = 0.7  # least share of an object's pixels inside the image
 _TRIES, _SHRINKS = 12, 16
+_FULL = SUPERSAMPLE**2  # sub-pixels of a pixel
 
 
 def background(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Return a muted, cloudy, grainy background, (H, W, 3) RGB float32 in 0..1."""
-    base = rng.uniform(0.3, 0.75) + rng.uniform(-0.1, 0.1, 3)
-    out = np.broadcast_to(base.astype(np.float32), (height, width, 3)).copy()
+    grey = uniform(rng, 0.3, 0.75)
+    base = np.array([grey + uniform(rng, -0.1, 0.1) for _ in range(3)], np.float32)
+    out = np.broadcast_to(base, (height, width, 3))
     for cells, grey, tint in ((4, 0.08, 0.05), (11, 0.04, 0.02), (36, 0.03, 0.01)):
-        grid = rng.normal(0, grey, (cells, cells, 1)) + rng.normal(0, tint, (cells, cells, 3))
-        out += cv2.resize(grid.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+        grid = grey * normal(rng, cells, cells, 1) + tint * normal(rng, cells, cells, 3)
+        out = out + enlarge(grid, height, width)
     return out
 
 
 def sample_size(side: int, large: float, rng: np.random.Generator) -> float:
     """Draw a diameter in pixels: 18..55 % of ``side``, or 78..95 % for a share ``large``."""
     if rng.random() < large:
-        return side * rng.uniform(0.78, 0.95)
-    return side * float(np.exp(rng.uniform(np.log(0.18), np.log(0.55))))
+        return side * uniform(rng, 0.78, 0.95)
+    return side * log_uniform(rng, 0.18, 0.55)
 
 
 def draw_scene(
@@ -53,26 +55,27 @@ def draw_scene(
     for i in sorted(range(len(looks)), key=lambda i: -sizes[i]):
         colour, cover, shadow, window = _place(looks[i], sizes[i], full, seen, (height, width), rng)
         solid = np.zeros((height, width), bool)
-        solid[window] = cover >= 0.5
+        solid[window] = cover > 0.5
         for mask in seen.values():
             mask &= ~solid
         seen[i], full[i] = solid, int(solid.sum())
         ground = canvas[window] * (1 - 0.4 * shadow * (1 - cover))[..., None]
         canvas[window] = ground + (colour - ground) * cover[..., None]
-    canvas += 0.016 * rng.standard_normal((height, width, 1), np.float32)
+    canvas += 0.016 * normal(rng, height, width, 1)
     image = np.rint(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
     return image, [seen[i] for i in range(len(looks))]
 
 
 def _place(look, size, full, seen, shape, rng) -> tuple:
     """Place an object so that all others stay visible; return colour, coverage, shadow, window."""
-    for shrink in range(_SHRINKS):
-        colour, cover = render(look, size * 0.9**shrink, rng)
-        solid = cover >= 0.5
+    for _ in range(_SHRINKS):
+        colour, parts = render(look, size, rng)
+        size *= 0.9
+        solid = parts > _FULL / 2
         for _ in range(_TRIES):
-            top, left = (_corner(n, side, rng) for n, side in zip(cover.shape, shape, strict=True))
+            top, left = (_corner(n, side, rng) for n, side in zip(parts.shape, shape, strict=True))
             window, patch = zip(
-                *(_cut(*args) for args in zip((top, left), cover.shape, shape, strict=True)),
+                *(_cut(*args) for args in zip((top, left), parts.shape, shape, strict=True)),
                 strict=True,
             )
             if solid[patch].sum() < max(MIN_AREA, _MIN_INSIDE * solid.sum()):
@@ -82,8 +85,9 @@ def _place(look, size, full, seen, shape, rng) -> tuple:
                 >= max(MIN_AREA, _MIN_SEEN * full[i])
                 for i, mask in seen.items()
             ):
-                shadow = cv2.GaussianBlur(np.roll(cover, (2, 2), (0, 1)), (0, 0), 1.6)
-                return colour[patch], cover[patch], shadow[patch], window
+                cover = parts[patch].astype(np.float32) / _FULL
+                shadow = blur(np.roll(parts, (2, 2), (0, 1)))[patch].astype(np.float32)
+                return colour[patch], cover, shadow / (_FULL * 9**4), window
     raise UserError(
         f"no room for an object in a {shape[1]}x{shape[0]} image: raise image_side in the spec"
     )

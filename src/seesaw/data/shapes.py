@@ -8,12 +8,14 @@ data confuse similar categories, and the families let mini-LVIS show this effect
 from dataclasses import dataclass
 from functools import cached_property
 
-import cv2
 import numpy as np
+
+from seesaw.data.exact import sine, uniform
 
 SUPERSAMPLE = 3  # sub-pixels per pixel and axis, averaged for a smooth outline
 MARGIN = 6  # pixels around the outline, room for a shadow
-_ANGLES = 2048
+_ANGLES = 2048  # directions of an outline, a multiple of 4
+_STEPS = 4096  # an outline's radii are multiples of 1 / _STEPS
 _TEXTURES = ("stripes", "dots", "checks", "rings")
 _CYCLES = {
     "stripes": (2.6, 5.2, 1.3),
@@ -46,11 +48,25 @@ class Silhouette:
 
     @cached_property
     def radius(self) -> np.ndarray:
-        """The outline radius over a full turn, root mean square 1, shape (A + 1,), float32."""
-        t = np.arange(_ANGLES + 1) * (2 * np.pi / _ANGLES) * self.m / 4
+        """The outline radius over a full turn, root mean square 1, shape (A,), float32.
+
+        The square |x| + |y| = 1 is divided into A equal parts; entry k belongs to the direction of
+        the middle of part k. The radii are rounded, because CPUs differ in the last bits.
+        """
+        return (np.rint(self.exact_radius * _STEPS) / _STEPS).astype(np.float32)
+
+    @cached_property
+    def exact_radius(self) -> np.ndarray:
+        """The same before it is rounded, float64."""
+        part = (np.arange(_ANGLES) + 0.5) / (_ANGLES / 4)
+        c = np.where(part < 2, 1 - part, part - 3)
+        s = np.where(part < 2, 1, -1) * (1 - np.abs(c))
+        t = np.arctan2(s, c) % (2 * np.pi) * self.m / 4
         n1, n2, n3 = self.n
         r = (np.abs(np.cos(t)) ** n2 + np.abs(np.sin(t)) ** n3) ** (-1 / n1)
-        return (r / np.sqrt(np.mean(r**2))).astype(np.float32)
+        angles = 1 / (c * c + s * s)  # in proportion to the angle that a part spans
+        r /= np.sqrt(np.average(r * r, weights=angles))
+        return r
 
 
 SILHOUETTES = (
@@ -123,18 +139,18 @@ def looks(heads: int, tails: int) -> list[Look]:
 
 def _texture(name: str, cycles: float, u: np.ndarray, v: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Return a soft-edged pattern in 0..1 over object coordinates (u, v) and relative radius q."""
-    w = np.float32(np.pi * cycles)
+    half = cycles / 2
     if name == "stripes":
-        wave = np.sin(w * (u + 0.6 * v))
+        wave = sine(half * (u + 0.6 * v))
     elif name == "rings":
-        wave = np.cos(w * q)
+        wave = sine(half * q + 0.25)
     else:
-        wave = np.sin(w * u) * np.sin(w * v) - (0.35 if name == "dots" else 0)
+        wave = sine(half * u) * sine(half * v) - (0.35 if name == "dots" else 0)
     return np.clip(0.5 + 3 * wave, 0, 1)
 
 
 def render(look: Look, size: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one object.
+    """Draw one object; its pixels are the same on every CPU.
 
     Args:
         look: Its category's look.
@@ -142,39 +158,44 @@ def render(look: Look, size: float, rng: np.random.Generator) -> tuple[np.ndarra
         rng: Source of pose and of small differences in colour.
 
     Returns:
-        Colour (h, w, 3) RGB float32 in 0..1 and coverage (h, w) float32 in 0..1.
+        Colour (h, w, 3) RGB float32 in 0..1 and the number of covered sub-pixels (h, w), at most
+        `SUPERSAMPLE` ** 2 each.
     """
     shape = look.silhouette
-    stretch = np.float32(np.sqrt(shape.aspect * rng.uniform(0.93, 1.07)))
-    angle, phase = rng.uniform(-0.4, 0.4), rng.uniform(-0.15, 0.15, 2)
+    stretch = np.float32(np.sqrt(shape.aspect * uniform(rng, 0.93, 1.07)))
+    tilt = uniform(rng, -0.2, 0.2)  # tangent of half the angle of rotation
+    cos, sin = (np.float32(n / (1 + tilt * tilt)) for n in (1 - tilt * tilt, 2 * tilt))
+    phase = [uniform(rng, -0.15, 0.15) for _ in range(2)]
     reach = shape.radius.max() * max(stretch, 1 / stretch) * size / 2
     half = int(np.ceil(reach)) + MARGIN
-    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
 
     def frame(scale: int) -> tuple[np.ndarray, ...]:
-        """Return image axis in radii, object axes u and v, and radius q relative to the outline."""
-        axis = (np.arange(2 * half * scale, dtype=np.float32) + 0.5) / scale - half
-        axis /= np.float32(size / 2)
+        """Return image axis in radii, object axes u and v, and radius q relative to the outline.
+
+        Of ``scale`` sub-pixels in each pixel, the first ones of all pixels come first.
+        """
+        axis = np.arange(2 * half * scale, dtype=np.float32).reshape(-1, scale).T.ravel()
+        axis = ((axis + 0.5) / scale - half) / np.float32(size / 2)
         u = (cos / stretch * axis)[None] + (sin / stretch * axis)[:, None]
         v = (cos * stretch * axis)[:, None] - (sin * stretch * axis)[None]
-        turn = (cv2.phase(u, v) * np.float32(_ANGLES / (2 * np.pi))).astype(np.int16)
-        return axis, u, v, cv2.magnitude(u, v) / shape.radius[turn]
+        part = np.copysign(1 - u / (np.abs(u) + np.abs(v)), v) * (_ANGLES // 4)
+        radius = shape.radius[np.floor(part).astype(np.intp)]
+        return axis, u, v, np.sqrt(u * u + v * v) / radius
 
     q = frame(SUPERSAMPLE)[-1]
-    solid = ((q < 1) & (q > shape.hole)).astype(np.float32)
-    cover = cv2.resize(solid, (2 * half, 2 * half), interpolation=cv2.INTER_AREA)
+    solid = ((q < 1) & (q > shape.hole)).reshape(SUPERSAMPLE, 2 * half, SUPERSAMPLE, 2 * half)
+    cover = solid.sum((0, 2), dtype=np.int32)
 
     axis, u, v, q = frame(1)
     body = _rgb(
-        look.hue + rng.uniform(-0.006, 0.006),
-        rng.uniform(0.72, 0.85),
-        look.value * rng.uniform(0.92, 1.05),
+        look.hue + uniform(rng, -0.006, 0.006),
+        uniform(rng, 0.72, 0.85),
+        look.value * uniform(rng, 0.92, 1.05),
     )
     accent = 0.35 * body + 0.65 if look.bright else 0.38 * body
-    pattern = _texture(
-        look.texture, look.cycles, u + np.float32(phase[0]), v + np.float32(phase[1]), q
-    )[..., None]
-    light = np.clip(1.08 - 0.13 * (axis[None] + axis[:, None]) - 0.22 * q**4, 0.5, 1.3)[..., None]
+    pattern = _texture(look.texture, look.cycles, u + phase[0], v + phase[1], q)[..., None]
+    q4 = (q * q) * (q * q)
+    light = np.clip(1.08 - 0.13 * (axis[None] + axis[:, None]) - 0.22 * q4, 0.5, 1.3)[..., None]
     rim = 2.6 / size  # about 1.3 pixels of outline
     edge = np.clip(np.minimum(1 - q, q - shape.hole if shape.hole else 1) / rim, 0, 1)[..., None]
     colour = np.clip((body + (accent - body) * pattern) * light, 0, 1)

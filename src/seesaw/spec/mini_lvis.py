@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 
 import numpy as np
@@ -32,10 +33,14 @@ def zipf_counts(groups: tuple[int, int, int], edges: tuple[int, int], images: in
     first = last - [frequent, common, rare] + 1
     top = [_MOST * images, 0.95 * edges[1], edges[0]]
     low = [max(1.1 * edges[1], edges[1] + 1), max(1.2 * edges[0], edges[0] + 1), edges[0] / 4]
-    ranks = np.ravel([first, last], order="F")
-    values = np.ravel([top, low], order="F")
-    counts = np.exp(np.interp(np.log(np.arange(1, last[-1] + 1)), np.log(ranks), np.log(values)))
-    return np.maximum(np.rint(counts), 1).astype(int).tolist()
+    counts = []
+    for start, end, most, least in zip(first.tolist(), last.tolist(), top, low, strict=True):
+        for rank in range(start, end + 1):
+            # Decimals are correctly rounded, so that the counts are the same on every CPU.
+            share = Decimal(rank / start).ln() / Decimal(end / start).ln()
+            count = Decimal(most) * (Decimal(least / most).ln() * share).exp()
+            counts.append(max(round(count), 1))
+    return counts
 
 
 def tail_fits(counts: list[int], images: int, tail: int) -> bool:
