@@ -184,6 +184,25 @@ def test_wrong_arguments_exit_with_two():
     assert "Traceback" not in done.stderr
 
 
+def least(verb):
+    """The fewest arguments that a verb takes."""
+    verbs = next(a for a in parser()._actions if a.dest == "verb").choices
+    needed = [a for a in verbs[verb]._actions if a.required]
+    return [
+        verb,
+        *(w for a in needed for w in (*a.option_strings[:1], next(iter(a.choices or "1")))),
+    ]
+
+
+@pytest.mark.parametrize("verb", sorted(names()))
+def test_outside_of_a_clone_every_verb_says_so(tmp_path, monkeypatch, capsys, verb):
+    monkeypatch.chdir(tmp_path)
+    assert main(least(verb)) == 2
+    said = told(verb, capsys.readouterr().err)
+    assert said.startswith(f"{tmp_path} is no clone of the repository (") and "SEESAW_ROOT" in said
+    assert files(tmp_path) == set()
+
+
 def test_diff_prints_the_semantic_difference():
     """What SyncBN changes, once each, and nothing that only other config files read."""
     done = run("diff", "a01", "a02", "--scale", "paper")

@@ -35,6 +35,7 @@ def images(tmp_path):
     cv2.imwrite(str(tmp_path / "a photo.jpg"), rng.integers(0, 255, (60, 90, 3), np.uint8))
     cv2.imwrite(str(tmp_path / "alpha.png"), rng.integers(0, 255, (40, 30, 4), np.uint8))
     (tmp_path / "text.png").write_text("no image")
+    cv2.imwrite(str(tmp_path / "sliver.png"), np.zeros((1, 3000, 3), np.uint8))
     return tmp_path
 
 
@@ -87,6 +88,11 @@ def test_detections_are_those_of_detect(weights, images):
     ("names", "options", "said"),
     [
         (["text.png", "alpha.png"], {}, "text.png is no readable image (JPEG, PNG, ...); leave it"),
+        (
+            ["alpha.png", "sliver.png"],
+            {},
+            "sliver.png has 3000 x 1 pixels, of which no row or column is left",
+        ),
         (["none.png"], {}, "none.png is no file; name image files."),
         (["alpha.png", "alpha.png"], {}, "would both be written to alpha.json; predict them into"),
         (
@@ -108,3 +114,32 @@ def test_a_users_mistake_is_one_sentence_and_leaves_nothing(
     assert predict(weights, images, *names, **options) == 2
     assert said in capsys.readouterr().err
     assert not (images / "out").exists()
+
+
+def test_no_file_of_the_users_is_replaced(weights, images, capsys):
+    """Neither the photo nor what lies beside it, through whatever path it is reached."""
+    (images / "a photo.json").write_text("labels")
+    (images / "linked").symlink_to(images)
+    (images / "other").mkdir()
+    (images / "other/alpha.png").symlink_to(images / "alpha.png")
+    before = {p: p.read_bytes() for p in images.iterdir() if p.is_file()}
+    for name, out, told in (
+        ("alpha.png", images, images / "alpha.png"),
+        ("alpha.png", images / "linked", images / "linked/alpha.png"),
+        ("alpha.png", images / "other", images / "other/alpha.png"),
+        ("a photo.jpg", images, images / "a photo.json"),
+    ):
+        assert predict(weights, images, name, out=out) == 2
+        assert f"{told} would be replaced" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in images.iterdir() if p.is_file()} == before
+    assert [p.name for p in (images / "other").iterdir()] == ["alpha.png"]
+    (images / "a photo.json").unlink()
+    assert predict(weights, images, "a photo.jpg", out=images) == 0  # where nothing is replaced
+    assert cv2.imread(str(images / "a photo.png")).shape == (60, 90, 3)
+
+
+def test_the_smallest_images_are_drawn(weights, images):
+    for height, width in ((1, 1), (1, 100), (300, 2)):
+        cv2.imwrite(str(images / "small.png"), np.zeros((height, width, 3), np.uint8))
+        assert predict(weights, images, "small.png", score=0.0) == 0
+        assert cv2.imread(str(images / "out/small.png")).shape[:2] == (height, width)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
+from seesaw.core import paths
 from seesaw.errors import Interrupted, UserError
 
 SCALE = os.environ.get("SEESAW_SCALE", "mini")
@@ -72,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(getattr(args, "threads", 1))
     try:
+        paths.check_root()
         return args.run(args) or 0
     except UserError as error:
         print(f"seesaw {args.verb}: {error}", file=sys.stderr)

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from seesaw.errors import UserError
+
 ROOT = Path(os.environ.get("SEESAW_ROOT", "."))
 
 CONFIGS = ROOT / "configs"
@@ -15,3 +17,16 @@ SCALES = CONFIGS / "scales"
 NOTEBOOKS = ROOT / "paper_figures"
 LOCK = ROOT / "requirements.lock"
 CACHE = ROOT / ".cache"
+
+
+def check_root() -> None:
+    """Check that the root is a clone of the repository, which every verb reads.
+
+    Raises:
+        UserError: it is not; the message names the folder and the fix.
+    """
+    if not (EXPERIMENTS.is_file() and SCALES.is_dir()):
+        raise UserError(
+            f"{ROOT.resolve()} is no clone of the repository ({EXPERIMENTS} or {SCALES} is "
+            "missing); change to the folder of your clone, or name it in SEESAW_ROOT."
+        )

@@ -17,10 +17,11 @@ from mmdet.structures import DetDataSample
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from pycocotools import mask as rle
 
-from seesaw.core.files import write_atomic
+from seesaw.core.files import replacing, write_atomic
 from seesaw.errors import UserError
 from seesaw.evaluation.detect import build_model
 from seesaw.evaluation.paste import rle_masks
@@ -46,8 +47,10 @@ def names_of(entry: DatasetEntry) -> list[str]:
     return list(known) if entry.classes == len(known) else [str(i) for i in every]
 
 
-def check_images(images: Sequence[Path]) -> None:
-    """Check that all files are images and that no two have the same output file.
+def check_images(images: Sequence[Path], out: Path, pipeline: Compose) -> None:
+    """Check that all files are images that the pipeline takes, and that no file is lost.
+
+    In the images' folders no existing file is replaced, because it may be the user's own.
 
     Raises:
         UserError: a check fails; the message describes the first fault.
@@ -57,7 +60,11 @@ def check_images(images: Sequence[Path]) -> None:
         if not path.is_file():
             raise UserError(f"{path} is no file; name image files.")
         content = np.fromfile(path, np.uint8)
-        if not len(content) or cv2.imdecode(content, cv2.IMREAD_COLOR) is None:
+        try:
+            image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+        except cv2.error:  # more pixels than OpenCV decodes
+            image = None
+        if image is None:
             raise UserError(f"{path} is no readable image (JPEG, PNG, ...); leave it out.")
         if other := stems.get(path.stem):
             raise UserError(
@@ -65,6 +72,32 @@ def check_images(images: Sequence[Path]) -> None:
                 "two folders by --out."
             )
         stems[path.stem] = path
+        try:
+            pipeline(dict(img_path=str(path), img_id=0))
+        except cv2.error:
+            height, width = image.shape[:2]
+            raise UserError(
+                f"{path} has {width} x {height} pixels, of which no row or column is left when it "
+                "is resized for the model; leave it out or crop it."
+            ) from None
+    own = {_identity(path) for path in images}
+    shared = out.is_dir() and any(path.parent.samefile(out) for path in images)
+    for path in images:
+        for file in _files(path, out):
+            if file.exists() and (shared or _identity(file) in own):
+                raise UserError(
+                    f"{file} would be replaced, and it may be your own; name another folder by "
+                    "--out."
+                )
+
+
+def _files(image: Path, out: Path) -> tuple[Path, Path]:
+    return out / f"{image.stem}.json", out / f"{image.stem}.png"
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 @torch.no_grad()
@@ -87,13 +120,15 @@ def predict(
         score: least score of drawn detections; the JSON contains all detections.
 
     Raises:
-        UserError: an image or the weights cannot be read; no file is written in this case.
+        UserError: an image or the weights cannot be used, or a file of the user's would be
+            replaced; no file is written in this case.
     """
-    check_images(images)
+    init_default_scope(cfg.default_scope)
+    pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
+    check_images(images, out, pipeline)
     model = build_model(cfg, weights)
     if "tta_model" in cfg:
         model = MODELS.build(cfg.tta_model, default_args=dict(module=model))
-    pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
     out.mkdir(parents=True, exist_ok=True)
     with rle_masks(model):
         for number, path in enumerate(images, start=1):
@@ -128,11 +163,12 @@ def _write(
             for i, mask in enumerate(masks)
         ],
     }
-    files = out / f"{path.stem}.json", out / f"{path.stem}.png"
+    files = _files(path, out)
     shown = [i for i in range(len(masks)) if scores[i] >= score]
     picture = _drawn(path, shown, boxes, scores, labels, masks, names)
     write_atomic(files[0], json.dumps(content) + "\n")
-    files[1].write_bytes(picture)
+    with replacing(files[1]) as part:
+        part.write_bytes(picture)
     return Prediction(*files, len(masks), len(shown))
 
 
