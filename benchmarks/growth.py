@@ -23,9 +23,10 @@ QUICK, FULL = (250, 500, 1000, 2000), (1250, 2500, 5000, 10000, VAL)
 PACKAGE = "from seesaw.evaluation.submission.package import ImageList, package\n"
 PACKAGE += "wanted = ImageList.load(truth.with_name('images.json'))\n"
 STEPS = {
-    "detections to file": "from seesaw.evaluation.shards import ShardWriter\n"
+    "detections to file": "from seesaw.evaluation.resumable import ResumableWriter\n"
     "import numpy as np, orjson\n"
-    "with ShardWriter(found.with_name('copy.jsonl'), 'key') as writer, found.open('rb') as lines:\n"
+    "copy = found.with_name('copy.jsonl')\n"
+    "with ResumableWriter(copy, 'key') as writer, found.open('rb') as lines:\n"
     "    writer.todo(list(range(1, images + 1)))\n"
     "    for line in map(orjson.loads, lines):\n"
     "        boxes = np.array(line['bboxes'])\n"

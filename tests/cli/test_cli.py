@@ -69,8 +69,8 @@ def test_each_rule_is_one_call_of_its_verb():
     assert rules().keys() == MAKING
     for name, block in rules().items():
         shell = block.partition("shell:")[2]
-        # {TRAINER} is `seesaw`, or what starts it on several GPUs
-        assert re.findall(r"(?:\bseesaw|\{TRAINER\}) (\w+)", shell) == [name]
+        # {TRAINER} and {DETECTOR} are `seesaw`, or what starts it in a SLURM job
+        assert re.findall(r"(?:\bseesaw|\{(?:TRAINER|DETECTOR)\}) (\w+)", shell) == [name]
 
 
 @pytest.fixture

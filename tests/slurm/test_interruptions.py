@@ -117,5 +117,5 @@ def test_time_outs_without_progress_end_with_a_sentence(time_outs):
     running, folder = time_outs["stuck"]
     assert running.wait() == 1
     assert [s["status"] for s in records(folder / "work/stuck")] == [75] * 3
-    told = "work/stuck: 3 jobs in a row were cut off at checkpoint None; make `segment` in site"
+    told = "work/stuck: 3 jobs in a row were cut off and none came further than 0; make `segment`"
     assert told in (folder / "said").read_text()

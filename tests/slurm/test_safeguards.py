@@ -327,7 +327,7 @@ def test_a_running_job_keeps_its_lease(place):
     path = place / "lease"
     with (
         Lease(path, "1", period=0.01),
-        pytest.raises(UserError, match=r"job 1 on .* trains this already.*scancel 1"),
+        pytest.raises(UserError, match=r"job 1 on .* does this already.*scancel 1"),
         Lease(path, "2", period=0.01, wait=0.05),
     ):
         pass
@@ -354,23 +354,23 @@ def test_a_lease_stays_where_slurm_does_not_answer(place):
     assert json.loads(path.read_text()) == holder
 
 
-def line(status: int, checkpoint: str, out_of_memory: bool = False) -> str:
-    record = dict(status=status, checkpoint=checkpoint, out_of_memory=out_of_memory)
+def line(status: int, done: int | None, out_of_memory: bool = False) -> str:
+    record = dict(status=status, done=done, out_of_memory=out_of_memory)
     return json.dumps(record) + "\n"
 
 
 def test_segments_without_progress_are_bounded(place):
     file = place / "segments.jsonl"
-    file.write_text(line(75, "iter_1.pth") + line(75, "iter_2.pth") * 2)
+    file.write_text(line(75, 1) + line(75, 2) * 2)
     assert segments.stuck(place) is None
-    file.write_text(line(75, "iter_2.pth") * 3)
-    assert "3 jobs in a row were cut off at checkpoint iter_2.pth" in segments.stuck(place)
-    file.write_text(line(75, "iter_2.pth") * 2 + line(0, "iter_2.pth"))
+    file.write_text(line(75, 2) * 3)
+    assert "3 jobs in a row were cut off and none came further than 2" in segments.stuck(place)
+    file.write_text(line(75, 2) * 2 + line(0, None))
     assert segments.stuck(place) is None
 
 
 def test_memory_grows_by_recorded_kills_only(place):
     file = place / "segments.jsonl"
     assert segments.memory(1000, place) == 1000
-    file.write_text(line(1, "a") + line(137, "a", True) + line(75, "a") + '{"half')
+    file.write_text(line(1, None) + line(137, None, True) + line(75, 4) + '{"half')
     assert segments.memory(1000, place) == 1500

@@ -3,6 +3,7 @@
 Its output lists the iterations in the order done, a line a process that did some.
 """
 
+import json
 import os
 import signal
 import sys
@@ -26,6 +27,8 @@ done = found[-1].read_text() + "\n" if found else ""
 first = len(done.split())
 for i in range(first, iterations):
     if i - first == cut or signals or time.time() > until:
+        record = {"done": i, "total": iterations, "reason": "a toy"}
+        (work / "interrupted.json").write_text(json.dumps(record))
         sys.exit(75)
     while work.name == "taken" and i == 10 and not (work / "go").exists():
         time.sleep(0.1)

@@ -95,7 +95,7 @@ def test_sigterm_saves_and_ends_with_75(models, tmp_path, ranks):
     assert attempt(tmp_path, ranks=ranks, hooks=fault(16, "term")) == 75
     assert found(tmp_path) == 17  # the iteration under way is finished
     record = read_record(tmp_path / "work/interrupted.json")
-    assert record == {"iteration": 17, "iterations": ITERATIONS, "reason": "SIGTERM"}
+    assert record == {"done": 17, "total": ITERATIONS, "reason": "SIGTERM"}
     assert "saved in" in (tmp_path / "log.0").read_text().splitlines()[-1]
     # the newest is damaged meanwhile: back to 15
     last = tmp_path / "work/iter_17.pth"

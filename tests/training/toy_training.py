@@ -24,6 +24,7 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from torch import nn
 
+from seesaw.core import stopping
 from seesaw.errors import Interrupted, UserError
 from seesaw.models.losses.seesaw_loss import SyncedSeesawLoss
 from seesaw.training import batches
@@ -208,7 +209,7 @@ def batches_of(workers: int, first: int, count: int) -> list:
             num_workers=workers,
             sampler=dict(type="InfiniteSampler", seed=3),
             batch_sampler=dict(type="mmdet.ResumableAspectRatioBatchSampler"),
-            worker_init_fn=dict(type=batches.leave_signals_to_the_trainer),
+            worker_init_fn=dict(type=stopping.leave_signals_to_the_main_process),
         )
     )
     loader.batch_sampler.start = first

@@ -1,6 +1,7 @@
-"""A real detection, killed in the middle and shared by two processes: the same bytes."""
+"""A real detection, killed or stopped in the middle: the same bytes."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -15,16 +16,15 @@ from seesaw.evaluation import replicates, resample
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 CLI = ["-m", "seesaw.cli"]
-RANKS = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *CLI]
 
 
-def start(root: Path, *arguments: str, how=CLI) -> subprocess.Popen:
-    command = [sys.executable, *how, *arguments, "--scale", "smoke"]
-    return subprocess.Popen(command, cwd=root, text=True, stdout=-1, stderr=-1)
+def start(root: Path, *arguments: str, **options) -> subprocess.Popen:
+    command = [sys.executable, *CLI, *arguments, "--scale", "smoke"]
+    return subprocess.Popen(command, cwd=root, text=True, stdout=-1, stderr=-1, **options)
 
 
-def run(root: Path, *arguments: str, how=CLI) -> None:
-    process = start(root, *arguments, how=how)
+def run(root: Path, *arguments: str) -> None:
+    process = start(root, *arguments)
     _, said = process.communicate()
     assert process.returncode == 0, said[-2000:]
 
@@ -50,23 +50,23 @@ def test_killed_in_the_middle_and_started_again(root):
     whole = path.read_bytes()
     path.unlink()
     killed = start(root, "detect", "a01")
-    shards: list[Path] = []
-    while killed.poll() is None and not any(s.read_bytes().count(b"\n") > 2 for s in shards):
-        shards = list(path.parent.glob(".*.part"))
+    parts: list[Path] = []
+    while killed.poll() is None and not any(s.read_bytes().count(b"\n") > 2 for s in parts):
+        parts = list(path.parent.glob(".*.part"))
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL
     assert not path.exists()
-    (shard,) = shards
-    lines = shard.read_bytes().count(b"\n")
+    (part,) = parts
+    lines = part.read_bytes().count(b"\n")
     assert 2 < lines < whole.count(b"\n")
-    inode = shard.stat().st_ino
+    inode = part.stat().st_ino
     again = start(root, "detect", "a01")
     kept = b""
     while again.poll() is None:
-        if shard.exists() and shard.stat().st_ino == inode:
-            kept = kept or shard.read_bytes()
+        if part.exists() and part.stat().st_ino == inode:
+            kept = kept or part.read_bytes()
         time.sleep(0.01)
     again.communicate()
     assert again.returncode == 0
@@ -74,13 +74,30 @@ def test_killed_in_the_middle_and_started_again(root):
     assert path.read_bytes() == whole
 
 
-def test_two_processes_make_the_same_file(root):
+def test_stopped_at_each_deadline_and_by_a_signal_to_all_its_processes(root):
     path = output(root)
     whole = path.read_bytes()
     path.unlink()
-    run(root, "detect", "a01", how=RANKS)
+    for done in (1, 2):
+        stopped = start(root, "detect", "a01", "--deadline", "0.001")
+        _, said = stopped.communicate()
+        assert stopped.returncode == 75, said[-2000:]
+        told = f"seesaw detect: stopped by the deadline after image {done} of "
+        assert told in said.splitlines()[-1]
+    record = root / "work/smoke/detect/a01_mask_rcnn/seed0/interrupted.json"
+    images = whole.count(b"\n")
+    assert json.loads(record.read_text()) == dict(done=2, total=images, reason="the deadline")
+    (part,) = path.parent.glob(".*.part")
+    stopped = start(root, "detect", "a01", "--workers", "2", start_new_session=True)
+    while stopped.poll() is None and part.read_bytes().count(b"\n") < 4:
+        time.sleep(0.01)
+    os.killpg(stopped.pid, signal.SIGTERM)
+    _, said = stopped.communicate(timeout=60)
+    assert stopped.returncode == 75, said[-2000:]
+    assert not path.exists() and not list(path.parent.glob("*.failed.json"))
+    run(root, "detect", "a01")
     assert path.read_bytes() == whole
-    assert not list(path.parent.glob(".*.part"))
+    assert not record.exists() and not part.exists()
 
 
 def test_the_kept_matches_give_the_standard_errors_of_the_metrics(root):

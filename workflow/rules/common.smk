@@ -46,6 +46,9 @@ GPUS = SITE.gpus.get(SCALE.name, 0)
 TRAINER = slurm.trainer(
     SITE, GPUS, "{SCALE.work:q}/{wildcards.training}/seed{wildcards.seed}/{params.fingerprint}"
 )
+DETECTOR = slurm.trainer(
+    SITE, min(GPUS, 1), "{SCALE.work:q}/detect/{wildcards.evaluation}/seed{wildcards.seed}"
+)
 # This is in the command and not in params, so that another number does not trigger a retraining.
 ROOM = f" --images-per-gpu {SITE.images_per_gpu}" if GPUS else ""
 controller.submits(SCALE.run)

@@ -12,14 +12,20 @@ rule detect:
         "../../environment.yml"
     threads: 1
     resources:
-        **slurm.job(SITE, mem_mb=4000, runtime="12h", gpus=min(GPUS, 1)),
+        **slurm.job(
+            SITE,
+            mem_mb=4000,
+            runtime=SITE.segment,
+            gpus=min(GPUS, 1),
+            work=lambda w: SCALE.detecting(w.evaluation, w.seed),
+        ),
     params:
         options=OPTIONS,
         fingerprint=lambda w: FINGERPRINTS[f"detect/{w.evaluation}"],
     message:
         "Detect {wildcards.evaluation}, seed {wildcards.seed}"
     shell:
-        "seesaw detect {wildcards.evaluation} --seed {wildcards.seed} {params.options}"
+        f"{DETECTOR} detect {{wildcards.evaluation}} --seed {{wildcards.seed}} {{params.options}}"
         " --threads {threads} > {log:q} 2>&1"
 
 

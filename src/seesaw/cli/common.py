@@ -6,7 +6,7 @@ for each verb does the work and imports heavy libraries itself.
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from seesaw.errors import UserError
 from seesaw.spec import zoo
@@ -50,3 +50,20 @@ def fingerprints_of(args: Namespace) -> dict[str, str]:
     from seesaw.workflow.dependencies import cached
 
     return cached(scale_of(args))
+
+
+def stopping_options(verb: ArgumentParser) -> None:
+    """Declare the options of verbs that stop in time and have loader workers."""
+    verb.add_argument(
+        "--deadline",
+        type=float,
+        metavar="MINUTES",
+        help="save and end with exit code 75 before so many minutes are over (default: never; "
+        "SEESAW_DEADLINE, seconds since 1970, holds too)",
+    )
+    verb.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes that load images (default: the config's on a GPU, none on a CPU)",
+    )

@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 
-from seesaw.cli.common import evaluation_of, fingerprints_of, scale_of, set_threads
-from seesaw.core import hashing
+from seesaw.cli.common import (
+    evaluation_of,
+    fingerprints_of,
+    scale_of,
+    set_threads,
+    stopping_options,
+)
+from seesaw.core import hashing, stopping
 from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.records import Provenance, provenance_path, read_record
 from seesaw.errors import UserError
@@ -19,6 +25,7 @@ def add(verb) -> None:
     sub = verb(detect, "detect on the evaluation's split", threads=True)
     sub.add_argument("evaluation")
     sub.add_argument("--seed", type=int, default=0)
+    stopping_options(sub)
     sub = verb(evaluate, "score detections by the LVIS protocol")
     sub.add_argument("evaluation")
     sub.add_argument("--seed", type=int, default=0)
@@ -40,6 +47,7 @@ def detect(args: Namespace) -> None:
     if not weights.is_file():
         verb = "convert" if evaluation.id.startswith("zoo_") else "train"
         raise UserError(f"{weights} is missing; run `seesaw {verb} {evaluation.training}` first.")
+    ends, work = stopping.deadline(args.deadline), scale.detecting(evaluation.id, args.seed)
     set_threads(args)
     from seesaw.evaluation.detect import detect as run
     from seesaw.spec.config import resolve
@@ -56,7 +64,7 @@ def detect(args: Namespace) -> None:
     key = hashing.fingerprint(code=code, config=config, **hashes)
     facts = dict(fingerprint=code, config_hash=runs.config_hash(config), seed=args.seed)
     with Provenance(output, inputs=inputs, **facts) as provenance:
-        provenance.facts |= run(cfg, weights, output, key)
+        provenance.facts |= run(cfg, weights, output, key, work, ends, args.workers)
     print(f"{output}: {provenance.facts['detections']} detections")
 
 

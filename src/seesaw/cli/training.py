@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from seesaw.cli.common import fingerprints_of, scale_of, set_threads
+from seesaw.cli.common import fingerprints_of, scale_of, set_threads, stopping_options
+from seesaw.core import stopping
 from seesaw.core.records import Provenance, refuse_known_failure
 from seesaw.errors import UserError
 from seesaw.spec import downloads
@@ -19,25 +20,13 @@ def add(verb) -> None:
     sub.add_argument("training")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--fingerprint", help="the training's hash, if known (default: computed)")
-    sub.add_argument(
-        "--deadline",
-        type=float,
-        metavar="MINUTES",
-        help="save and end with exit code 75 before so many minutes are over (default: never; "
-        "SEESAW_DEADLINE, seconds since 1970, holds too)",
-    )
+    stopping_options(sub)
     sub.add_argument(
         "--images-per-gpu",
         type=int,
         metavar="N",
         help="images that a GPU has room for; gradients are accumulated up to the config's batch "
         "(default: any number)",
-    )
-    sub.add_argument(
-        "--workers",
-        type=int,
-        metavar="N",
-        help="processes that load images (default: the config's on a GPU, none on a CPU)",
     )
     gpu = sub.add_argument_group("on a GPU; each is written into the record")
     gpu.add_argument(
@@ -101,11 +90,10 @@ def train(args: Namespace) -> None:
     # Heavy imports follow the checks, so that mistakes are reported at once.
     from seesaw.models.precision import Switches
     from seesaw.spec.config import resolve
-    from seesaw.training.deadline import deadline
     from seesaw.training.hook import RunLogHook
     from seesaw.training.train import train as run
 
-    ends, mirror = deadline(args.deadline), runs.mode()
+    ends, mirror = stopping.deadline(args.deadline), runs.mode()
     cfg = resolve(training.config, scale)
     inputs = {"manifest": scale.entry.manifest, "config": training.config}
     start = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +12,10 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 
+from seesaw.core import stopping
+from seesaw.errors import Interrupted
 from seesaw.evaluation.paste import rle_masks
-from seesaw.evaluation.shards import ShardWriter
+from seesaw.evaluation.resumable import ResumableWriter
 from seesaw.models import weights as weights_of
 
 
@@ -38,52 +39,86 @@ def build_model(cfg: Config, weights: Path) -> torch.nn.Module:
 
 
 def dataloader(
-    cfg: Config, choose: Callable[[list[int]], list[int]] = list
+    cfg: Config, choose: Callable[[list[int]], list[int]] = list, workers: int | None = None
 ) -> torch.utils.data.DataLoader:
     """Return a loader of the config's test images in the order of the detections file (image id).
 
     Args:
         cfg: A resolved config.
         choose: Function from all image ids to those to load; by default all are loaded.
+        workers: Processes that load images; by default the config's on a GPU, none on a CPU. End
+            them with `stopping.end_workers`.
     """
     init_default_scope(cfg.default_scope)
     loader = cfg.test_dataloader.to_dict()
     dataset = DATASETS.build(loader["dataset"])
     index = {dataset.get_data_info(i)["img_id"]: i for i in range(len(dataset))}
     loader |= dict(dataset=dataset, sampler=[index[i] for i in choose(sorted(index))])
-    if not torch.cuda.is_available():
-        loader |= dict(num_workers=0, persistent_workers=False)
+    if workers is None:
+        workers = loader["num_workers"] if torch.cuda.is_available() else 0
+    loader |= dict(
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        worker_init_fn=dict(type=stopping.leave_signals_to_the_main_process),
+    )
     return Runner.build_dataloader(loader)
 
 
 @torch.no_grad()
-def detect(cfg: Config, weights: Path, output: Path, key: str) -> dict:
+def detect(
+    cfg: Config,
+    weights: Path,
+    output: Path,
+    key: str,
+    work: Path,
+    deadline: float | None = None,
+    workers: int | None = None,
+) -> dict:
     """Detect on the config's test images and write one line per image.
 
     With ``tta_model`` in the config, the test pipeline ends in ``TestTimeAug`` and that wrapper
-    merges the views of every image. The processes of torchrun share the images; lines that were
-    written before an interruption with the same key are reused.
+    merges the views of every image. Lines that were written before an interruption with the same
+    key are reused. Each attempt detects on at least one image.
 
     Args:
         cfg: A resolved config.
         weights: A finished training's weights.
         output: The detections file.
         key: Hash of everything that affects the detections (weights, config, data, code).
+        work: Folder of the record of an interruption.
+        deadline: Time by which the detection must end, s since 1970.
+        workers: Processes that load images; by default the config's on a GPU, none on a CPU.
 
     Returns:
         Facts for the provenance record: images and detections.
+
+    Raises:
+        Interrupted: a signal arrived or the deadline is near, and images are left.
     """
-    if "WORLD_SIZE" in os.environ and not torch.distributed.is_initialized():
-        gpu = torch.cuda.is_available()
-        if gpu:
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        torch.distributed.init_process_group("nccl" if gpu else "gloo")
+    (work / Interrupted.RECORD).unlink(missing_ok=True)
     set_random_seed(0)
     model = build_model(cfg, weights)
     if "tta_model" in cfg:
         model = MODELS.build(cfg.tta_model, default_args=dict(module=model))
-    with ShardWriter(output, key) as writer, rle_masks(model):
-        for batch in dataloader(cfg, writer.todo):
+    with ResumableWriter(output, key) as writer, rle_masks(model):
+        loader = dataloader(cfg, writer.todo, workers)
+        try:
+            _write(model, loader, writer, work, deadline)
+        finally:
+            stopping.end_workers(loader)
+    return dict(images=writer.images, detections=writer.detections)
+
+
+def _write(
+    model: torch.nn.Module,
+    loader: torch.utils.data.DataLoader,
+    writer: ResumableWriter,
+    work: Path,
+    deadline: float | None,
+) -> None:
+    with stopping.Watch(deadline) as watch:
+        total = len(loader.dataset)
+        for batch in loader:
             for sample in model.test_step(batch):
                 found = sample.pred_instances
                 height, width = sample.ori_shape
@@ -97,4 +132,10 @@ def detect(cfg: Config, weights: Path, output: Path, key: str) -> dict:
                     found.masks,
                     found.mask_scores.cpu().numpy() if "mask_scores" in found else None,
                 )
-    return dict(images=writer.images, detections=writer.detections)
+            if writer.images < total and (code := watch.code()):
+                reason = stopping.reason(code)
+                stopping.note(work, writer.images, total, reason)
+                raise Interrupted(
+                    f"stopped by {reason} after image {writer.images} of {total}; "
+                    f"run the same command again and it goes on from there."
+                )

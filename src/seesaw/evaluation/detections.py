@@ -44,7 +44,7 @@ class DetectionWriter:
     def __init__(self, path: Path | str):
         self.path = Path(path)
         self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
-        self._last_id = None
+        self._last_id: int | None = None
 
     def __enter__(self):
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,8 @@ def measure(models: dict[str, tuple[Config, Path]], images: int, rounds: int) ->
         ``detections_per_image``: mode -> name -> mean; and, once, ``images``, ``classes``,
         ``resolution`` (height and width of the largest input in pixels), ``threads``, ``device``.
     """
-    batches = list(islice(dataloader(next(iter(models.values()))[0]), images))
+    loader = dataloader(next(iter(models.values()))[0], workers=0)
+    batches = list(islice(loader, images))
     shapes = [sample.img_shape[:2] for batch in batches for sample in batch["data_samples"]]
     nets = {
         (mode, name): _build(config, weights, mode)

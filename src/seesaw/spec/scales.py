@@ -118,6 +118,10 @@ class Scale:
         folder = self.model(evaluation.training, seed).parent / evaluation.id
         return folder / "detections.jsonl"
 
+    def detecting(self, evaluation: str, seed: int) -> Path:
+        """Return the folder of an unfinished detection's lease and records."""
+        return self.work / "detect" / evaluation / f"seed{seed}"
+
     def metrics(self, evaluation: experiments.Evaluation, seed: int) -> Path:
         """Return the path of an evaluation's metrics."""
         return self.detections(evaluation, seed).with_name("metrics.json")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -95,24 +94,3 @@ class ResumableAspectRatioBatchSampler(AspectRatioBatchSampler):
                 batch = Batch(indices)
                 batch.iteration = iteration
                 yield batch
-
-
-def leave_signals_to_the_trainer(worker: int) -> None:
-    """Ignore SIGTERM and SIGUSR1 in a loader worker; the main process saves and ends the worker."""
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def end_workers(iterator: Any) -> None:
-    """End the loader's workers, if there are any.
-
-    The workers ignore SIGTERM, with which Python would end them at its exit, so Python would wait
-    for ever. The loader's own shutdown ends them, but torch calls it only when the iterator is
-    freed.
-
-    Args:
-        iterator: mmengine's endless iterator over a loader.
-    """
-    inner = getattr(iterator, "_iterator", None)
-    if (end := getattr(inner, "_shutdown_workers", None)) is not None:
-        end()

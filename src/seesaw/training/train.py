@@ -22,6 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 import seesaw.models
 import seesaw.training.deadline
 import seesaw.training.loop  # noqa: F401  (registers)
+from seesaw.core import stopping
 from seesaw.errors import PermanentError, UserError
 from seesaw.models.precision import Switches
 from seesaw.training import batches
@@ -86,7 +87,7 @@ def train(
         batch_size=images,
         sampler=dict(type="InfiniteSampler", seed=seed),
         batch_sampler=dict(type="ResumableAspectRatioBatchSampler"),
-        worker_init_fn=dict(type=batches.leave_signals_to_the_trainer),
+        worker_init_fn=dict(type=stopping.leave_signals_to_the_main_process),
     )
     if workers is None:
         workers = loader["num_workers"] if torch.cuda.is_available() else 0
@@ -140,7 +141,7 @@ def train(
             f"command again: it goes on from the last checkpoint."
         ) from error
     finally:
-        batches.end_workers(getattr(runner._train_loop, "dataloader_iterator", None))
+        stopping.end_workers(getattr(runner._train_loop, "dataloader_iterator", None))
     seconds = time.monotonic() - start
     beside = [hook.write(output.parent) for hook in runner.hooks if hasattr(hook, "write")]
     if is_main_process():

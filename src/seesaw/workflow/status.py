@@ -88,15 +88,16 @@ def standing(
     progress = read_progress(work, now) if work else None
     signs = [mtime(log)] if log else []
     signs += [now - progress.age] if progress else []
-    signs += [mtime(shard) for shard in _shards(job)]
+    signs += [mtime(part) for part in _parts(job)]
     last = max(signs, default=0.0)
     age = now - last
     present = all(path.is_file() for path in job.outputs) and not marker.exists()
     if present and last <= max(map(mtime, job.outputs)) + AT_LEAST:  # no new attempt since
         return Standing(job, "outdated", **facts)
     if stop := _interruption(work, last):
-        told = f"stopped by {stop['reason']}, saved at iteration {stop['iteration']:,}"
-        share = stop["iteration"] / stop["iterations"]
+        unit = "iteration" if job.rule == "train" else "image"
+        told = f"stopped by {stop['reason']}, saved at {unit} {stop['done']:,}"
+        share = stop["done"] / stop["total"]
         if waits:
             return Standing(job, "queued", told + _waits(facts["slurm"]), share, **facts)
         return Standing(job, "stopped", told, share, **facts)
@@ -208,7 +209,9 @@ def _told(progress: Progress | None, age: float | None = None) -> str:
 
 
 def _work(job: Job, scale: Scale, fingerprints: Mapping[str, str] | None) -> Path | None:
-    """Return a training's work directory for the current fingerprint, or the newest if unknown."""
+    """Return a job's work directory; a training's newest if its fingerprint is unknown."""
+    if job.rule == "detect":
+        return scale.detecting(job.experiment, job.seed)
     if job.rule != "train":
         return None
     folder = scale.work / job.training / f"seed{job.seed}"
@@ -227,12 +230,12 @@ def _waits(slurm: str | None) -> str:
 
 
 def _interruption(work: Path | None, sign: float) -> dict | None:
-    """Return what an interrupted training recorded; None if it has started again since."""
+    """Return what an interrupted job recorded; None if it has started again since."""
     saved = work / Interrupted.RECORD if work else None
     return read_record(saved) if saved and sign <= mtime(saved) + AT_LEAST else None
 
 
-def _shards(job: Job) -> list[Path]:
+def _parts(job: Job) -> list[Path]:
     """Return the parts that a detection has written so far."""
     if job.rule != "detect":
         return []

@@ -28,6 +28,7 @@ IGNORED = frozenset(
         "core.hashing",
         "core.paths",
         "core.records",
+        "core.stopping",
         "core.yaml",
         "errors",
         "spec.datasets",

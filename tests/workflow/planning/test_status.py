@@ -131,7 +131,7 @@ def test_queued(paper, stands):
 
 def test_requeued_by_itself(paper, stands, work):
     training_log(work, entry(400), age=3600)
-    record = {"iteration": 412, "iterations": 1000, "reason": "the deadline"}
+    record = {"done": 412, "total": 1000, "reason": "the deadline"}
     write(work / "interrupted.json", json.dumps(record), age=3590)
     noted = dict(job="7", run="r", key="paper/train_wildcards_a01_mask_rcnn_0")
     write(
@@ -147,7 +147,7 @@ def test_requeued_by_itself(paper, stands, work):
 
 def test_cut_off_at_its_deadline_and_queued_again(paper, stands, work):
     training_log(work, entry(400), age=3600)
-    record = {"iteration": 412, "iterations": 1000, "reason": "the deadline"}
+    record = {"done": 412, "total": 1000, "reason": "the deadline"}
     write(work / "interrupted.json", json.dumps(record), age=3590)
     found = stands(A01)
     assert (found.state, found.share) == ("stopped", 0.412)
@@ -167,14 +167,14 @@ def test_a_failure_record_is_told_whatever_the_logs_say(paper, stands, work):
     assert stands(A01).state == "running"
 
 
-def test_a_detection_runs_while_its_shards_grow(paper, stands):
-    shard = paper[2][DETECT].outputs[0].with_name(".detections.jsonl.k.0.part")
-    write(shard, age=100)
+def test_a_detection_runs_while_its_part_grows(paper, stands):
+    part = paper[2][DETECT].outputs[0].with_name(".detections.jsonl.k.part")
+    write(part, age=100)
     assert (stands(DETECT).state, stands(DETECT).note) == (
         "running",
         "at work, last sign 100 s ago",
     )
-    write(shard, age=1000)
+    write(part, age=1000)
     assert (stands(DETECT).state, stands(DETECT).note) == ("no sign", "no sign for 17 min")
 
 

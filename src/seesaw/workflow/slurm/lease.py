@@ -89,7 +89,7 @@ class Lease:
                 own.write_text(self.text, encoding="utf-8")
             elif time.monotonic() > until:
                 raise UserError(
-                    f"{self.path}: job {other['job']} on {other['host']} trains this already; "
+                    f"{self.path}: job {other['job']} on {other['host']} does this already; "
                     f"wait for it, or `scancel {other['job']}` and run the same command again."
                 )
             else:

@@ -67,7 +67,7 @@ def trainer(
     alone: str = "seesaw",
     module: str = "-m seesaw.cli",
 ) -> str:
-    """Return the start of the train command: `alone` with one process, else torchrun of `module`.
+    """Return the start of a command that may take days: `alone`, or torchrun of `module` on GPUs.
 
     In a SLURM job, the command holds a lease on `work` and requeues itself when it is interrupted.
     """

@@ -1,4 +1,4 @@
-"""One SLURM job's part of a training: its deadline, its lease on the work directory, requeueing.
+"""One SLURM job's part of a training or detection: its deadline, lease and requeueing.
 
 python -m seesaw.workflow.slurm.segments WORK -- COMMAND...
 
@@ -24,13 +24,14 @@ from typing import NamedTuple
 
 import psutil
 
+from seesaw.core.records import read_record
 from seesaw.errors import Interrupted, UserError
 from seesaw.workflow.slurm import ledger
 from seesaw.workflow.slurm.lease import Lease
 
 CUT_OFF = os.EX_TEMPFAIL
 MISTAKE = 2
-# Number of interrupted segments in a row at the same checkpoint after which the job gives up.
+# Number of interrupted segments in a row without progress after which the job gives up.
 PATIENCE = 3
 # Fraction of the remaining time kept for requeueing; the trainer keeps its own for a checkpoint.
 RESERVE = 0.1
@@ -54,13 +55,13 @@ def main(argv: list[str]) -> int:
         with Lease(work / "lease", job) as lease:
             ended = _run(work, job, command, lease)
     except UserError as error:
-        print(f"seesaw train: {error}", file=sys.stderr)
+        print(f"seesaw: {error}", file=sys.stderr)
         return MISTAKE
     # The sender of a signal decides what follows: SLURM requeues the jobs that it preempts.
     if ended.status != CUT_OFF or ended.signalled:
         return ended.status
     if told := stuck(work):
-        print(f"seesaw train: {told}", file=sys.stderr)
+        print(f"seesaw: {told}", file=sys.stderr)
         return MISTAKE
     return _requeue(job)
 
@@ -76,13 +77,13 @@ def memory(mem_mb: int, work: Path) -> int:
 
 
 def stuck(work: Path) -> str | None:
-    """Return a sentence if the last segments were all interrupted at the same checkpoint."""
+    """Return a sentence if the last segments were all interrupted at the same point."""
     last = records(work)[-PATIENCE:]
-    at = {r["checkpoint"] for r in last}
+    at = {r["done"] for r in last}
     if len(last) < PATIENCE or len(at) > 1 or any(r["status"] != CUT_OFF for r in last):
         return None
     return (
-        f"{work}: {PATIENCE} jobs in a row were cut off at checkpoint {at.pop()}; "
+        f"{work}: {PATIENCE} jobs in a row were cut off and none came further than {at.pop()}; "
         f"make `segment` in site.yaml longer."
     )
 
@@ -120,7 +121,7 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> Ended:
             if not lease.held():
                 _kill(child)
                 raise UserError(
-                    f"{lease.path}: job {lease.holder()} has taken this training over; "
+                    f"{lease.path}: job {lease.holder()} has taken this work over; "
                     f"this one ({job}) has stopped and nothing is to be done."
                 ) from None
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -135,17 +136,12 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> Ended:
         status=status,
     )
     line["seconds"] = round(time.time() - started)
-    line["checkpoint"] = _newest(work)
+    line["done"] = (read_record(work / Interrupted.RECORD) or {}).get("done")
     # The kernel kills with SIGKILL; SLURM first sends a signal that this process forwards.
     line["out_of_memory"] = status == 128 + signal.SIGKILL and not signals
     with (work / "segments.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
     return Ended(status, bool(signals))
-
-
-def _newest(work: Path) -> str | None:
-    checkpoints = sorted(work.glob("*.pth"), key=lambda p: p.stat().st_mtime_ns)
-    return checkpoints[-1].name if checkpoints else None
 
 
 def _kill(child: subprocess.Popen) -> None:
@@ -169,7 +165,7 @@ def _slurm(*command: str) -> subprocess.CompletedProcess[str]:
 def _requeue(job: str) -> int:
     told = _slurm("scontrol", "requeue", job)
     if told.returncode:
-        print(f"seesaw train: job {job} could not requeue itself: {told.stderr.strip()}")
+        print(f"seesaw: job {job} could not requeue itself: {told.stderr.strip()}")
     else:
         time.sleep(600)  # until SLURM ends this job, which it usually does at once
     return CUT_OFF

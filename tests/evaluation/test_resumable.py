@@ -1,4 +1,4 @@
-"""Shards: killed and started again, shared by two processes, always the same bytes in the end."""
+"""A detections file: cut off and continued, always the same bytes in the end."""
 
 import os
 import signal
@@ -12,26 +12,22 @@ import pytest
 
 from seesaw.errors import UserError
 from seesaw.evaluation.detections import DetectionWriter, read
-from seesaw.evaluation.shards import ShardWriter, read_shard
+from seesaw.evaluation.resumable import ResumableWriter, complete_lines
 
 IDS = list(range(3, 60, 4))
 HERE = Path(__file__).parent
 # Writes its images as a detection would; with a third argument it kills itself after so many.
 PROCESS = """
-import os, signal, sys, test_shards
-from seesaw.evaluation.shards import ShardWriter
-if "RANK" in os.environ:
-    import torch.distributed
-    torch.distributed.init_process_group("gloo", init_method="file://" + sys.argv[2] + "/store",
-        rank=int(os.environ["RANK"]), world_size=int(os.environ["WORLD_SIZE"]))
-with ShardWriter(sys.argv[2] + "/out/d.jsonl", sys.argv[1]) as writer:
-    todo = writer.todo(test_shards.IDS)
+import os, signal, sys, test_resumable
+from seesaw.evaluation.resumable import ResumableWriter
+with ResumableWriter(sys.argv[2] + "/out/d.jsonl", sys.argv[1]) as writer:
+    todo = writer.todo(test_resumable.IDS)
     for n, image_id in enumerate(todo):
         if n == int((sys.argv + [-1])[3]):
             writer._file.write(b'{"image_id":999,"height":20,"wi')
             writer._file.flush()
             os.kill(os.getpid(), signal.SIGKILL)
-        writer.write(image_id, **test_shards.image(image_id))
+        writer.write(image_id, **test_resumable.image(image_id))
 print(len(todo), writer.images, writer.detections)
 """
 
@@ -50,9 +46,9 @@ def image(image_id: int) -> dict:
     }
 
 
-def process(folder: Path, key: str, *more, **variables) -> subprocess.Popen:
+def process(folder: Path, key: str, *more) -> subprocess.Popen:
     path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": path} | variables
+    environment = os.environ | {"PYTHONPATH": path}
     command = [sys.executable, "-c", PROCESS, key, str(folder), *map(str, more)]
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE)
 
@@ -75,8 +71,8 @@ def killed_after_four(folder: Path) -> Path:
     killed = process(folder, "k", 4)
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL
-    assert names(folder / "out") == [".d.jsonl.k.0.part"]
-    assert [i for i, *_ in read_shard(folder / "out" / ".d.jsonl.k.0.part")] == IDS[:4]
+    assert names(folder / "out") == [".d.jsonl.k.part"]
+    assert [i for i, *_ in complete_lines(folder / "out" / ".d.jsonl.k.part")] == IDS[:4]
     return folder / "out"
 
 
@@ -87,21 +83,8 @@ def test_killed_by_the_system_and_started_again(tmp_path, expected):
     assert names(out) == ["d.jsonl"]
 
 
-@pytest.mark.slow
-def test_killed_by_the_system_and_started_again_by_two_processes(tmp_path, expected):
-    out = killed_after_four(tmp_path)
-    ranks = [process(tmp_path, "k", RANK=str(r), WORLD_SIZE="2") for r in range(2)]
-    said = [rank.communicate()[0].split() for rank in ranks]
-    assert [rank.returncode for rank in ranks] == [0, 0]
-    total = sum(image_id % 7 for image_id in IDS)
-    # Only what was missing was made, in equal parts; both know the whole.
-    assert said == [["6", "15", str(total)], ["5", "15", str(total)]]
-    assert names(out) == ["d.jsonl"]
-    assert (out / "d.jsonl").read_bytes() == expected
-
-
 def write(path: Path, key: str, most: int | None = None) -> list[int]:
-    with ShardWriter(path, key) as writer:
+    with ResumableWriter(path, key) as writer:
         todo = writer.todo(IDS)
         for image_id in todo[:most]:
             writer.write(image_id, **image(image_id))
@@ -119,34 +102,34 @@ def test_interrupted_twice_goes_on_after_the_last_whole_image(tmp_path, expected
     path = tmp_path / "d.jsonl"
     interrupted(path, "k", 5)
     interrupted(path, "k", 2)
-    with (tmp_path / ".d.jsonl.k.0.part").open("ab") as torn:
+    with (tmp_path / ".d.jsonl.k.part").open("ab") as torn:
         torn.write(expected.splitlines(keepends=True)[7][:-1])  # all but the line's end
     assert write(path, "k") == IDS[7:]
     assert path.read_bytes() == expected
     assert names(tmp_path) == ["d.jsonl"]
 
 
-def test_all_images_there_already_are_only_merged(tmp_path, expected):
+def test_all_images_there_already_are_only_renamed(tmp_path, expected):
     path = tmp_path / "d.jsonl"
     interrupted(path, "k", len(IDS))
     assert write(path, "k") == []
     assert path.read_bytes() == expected
 
 
-def test_shards_of_other_weights_or_configs_are_not_used(tmp_path, expected):
+def test_parts_of_other_weights_or_configs_are_not_used(tmp_path, expected):
     path = tmp_path / "d.jsonl"
     path.write_text("before")
     interrupted(path, "old", 5)
-    (tmp_path / ".other.jsonl.old.0.part").write_text("of another file")
+    (tmp_path / ".other.jsonl.old.part").write_text("of another file")
     assert path.read_text() == "before"
     assert write(path, "new") == IDS
     assert path.read_bytes() == expected
-    assert names(tmp_path) == [".other.jsonl.old.0.part", "d.jsonl"]
+    assert names(tmp_path) == [".other.jsonl.old.part", "d.jsonl"]
 
 
 def test_two_detections_of_the_same_file_are_refused(tmp_path, expected):
     path = tmp_path / "d.jsonl"
-    with ShardWriter(path, "k") as first:
+    with ResumableWriter(path, "k") as first:
         for key in ("k", "other"):
             with pytest.raises(UserError, match="is being made by another process"):
                 write(path, key)
@@ -158,9 +141,9 @@ def test_two_detections_of_the_same_file_are_refused(tmp_path, expected):
 def test_images_that_are_not_of_the_split_are_refused(tmp_path):
     path = tmp_path / "d.jsonl"
     interrupted(path, "k", 5)
-    said = "hold 5 images, not the 2 of the split"
-    with pytest.raises(UserError, match=said), ShardWriter(path, "k") as writer:
-        assert writer.todo(IDS[:2]) == []
+    said = "has 5 images that are not the first of the split's 2"
+    with pytest.raises(UserError, match=said), ResumableWriter(path, "k") as writer:
+        writer.todo(IDS[:2])
     assert not path.exists()
 
 
@@ -169,7 +152,7 @@ def test_memory_does_not_grow_with_the_images(tmp_path):
 
     def peak(images: int) -> int:
         tracemalloc.start()
-        with ShardWriter(tmp_path / f"{images}.jsonl", "k") as writer:
+        with ResumableWriter(tmp_path / f"{images}.jsonl", "k") as writer:
             for image_id in writer.todo(list(range(images))):
                 writer.write(image_id, **one)
         assert sum(1 for _ in read(tmp_path / f"{images}.jsonl")) == images
