@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from seesaw.cli.main import main
 from seesaw.evaluation import resample
+from seesaw.results.comparison import pictures
 from seesaw.results.comparison.categories import category_ap, category_replicates, found
 
 sys.path.append(str(Path(__file__).parents[2] / "evaluation"))
@@ -77,6 +80,21 @@ def test_pictures_show_the_objects_in_colour_and_the_rest_in_grey(root):
     third = pixels.shape[1] // 3
     shares = [coloured[:, k * third : (k + 1) * third].mean() for k in range(3)]
     assert shares[0] > 0.03 and shares[1] == 0 and shares[2] > 0.03  # truth and B, not A
+
+
+def test_the_image_borders_cut_no_score(tmp_path):
+    path = tmp_path / "image.png"
+    Image.new("RGB", (60, 40)).save(path)
+    corners = [(0, 0), (50, 0), (0, 30), (50, 30)]
+    mask = np.zeros((40, 60), bool)
+    shown = [pictures._Shown([x, y, 10, 10], mask, "0.06") for x, y in corners]
+    figure = pictures._picture("title", ["one"], [(path, [shown])])
+    FigureCanvasAgg(figure).draw()
+    (axis,) = figure.axes
+    for text in axis.texts:
+        label = text.get_window_extent()
+        assert Bbox.intersection(label, axis.bbox).bounds == pytest.approx(label.bounds)
+    assert len(axis.texts) == 4
 
 
 def test_without_images_or_detections_there_are_numbers_but_no_pictures(root, capsys):

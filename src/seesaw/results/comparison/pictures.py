@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import orjson
@@ -13,6 +13,9 @@ from pycocotools import mask as mask_api
 from seesaw.evaluation import detections
 from seesaw.results.comparison.categories import Comparison
 from seesaw.spec.scales import Scale
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ROWS = 2  # images per category
 
@@ -57,7 +60,9 @@ def draw(comparison: Comparison, top: int, scale: Scale, folder: Path) -> tuple[
     for c in categories:
         made.append(folder / f"{c.id}_{_plain(c.name)}.png")
         rows = [(paths[i], [column[c.id, i] for column in columns]) for i in wanted[c.id]]
-        _picture(made[-1], f"{c.name} ({c.group}): {c.a:.1f} to {c.b:.1f} AP", titles, rows)
+        figure = _picture(f"{c.name} ({c.group}): {c.a:.1f} to {c.b:.1f} AP", titles, rows)
+        made[-1].parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(made[-1], dpi=110, metadata={"Software": None})
     return made, ""
 
 
@@ -104,7 +109,7 @@ def _top(path: Path, kind: str, wanted: dict[int, list[int]], objects: dict[int,
     return kept
 
 
-def _picture(path: Path, title: str, titles: list[str], rows: list) -> None:
+def _picture(title: str, titles: list[str], rows: list) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
     from PIL import Image
@@ -118,15 +123,25 @@ def _picture(path: Path, title: str, titles: list[str], rows: list) -> None:
         pixels = np.asarray(Image.open(image_path).convert("RGB"))
         axes[0].set_ylabel(image_path.name, fontsize=7)
         for axis, cell in zip(axes, cells, strict=True):
-            axis.imshow(_painted(pixels, [shown.mask for shown in cell]))
+            painted = _painted(pixels, [shown.mask for shown in cell])
+            axis.imshow(painted, extent=(0, pixels.shape[1], pixels.shape[0], 0))
             axis.set(xticks=[], yticks=[])
             for shown in cell:
-                corner, size = shown.box[:2], shown.box[2:]
-                axis.add_patch(Rectangle(corner, *size, fill=False, edgecolor="white"))
-                label = {"fontsize": 7, "color": "black", "backgroundcolor": "white"}
-                axis.text(*corner, shown.text, **label, va="bottom", clip_on=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+                left, top, width, height = shown.box
+                axis.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor="white"))
+                # The label lies towards the middle of the image, whose borders would cut it.
+                right, low = left + width / 2 > pixels.shape[1] / 2, top > pixels.shape[0] / 2
+                axis.text(
+                    left + width if right else left,
+                    top,
+                    shown.text,
+                    ha="right" if right else "left",
+                    va="bottom" if low else "top",
+                    fontsize=7,
+                    color="black",
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+                )
+    return figure
 
 
 def _painted(pixels: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
