@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from browser import browser
 
 REPOSITORY = Path(__file__).parents[1]
 JOBS = Path(".cache/jobs")
@@ -18,6 +19,13 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMB
 def job_graphs(tmp_path_factory):
     """The job graphs that tests have read: they hold in every clone with the same files."""
     return tmp_path_factory.mktemp("jobs")
+
+
+@pytest.fixture(scope="session")
+def tab(tmp_path_factory):
+    """A tab of Chromium, for tests that are skipped where it is not installed."""
+    with browser(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from seesaw.core.files import sha256_file
 from seesaw.core.hashing import fingerprint
 from seesaw.results.report import curves, examples
 from seesaw.results.report.runs import Run, environment, runs
-from seesaw.results.tables import html
+from seesaw.results.tables import formats, html
 from seesaw.results.tables.collect import collect
-from seesaw.results.tables.layout import heading
+from seesaw.results.tables.layout import columns, heading
 from seesaw.results.tables.recorded import table_inputs
 from seesaw.results.tables.render import FORMATS
 from seesaw.results.tables.tables import Table, missing
@@ -46,12 +46,16 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True)
 class Shown:
-    """A table (``html``) or a figure (``picture``, a data URI; None if it was not computed)."""
+    """A table (``html``) or a figure (``picture``, a data URI; None if it was not computed).
+
+    A table's ``heads`` name its columns after the first.
+    """
 
     name: str
     title: str
     links: list[Link]
     html: str = ""
+    heads: tuple[str, ...] = ()
     picture: str | None = None
 
 
@@ -131,9 +135,9 @@ def data_uri(content: bytes, kind: str) -> str:
 
 def _table(table: Table, scale: Scale) -> Shown:
     files = {kind: scale.tables / f"{table.name}.{kind}" for kind in FORMATS}
-    return Shown(
-        table.name, heading(table), _links(files, scale), html.fragment(table, f"{table.name}-")
-    )
+    heads = tuple(formats.HEADS.get(c.key, c.key) for c in columns(table)[1:])
+    made = html.fragment(table, f"{table.name}-")
+    return Shown(table.name, heading(table), _links(files, scale), made, heads)
 
 
 def _figure(name: str, scale: Scale) -> Shown:

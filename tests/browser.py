@@ -11,6 +11,49 @@ import urllib.request
 import websocket
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WIDTHS = (360, 768, 1280)
+SEEN = """const seen = selector => [...document.querySelectorAll(selector)].filter(e =>
+    e.checkVisibility({opacityProperty: true, visibilityProperty: true})
+    && e.getBoundingClientRect().width * e.getBoundingClientRect().height > 1);
+  const name = e => [e.tagName, e.className.baseVal ?? e.className, e.textContent].join(' ')
+    .slice(0, 80);"""
+# The least ratio of WCAG 2 between a text that is seen and what lies behind it, and where it is.
+CONTRAST = """(() => {
+  SEEN
+  const brush = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const parts = colour => {
+    brush.clearRect(0, 0, 1, 1);
+    brush.fillStyle = colour;
+    brush.fillRect(0, 0, 1, 1);
+    return [...brush.getImageData(0, 0, 1, 1).data];
+  };
+  const over = (ink, under) =>
+    ink.slice(0, 3).map((v, i) => under[i] + (v - under[i]) * ink[3] / 255);
+  const behind = e => {
+    if (!e) return [255, 255, 255];
+    const own = parts(getComputedStyle(e).backgroundColor);
+    return own[3] === 255 ? own : over(own, behind(e.parentElement));
+  };
+  const light = colour => colour.slice(0, 3).map(v => v / 255)
+    .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+  let worst = [99, ''];
+  for (const e of seen('body *')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
+    const under = behind(e), style = getComputedStyle(e);
+    const ink = over(parts(e.closest('svg') ? style.fill : style.color), under);
+    const [a, b] = [light(ink), light(under)].sort((x, y) => y - x);
+    const ratio = (a + .05) / (b + .05);
+    if (ratio < worst[0]) worst = [ratio, name(e)];
+  }
+  return worst;
+})()""".replace("SEEN", SEEN)
+# What is wider than the part of it that a scrolling or clipping element shows.
+CUT = """(() => {
+  SEEN
+  return seen('body *').filter(e => getComputedStyle(e).overflowX !== 'visible'
+    && e.scrollWidth > e.clientWidth + 1).map(name);
+})()""".replace("SEEN", SEEN)
 
 
 def installed():
@@ -53,6 +96,11 @@ class Page:
         done = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
+
+    def fits(self, width):
+        """Whether the page is laid out at this width and nothing reaches over its border."""
+        root = "document.documentElement"
+        return self.value(f"{root}.scrollWidth <= {root}.clientWidth && innerWidth == {width}")
 
     def screenshot(self, path):
         made = self.call("Page.captureScreenshot", captureBeyondViewport=True)
