@@ -1,14 +1,19 @@
 """+ HTC-Lite (supplementary, section 4.1 and Figure A3).
 
 Three box heads, one mask head, and a context encoder whose vector is added to the RoI features.
-Heads keep the convolutions, norms and CARAFE of the rungs before.
+Heads keep the convolutions, norms and CARAFE of the rungs before; all else is that of mmdet's HTC.
 
 Paper: AP 21.9 (+2.5), AP_r 1.1, AP_c 19.8, AP_f 33.5, AP_box 23.6 (+3.2).
 Cost: about 258 V100-hours.
 """
 
 _base_ = ["./a03_carafe.py", "../_base_/htc_lite.py"]
+rpn = "htc"  # or "mask_rcnn", the RPN of the rung before
 model = _base_.model
+if rpn == "htc":
+    model.rpn_head.loss_bbox = dict(type="SmoothL1Loss", beta=1 / 9, loss_weight=1.0)
+    model.train_cfg.rpn.allowed_border = 0
+    model.train_cfg.rpn_proposal.max_per_img = 2000
 roi_head = model.roi_head
 rcnn = model.train_cfg.rcnn
 model.type = "CascadeRCNN"
@@ -31,13 +36,7 @@ roi_head.bbox_head = [
 model.train_cfg.rcnn = [
     dict(
         rcnn,
-        assigner=dict(
-            rcnn.assigner,
-            pos_iou_thr=iou,
-            neg_iou_thr=iou,
-            min_pos_iou=iou,
-            match_low_quality=False,
-        ),
+        assigner=dict(rcnn.assigner, pos_iou_thr=iou, neg_iou_thr=iou, min_pos_iou=iou),
     )
     for iou, _ in _base_.stages
 ]

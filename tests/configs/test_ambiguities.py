@@ -17,8 +17,8 @@ ROWS = [
     for line in (REPOSITORY / "docs/ambiguities.md").read_text().splitlines()
     if line.startswith("| ")
 ]
-# mmengine's optimizer constructor, and the other value of a12's `edge`
-ELSEWHERE = {"paramwise_cfg", "shorter"}
+# mmengine's optimizer constructor, and the other values of a12's `edge` and of a04's `rpn`
+ELSEWHERE = {"paramwise_cfg", "shorter", "mask_rcnn"}
 
 
 def words_of_the_code():

@@ -28,6 +28,7 @@ CONTEXT = expand(
     "model.roi_head.glbctx_head."
     "{type,num_convs,in_channels,conv_out_channels,num_classes,loss_weight,conv_to_res}"
 )
+LOW_QUALITY = "model.train_cfg.rcnn.{0,1,2}.assigner.match_low_quality"
 HTC_LITE = CONTEXT | {"model.roi_head.type"}
 
 # experiment -> (the one before, the paths at which they differ)
@@ -57,7 +58,9 @@ CHANGES = {
             "model.roi_head.{num_stages,stage_loss_weights}",
             f"{BOX}.{{reg_class_agnostic,loss_bbox.{{type,beta}}}}",
             "model.roi_head.bbox_head.{1,2}.bbox_coder.target_stds",
-            "model.train_cfg.rcnn.{0,1,2}.assigner.match_low_quality",
+            "rpn",
+            "model.rpn_head.loss_bbox.{type,beta}",
+            "model.train_cfg.{rpn.allowed_border,rpn_proposal.max_per_img}",
             "model.train_cfg.rcnn.{1,2}.assigner.{pos,neg}_iou_thr",
             "model.train_cfg.rcnn.{1,2}.assigner.min_pos_iou",
         ),
@@ -125,9 +128,10 @@ CHANGES = {
             "model.type",
             "model.roi_head.{type,interleaved,mask_info_flow,mask_stages}",
             f"{MASK}.{{type,with_conv_res}}",
+            LOW_QUALITY,
         ),
     ),
-    "b03_htc_lite": ("b01_cascade_mask_rcnn", HTC_LITE),
+    "b03_htc_lite": ("b01_cascade_mask_rcnn", HTC_LITE | expand(LOW_QUALITY)),
     "mask_rcnn_random_ce": ("a01_mask_rcnn", R101 | GRADIENTS),
     "cascade_rfs_ce": ("b01_cascade_mask_rcnn", R101 | SCHEDULE),
 }
@@ -170,6 +174,16 @@ def test_cascade_shares_data_and_schedule_with_mask_rcnn():
     assert backbone == after.model.backbone
     before.model = after.model
     assert lint(before, after, GRADIENTS) == ""
+
+
+def test_the_switch_of_the_rpn_keeps_that_of_the_rung_before(tmp_path):
+    shutil.copytree(paths.CONFIGS, tmp_path / "configs")
+    path = tmp_path / "configs/table_a1/a04_htc_lite.py"
+    path.write_text(path.read_text().replace('rpn = "htc"', 'rpn = "mask_rcnn"'))
+    allowed = CHANGES["a04_htc_lite"][1]
+    kept = {p for p in allowed if "rpn_head" in p or "train_cfg.rpn" in p}
+    switched = resolve(path, Scale("paper"))
+    assert len(kept) == 4 and lint(resolved("a03_carafe"), switched, allowed - kept) == ""
 
 
 @pytest.fixture
