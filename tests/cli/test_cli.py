@@ -150,6 +150,12 @@ def test_with_data_but_without_what_comes_before(empty, refused, args, said):
     assert said in refused(*args)
 
 
+def test_a_message_tells_no_secret(refused):
+    said = refused("data", "--dataset", "https://me:p@ss@host/x?token=abc&part=1")
+    assert "https:/***@host/x?token=***&part=1" in said.replace("//", "/")
+    assert "p@ss" not in said and "abc" not in said
+
+
 def test_a_malformed_table_row_is_one_line(empty, refused):
     table = empty / "configs/experiments.yaml"
     table.write_text(table.read_text().replace("schedule: 2x", "schedule: 9x", 1))

@@ -4,6 +4,7 @@ import shlex
 
 from snakemake.exceptions import WorkflowError
 
+from seesaw.core.secrets import masked
 from seesaw.errors import UserError
 from seesaw.spec import claims, downloads, figures, site
 from seesaw.spec import report as report_inputs
@@ -25,7 +26,7 @@ try:
     ZOO = zoo_table.load().models
     CLAIMS = claims.of(SCALE)
 except UserError as error:
-    raise WorkflowError(str(error)) from None
+    raise WorkflowError(masked(error)) from None
 
 # In a clone that pulled results, restore Snakemake's record of how they were made. Jobs on a
 # cluster only read it.

@@ -52,6 +52,8 @@ def _list(remotes) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from seesaw.spec import downloads
+
     body = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for head in ("set", "file", "MB", "sha256", "state"):
         body.add_column(head, justify="right" if head == "MB" else "left", overflow="fold")
@@ -61,6 +63,7 @@ def _list(remotes) -> None:
         if state == "missing" and part.exists():
             state = f"{part.stat().st_size / 1e6:,.0f} MB there"
         size = f"{r.bytes / 1e6:,.1f}" if r.bytes else "unknown"
-        body.add_row(r.set, r.name, size, f"{r.sha256[:8]}…", state)
+        known = "" if len(r.sha256) == downloads.DIGITS else f" ({len(r.sha256)} of 64 digits)"
+        body.add_row(r.set, r.name, size, f"{r.sha256[:8]}…{known}", state)
     Console(width=None if sys.stdout.isatty() else 140).print(body)
     print()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from seesaw.core import paths
+from seesaw.core.secrets import masked
 from seesaw.errors import Interrupted, UserError
 
 SCALE = os.environ.get("SEESAW_SCALE", "mini")
@@ -76,11 +77,11 @@ def main(argv: list[str] | None = None) -> int:
         paths.check_root()
         return args.run(args) or 0
     except UserError as error:
-        print(f"seesaw {args.verb}: {error}", file=sys.stderr)
+        print(f"seesaw {args.verb}: {masked(error)}", file=sys.stderr)
         return 2
     except Interrupted as stop:
         if os.environ.get("RANK", "0") == "0":  # only one of torchrun's processes prints it
-            print(f"seesaw {args.verb}: {stop}", file=sys.stderr)
+            print(f"seesaw {args.verb}: {masked(stop)}", file=sys.stderr)
         return os.EX_TEMPFAIL
     except KeyboardInterrupt:
         print(f"seesaw {args.verb}: interrupted", file=sys.stderr)

@@ -1,4 +1,7 @@
-"""Mask secrets in logs, records, crates and W&B. This module uses the standard library only."""
+"""Mask secrets in messages, logs, records, crates and W&B: one function for all that is written.
+
+This module uses the standard library only.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +9,63 @@ import os
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
-_NAMES = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
-_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")  # https://user:password@host
+# Environment variables whose values are secrets.
+_VARIABLES = re.compile(
+    r"KEY|TOKEN(?!IZ)|SECRET|PASS|_PWD|CREDENTIAL|AUTH(?!OR(_|$))|COOKIE|SIGNATURE|_(PAT|SAS|JWT)$",
+    re.IGNORECASE,
+)
+_WORDS = (
+    r"(?:token(?!iz)|secret|passw|passphrase|pwd|signature|credential|authorization|"
+    r"(?:api|access|private|account|shared)[-_.]?key)"
+)
+_NAME = rf"(?i:[\w.%-]*{_WORDS}[\w.%-]*)"
+# The login of a URL up to its last @, because a password may contain @ and /. A URL without login
+# has neither an @ nor a colon before its first slash, or only the port of a known kind of host.
+_LOGIN = re.compile(
+    r"(?<=:/)(/?)(?![^@:/?#\s]*(?:[/?#]|$))(?!(?:[\w-]+(?:\.[\w-]+)+|localhost):\d+(?:[/?#]|$))\S*@"
+)
+_ARGUMENT = re.compile(rf"\A(-*{_NAME}=).+", re.DOTALL)
+_QUERY = re.compile(rf"([?&;#](?:{_NAME}|(?i:key|sig|auth|code|jwt|sas))=)[^&;#\s]+")
+_SETTING = re.compile(rf"(?<![?&;#\w.%-])({_NAME}=)(?!\*\*\*)\S+")
+_HEADER = re.compile(r"((?i:authorization):\s*(?:\w+\s+)?)\S+")
 
 
 def masked(value: Any) -> Any:
     """Return a value as plain JSON data in which ``***`` replaces secrets.
 
-    Secrets are the values (8 characters or more) of environment variables that are named like a
-    secret, and the login in a URL.
+    Secrets are the values (6 characters or more) of environment variables that are named like a
+    secret, the login in a URL, and what is assigned to a name like ``token`` or
+    ``X-Amz-Signature``: in a URL, in an argument, in a header and in a mapping.
 
     Args:
         value: Mappings, lists, numbers and None are kept; anything else becomes a string.
     """
-    named = {v for k, v in os.environ.items() if _NAMES.search(k) and len(v) >= 8}
+    named = {v for k, v in os.environ.items() if _VARIABLES.search(k) and len(v) >= 6}
+    named |= {quote(v, safe="") for v in named}
     secrets = sorted(named, key=len, reverse=True)  # one secret may be part of another
 
     def clean(value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {clean(str(k)): clean(v) for k, v in value.items()}
+            return {clean(str(k)): "***" if _secret(k, v) else clean(v) for k, v in value.items()}
         if isinstance(value, list | tuple):
             return [clean(v) for v in value]
         if value is None or isinstance(value, bool | int | float):
             return value
         text = str(value)
         for secret in secrets:
-            text = text.replace(secret, "***")
-        return _LOGIN.sub("***@", text)
+            if len(secret) >= 8:
+                text = text.replace(secret, "***")
+            else:  # a short one may be a part of other words
+                text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "***", text)
+        text = _LOGIN.sub(r"\1***@", text)
+        for pattern in (_ARGUMENT, _QUERY, _SETTING, _HEADER):
+            text = pattern.sub(r"\1***", text)
+        return text
 
     return clean(value)
+
+
+def _secret(key: Any, value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(_NAME, str(key)) is not None

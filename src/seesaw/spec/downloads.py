@@ -1,10 +1,11 @@
-"""The table of downloads (configs/downloads.yaml).
+"""The table of downloads (configs/downloads.yaml), and the hashes that first downloads had.
 
 The Snakefile imports this module in every job, so it imports neither torch nor mmdet.
 """
 
 from __future__ import annotations
 
+import fcntl
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -18,13 +19,18 @@ from seesaw.errors import UserError
 from seesaw.spec import datasets
 
 FILE = paths.CONFIGS / "downloads.yaml"
+LOCKED = paths.CONFIGS / "downloads.lock.yaml"
 DATA = paths.ROOT / "data"
 ARCHIVES = DATA / "downloads"  # archives until they are unpacked, and the records of downloads
+DIGITS = 64  # of a whole sha256
 _NAMED = re.compile(r"-([0-9a-f]{8})\.\w+$")
 
 
 class Remote(BaseModel):
-    """A file to download, and the file or folder that is made from it."""
+    """A file to download, and the file or folder that is made from it.
+
+    ``sha256`` is whole, or the eight digits in the file's name; ``source`` is the file that has it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
@@ -33,6 +39,7 @@ class Remote(BaseModel):
     urls: tuple[str, ...] = Field(min_length=1)
     bytes: int | None = Field(default=None, gt=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{8}([0-9a-f]{56})?$")
+    source: Path = FILE
     makes: PurePosixPath | None = None
     counts: dict[str, int] = {}
     invalid: list[int] = []
@@ -43,6 +50,13 @@ class Remote(BaseModel):
     def _from_name(cls, raw: dict) -> dict:
         named = _NAMED.search(raw["name"])
         return {"sha256": named[1], **raw} if named else raw
+
+    @model_validator(mode="after")
+    def _as_named(self) -> Remote:
+        named = _NAMED.search(self.name)
+        if named and not self.sha256.startswith(named[1]):
+            raise ValueError(f"the sha256 of {self.source} does not begin as the file's name says")
+        return self
 
     @property
     def path(self) -> Path:
@@ -110,6 +124,7 @@ def load(path: Path | None = None) -> Downloads:
     raw = read_yaml(path)
     addresses = raw.get("addresses") or {}
     sets: dict[str, dict] = {}
+    locked = _locked()
     for group, files in (raw.get("sets") or {}).items():
         sets[group] = {}
         for name, row in files.items():
@@ -117,10 +132,40 @@ def load(path: Path | None = None) -> Downloads:
                 raise UserError(f"{path}: sets.{group}.{name} has no address of {list(addresses)}.")
             urls = [base + name for base in addresses[row["address"]]]
             sets[group][name] = {"name": name, "set": group, "urls": urls, **row}
+            if name in locked and "sha256" not in row:
+                sets[group][name] |= {"sha256": locked[name], "source": LOCKED}
     try:
         return Downloads.model_validate({"addresses": addresses, "sets": sets})
     except ValidationError as error:
         raise UserError(one_sentence(path, error)) from None
+
+
+def keep_hash(name: str, sha256: str) -> None:
+    """Add the whole hash of a file's first download to `LOCKED`.
+
+    Raises:
+        UserError: the file had another hash before.
+        OSError: `LOCKED` cannot be written.
+    """
+    with LOCKED.open("a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # another process may download another file
+        known = _locked().get(name)
+        if known is None:
+            file.write(f"  {name}: {sha256}\n" if file.tell() else f"files:\n  {name}: {sha256}\n")
+    if known not in (None, sha256):
+        raise UserError(
+            f"{name} has the sha256 {sha256}, but {LOCKED} says {known}; delete the file, and "
+            "download it again."
+        )
+
+
+def _locked() -> dict[str, str]:
+    if not LOCKED.is_file() or not LOCKED.stat().st_size:
+        return {}
+    files = read_yaml(LOCKED).get("files") or {}
+    if not isinstance(files, dict):
+        raise UserError(f"{LOCKED}: files is no mapping; restore it from git.")
+    return files
 
 
 def record(group: str) -> Path:

@@ -116,7 +116,9 @@ def _mirror(log: Path, mode: str) -> None:
         group=header["group"],
         name=header["name"],
         tags=header["tags"],
-        config={k: v for k, v in header.items() if k not in ("id", "group", "name", "tags")},
+        config=masked(
+            {k: v for k, v in header.items() if k not in ("id", "group", "name", "tags")}
+        ),
         dir=os.environ.get("WANDB_DIR", paths.ROOT),
         settings=wandb.Settings(
             silent=True,

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seesaw.core import paths
 from seesaw.core.files import write_atomic
 from seesaw.core.records import is_current, provenance_path, read_record
+from seesaw.core.secrets import masked
 from seesaw.core.yaml import one_sentence, read_yaml
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale
@@ -173,7 +174,7 @@ def accept(
                 trained=trained,
                 accepted=now,
                 changed=changes(trained, now),
-                because=why,
+                because=masked(why),
                 by=_user(),
                 date=datetime.now(UTC).date(),
             )

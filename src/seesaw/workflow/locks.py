@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from seesaw.core.secrets import masked
+
 # Verbs that write results; the other verbs may run beside the workflow.
 MAKING = frozenset({"data", "pretrain", "train", "detect", "evaluate", "speed", "submit", "table"})
 
@@ -21,7 +23,7 @@ def unlock(root: Path, say: Callable[[str], None] = print) -> None:
     while working := at_work(root):
         say(
             "waiting for "
-            + ", ".join(f"{' '.join(p.cmdline()[:6])} (PID {p.pid})" for p in working)
+            + ", ".join(f"{' '.join(masked(p.cmdline()[:6]))} (PID {p.pid})" for p in working)
         )
         psutil.wait_procs(working, timeout=60)
         time.sleep(0.2)

@@ -11,7 +11,8 @@ class Server:
 
     A fault is a dict: ``status``; ``cut`` closes after so many bytes of the body; ``ranges=False``
     ignores them; ``content`` replaces the file; ``length`` lies about it; ``pause`` seconds before
-    each byte of the first ten; ``shift`` answers with a range that begins elsewhere.
+    each byte of the first ten; ``shift`` answers with a range that begins elsewhere; ``endless``
+    sends zeros until the client hangs up.
     """
 
     def __init__(self, address):
@@ -48,9 +49,11 @@ def serve():
             if start:
                 at = start + fault.get("shift", 0)
                 self.send_header("Content-Range", f"bytes {at}-{total - 1}/{total}")
-            if not fault.get("chunked"):
+            if not fault.get("chunked") and not fault.get("endless"):
                 self.send_header("Content-Length", str(total - start))
             self.end_headers()
+            while fault.get("endless"):
+                self.wfile.write(bytes(1 << 16))
             rest = body[start : fault.get("cut", len(body))]
             if "pause" in fault:
                 for i in range(10):

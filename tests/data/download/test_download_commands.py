@@ -267,6 +267,66 @@ def test_the_list_says_what_is_there(small, capsys):
     }
 
 
+@pytest.fixture
+def named(small, server):
+    """A file of which only the digits in its name are known."""
+    name = f"w-{hashlib.sha256(WEIGHTS).hexdigest()[:8]}.pth"
+    path = small / "configs/downloads.yaml"
+    table = yaml.safe_load(path.read_text())
+    table["sets"]["zoo"] = {name: {"address": "loopback"}}
+    path.write_text(yaml.safe_dump(table, sort_keys=False))
+    server.files[name] = WEIGHTS
+    return name
+
+
+def test_the_first_downloads_whole_hash_is_kept(named, server, capsys):
+    whole, lock = hashlib.sha256(WEIGHTS).hexdigest(), Path("configs/downloads.lock.yaml")
+    assert downloads.load().find("zoo")[0].sha256 == whole[:8]
+    assert run("zoo", "--list") == 0 and "8 of 64 digits" in capsys.readouterr().out
+    assert run("zoo") == 0
+    assert f"8 of 64 digits of its sha256 checked; the whole is kept in {lock}" in (
+        capsys.readouterr().out
+    )
+    assert yaml.safe_load(lock.read_text()) == {"files": {named: whole}}
+    assert downloads.load().find("zoo")[0].sha256 == whole
+    assert (
+        json.loads(Path("data/downloads/zoo.json").read_text())["files"][named]["sha256"] == whole
+    )
+    before = lock.read_bytes()
+    assert run("zoo") == 0 and lock.read_bytes() == before
+    assert "8 of 64" not in capsys.readouterr().out
+
+
+def test_another_file_with_the_same_digits_is_refused(named, server, capsys):
+    lock, kept = Path("configs/downloads.lock.yaml"), named[2:10] + "0" * 56
+    lock.write_text(f"files:\n  {named}: {kept}\n")
+    assert run("zoo") == 2
+    assert f"not {kept[:16]}" in capsys.readouterr().err
+    _file(f"data/zoo/{named}", WEIGHTS)
+    assert run("zoo") == 2
+    assert f"data/zoo/{named} is not the file of {lock} (another" in capsys.readouterr().err
+    with pytest.raises(UserError, match=f"{lock} says {kept}"):
+        downloads.keep_hash(named, hashlib.sha256(WEIGHTS).hexdigest())
+    assert lock.read_text() == f"files:\n  {named}: {kept}\n"
+
+
+OTHER = f"# kept\nfiles:\n  other.pth: {'1' * 64}\n"
+
+
+@pytest.mark.parametrize("content", [None, "", "files:\n", OTHER])
+def test_the_file_of_hashes_may_be_empty(named, content):
+    lock = Path("configs/downloads.lock.yaml")
+    lock.unlink() if content is None else lock.write_text(content)
+    assert run("zoo") == 0
+    assert yaml.safe_load(lock.read_text())["files"][named].startswith(named[2:10])
+
+
+def test_a_hash_that_is_not_of_the_name_is_told(named, capsys):
+    Path("configs/downloads.lock.yaml").write_text(f"files:\n  {named}: {'f' * 64}\n")
+    assert run("zoo") == 2
+    assert "configs/downloads.lock.yaml does not begin as" in capsys.readouterr().err
+
+
 def test_an_unknown_word_is_told(small, capsys):
     assert run("coco") == 2
     assert "'coco' is unknown; use lvis_v1, pretrained or the" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,41 @@ def test_without_a_known_size_the_digits_of_the_name_decide(server, root):
     fetch(file, patience=QUICK)
     assert file.sha256 == digits and file.path.read_bytes() == BODY
     assert verify(file.path, file) and not verify(file.path, remote("u", sha256="0" * 64))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"endless": True}, "sends more than 4,000,000 bytes"),
+        ({"length": 10**13}, "has 10,000,000,000,000 bytes; without"),
+        ({"content": bytes(4_000_001), "chunked": True}, "sends more than 4,000,000 bytes"),
+    ],
+)
+def test_a_file_of_unknown_size_has_a_limit_and_the_mirror_is_tried(server, root, fault, said):
+    server.files |= {"a": BODY, "b": BODY}
+    server.faults["a"] = [fault] * 9
+    digits, patience = hashlib.sha256(BODY).hexdigest()[:8], replace(QUICK, most=4_000_000)
+    options = dict(name=f"w-{digits}.pth", set="zoo", address="a")
+    part = root / f"data/zoo/w-{digits}.pth.part"
+    with pytest.raises(UserError, match=said):
+        fetch(Remote(**options, urls=[server.url + "a"]), patience=patience)
+    assert not part.exists()
+    part.write_bytes(bytes(4_000_001))  # of an earlier version, which had no limit
+    both = Remote(**options, urls=[server.url + "a", server.url + "b"])
+    assert fetch(both, patience=patience) == hashlib.sha256(BODY).hexdigest()
+    assert both.path.read_bytes() == BODY and not part.exists()
+    assert server.ranges("b") == [None] and len(server.ranges("a")) == 2
+
+
+def test_no_secret_of_an_address_is_told(server, root):
+    where = server.url.removeprefix("http://")
+    signed = f"{server.url}b?X-Amz-Signature=5ecre7&part=1&token=70ken"
+    urls = [f"http://me:p%40ss@{where}a", f"http://me:p/ss@{where}a", signed]
+    with pytest.raises(UserError) as told:
+        fetch(remote(*urls), patience=QUICK)
+    said = str(told.value)
+    assert not [s for s in ("p%40ss", "p/ss", "me:", "5ecre7", "70ken") if s in said]
+    assert f"{server.url}b?" in said and "part=1" in said and "answers 404" in said
 
 
 def test_two_downloads_of_one_file_do_not_meet(server, root):

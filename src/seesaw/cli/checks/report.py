@@ -9,6 +9,8 @@ from typing import Literal
 from rich.console import Console
 from rich.text import Text
 
+from seesaw.core.secrets import masked
+
 State = Literal["ok", "missing", "remark", "not needed"]
 _MARKS = {"ok": ("✓", "green"), "missing": ("✗", "bold red"), "remark": ("!", "yellow")}
 
@@ -36,10 +38,11 @@ def run(checks: dict[str, Check]) -> dict[str, Finding]:
     found = {}
     for name, check in checks.items():
         try:
-            found[name] = check()
+            result = check()
         except Exception as error:  # a broken installation can raise any error
             told = " ".join(str(error).split())[:160]
-            found[name] = Finding("missing", f"{type(error).__name__}: {told}", "tools/setup.sh")
+            result = Finding("missing", f"{type(error).__name__}: {told}", "tools/setup.sh")
+        found[name] = Finding(result.state, masked(result.found), masked(result.fix))
     return found
 
 

@@ -6,12 +6,14 @@ sha256 are right, so an existing target is complete.
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
 import http.client
 import os
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +22,8 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
-from seesaw.core.files import lock
+from seesaw.core.files import lock, sha256_file
+from seesaw.core.secrets import masked
 from seesaw.errors import UserError
 from seesaw.spec.downloads import Remote
 
@@ -40,6 +43,7 @@ class Patience:
         pause: seconds before the first retry; doubled for each further one, up to a minute.
         rate: bytes per second below which the next address is tried, if there is one.
         window: seconds over which the rate is averaged.
+        most: bytes of a file of which the table states no size, after which an address is given up.
     """
 
     silence: float = 60.0
@@ -47,6 +51,7 @@ class Patience:
     pause: float = 1.0
     rate: float = 20_000.0
     window: float = 60.0
+    most: int = 4 << 30
 
 
 class _Cut(Exception):
@@ -71,10 +76,10 @@ class _Part:
     origins: set[str] = field(default_factory=set)
 
     @classmethod
-    def found(cls, path: Path, limit: int | None, report: Report) -> _Part:
+    def found(cls, path: Path, limit: int, report: Report) -> _Part:
         """Hash the bytes from an earlier attempt; they are dropped if longer than the file."""
         part = cls(path)
-        if path.exists() and limit is not None and path.stat().st_size > limit:
+        if path.exists() and path.stat().st_size > limit:
             path.unlink()
         if path.exists():
             with path.open("rb") as file:
@@ -90,10 +95,8 @@ class _Part:
         self.size, self.digest, self.origins = 0, hashlib.sha256(), set()
 
 
-def fetch(
-    remote: Remote, report: Report = lambda _: None, patience: Patience | None = None
-) -> None:
-    """Download a file from the first address that provides it, and verify it.
+def fetch(remote: Remote, report: Report = lambda _: None, patience: Patience | None = None) -> str:
+    """Download a file from the first address that provides it, verify it and return its sha256.
 
     Raises:
         UserError: no address provides the file, the disk is full, or another process downloads it.
@@ -103,8 +106,8 @@ def fetch(
     path = target.with_name(f"{target.name}.part")
     with lock(target), _disk(target):
         if target.exists():
-            return
-        part = _Part.found(path, remote.bytes, report)
+            return sha256_file(target)
+        part = _Part.found(path, remote.bytes or patience.most, report)
         faults = {}
         for i, url in enumerate(remote.urls):
             last = i == len(remote.urls) - 1
@@ -114,8 +117,8 @@ def fetch(
                 faults[url] = str(fault)
                 continue
             os.replace(path, target)
-            return
-    told = "; ".join(f"{url}: {fault}" for url, fault in faults.items())
+            return part.digest.hexdigest()
+    told = masked("; ".join(f"{url}: {fault}" for url, fault in faults.items()))
     kept = f" {part.size:,} bytes are kept." if part.size else ""
     raise UserError(
         f"{remote.name} could not be downloaded ({told}).{kept} Run `seesaw download {remote.set}` "
@@ -123,17 +126,18 @@ def fetch(
     )
 
 
-def verify(path: Path, remote: Remote, report: Report = lambda _: None) -> bool:
-    """Return whether an existing file has the length and sha256 of the table."""
+def verify(path: Path, remote: Remote, report: Report = lambda _: None) -> str | None:
+    """Return an existing file's sha256, or None if length or sha256 are not those of the table."""
     if remote.bytes is not None and path.stat().st_size != remote.bytes:
-        return False
+        return None
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
         while piece := file.read(CHUNK):
             digest.update(piece)
             size += len(piece)
             report(size)
-    return digest.hexdigest().startswith(remote.sha256)
+    found = digest.hexdigest()
+    return found if found.startswith(remote.sha256) else None
 
 
 def _from(
@@ -163,13 +167,15 @@ def _transfer(
     url: str, remote: Remote, part: _Part, report: Report, patience: Patience, last: bool
 ) -> None:
     """Send one request and append the received bytes."""
-    headers = {"User-Agent": "seesaw", "Accept-Encoding": "identity"}
+    try:
+        request = _request(url)
+    except ValueError:
+        raise _Refused("is no address") from None
     if part.size:
-        headers["Range"] = f"bytes={part.size}-"
-    request = urllib.request.Request(url, headers=headers)
+        request.add_header("Range", f"bytes={part.size}-")
     try:
         with urllib.request.urlopen(request, timeout=patience.silence) as answer:
-            _check(answer, remote, part)
+            _check(answer, remote, part, patience)
             _append(answer, url, remote, part, report, patience, last)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # the server's file is shorter than the part
@@ -178,12 +184,30 @@ def _transfer(
         if error.code == 429 or error.code >= 500:
             raise _Cut(f"answers {error.code}", _seconds(error.headers)) from None
         raise _Refused(f"answers {error.code}") from None
+    except http.client.InvalidURL:  # its reason repeats the URL
+        raise _Refused("is no address") from None
     except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as e:
         reason = getattr(e, "reason", None) or str(e) or type(e).__name__
         raise _Cut(f"cut off ({reason})") from None
 
 
-def _check(answer: http.client.HTTPResponse, remote: Remote, part: _Part) -> None:
+def _request(url: str) -> urllib.request.Request:
+    """Return a request; the URL's login becomes a header, which is not sent on to other hosts."""
+    address = urllib.parse.urlsplit(url)
+    login, _, address_of_host = address.netloc.rpartition("@")
+    _ = address.port  # raises a ValueError if it is none
+    headers = {"User-Agent": "seesaw", "Accept-Encoding": "identity"}
+    plain = address._replace(netloc=address_of_host).geturl()
+    request = urllib.request.Request(plain, headers=headers)
+    if login:
+        proof = base64.b64encode(urllib.parse.unquote_to_bytes(login)).decode()
+        request.add_unredirected_header("Authorization", f"Basic {proof}")
+    return request
+
+
+def _check(
+    answer: http.client.HTTPResponse, remote: Remote, part: _Part, patience: Patience
+) -> None:
     """Check that a response continues the part; restart if the server ignores the range."""
     length = answer.headers.get("Content-Length")
     total = int(length) if length and length.isdigit() else None
@@ -197,6 +221,8 @@ def _check(answer: http.client.HTTPResponse, remote: Remote, part: _Part) -> Non
         part.restart()
     if remote.bytes is not None and total not in (None, remote.bytes):
         raise _Refused(f"has {total:,} bytes, not {remote.bytes:,}")
+    if remote.bytes is None and total is not None and total > patience.most:
+        raise _Refused(f"has {total:,} bytes; without a stated size {patience.most:,} are taken")
 
 
 def _append(
@@ -208,6 +234,7 @@ def _append(
     patience: Patience,
     last: bool,
 ) -> None:
+    limit = remote.bytes or patience.most
     expected = answer.length  # bytes to come; None if the server does not say
     end = None if expected is None else part.size + expected
     since, counted = time.monotonic(), part.size
@@ -218,9 +245,9 @@ def _append(
             part.size += len(piece)
             part.origins.add(url)
             report(part.size)
-            if remote.bytes is not None and part.size > remote.bytes:
+            if part.size > limit:
                 part.restart()
-                raise _Refused(f"sends more than {remote.bytes:,} bytes")
+                raise _Refused(f"sends more than {limit:,} bytes")
             if (spent := time.monotonic() - since) >= patience.window:
                 if not last and part.size - counted < patience.rate * spent:
                     raise _Refused(f"is slow ({(part.size - counted) / spent:,.0f} bytes a second)")

@@ -12,7 +12,7 @@ from seesaw.data.download.fetch import Patience, fetch, verify
 from seesaw.data.download.progress import progress
 from seesaw.data.download.unpack import Held, holds, told, unpack
 from seesaw.errors import UserError
-from seesaw.spec.downloads import FILE, Remote
+from seesaw.spec.downloads import DIGITS, LOCKED, Remote, keep_hash
 
 # Size after unpacking relative to the archive, for images (True) and annotations (False).
 _GROWTH = {True: 1.0, False: 4.0}
@@ -60,6 +60,8 @@ def obtain(
             os.replace(part, remote.path)
         said += how
     facts = _check(remote.made, remote, held)
+    if said.endswith("in place") and not remote.makes:
+        said += f", {_proof(remote, facts['sha256'])}"
     print(said + _unusable(remote, facts), flush=True)
     return facts
 
@@ -104,7 +106,7 @@ def _folder(remote: Remote, coco: Path | None) -> Path | None:
 
 
 def _file(remote: Remote, coco: Path | None, patience: Patience | None) -> tuple[Path, str]:
-    """Return the verified file itself, and a phrase that says how it was obtained."""
+    """Return the verified file itself, and a phrase that says how it was obtained and checked."""
     cache = Path(os.environ.get("TORCH_HOME", "~/.cache/torch")).expanduser() / "hub/checkpoints"
     elsewhere = [cache / remote.name]
     if coco is not None and remote.makes:
@@ -114,14 +116,29 @@ def _file(remote: Remote, coco: Path | None, patience: Patience | None) -> tuple
     for path in elsewhere:
         if path.is_file():
             with progress(f"checking {path.name}", path.stat().st_size) as report:
-                if verify(path, remote, report):
-                    return path, f"from {path}, whose sha256 is right"
+                if digest := verify(path, remote, report):
+                    return path, f"from {path}, {_proof(remote, digest)}"
             if path == remote.path:
                 raise _wrong(path, remote)
-            print(f"{path} is not the file of {FILE} (another sha256): passed over", flush=True)
+            print(
+                f"{path} is not the file of {remote.source} (another sha256): passed over",
+                flush=True,
+            )
     with progress(remote.name, remote.bytes) as report:
-        fetch(remote, report, patience)
-    return remote.path, f"downloaded, sha256 {remote.sha256[:8]}… is right"
+        digest = fetch(remote, report, patience)
+    return remote.path, f"downloaded, {_proof(remote, digest)}"
+
+
+def _proof(remote: Remote, digest: str) -> str:
+    """Keep a hash of which only the first digits were known; say how much of it was checked."""
+    if len(remote.sha256) == DIGITS:
+        return f"sha256 {remote.sha256[:8]}… is right"
+    said = f"{len(remote.sha256)} of {DIGITS} digits of its sha256 checked"
+    try:
+        keep_hash(remote.name, digest)
+    except OSError as error:
+        return f"{said}; the whole cannot be kept in {LOCKED} ({error.strerror})"
+    return f"{said}; the whole is kept in {LOCKED}, which you should commit"
 
 
 def _check(path: Path, remote: Remote, held: Held | None = None) -> dict:
@@ -132,9 +149,9 @@ def _check(path: Path, remote: Remote, held: Held | None = None) -> dict:
     """
     facts: dict = {"path": remote.made.as_posix(), "sha256": remote.sha256}
     if not remote.makes:
-        if not verify(path, remote):
+        if not (digest := verify(path, remote)):
             raise _wrong(path, remote)
-        return facts
+        return facts | {"sha256": digest}
     if remote.of_images and not path.is_dir():
         raise UserError(f"{path} is no folder; move it away and run the same command again.")
     held = held or holds(path, remote)
@@ -148,7 +165,7 @@ def _check(path: Path, remote: Remote, held: Held | None = None) -> dict:
 
 def _wrong(path: Path, remote: Remote) -> UserError:
     return UserError(
-        f"{path} is not the file of {FILE} (another length or sha256); delete it and run "
+        f"{path} is not the file of {remote.source} (another length or sha256); delete it and run "
         f"`seesaw download {remote.set}` again."
     )
 

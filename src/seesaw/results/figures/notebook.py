@@ -16,6 +16,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from seesaw.core import paths
+from seesaw.core.secrets import masked
 from seesaw.errors import UserError
 from seesaw.spec.figures import COMMITTED, OUTPUT
 
@@ -85,7 +86,7 @@ def execute(
             _write(notebook, failed)
             if error.ename == UserError.__name__:
                 raise UserError(error.evalue) from None
-            print(re.sub(r"\x1b\[[0-9;]*m", "", str(error)), file=sys.stderr)
+            print(re.sub(r"\x1b\[[0-9;]*m", "", masked(error)), file=sys.stderr)
             raise UserError(
                 f"{source} failed ({error.ename}: {error.evalue}); the notebook is at {failed}."
             ) from None

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import psutil
 
 from seesaw.core.records import read_record
+from seesaw.core.secrets import masked
 from seesaw.errors import Interrupted, UserError
 from seesaw.workflow.slurm import ledger
 from seesaw.workflow.slurm.lease import Lease
@@ -55,7 +56,7 @@ def main(argv: list[str]) -> int:
         with Lease(work / "lease", job) as lease:
             ended = _run(work, job, command, lease)
     except UserError as error:
-        print(f"seesaw: {error}", file=sys.stderr)
+        print(f"seesaw: {masked(error)}", file=sys.stderr)
         return MISTAKE
     # The sender of a signal decides what follows: SLURM requeues the jobs that it preempts.
     if ended.status != CUT_OFF or ended.signalled:
