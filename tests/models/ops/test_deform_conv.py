@@ -12,14 +12,17 @@ from seesaw.models.ops.deform_conv import DeformConvAny, sampled_deform_conv
 CASES = [(1, 1, 1, 1, 1), (2, 1, 1, 2, 1), (1, 2, 2, 1, 2), (2, 1, 1, 2, 2)]
 
 
+# zero and whole offsets, where the samples have a kink, and fractions of pixels
+@pytest.mark.parametrize("size", [(9, 11), (8, 16), (25, 42)])
+@pytest.mark.parametrize("draw", [torch.zeros_like, torch.round, lambda offset: offset])
 @pytest.mark.parametrize(("stride", "padding", "dilation", "groups", "deform_groups"), CASES)
-def test_equals_mmcvs_kernel(stride, padding, dilation, groups, deform_groups):
+def test_equals_mmcvs_kernel(stride, padding, dilation, groups, deform_groups, draw, size):
     torch.manual_seed(0)
-    x = torch.randn(2, 8, 9, 11)
+    x = torch.randn(2, 8, *size)
     weight = torch.randn(6, 8 // groups, 3, 3)
     h, w = conv2d(x, weight, None, stride, padding, dilation, groups).shape[2:]
     # offsets of several pixels reach beyond the border
-    offset = 4 * torch.randn(2, deform_groups * 18, h, w)
+    offset = draw(4 * torch.randn(2, deform_groups * 18, h, w))
     mask = torch.rand(2, deform_groups * 9, h, w)
     inputs = [t.requires_grad_() for t in (x, offset, mask, weight)]
     ours = sampled_deform_conv(

@@ -1,7 +1,7 @@
 """Modulated deformable convolution (DCNv2): mmcv's kernel on CUDA, grid sampling on CPU.
 
 mmcv's CPU kernel is a plain loop whose backward is eight times slower than torch's sampler; the
-numbers are the same.
+numbers and the gradients are the same, also at whole pixels, where each training starts.
 """
 
 import torch
@@ -47,13 +47,19 @@ def sampled_deform_conv(
     ky = (torch.arange(kh, device=x.device) * dilation[0]).repeat_interleave(kw)[:, None, None]
     kx = (torch.arange(kw, device=x.device) * dilation[1]).repeat(kh)[:, None, None]
     y, x0 = offset[:, :, 0] + (y + ky), offset[:, :, 1] + (x0 + kx)
-    grid = torch.stack([(2 * x0 + 1) / width - 1, (2 * y + 1) / height - 1], dim=-1)
+    # At whole pixels the gradient is the slope towards the next pixel. A side that is a power of
+    # two keeps them whole; any other rounds some of them down, to the slope from the one before.
+    high, wide = (1 << (side - 1).bit_length() for side in (height, width))
+    x = F.pad(x, (0, wide - width, 0, high - height))
+    grid = torch.stack([(2 * x0 + 1) / wide - 1, (2 * y + 1) / high - 1], dim=-1)
     sampled = F.grid_sample(
-        x.reshape(maps, c // deform_groups, height, width),
+        x.reshape(maps, c // deform_groups, high, wide),
         grid.reshape(maps, cells * rows, columns, 2),
         align_corners=False,
     ).reshape(maps, -1, cells, rows, columns)
-    sampled = sampled * mask.reshape(maps, 1, cells, rows, columns)
+    # A sample one whole pixel before the map has no gradient in mmcv's kernel.
+    mask = mask.reshape(maps, 1, cells, rows, columns) * ((y > -1) & (x0 > -1))[:, None]
+    sampled = sampled * mask
     sampled = sampled.reshape(n, groups, c // groups * cells, rows * columns)
     kernel = weight.reshape(groups, weight.shape[0] // groups, -1)
     return (kernel @ sampled).reshape(n, -1, rows, columns)
