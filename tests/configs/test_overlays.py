@@ -11,6 +11,7 @@ from config_cases import BUILT, TABLE, resolved
 from seesaw.core import paths
 from seesaw.errors import UserError
 from seesaw.spec.config import difference, flatten, resolve
+from seesaw.spec.overlay import PLACES
 from seesaw.spec.scales import Scale
 from seesaw.training.schedule import iterations
 
@@ -76,43 +77,75 @@ def test_changes_only_what_is_listed(scale, experiment):
     assert strays(resolved(experiment), resolved(experiment, scale)) == own
 
 
-@pytest.mark.parametrize(
-    ("planted", "path"),
-    [
-        ("lr: {0.02: 0.01}", "optim_wrapper.optimizer.lr"),
-        ("norm_eval: {true: false}", "model.backbone.norm_eval"),
-        ("frozen_stages: {1: 0}", "model.backbone.frozen_stages"),
-        ("gamma: {0.1: 0.2}", "schedule.gamma"),
-        ("type: {L1Loss: SmoothL1Loss}", "model.roi_head.bbox_head.loss_bbox.type"),
-        ("score_thr: {0.0001: 0.05}", "model.test_cfg.rcnn.score_thr"),
-    ],
-)
-def test_a_forbidden_key_is_found(planted, path, tmp_path, monkeypatch):
+@pytest.mark.parametrize("setting", ["norm_eval", "frozen_stages", "gamma", "score_thr", "lr"])
+@pytest.mark.parametrize("place", ["set:", "set_in:\n  mask_rcnn_rfs_ce:"])
+def test_a_forbidden_setting_is_refused(setting, place, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "SCALES", tmp_path)
+    path = tmp_path / "mini.yaml"
+    path.write_text(f"dataset: mini_lvis\n{place} {{{setting}: 1}}\n")
+    with pytest.raises(UserError, match=f"mini.yaml.*{setting} is no setting"):
+        Scale("mini")
+
+
+def test_a_rate_for_all_trainings_is_found_by_the_lint(tmp_path, monkeypatch):
+    """`learning_rate` is a setting, but only for single trainings."""
     shutil.copytree(paths.SCALES, tmp_path / "scales")
     mini = tmp_path / "scales" / "mini.yaml"
-    mini.write_text(mini.read_text().replace("\nreplace:\n", f"\nreplace:\n  {planted}\n"))
+    mini.write_text(mini.read_text().replace("\nset:\n", "\nset:\n  learning_rate: 0.01\n"))
     monkeypatch.setattr(paths, "SCALES", tmp_path / "scales")
     scaled = resolve(TABLE.evaluations["a01_mask_rcnn"].config_path, Scale("mini"))
-    assert path in strays(resolved("a01_mask_rcnn"), scaled)
+    assert strays(resolved("a01_mask_rcnn"), scaled) == ["optim_wrapper.optimizer.lr"]
+
+
+def places(node, path=""):
+    """All dotted paths of a config, also those of its inner nodes."""
+    yield path
+    if isinstance(node, dict | list | tuple):
+        items = node.items() if isinstance(node, dict) else enumerate(node)
+        for key, value in items:
+            yield from places(value, f"{path}.{key}".lstrip("."))
+
+
+@pytest.mark.parametrize("setting", PLACES)
+def test_every_place_of_a_setting_is_in_a_config(setting):
+    """A pattern that matches nowhere is misspelt or outdated."""
+    every = {place for experiment in BUILT for place in places(resolved(experiment).to_dict())}
+    for pattern in PLACES[setting]:
+        assert any(fnmatchcase(place, pattern) for place in every), pattern
 
 
 @pytest.mark.parametrize("scale", (*SCALES, "single_gpu"))
-def test_every_line_of_an_overlay_changes_something(scale):
-    """A replacement that matches no experiment is a misspelt key or an outdated value."""
-    used = {
-        (path.rpartition(".")[2], str(old).replace("(", "[").replace(")", "]"))
+def test_every_setting_of_an_overlay_changes_something(scale):
+    overlay = Scale(scale).overlay
+    changed = {
+        path
         for of, experiment in PAIRS
         if of == scale
-        for path, old, _ in difference(resolved(experiment), resolved(experiment, scale))
+        for path, _, _ in difference(resolved(experiment), resolved(experiment, scale))
     }
-    overlay = Scale(scale).overlay
-    swaps = [overlay.replace, *overlay.replace_in.values()]
-    lines = {(key, str(old)) for pairs in swaps for key, olds in pairs.items() for old in olds}
-    assert lines - used == set()
+    for setting in {*overlay.set, *(name for own in overlay.set_in.values() for name in own)}:
+        leaves = [f"{place}*" for place in PLACES[setting]]
+        assert any(fnmatchcase(path, leaf) for path in changed for leaf in leaves), setting
 
 
-def test_a_line_for_one_training_acts_there_alone():
-    """A key and value that `replace` does not know; the rest of `replace` holds there too."""
+def test_sizes_lengths_and_numbers_of_mini():
+    """By hand: 0.18 of the paper's sizes for tests, a tenth for crops, 2x of 3.94 epochs."""
+    a06, a12 = (resolved(e, "mini") for e in ("a06_mask_scoring", "a12_test_time_augmentation"))
+    pipelines = a06.train_dataloader.dataset.pipeline, a06.test_dataloader.dataset.pipeline
+    (train,), (test,) = ([t for t in p if t.type.endswith("Resize")] for p in pipelines)
+    edges = [640 * 0.18, 672 * 0.18, 704 * 0.18, 736 * 0.18, 768 * 0.18, 144]
+    assert [list(s) for s in train.scales] == [[round(1333 * 0.18), round(e)] for e in edges]
+    assert list(test.scale) == [240, 144]
+    views = a12.test_dataloader.dataset.pipeline[-1].transforms[0]
+    assert [view.scale[0] for view in views] == [112, 131, 149, 168, 187]
+    schedule = a06.schedule
+    assert (schedule.epochs, schedule.warmup_iters) == (3.94, 100)
+    assert schedule.milestones == pytest.approx([16 / 24 * 3.94, 22 / 24 * 3.94], abs=1e-6)
+    assert {s.sampler.num for s in a06.model.train_cfg.rcnn} == {64}
+
+
+def test_a_setting_for_one_training_acts_there_alone():
+    """The settings of all trainings hold there too."""
     rates = {e: resolved(e, "mini").optim_wrapper.optimizer.lr for e in BUILT}
     bags = {e for e, lr in rates.items() if lr == 0.01}
     assert bags == {e for e in BUILT if e.endswith("_bags")}
@@ -121,12 +154,12 @@ def test_a_line_for_one_training_acts_there_alone():
     assert resolved("cascade_rfs_bags", "mini").batch_size == 3
 
 
-def test_a_line_for_an_unknown_training_is_one_sentence(tmp_path, monkeypatch):
+def test_a_setting_for_an_unknown_training_is_one_sentence(tmp_path, monkeypatch):
     shutil.copytree(paths.SCALES, tmp_path / "scales")
     with (tmp_path / "scales" / "smoke.yaml").open("a") as file:
-        file.write("replace_in:\n  mask_rcnn_bags: {lr: {0.02: 0.005}}\n")
+        file.write("set_in:\n  mask_rcnn_bags: {learning_rate: 0.005}\n")
     monkeypatch.setattr(paths, "SCALES", tmp_path / "scales")
-    with pytest.raises(UserError, match=r"smoke.yaml: replace_in: 'mask_rcnn_bags' is no config"):
+    with pytest.raises(UserError, match=r"smoke.yaml: set_in: 'mask_rcnn_bags' is no config"):
         Scale("smoke").table  # noqa: B018
 
 
@@ -140,7 +173,7 @@ def pixels(config):
 @pytest.mark.parametrize(("scale", "experiment"), PAIRS)
 def test_no_image_size_is_left_at_paper_scale(scale, experiment):
     """A step whose size the overlay forgets would enlarge small images tenfold."""
-    largest = {"mini": 256, "smoke": 128, "single_gpu": 640}[scale]
+    largest = {"mini": 256, "smoke": 133, "single_gpu": 800}[scale]
     assert pixels(resolved(experiment)) >= 1333
     assert pixels(resolved(experiment, scale)) <= largest
 

@@ -247,8 +247,8 @@ def test_unknown_scale_and_misspelt_overlay(root):
     ):
         Scale("tiny")
     mini = root / "configs" / "scales" / "mini.yaml"
-    mini.write_text(mini.read_text().replace("\nreplace:", "\nreplaces:"))
-    with pytest.raises(UserError, match=r"mini\.yaml: replaces is no known key; remove it"):
+    mini.write_text(mini.read_text().replace("\nset:", "\nsets:"))
+    with pytest.raises(UserError, match=r"mini\.yaml: sets is no known key; remove it"):
         Scale("mini")
 
 

@@ -8,19 +8,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from mmengine.config import Config, utils
 from mmengine.utils import import_modules_from_strings
 
 from seesaw.errors import UserError
+from seesaw.spec.overlay import lay_over
 from seesaw.spec.scales import Scale
 
 # For each `mmdet::` base, mmengine parses mmdet's 102 metafiles (0.5 s a config); cache the result.
 utils.load = cache(utils.load)
 
-LVIS_CLASSES = 1203  # in the configs at paper scale; a model has as many as its dataset
-
-# Helper variables of the config files. Their values are compared at the keys that use them.
+# Helper variables of the config files, which act through the keys that use them.
 _PARTS = {"classifier", "context_encoder", "data_root", "norm_cfg", "stages"} | {
     "test_pipeline",
     "train_dataset",
@@ -40,18 +38,14 @@ def resolve(path: Path, scale: Scale, register: bool = True) -> Config:
     Raises:
         UserError: the file is no config, or the overlay has no stand-in for its backbone.
     """
-    raw = copy.deepcopy(load(path))
+    raw = copy.deepcopy({k: v for k, v in load(path).items() if k not in _PARTS})
     if register:
         import_modules_from_strings(**raw.get("custom_imports", {"imports": None}))
     if scale.overlay.backbones:
         _swap_backbone(raw["model"], path, scale)
-    values: dict[str, dict[str, Any]] = {}
-    for swaps in (scale.overlay.replace, scale.overlay.replace_in.get(path.stem, {})):
-        for key, pairs in swaps.items():
-            values.setdefault(key, {}).update({_key(old): new for old, new in pairs.items()})
-    if (classes := scale.entry.classes) != LVIS_CLASSES:
-        values["num_classes"] = {_spelled(LVIS_CLASSES): classes}
-    return Config(_with_dataset(_replace(raw, values), scale), filename=str(path))
+    settings = scale.overlay.set | scale.overlay.set_in.get(path.stem, {})
+    settings["num_classes"] = scale.entry.classes
+    return Config(_with_dataset(lay_over(raw, settings), scale), filename=str(path))
 
 
 @cache
@@ -88,19 +82,12 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
 
 def difference(a: Config, b: Config) -> list[tuple[str, Any, Any]]:
     """Return the dotted paths whose values differ, with both values (``None`` if absent)."""
-    old, new = (
-        flatten({k: v for k, v in config.to_dict().items() if k not in _PARTS}) for config in (a, b)
-    )
+    old, new = flatten(a.to_dict()), flatten(b.to_dict())
     return [
         (key, old.get(key), new.get(key))
         for key in sorted(old.keys() | new.keys())
         if _spelled(old.get(key)) != _spelled(new.get(key)) or (key in old) != (key in new)
     ]
-
-
-def _key(old: Any) -> str:
-    """Return the canonical form of a key of ``replace``, in which lists are quoted strings."""
-    return _spelled(yaml.safe_load(old) if isinstance(old, str) else old)
 
 
 def _holds_dict(node: Any) -> bool:
@@ -123,28 +110,6 @@ def _swap_backbone(model: dict, path: Path, scale: Scale) -> None:
 def _spelled(value: Any) -> str:
     """Return a canonical string of a value; tuples and lists give the same string."""
     return json.dumps(value, default=str)
-
-
-def _replace(node: Any, values: dict[str, dict[str, Any]]) -> Any:
-    """Replace values by key name, everywhere in ``node``."""
-    if isinstance(node, dict):
-        return {k: _swapped(v, values.get(k, {}), values) for k, v in node.items()}
-    if isinstance(node, (list, tuple)):
-        return type(node)(_replace(item, values) for item in node)
-    return node
-
-
-def _swapped(value: Any, new: dict[str, Any], values: dict[str, dict[str, Any]]) -> Any:
-    spelled = _spelled(value)
-    return _like(value, new[spelled]) if spelled in new else _replace(value, values)
-
-
-def _like(old: Any, new: Any) -> Any:
-    """Convert a YAML list to a tuple where the paper's config has one, as YAML has no tuples."""
-    if isinstance(old, (list, tuple)) and isinstance(new, list):
-        inner = old[0] if old else None
-        return type(old)(_like(inner, item) for item in new)
-    return new
 
 
 def _with_dataset(raw: dict, scale: Scale) -> dict:

@@ -8,44 +8,15 @@ from __future__ import annotations
 import shlex
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from seesaw.core import paths
 from seesaw.core.yaml import one_sentence, read_yaml
 from seesaw.errors import UserError
 from seesaw.spec import datasets, downloads, experiments
-
-
-class StandIn(BaseModel):
-    """The small backbone that replaces one of the paper's backbones at this scale."""
-
-    model_config = ConfigDict(extra="forbid")
-    name: str
-    set: dict[str, Any]
-    out_channels: list[int]
-
-
-class Overlay(BaseModel):
-    """The changes that a scale makes to the paper's configs.
-
-    ``replace`` maps a key's old value to a new one wherever that key occurs; ``replace_in`` does
-    so in one config only, given by its file's stem; ``backbones`` names the stand-in for each
-    pre-trained checkpoint. None of them can add a key. ``only`` names the trainings of the scale;
-    by default it has all. With ``ask_before_retraining``, a finished training is repeated only
-    after the user has agreed (`seesaw.workflow.acceptances`).
-    """
-
-    model_config = ConfigDict(extra="forbid")
-    dataset: str
-    only: list[str] | None = None
-    ask_before_retraining: bool = False
-    replace: dict[str, dict[Any, Any]] = {}
-    replace_in: dict[str, dict[str, dict[Any, Any]]] = {}
-    backbones: dict[str, StandIn] = {}
-    pretrain: dict[str, Any] = {}
-
+from seesaw.spec.overlay import Overlay
 
 ScaleName = Literal["smoke", "mini", "single_gpu", "paper"]
 
@@ -77,9 +48,9 @@ class Scale:
         """The experiments of this scale."""
         every = experiments.load()
         configs = {path.stem for path in paths.CONFIGS.glob("*/*.py")}
-        if unknown := sorted(self.overlay.replace_in.keys() - configs):
+        if unknown := sorted(self.overlay.set_in.keys() - configs):
             raise UserError(
-                f"{self.path}: replace_in: {unknown[0]!r} is no config of configs/*/; correct it."
+                f"{self.path}: set_in: {unknown[0]!r} is no config of configs/*/; correct it."
             )
         return every if self.overlay.only is None else every.only(self.overlay.only, self.path)
 

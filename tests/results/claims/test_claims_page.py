@@ -55,7 +55,7 @@ def test_an_overlay_a_margin_or_a_seed_is_another_design(claim):
     changed = {now(data="e"), now(margin=2.0), now(seeds=[0]), now(pair=[PAIR[0], "a11_dual_head"])}
     overlay = paths.SCALES / "mini.yaml"
     text = overlay.read_text()
-    for old, new in (("batch_size: {16: 3}", "batch_size: {16: 4}"), ("crop: 48", "crop: 47")):
+    for old, new in (("images_per_batch: 3", "images_per_batch: 4"), ("crop: 48", "crop: 47")):
         assert old in text
         overlay.write_text(text.replace(old, new))
         changed.add(now())

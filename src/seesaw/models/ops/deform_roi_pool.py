@@ -22,7 +22,7 @@ class DeformRoIPoolAny(DeformRoIPool):
     """
 
     def forward(self, input: Tensor, rois: Tensor, offset: Tensor | None = None) -> Tensor:
-        """Pool ``input`` (N, C, H, W) at ``rois`` (K, 5); see :func:`seesaw.models.ops.roi_pool.pool`."""
+        """Pool ``input`` (N, C, H, W) at ``rois`` (K, 5); see `seesaw.models.ops.roi_pool.pool`."""
         dtype = torch.promote_types(input.dtype, torch.float32)
         input, rois = input.to(dtype), rois.to(dtype)
         offset = offset if offset is None else offset.to(dtype)

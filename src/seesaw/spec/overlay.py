@@ -1,0 +1,152 @@
+"""The overlay of a scale: named settings, each laid over the places of a config that it means.
+
+A setting changes values that the paper's config has; it cannot add a key. What an overlay may
+change is checked by tests/configs/test_overlays.py.
+"""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+# Where each setting acts: dotted paths of a config, in which an index is a part and * is anything.
+PLACES: dict[str, list[str]] = {
+    # length
+    "epochs": ["schedule"],
+    "warmup_iterations": ["schedule.warmup_iters"],
+    "images_per_batch": ["batch_size"],
+    "learning_rate": ["optim_wrapper.optimizer.lr"],
+    # image sizes
+    "image_short_edge": ["*_dataloader.*.pipeline.*.scale", "*_dataloader.*.pipeline.*.scales"],
+    "crop_edge": [
+        "train_dataloader.*.pipeline.*.crop_size",
+        "train_dataloader.*.pipeline.*.scale",
+    ],
+    "tta_short_edge": ["test_dataloader.*.transforms.*.scale"],
+    # backbone, widths and depths
+    "backbone_depth": ["model.backbone.depth"],
+    "backbone_checkpoint": ["model.backbone.init_cfg.checkpoint"],
+    "channels": [
+        "model.neck.out_channels",
+        "model.rpn_head.in_channels",
+        "model.rpn_head.feat_channels",
+        "model.roi_head.*.in_channels",
+        "model.roi_head.*.out_channels",
+        "model.roi_head.*.conv_out_channels",
+        "model.roi_head.*.delta_channels",
+    ],
+    "fc_channels": ["model.roi_head.*.fc_out_channels"],
+    "carafe_channels": ["model.roi_head.*.compressed_channels"],
+    "neck_repeats": ["model.neck.stack_times"],
+    # RoI numbers
+    "rois_per_image": ["model.train_cfg.rcnn.*sampler.num"],
+    "anchors_per_image": ["model.train_cfg.rpn.sampler.num"],
+    "proposals_per_level": ["model.*_cfg.rpn*.nms_pre"],
+    "proposals_per_image": ["model.*_cfg.rpn*.max_per_img"],
+    "detections_per_image": ["model.test_cfg.rcnn.max_per_img"],
+    # thresholds that depend on the number of images and categories
+    "oversample_threshold": ["train_dataloader.dataset.oversample_thr"],
+    "eql_threshold": ["model.roi_head.bbox_head.*loss_cls.lambda_"],
+    "bags_edges": ["model.roi_head.bbox_head.*loss_cls.edges"],
+    "num_classes": ["model.roi_head.*num_classes"],
+}
+# A setting in px stands for these sizes of the paper and reduces all sizes at its places alike.
+REFERENCE_PX = {"image_short_edge": 800, "crop_edge": 1280, "tta_short_edge": 1200}
+
+
+class StandIn(BaseModel):
+    """The small backbone that replaces one of the paper's backbones at this scale."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    set: dict[str, Any]
+    out_channels: list[int]
+
+
+class Overlay(BaseModel):
+    """The changes that a scale makes to the paper's configs.
+
+    ``set`` gives the settings of `PLACES` a value; ``set_in`` does so in one config only, given by
+    its file's stem; ``backbones`` names the stand-in for each pre-trained checkpoint. ``only``
+    names the trainings of the scale; by default it has all. With ``ask_before_retraining``, a
+    finished training is repeated only after the user has agreed (`seesaw.workflow.acceptances`).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    dataset: str
+    only: list[str] | None = None
+    ask_before_retraining: bool = False
+    set: dict[str, Any] = {}
+    set_in: dict[str, dict[str, Any]] = {}
+    backbones: dict[str, StandIn] = {}
+    pretrain: dict[str, Any] = {}
+
+    @field_validator("set")
+    @classmethod
+    def _known(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        if unknown := settings.keys() - PLACES.keys():
+            raise ValueError(f"{min(unknown)} is no setting; use some of {', '.join(PLACES)}")
+        return settings
+
+    @field_validator("set_in")
+    @classmethod
+    def _known_in(cls, configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for settings in configs.values():
+            cls._known(settings)
+        return configs
+
+
+@cache
+def _meant() -> re.Pattern:
+    """Return the pattern whose groups are the settings; later settings are more specific."""
+    named = reversed(PLACES.items())
+    return re.compile("|".join(f"(?P<{n}>{'|'.join(map(translate, p))})" for n, p in named))
+
+
+def lay_over(node: Any, settings: dict[str, Any], path: str = "") -> Any:
+    """Return a config, as plain data, with the settings in their places.
+
+    Args:
+        node: the config, or the part of it at ``path``.
+        settings: values by name; other places keep the paper's value.
+        path: dotted path of ``node``.
+    """
+    meant = _meant().match(path)
+    if meant and meant.lastgroup in settings:
+        return _set(node, meant.lastgroup, settings)
+    prefix = f"{path}." if path else ""
+    if isinstance(node, dict):
+        return {k: lay_over(v, settings, f"{prefix}{k}") for k, v in node.items()}
+    if isinstance(node, (list, tuple)):
+        return type(node)(lay_over(v, settings, f"{prefix}{i}") for i, v in enumerate(node))
+    return node
+
+
+def _set(old: Any, name: str, settings: dict[str, Any]) -> Any:
+    new = settings[name]
+    if name in REFERENCE_PX:
+        return _scaled(old, new / REFERENCE_PX[name])
+    if name == "epochs":
+        return _shortened(old, new, settings)
+    return type(old)(new) if isinstance(old, tuple) else new
+
+
+def _scaled(size: Any, factor: float) -> Any:
+    """Scale sizes in px, which may be nested."""
+    if isinstance(size, (list, tuple)):
+        return type(size)(_scaled(part, factor) for part in size)
+    return round(size * factor)
+
+
+def _shortened(schedule: dict, epochs: dict, settings: dict[str, Any]) -> dict:
+    """Set the number of epochs by that of the paper; the milestones keep their fractions."""
+    others = {k: v for k, v in settings.items() if k != "epochs"}
+    schedule, paper = lay_over(schedule, others, "schedule"), schedule["epochs"]
+    if paper not in epochs:
+        return schedule
+    milestones = [round(m / paper * epochs[paper], 6) for m in schedule["milestones"]]
+    return schedule | {"epochs": epochs[paper], "milestones": milestones}
