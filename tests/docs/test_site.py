@@ -1,0 +1,60 @@
+"""The docs site as `make docs` builds it, opened from the disk in a real browser."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from browser import CONTRAST, CUT, installed
+from pages import REPOSITORY
+
+pytest.importorskip("mkdocs", reason="`make docs` installs it")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not installed(), reason="needs Chromium: apt-get install chromium"),
+]
+SCHEME = "document.body.dataset.mdColorScheme"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "-q", "--strict", "-d", folder]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
+    return folder
+
+
+def wait(tab, expression):
+    """Return a value of the page once it is true, or what it is after ten seconds."""
+    for _ in range(100):
+        if found := tab.value(expression):
+            return found
+        time.sleep(0.1)
+    return found
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (768, "light"), (1280, "dark")])
+def test_pages_are_readable_and_ask_for_nothing(site, tab, width, scheme):
+    pages = [page for page in site.glob("*.html") if page.name != "404.html"]
+    assert len(pages) > 20
+    for page in pages:
+        tab.open(page, width, scheme)
+        assert wait(tab, f"{SCHEME} == '{'slate' if scheme == 'dark' else 'default'}'"), page
+        assert tab.complaints == [], page
+        assert [url for url in tab.requests if not url.startswith(("data:", "file:"))] == [], page
+        assert tab.fits(width), page
+        ratio, where = tab.value(CONTRAST)
+        assert ratio >= 4.5, (page, where)
+        assert width < 1280 or tab.value(CUT) == [], page
+
+
+def test_the_search_finds_pages_without_a_server(site, tab):
+    tab.open(site / "data.html", 1280, "light")
+    tab.value("document.querySelector('#__search').click()")
+    field = "document.querySelector('.md-search__input')"
+    tab.value(f"{field}.focus(), {field}.value = 'lint-imports'")
+    tab.value(f"{field}.dispatchEvent(new Event('keyup'))")
+    links = "[...document.querySelectorAll('.md-search-result__link')].map(a => a.pathname)"
+    found = wait(tab, f"(links => links.length ? links : null)({links})")
+    assert (site / "architecture.html").as_posix() in found
+    assert tab.complaints == []
