@@ -22,7 +22,7 @@ def run(ap, drawn, annotations="a"):
 
 def test_one_run_has_the_images_error_alone():
     found = combine([0.3], np.array([[0.1, 0.2, 0.3, np.nan, 0.4]]))
-    assert found == Estimate(0.3, found.se, found.se, None, 1, 3)
+    assert found == Estimate(0.3, found.se, found.se, found.half_width)
     assert found.se == pytest.approx(np.std([0.1, 0.2, 0.3, 0.4], ddof=1))
     assert found.half_width == pytest.approx(student.ppf(0.975, 3) * found.se)
 
@@ -36,12 +36,13 @@ def test_several_seeds_share_the_images_and_have_a_spread_of_their_own():
     assert found.images == pytest.approx(3**0.5)  # (4 + 4 + 2 * 2) / 4
     assert found.spread == pytest.approx(2**0.5)
     assert found.se == pytest.approx(3**0.5)  # shared 2, and S / n = 1
-    assert found.dof == pytest.approx(3**2 / (2**2 / 3 + 1**2 / 1))
+    dof = 3**2 / (2**2 / 3 + 1**2 / 1)
+    assert found.half_width == pytest.approx(student.ppf(0.975, dof) * found.se)
 
 
 def test_runs_that_vary_apart_share_nothing():
     found = combine([0.0, 0.0], np.array([[1.0, -1.0, 1.0, -1.0], [-1.0, 1.0, -1.0, 1.0]]))
-    assert (found.se, found.dof) == (0.0, 3)
+    assert (found.se, found.half_width) == (0.0, 0.0)
 
 
 def test_a_difference_is_paired_over_images_and_seeds():

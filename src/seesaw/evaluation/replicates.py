@@ -23,7 +23,7 @@ UNIT = 1e-5  # of AP as a fraction: 0.001 of AP in percent
 
 @dataclass(frozen=True)
 class Replicates:
-    """One evaluation of one seed: its AP (fractions) and B bootstrap replicates of it.
+    """One evaluation of one seed: its AP in percent and B bootstrap replicates of it.
 
     Attributes:
         annotations: sha256 of the annotation file.
@@ -65,9 +65,10 @@ def load(path: Path, metrics: dict) -> Replicates:
     """
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
-        unit = float(plain["unit"])
+        unit = 100 * float(plain["unit"])
         drawn = {name: unit * np.array(plain[name], np.float64) for name in METRICS}
-        estimate = {name: metrics[kind][key] for name, (kind, key) in METRICS.items()}
+        found = {name: metrics[kind][key] for name, (kind, key) in METRICS.items()}
+        estimate = {name: None if v is None else 100 * v for name, v in found.items()}
         same = all(_near(estimate[name], plain["estimate"][name], unit) for name in METRICS)
         if len({values.shape for values in drawn.values()}) > 1:
             raise ValueError("its lists differ in length")

@@ -30,22 +30,17 @@ class Estimate:
         value: mean over the seeds.
         se: standard error of ``value``; with one seed it includes only the images' part.
         images: standard error of ``value`` from resampling images, with the runs held fixed.
-        spread: standard deviation between single runs; None if there is only one.
+        half_width: half the 95 % interval, by Student's t (Welch-Satterthwaite).
         seeds: n.
-        dof: degrees of freedom of ``se`` (Welch-Satterthwaite).
+        spread: standard deviation between single runs; None if there is only one.
     """
 
     value: float
     se: float
     images: float
-    spread: float | None
-    seeds: int
-    dof: float
-
-    @property
-    def half_width(self) -> float:
-        """Half the 95 % interval, by Student's t."""
-        return float(stdtrit(self.dof, 0.975)) * self.se
+    half_width: float
+    seeds: int = 1
+    spread: float | None = None
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -73,19 +68,18 @@ def combine(values: ArrayLike, drawn: ArrayLike) -> Estimate | None:
     covariance = np.atleast_2d(np.cov(drawn))
     images = float(np.sqrt(max(covariance.mean(), 0.0)))
     if n == 1:
-        return Estimate(float(values[0]), images, images, None, 1, count - 1)
+        return Estimate(float(values[0]), images, images, _half_width(images, count - 1))
     shared = max(float(covariance[~np.eye(n, dtype=bool)].mean()), 0.0)
     spread = float(values.std(ddof=1))
     parts = ((shared, count - 1), (spread**2 / n, n - 1))
     variance = sum(part for part, _ in parts)
     error = sum(part**2 / dof for part, dof in parts)
-    dof = variance**2 / error if error else count - 1
-    mean = float(values.mean())
-    return Estimate(mean, float(np.sqrt(variance)), images, spread, n, dof)
+    se, dof = float(np.sqrt(variance)), variance**2 / error if error else count - 1
+    return Estimate(float(values.mean()), se, images, _half_width(se, dof), n, spread)
 
 
 def level(runs: Sequence[Replicates]) -> dict[str, Estimate | None]:
-    """Metric -> mean over the seeds of one evaluation (fractions); None where undefined."""
+    """Metric -> mean over the seeds of one evaluation, in percent; None where undefined."""
     return {
         # None becomes NaN here, and `combine` turns it into None again.
         name: combine(np.array([run.estimate[name] for run in runs], np.float64), drawn)
@@ -96,7 +90,7 @@ def level(runs: Sequence[Replicates]) -> dict[str, Estimate | None]:
 def paired_difference(
     a: Sequence[Replicates], b: Sequence[Replicates]
 ) -> dict[str, Estimate | None]:
-    """Metric -> ``b - a`` (fractions), paired over images, and over seeds by position.
+    """Metric -> ``b - a`` in percent, paired over images, and over seeds by position.
 
     Args:
         a: runs of one evaluation, one per seed.
@@ -108,6 +102,10 @@ def paired_difference(
     if len({run.annotations for run in [*a, *b]}) > 1:
         raise UserError("evaluated on different annotations; run evaluate for both again.")
     return level([_minus(y, x) for x, y in zip(a, b, strict=True)])
+
+
+def _half_width(se: float, dof: float) -> float:
+    return float(stdtrit(dof, 0.975)) * se
 
 
 def _minus(a: Replicates, b: Replicates) -> Replicates:

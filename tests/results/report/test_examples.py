@@ -10,7 +10,7 @@ from seesaw.spec.scales import Scale
 def comparison(changes):
     """Categories 1, 2, ... by (group, change of AP), sorted as `compare` sorts them."""
     rows = [
-        Category(i, f"n{i}", group, 3, 3, 0.0, change, Estimate(change, 1.0, 1.0, None, 1, 9.0))
+        Category(i, f"n{i}", group, 3, 3, 0.0, change, Estimate(change, 1.0, 1.0, 2.0))
         for i, (group, change) in enumerate(changes, start=1)
     ]
     rows.sort(key=lambda c: -c.change.value)

@@ -79,8 +79,8 @@ def test_errors_and_steps_come_from_images_and_seeds(root):
     assert "AP_r" not in loss.errors and "AP_r" not in loss.steps
     step = loss.steps["AP"]
     assert step.value == pytest.approx(11.0)  # 10 and 12, paired over seeds
-    assert step.error.images == pytest.approx(sd, abs=1e-5)
-    assert step.error.spread == pytest.approx(2**0.5, abs=1e-5)
+    assert step.images == pytest.approx(sd, abs=1e-5)
+    assert step.spread == pytest.approx(2**0.5, abs=1e-5)
     assert base.steps == {}  # the row above was not run
 
 
@@ -88,7 +88,7 @@ def test_a_step_knows_how_many_trainings_lie_between(root):
     scale = Scale("mini")
     ladder(scale)
     found = rows_of(scale)
-    between = [found[name].steps["AP"].trainings for name in LADDER[1:]]
+    between = [found[name].trainings for name in LADDER[1:]]
     assert between == [2, 1, 0]  # trained apart, trained on from it, the same weights
 
 

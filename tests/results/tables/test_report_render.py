@@ -10,12 +10,12 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
+from seesaw.evaluation.uncertainty import Estimate
 from seesaw.results.tables import formats, layout
 from seesaw.results.tables.formats import as_csv, latex, markdown
 from seesaw.results.tables.html import html
 from seesaw.results.tables.render import FORMATS, render_terminal, text, write_table
 from seesaw.results.tables.tables import Row, Table
-from seesaw.results.tables.verdicts import Error, Step
 from seesaw.spec import paper
 
 BASE = {"AP": 18.7, "AP_r": 1.0, "AP_box": 20.1}
@@ -23,8 +23,8 @@ SYNCBN = {"AP": 18.9, "AP_r": 0.7, "AP_box": 20.2, "increments": {"AP": 0.2, "AP
 CARAFE = {"AP": 19.4, "AP_r": 0.7, "AP_box": 20.4, "increments": {"AP": 0.5, "AP_box": 0.2}}
 
 
-def error(se, seeds=1):
-    return Error(se, se, 1.96 * se, seeds)
+def error(se, value=0.0):
+    return Estimate(value, se, se, 1.96 * se)
 
 
 def small(scale="mini", **kwargs):
@@ -48,7 +48,7 @@ def small(scale="mini", **kwargs):
             {"AP": 10.16, "AP_r": 1.25, "AP_box": 12},
             SYNCBN,
             errors={"AP": error(0.7), "AP_r": error(0.4), "AP_box": error(0.25)},
-            steps={"AP": Step(0.12, error(0.5)), "AP_box": Step(-4.5, error(0.25))},
+            steps={"AP": error(0.5, 0.12), "AP_box": error(0.25, -4.5)},
             remarks=["accepted: a cell of another fingerprint"],
             evidence={k: f"a02/seed{k}/a02/metrics.json.provenance.json" for k in (0, 3)},
         ),
@@ -353,7 +353,7 @@ def full_size(scale):
         metrics = {k: v for k, v in printed.items() if k != "increments"}
         state = ("done", "done", "not built", "not run")[i % 4]
         errors = {column: error(1.1) for column in metrics}
-        steps = {column: Step(10.5, error(1.2)) for column in ("AP", "AP_box")}
+        steps = {column: error(1.2, 10.5) for column in ("AP", "AP_box")}
         metrics = metrics if state == "done" else None
         rows.append(Row(name, label, "45e", state, metrics, printed, errors=errors, steps=steps))
     columns = ["schedule", "AP", "AP_r", "AP_c", "AP_f", "AP_box"]

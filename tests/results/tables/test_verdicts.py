@@ -2,10 +2,11 @@
 
 import pytest
 
-from seesaw.results.tables.verdicts import Error, Judged, Spread, judge, pooled_spread
+from seesaw.evaluation.uncertainty import Estimate
+from seesaw.results.tables.verdicts import Spread, judge, pooled_spread
 
 ASSUMED = Spread(0.3, assumed=True)
-ONE_RUN = Error(se=0.4, images=0.4, half_width=0.8)  # 2 sqrt(0.4^2 + 0.3^2) = 1.0
+ONE_RUN = Estimate(0, se=0.4, images=0.4, half_width=0.8)  # 2 sqrt(0.4^2 + 0.3^2) = 1.0
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ ONE_RUN = Error(se=0.4, images=0.4, half_width=0.8)  # 2 sqrt(0.4^2 + 0.3^2) = 1
     ],
 )
 def test_a_level_within_two_deviations_of_images_and_runs_is_reproduced(ours, paper, verdict):
-    assert judge(ours, paper, ONE_RUN, ASSUMED) == Judged(verdict, margin=1.0, bound=1.0)
+    assert judge(ours, paper, ONE_RUN, ASSUMED) == (verdict, 1.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_a_level_within_two_deviations_of_images_and_runs_is_reproduced(ours, pa
 def test_an_increment_that_includes_zero_cannot_claim_the_papers_sign(ours, paper, verdict):
     # 2 sqrt(0.4^2 + 2 * 0.2^2) = 0.98 for the step between two trainings
     found = judge(ours, paper, ONE_RUN, Spread(0.2, assumed=False), trainings=2)
-    assert found == Judged(verdict, margin=0.979796, bound=0.979796)
+    assert found == (verdict, 0.979796, 0.979796)
 
 
 @pytest.mark.parametrize(
@@ -57,34 +58,33 @@ def test_an_increment_that_includes_zero_cannot_claim_the_papers_sign(ours, pape
 )
 def test_where_sizes_are_of_another_scale_only_the_sign_counts(ours, paper, verdict):
     found = judge(ours, paper, ONE_RUN, ASSUMED, sign_only=True)
-    assert found == Judged(verdict, margin=None, bound=1.0)
+    assert found == (verdict, None, 1.0)
 
 
 def test_a_step_holds_the_spread_of_the_trainings_that_differ():
-    bounds = [judge(1, 1, ONE_RUN, ASSUMED, n).bound for n in (0, 1, 2)]
+    bounds = [judge(1, 1, ONE_RUN, ASSUMED, n)[2] for n in (0, 1, 2)]
     assert bounds == [0.8, 1.0, pytest.approx(2 * (0.16 + 0.18) ** 0.5, abs=1e-6)]
 
 
 def test_several_seeds_narrow_what_is_told_from_zero_but_not_the_papers_single_run():
-    error = Error(se=0.2, images=0.4, half_width=0.5, seeds=5, spread=0.3)
-    assert judge(0.6, 1.0, error, ASSUMED) == Judged("reproduced", margin=1.0, bound=0.5)
+    error = Estimate(0, se=0.2, images=0.4, half_width=0.5, seeds=5, spread=0.3)
+    assert judge(0.6, 1.0, error, ASSUMED) == ("reproduced", 1.0, 0.5)
     # The interval tells our step from zero on the other side; the paper's one run is near it.
-    assert judge(-0.6, 0.2, error, ASSUMED).verdict == "within noise"
+    assert judge(-0.6, 0.2, error, ASSUMED)[0] == "within noise"
 
 
-def errors(*spreads, seeds=2):
-    return [Error(0.1, 0.1, 0.2, seeds, s) for s in spreads]
+def repeated(*spreads, seeds=2):
+    return [(seeds, spread) for spread in spreads]
 
 
 def test_the_spread_is_measured_from_five_runs_on_and_else_assumed():
-    single = [Error(0.1, 0.1, 0.2)]
-    assert pooled_spread(single, "AP", "paper") == Spread(0.3, assumed=True)
-    assert pooled_spread(single, "AP_r", "paper") == Spread(1.0, assumed=True)
-    assert pooled_spread(single, "AP_box", "mini") == Spread(1.1, assumed=True)
-    assert pooled_spread(single, "AP", "smoke") is None
-    assert pooled_spread(errors(0.1, seeds=5), "AP", "paper") == Spread(0.1, assumed=False)
-    four_pairs = errors(0.1, 0.2, 0.2, 0.4)  # sqrt(0.25 / 4)
-    assert pooled_spread(four_pairs + single, "AP", "paper") == Spread(0.25, assumed=False)
+    assert pooled_spread([], "AP", "paper") == Spread(0.3, assumed=True)
+    assert pooled_spread([], "AP_r", "paper") == Spread(1.0, assumed=True)
+    assert pooled_spread([], "AP_box", "mini") == Spread(1.1, assumed=True)
+    assert pooled_spread([], "AP", "smoke") is None
+    assert pooled_spread(repeated(0.1, seeds=5), "AP", "paper") == Spread(0.1, assumed=False)
+    four_pairs = repeated(0.1, 0.2, 0.2, 0.4)  # sqrt(0.25 / 4)
+    assert pooled_spread(four_pairs, "AP", "paper") == Spread(0.25, assumed=False)
     # Three pairs may be near by chance; far apart they are believed.
-    assert pooled_spread(errors(0.1, 0.1, 0.1), "AP", "paper") == Spread(0.3, assumed=True)
-    assert pooled_spread(errors(0.5), "AP", "paper") == Spread(0.5, assumed=False)
+    assert pooled_spread(repeated(0.1, 0.1, 0.1), "AP", "paper") == Spread(0.3, assumed=True)
+    assert pooled_spread(repeated(0.5), "AP", "paper") == Spread(0.5, assumed=False)

@@ -18,7 +18,7 @@ from seesaw.results.claims.result import Found, Report, Run, State, Verdict
 from seesaw.results.figures.gradients import gradients
 from seesaw.results.figures.results import Category
 from seesaw.results.tables.collect import DIGITS, PERCENT, read, trainings_between
-from seesaw.results.tables.verdicts import FACTOR, Error, Spread, pooled_spread
+from seesaw.results.tables.verdicts import FACTOR, Spread, pooled_spread
 from seesaw.spec.claims import Claim, Claims, files
 from seesaw.spec.metrics import METRICS
 from seesaw.spec.scales import Scale
@@ -131,10 +131,9 @@ def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fo
         # The same rule as for the tables' verdicts: docs/verdicts.md.
         between = trainings_between(*claim.pair, scale.table)
         spread = _spread(claim.metric, paths, scale) if between else None
-        se = hypot(made.images, sqrt(between) * (spread.value if spread else 0.0) / PERCENT)
+        se = hypot(made.images, sqrt(between) * (spread.value if spread else 0.0))
         low, high = value - FACTOR * se, value + FACTOR * se
-    numbers = [PERCENT * v for v in (value, se, low, high)]
-    return _found(claim, seeds, runs, scale, numbers, spread)
+    return _found(claim, seeds, runs, scale, (value, se, low, high), spread)
 
 
 def _spread(metric: str, paths: dict, scale: Scale) -> Spread | None:
@@ -144,12 +143,8 @@ def _spread(metric: str, paths: dict, scale: Scale) -> Spread | None:
     for name, path in paths["metrics"].items():
         if (value := read(path).get(kind, {}).get(key)) is not None:
             values.setdefault(name.partition("/")[0], []).append(PERCENT * value)
-    errors = [
-        Error(se=0, images=0, half_width=0, seeds=len(v), spread=float(np.std(v, ddof=1)))
-        for v in values.values()
-        if len(v) > 1
-    ]
-    return pooled_spread(errors, metric, scale.name)
+    several = [(len(v), float(np.std(v, ddof=1))) for v in values.values() if len(v) > 1]
+    return pooled_spread(several, metric, scale.name)
 
 
 def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:

@@ -103,12 +103,14 @@ def compare(
     if not seeds:
         raise UserError(f"{table.path}: {a.id} and {b.id} share no seed; give both one.")
     runs = [[_run(e, seed, scale) for seed in seeds] for e in (a, b)]
-    pairs = uncertainty.level(runs[0]), uncertainty.level(runs[1])
-    steps = uncertainty.paired_difference(*runs)
+    estimates = [uncertainty.level(runs[0]), uncertainty.level(runs[1])]
+    estimates.append(uncertainty.paired_difference(*runs))
     levels = {
-        name: (_percent(pairs[0][name]), _percent(pairs[1][name]), _percent(step))  # type: ignore[arg-type]
-        for name, step in steps.items()
-        if step
+        name: (one, other, change)
+        for name in estimates[0]
+        if (one := estimates[0][name])
+        and (other := estimates[1][name])
+        and (change := estimates[2][name])
     }
     ranked = [[resample.load(scale.matches(e, seed))[kind] for seed in seeds] for e in (a, b)]
     names, image_ids = _annotations(scale)
@@ -189,12 +191,12 @@ def _categories(
     image_ids: list[int] | None,
     errors: bool,
 ) -> list[Category]:
-    once = [np.hstack([category_ap(r) for r in rankings]) for rankings in (a, b)]
+    once = [PERCENT * np.hstack([category_ap(r) for r in rankings]) for rankings in (a, b)]
     values = once[1] - once[0]  # (C, seeds)
     change = None  # (seeds, C, B)
     if errors:
         drawn = [np.stack([category_replicates(r) for r in rankings]) for rankings in (a, b)]
-        change = drawn[1] - drawn[0]
+        change = PERCENT * (drawn[1] - drawn[0])
     truth = a[0]
     result = []
     for c, category_id in enumerate(ids):
@@ -202,7 +204,7 @@ def _categories(
         if not len(at):
             continue
         resampled = None if change is None else change[:, c]
-        estimate = _percent(_change(values[c], resampled, len(at)))
+        estimate = _change(values[c], resampled, len(at))
         gap = found(b[0], c) - found(a[0], c)
         gap = gap if estimate.value >= 0 else -gap
         best = [i for i in np.argsort(-gap, kind="stable")[:EXAMPLES] if gap[i] > 0]
@@ -213,8 +215,8 @@ def _categories(
                 group=GROUPS[truth.groups[c]],
                 images=len(at),
                 objects=int((truth.truth_category == c).sum()),
-                a=PERCENT * float(once[0][c].mean()),
-                b=PERCENT * float(once[1][c].mean()),
+                a=float(once[0][c].mean()),
+                b=float(once[1][c].mean()),
                 change=estimate,
                 examples=[image_ids[i] for i in best] if image_ids else [],
             )
@@ -226,10 +228,4 @@ def _change(values: np.ndarray, drawn: np.ndarray | None, images: int) -> Estima
     if drawn is not None and images >= FEWEST and (known := uncertainty.combine(values, drawn)):
         return known
     nan = float("nan")
-    return Estimate(float(values.mean()), nan, nan, None, len(values), nan)
-
-
-def _percent(e: Estimate) -> Estimate:
-    spread = None if e.spread is None else PERCENT * e.spread
-    parts = (PERCENT * e.value, PERCENT * e.se, PERCENT * e.images, spread)
-    return Estimate(*parts, e.seeds, e.dof)
+    return Estimate(float(values.mean()), nan, nan, nan, len(values))

@@ -14,7 +14,6 @@ from seesaw.evaluation import replicates, uncertainty
 from seesaw.evaluation.submission import receipt
 from seesaw.results.tables.speed_notes import speed_notes
 from seesaw.results.tables.tables import Row, State, Table
-from seesaw.results.tables.verdicts import Error, Step
 from seesaw.spec import paper
 from seesaw.spec.experiments import Cell, Evaluation, Experiments, Training
 from seesaw.spec.metrics import METRICS
@@ -140,41 +139,32 @@ def _with_errors(
     if not runs:
         missing = "its replicates.json is missing: no standard errors; run evaluate again"
         return dataclasses.replace(row, note=missing) if row.state == "done" else row
-    levels = {name: e for name, e in uncertainty.level(list(runs.values())).items() if e}
-    errors = {name: _error(estimate) for name, estimate in levels.items()}
-    steps = {}
+    found, steps, between = uncertainty.level(list(runs.values())), {}, 2
     if above and (common := sorted(runs.keys() & runs_above.keys())):
         pair = [runs_above[seed] for seed in common], [runs[seed] for seed in common]
         between = trainings_between(above.id, row.id, experiments)
         try:
-            found = uncertainty.paired_difference(*pair)
+            steps = uncertainty.paired_difference(*pair)
         except UserError as error:
             raise UserError(f"{above.id} and {row.id}: {error}") from None
-        steps = {
-            name: Step(round(PERCENT * e.value, DIGITS), _error(e), between)
-            for name, e in found.items()
-            if e
-        }
-    return dataclasses.replace(row, errors=errors, steps=steps)
+    errors, increments = _rounded(found), _rounded(steps)
+    return dataclasses.replace(row, errors=errors, steps=increments, trainings=between)
 
 
 def trainings_between(above: str, row: str, experiments: Experiments) -> int:
-    """Return the number of trainings that two rows do not share: see `Step.trainings`."""
+    """Return the number of trainings that two rows do not share: see `Row.trainings`."""
     a, b = (experiments.trainings[experiments.evaluations[e].training] for e in (above, row))
     return 0 if a.id == b.id else 1 if a.id == b.init_from or b.id == a.init_from else 2
 
 
-def _error(estimate: uncertainty.Estimate) -> Error:
-    def percent(value: float) -> float:
-        return round(PERCENT * value, DIGITS)
-
-    return Error(
-        se=percent(estimate.se),
-        images=percent(estimate.images),
-        half_width=percent(estimate.half_width),
-        seeds=estimate.seeds,
-        spread=None if estimate.spread is None else percent(estimate.spread),
-    )
+def _rounded(
+    estimates: dict[str, uncertainty.Estimate | None],
+) -> dict[str, uncertainty.Estimate]:
+    return {
+        name: uncertainty.Estimate(*(v and round(v, DIGITS) for v in dataclasses.astuple(found)))
+        for name, found in estimates.items()
+        if found
+    }
 
 
 def _state(cell: Cell, experiments: Experiments, scale: Scale, complete: bool) -> tuple[State, str]:

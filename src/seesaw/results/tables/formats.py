@@ -20,8 +20,7 @@ from seesaw.results.tables.layout import (
     one_line,
     remarks,
 )
-from seesaw.results.tables.tables import Row, Table, as_dict, cells
-from seesaw.results.tables.verdicts import Judged
+from seesaw.results.tables.tables import Cell, Row, Table, as_dict, cells
 
 HEADS = {"schedule": "Schedule", "AP_box": "AP^box", "delta": "paper Δ"}
 LATEX_HEADS = {
@@ -120,22 +119,19 @@ def as_csv(table: Table) -> str:
     for row, row_cells in zip(table.rows, cells(table), strict=True):
         record: dict[str, Any] = {"scale": table.scale, "id": row.id, "label": row.label}
         record |= {"schedule": row.schedule, "state": _state(row, table.metrics)}
-        for column, cell in row_cells.items():
-            error, step = cell.error, cell.increment_error
+        for column, (cell, step) in row_cells.items():
+            error = cell.error
             record[column] = cell.ours
             if column != "fps":
                 record[f"{column}_se"] = error and error.se
                 record[f"{column}_spread"] = error and error.spread
                 record[f"{column}_seeds"] = error and error.seeds
             if table.levels_comparable:
-                verdict = cell.paper is not None and cell.verdict
-                given = (cell.paper, cell.difference, cell.judged, verdict or None)
-                record |= _compared(column, *given)
+                record |= _compared(column, cell)
             if column in table.increments:
                 name = f"{column}_increment"
-                record |= {name: cell.increment, f"{name}_se": step and step.se}
-                given = (cell.paper_increment, cell.increment_difference, cell.increment_judged)
-                record |= _compared(name, *given, cell.increment_verdict)
+                record |= {name: step.ours, f"{name}_se": step.error and step.error.se}
+                record |= _compared(name, step)
         record |= {"note": row.note, "remarks": "; ".join(row.remarks)}
         records.append(record | {"evidence": " ".join(row.evidence.values())})
     text = io.StringIO()
@@ -146,7 +142,7 @@ def as_csv(table: Table) -> str:
 
 
 def as_json(table: Table) -> str:
-    """Return the table with its cells, keys sorted; `tables.from_dict` reads it back."""
+    """Return the table with its cells, keys sorted."""
     return json.dumps(as_dict(table), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -176,15 +172,10 @@ def _latex_span(span: Span) -> str:
     return rf"{{\scriptsize {text}}}" if span.kind == "se" else text
 
 
-def _compared(name: str, paper, difference, judged: Judged | None, verdict: str | None) -> dict:
+def _compared(name: str, cell: Cell) -> dict:
     """Return the columns of a comparison with the paper's ``name``."""
-    return {
-        f"paper_{name}": paper,
-        f"{name}_difference": difference,
-        f"{name}_margin": judged and judged.margin,
-        f"{name}_bound": judged and judged.bound,
-        f"{name}_verdict": verdict,
-    }
+    parts = {part: getattr(cell, part) for part in ("difference", "margin", "bound", "verdict")}
+    return {f"paper_{name}": cell.paper} | {f"{name}_{part}": v for part, v in parts.items()}
 
 
 def _state(row: Row, metrics: list[str]) -> str:

@@ -7,7 +7,7 @@ from html import escape
 from seesaw.results.tables.formats import head
 from seesaw.results.tables.layout import Column, Span, banner, columns, grid, heading, remarks
 from seesaw.results.tables.tables import Cell, Row, Table, cells
-from seesaw.results.tables.verdicts import Error, Judged
+from seesaw.results.tables.verdicts import MARKS
 
 HEADS = {
     "schedule": "Schedule",
@@ -96,21 +96,23 @@ def _class(column: Column) -> str:
     return ' class="n"' if column.numeric else ""
 
 
-def _cell(row: Row, column: Column, spans: list[Span], row_cells: dict[str, Cell]) -> str:
+def _cell(
+    row: Row, column: Column, spans: list[Span], row_cells: dict[str, tuple[Cell, Cell]]
+) -> str:
     text = "".join(_span(span) for span in spans)
     if column.key == "label":
         return f'<th scope="row">{text}{_runs(row)}</th>'
-    metric = column.metric or ""
-    cell = row_cells.get(metric)
-    if cell is None:
+    if column.metric is None:
         return f"<td{_class(column)}>{text}</td>"
+    cell, step = row_cells[column.metric]
     if column.key != "delta" and cell.ours is not None and spans and column.key in row.errors:
         first, rest = _span(spans[0]), "".join(_span(span) for span in spans[1:])
         href = escape(next(iter(row.evidence.values()), ""))
         text = f'<a href="../{href}">{first}</a>{rest}' if href else text
-    lines = _hover(metric, cell)
-    told = escape("\n".join(lines[1:] if column.key == "delta" else lines))
-    return f"<td{_class(column)}" + (f' title="{told}"' if told else "") + f">{text}</td>"
+    known = [] if column.key == "delta" else _hover(f"{column.metric} {cell.ours!r}", cell)
+    known += _hover(f"increment {step.ours or 0:+.3f}", step)
+    title = escape("\n".join(known))
+    return f"<td{_class(column)}" + (f' title="{title}"' if title else "") + f">{text}</td>"
 
 
 def _runs(row: Row) -> str:
@@ -121,39 +123,24 @@ def _runs(row: Row) -> str:
     return f' <span class="runs">{" ".join(links)}</span>'
 
 
-def _hover(metric: str, cell: Cell) -> list[str]:
-    """Return all that is known about a cell: one line for the value, one for the increment."""
-    lines = []
-    if cell.ours is not None:
-        known = [f"{metric} {cell.ours!r}", *_error(cell.error)]
-        known += _paper(cell.paper, cell.difference, cell.judged)
-        lines.append(", ".join(known))
-    if cell.increment is not None:
-        known = [f"increment {cell.increment:+.3f}", *_error(cell.increment_error)]
-        step = cell.increment_judged
-        known += _paper(cell.paper_increment, cell.increment_difference, step)
-        lines.append(", ".join(known))
-    return lines
-
-
-def _error(error: Error | None) -> list[str]:
-    if error is None:
+def _hover(value: str, cell: Cell) -> list[str]:
+    """Return a line with all that is known about a value or an increment; none without a value."""
+    if cell.ours is None:
         return []
-    runs = [f"{error.seeds} seed{'s' if error.seeds > 1 else ''}"]
-    runs += [] if error.spread is None else [f"spread {error.spread:.3f}"]
-    return [f"SE {error.se:.3f}", *runs]
-
-
-def _paper(paper: float | None, difference: float | None, judged: Judged | None) -> list[str]:
-    if paper is None:
-        return []
-    told = [f"the paper's {paper:g}"]
-    told += [] if difference is None else [f"difference {difference:+.3f}"]
-    if judged is None:
-        return [*told, "not judged"]
-    bound = f"told from zero beyond {judged.bound:.3f}"
-    margin = bound if judged.margin is None else f"margin {judged.margin:.3f}, {bound}"
-    return [*told, f"{margin}: {judged.verdict}"]
+    known = [value]
+    if error := cell.error:
+        known.append(f"SE {error.se:.3f}, {error.seeds} seed{'s' if error.seeds > 1 else ''}")
+        known += [] if error.spread is None else [f"spread {error.spread:.3f}"]
+    if cell.paper is not None:
+        known.append(f"the paper's {cell.paper:g}")
+        known += [] if cell.difference is None else [f"difference {cell.difference:+.3f}"]
+        margin = "" if cell.margin is None else f"margin {cell.margin:.3f}, "
+        known.append(
+            f"{margin}told from zero beyond {cell.bound:.3f}: {cell.verdict}"
+            if cell.verdict in MARKS
+            else "not judged"
+        )
+    return [", ".join(known)]
 
 
 def _span(span: Span) -> str:

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Literal, NamedTuple
 
 from seesaw.results.tables.tables import Cell, Row, Table, cells, missing
-from seesaw.results.tables.verdicts import ASSUMED, MARKS, Judged
+from seesaw.results.tables.verdicts import ASSUMED, MARKS
 
 Kind = Literal["text", "break", "state", "se", "paper", "good", "noise", "bad"]
 KINDS: dict[str, Kind] = {"reproduced": "good", "within noise": "noise", "not reproduced": "bad"}
@@ -142,45 +142,41 @@ def _legend(table: Table) -> list[str]:
     )
     marks = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
     lines = [f"{marks}{signs} (docs/verdicts.md). Run-to-run spread: {known}."]
-    every = [cell for row in cells(table) for cell in row.values()]
-    for kind, judged in (
-        ("Levels", [cell.judged for cell in every]),
-        ("Increments", [cell.increment_judged for cell in every]),
-    ):
-        if counts := Counter[str](j.verdict for j in judged if j):
-            told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in MARKS)
-            lines.append(f"{kind}: {told}.")
+    pairs = [pair for row in cells(table) for pair in row.values()]
+    for kind, judged in zip(("Levels", "Increments"), zip(*pairs, strict=True), strict=True):
+        counts = Counter(cell.verdict for cell in judged if cell.verdict in MARKS)
+        if counts:
+            verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in MARKS)
+            lines.append(f"{kind}: {verdicts}.")
     return lines
 
 
 def _spans(
-    table: Table, row: Row, row_cells: dict[str, Cell], column: Column, numbers: dict[str, int]
+    table: Table,
+    row: Row,
+    row_cells: dict[str, tuple[Cell, Cell]],
+    column: Column,
+    numbers: dict[str, int],
 ) -> list[Span]:
     if column.key == "label":
         marks = "".join(f" [{numbers[one_line(sentence)]}]" for sentence in row.remarks)
         return [Span(one_line(row.label) + marks)]
     if column.metric is None:
         return [Span(one_line(row.schedule))]
-    cell = row_cells[column.metric]
+    cell, step = row_cells[column.metric]
     if column.key == "delta":
-        step = cell.paper_increment
-        return [] if step is None else [_paper(increment(step)), *_mark(cell.increment_judged)]
+        return [] if step.paper is None else [_paper(increment(step.paper)), *_mark(step)]
     spans = [Span(number(cell.ours)) if cell.state == "done" else Span(cell.state, "state")]
-    spans += _steps(cell.increment, "text")
-    if any(c.error for c in row_cells.values()):
-        spans += [BREAK, *_errors(cell)]
+    spans += _steps(step.ours, "text")
+    if any(value.error for value, _ in row_cells.values()):
+        spans.append(BREAK)
+    if cell.error:
+        of_step = f" (±{number(step.error.se)})" if step.error else ""
+        spans.append(Span(f"±{number(cell.error.se)}{of_step}", "se"))
     if table.levels_comparable:
-        spans += [BREAK, _paper(number(cell.paper)), *_mark(cell.judged)]
-        spans += _steps(cell.paper_increment, "paper", _mark(cell.increment_judged))
+        spans += [BREAK, _paper(number(cell.paper)), *_mark(cell)]
+        spans += _steps(step.paper, "paper", _mark(step))
     return spans
-
-
-def _errors(cell: Cell) -> list[Span]:
-    if cell.error is None:
-        return []
-    step = cell.increment_error
-    text = f"±{number(cell.error.se)}" + (f" (±{number(step.se)})" if step else "")
-    return [Span(text, "se")]
 
 
 def _steps(value: float | None, kind: Kind, mark: list[Span] | None = None) -> list[Span]:
@@ -193,5 +189,6 @@ def _paper(text: str) -> Span:
     return Span(text, "paper")
 
 
-def _mark(judged: Judged | None) -> list[Span]:
-    return [Span(f" {MARKS[judged.verdict]}", KINDS[judged.verdict])] if judged else []
+def _mark(cell: Cell) -> list[Span]:
+    mark = MARKS.get(cell.verdict or "")
+    return [Span(f" {mark}", KINDS[cell.verdict or ""])] if mark else []

@@ -14,12 +14,13 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from seesaw.results.tables.verdicts import Error, Judged, Spread, Step, judge, pooled_spread
+from seesaw.evaluation.uncertainty import Estimate
+from seesaw.results.tables.verdicts import Spread, Verdict, judge, pooled_spread
 
 State = Literal["done", "failed", "not run", "not built"]
 
@@ -40,8 +41,11 @@ class Row:
         paper: column -> printed value, and ``increments``: column -> printed increment.
         note: text printed below the table, for instance why the row failed.
         states: column -> state, where a job of its own measures the column (fps).
-        errors: column -> error of its value.
-        steps: column -> increment to the row above, with its error.
+        errors: column -> its value with standard errors.
+        steps: column -> increment to the row above with standard errors, over the seeds that both
+            rows have.
+        trainings: number of trainings that separate the weights from those of the row above: 2
+            for two models, 1 if one was trained starting from the other, 0 for the same weights.
         remarks: sentences that a reader of the row's numbers must know.
         evidence: seed -> record of its metrics, relative to the scale's results.
     """
@@ -54,8 +58,9 @@ class Row:
     paper: dict[str, Any] | None = None
     note: str = ""
     states: dict[str, State] = dataclasses.field(default_factory=dict)
-    errors: dict[str, Error] = dataclasses.field(default_factory=dict)
-    steps: dict[str, Step] = dataclasses.field(default_factory=dict)
+    errors: dict[str, Estimate] = dataclasses.field(default_factory=dict)
+    steps: dict[str, Estimate] = dataclasses.field(default_factory=dict)
+    trainings: int = 2
     remarks: list[str] = dataclasses.field(default_factory=list)
     evidence: dict[int, str] = dataclasses.field(default_factory=dict)
 
@@ -69,49 +74,29 @@ class Row:
         return (self.metrics or {}).get(column) if self.column_state(column) == "done" else None
 
 
-@dataclass(frozen=True, config=_STRICT)
-class Cell:
-    """One number with everything that is needed to judge it (AP in percent, or fps).
+class Cell(NamedTuple):
+    """A value or an increment, compared with the paper's (AP in percent, or fps).
 
     Attributes:
-        state: state of the value.
-        ours: our value.
-        paper: the paper's value.
-        difference: our value minus the paper's.
-        increment: our value minus that of the row above.
-        paper_increment: the paper's increment.
-        increment_difference: our increment minus the paper's, at paper scale only.
-        error: error of our value.
-        increment_error: error of our increment.
-        judged: verdict on our value against the paper's.
-        increment_judged: verdict on our increment against the paper's.
-        increment_state: the first state other than done among those of this row and the row above.
+        state: state of the value; of an increment the first other than done among the two rows'.
+        ours: our value or increment.
+        paper: the paper's.
+        difference: ours minus the paper's, at paper scale only.
+        error: ours with its standard errors.
+        verdict: verdict on ours against the paper's, or the state where there is no value; None
+            where it is not judged.
+        margin: see `judge`.
+        bound: see `judge`; None where it is not judged.
     """
 
     state: State
     ours: float | None = None
     paper: float | None = None
     difference: float | None = None
-    increment: float | None = None
-    paper_increment: float | None = None
-    increment_difference: float | None = None
-    error: Error | None = None
-    increment_error: Error | None = None
-    judged: Judged | None = None
-    increment_judged: Judged | None = None
-    increment_state: State = "done"
-
-    @property
-    def verdict(self) -> str | None:
-        """The verdict on the value, or why there is no value; None where it is not judged."""
-        return _verdict(self.state, self.judged)
-
-    @property
-    def increment_verdict(self) -> str | None:
-        """The verdict on the increment, or why there is none; None where it is not judged."""
-        if self.paper_increment is None:
-            return None
-        return _verdict(self.increment_state, self.increment_judged)
+    error: Estimate | None = None
+    verdict: Verdict | State | None = None
+    margin: float | None = None
+    bound: float | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -159,84 +144,109 @@ class Table:
         """The run-to-run spread used for each column's verdicts; empty where nothing is judged."""
         columns = {c for row in self.rows for c in row.errors}
         found = {
-            c: pooled_spread([r.errors[c] for r in self.rows if c in r.errors], c, self.scale)
+            c: pooled_spread(self._repeated(c), c, self.scale)
             for c in self.metrics
             if c in columns and (self.levels_comparable or c in self.increments)
         }
         return {c: spread for c, spread in found.items() if spread}
 
+    def _repeated(self, column: str) -> list[tuple[int, float]]:
+        errors = [row.errors[column] for row in self.rows if column in row.errors]
+        return [(e.seeds, e.spread) for e in errors if e.spread is not None]
 
-def cells(table: Table) -> list[dict[str, Cell]]:
-    """Return column -> cell for each row; cells have the paper's value at paper scale only."""
+
+def cells(table: Table) -> list[dict[str, tuple[Cell, Cell]]]:
+    """Return column -> value and increment for each row; the paper's values at paper scale only."""
     spreads = table.spreads
     return [
-        {column: _cell(table, above, row, column, spreads.get(column)) for column in table.metrics}
+        {column: _pair(table, above, row, column, spreads.get(column)) for column in table.metrics}
         for above, row in zip([None, *table.rows[:-1]], table.rows, strict=True)
     ]
 
 
-def _cell(table: Table, above: Row | None, row: Row, column: str, spread: Spread | None) -> Cell:
-    printed = row.paper or {}
-    ours = row.value(column)
+def _pair(
+    table: Table, above: Row | None, row: Row, column: str, spread: Spread | None
+) -> tuple[Cell, Cell]:
+    ours, printed, state = row.value(column), row.paper or {}, row.column_state(column)
     paper = printed.get(column) if table.levels_comparable else None
-    error = row.errors.get(column) if ours is not None else None
-    has_increment = column in table.increments and above is not None
-    before = above.value(column) if above and has_increment else None
-    increment = _minus(ours, before)
-    if step := row.steps.get(column) if increment is not None else None:
-        increment = step.value
-    states = [r.column_state(column) for r in (row, above) if r is not None]
-    paper_step = printed.get("increments", {}).get(column) if has_increment else None
-    judged = None
-    if paper is not None and ours is not None and error and spread:
-        judged = judge(ours, paper, error, spread)
-    increment_judged = None
-    if paper_step is not None and step and spread:
-        sign_only = not table.levels_comparable
-        given = (step.value, paper_step, step.error, spread, step.trainings, sign_only)
-        increment_judged = judge(*given)
-    return Cell(
-        state=row.column_state(column),
-        ours=ours,
-        paper=paper,
-        difference=_minus(ours, paper),
-        increment=increment,
-        paper_increment=paper_step,
-        increment_difference=_minus(increment, paper_step) if table.levels_comparable else None,
-        error=error,
-        increment_error=step.error if step else None,
-        judged=judged,
-        increment_judged=increment_judged,
-        increment_state=next((s for s in states if s != "done"), "done"),
-    )
+    value = _cell(table, state, ours, paper, row.errors.get(column), spread, 1)
+    if above is None:
+        return value, Cell(state)
+    if state == "done":
+        state = above.column_state(column)
+    if column not in table.increments:
+        return value, Cell(state)
+    step = row.steps.get(column)
+    increment = _minus(ours, above.value(column))
+    increment = step.value if step and increment is not None else increment
+    paper = printed.get("increments", {}).get(column)
+    return value, _cell(table, state, increment, paper, step, spread, row.trainings)
+
+
+def _cell(
+    table: Table,
+    state: State,
+    ours: float | None,
+    paper: float | None,
+    error: Estimate | None,
+    spread: Spread | None,
+    trainings: int,
+) -> Cell:
+    error = None if ours is None else error
+    judged: tuple = (state if state != "done" and paper is not None else None, None, None)
+    if ours is not None and paper is not None and error and spread:
+        judged = judge(ours, paper, error, spread, trainings, not table.levels_comparable)
+    difference = _minus(ours, paper) if table.levels_comparable else None
+    return Cell(state, ours, paper, difference, error, *judged)
 
 
 def missing(table: Table) -> dict[str, int]:
     """Return state -> number of cells in it, for cells that are not done."""
-    states = Counter(cell.state for row in cells(table) for cell in row.values())
+    states = Counter(value.state for row in cells(table) for value, _ in row.values())
     return {s: states[s] for s in ("failed", "not run", "not built") if states[s]}
 
 
 def as_dict(table: Table) -> dict:
-    """Return the table with its cells, ready for JSON; `from_dict` reads it back."""
+    """Return the table with its cells, ready for JSON."""
     plain = dataclasses.asdict(table)
-    for row, row_cells in zip(plain["rows"], cells(table), strict=True):
+    for row, made, row_cells in zip(plain["rows"], table.rows, cells(table), strict=True):
+        apart = row.pop("trainings")
+        row["errors"] = {c: _error(e) for c, e in made.errors.items()}
+        row["steps"] = {
+            c: {"value": e.value, "error": _error(e), "trainings": apart}
+            for c, e in made.steps.items()
+        }
         row["cells"] = {
-            column: dataclasses.asdict(cell)
-            | {"verdict": cell.verdict, "increment_verdict": cell.increment_verdict}
-            for column, cell in row_cells.items()
+            column: {
+                "state": value.state,
+                "ours": value.ours,
+                "paper": value.paper,
+                "difference": value.difference,
+                "error": _error(value.error),
+                "judged": _judged(value),
+                "verdict": value.verdict,
+                "increment": step.ours,
+                "paper_increment": step.paper,
+                "increment_difference": step.difference,
+                "increment_error": _error(step.error),
+                "increment_judged": _judged(step),
+                "increment_state": step.state,
+                "increment_verdict": step.verdict,
+            }
+            for column, (value, step) in row_cells.items()
         }
     return plain
 
 
-def from_dict(plain: dict) -> Table:
-    """Return the table of `as_dict`; its cells are computed again."""
-    rows = [{k: v for k, v in row.items() if k != "cells"} for row in plain["rows"]]
-    return Table(**plain | {"rows": rows})
+def _error(error: Estimate | None) -> dict | None:
+    if error is None:
+        return None
+    return {k: v for k, v in dataclasses.asdict(error).items() if k != "value"}
 
 
-def _verdict(state: State, judged: Judged | None) -> str | None:
-    return state if state != "done" else judged.verdict if judged else None
+def _judged(cell: Cell) -> dict | None:
+    judged = {"verdict": cell.verdict, "margin": cell.margin, "bound": cell.bound}
+    return None if cell.bound is None else judged
 
 
 def _minus(a: float | None, b: float | None) -> float | None:
