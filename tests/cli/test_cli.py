@@ -102,7 +102,7 @@ def refused(empty, monkeypatch, capsys):
 
 def told(verb, stderr):
     (line,) = stderr.splitlines()
-    assert line.startswith(f"seesaw {verb}: ") and line.endswith(".")
+    assert line.startswith(f"seesaw {verb}: ") and line[-1] in ".?"
     return line.removeprefix(f"seesaw {verb}: ")
 
 
@@ -116,14 +116,17 @@ MISSING = "is missing; run `seesaw data --scale mini` first."
             ("data", "--scale", "tiny"),
             "the scale 'tiny' is unknown; use one of mini, paper, single_gpu, smoke",
         ),
-        (("data", "--dataset", "coco"), "the dataset 'coco' is neither an entry (lvis_v1, mini_lv"),
+        (
+            ("data", "--dataset", "coco"),
+            "the dataset 'coco' is neither an entry nor a folder; use one of lvis_v1, mini_lv",
+        ),
         (("train", "a01"), f"data/mini_lvis/manifest.json {MISSING}"),
         (("detect", "a01"), f"data/mini_lvis/manifest.json {MISSING}"),
         (("evaluate", "a01"), f"data/mini_lvis/manifest.json {MISSING}"),
         (("pretrain", "resnet18"), f"data/mini_lvis/manifest.json {MISSING}"),
         (("diff", "a01", "zzz"), "the evaluation 'zzz' is unknown; use one of a01_mask_rcnn, "),
         (("diff", "a01", "a1"), "the evaluation 'a1' is not unique; use one of a10_seesaw, "),
-        (("table", "table_a3"), "the table or figure 'table_a3' is unknown; use one of figure_a1,"),
+        (("table", "table_a3"), "the table or figure 'table_a3' is unknown; did you mean table_a"),
     ],
 )
 def test_a_users_mistake_is_one_line(refused, args, said):
@@ -134,7 +137,7 @@ def test_a_users_mistake_is_one_line(refused, args, said):
     ("args", "said"),
     [
         (("train", "zzz"), "the training 'zzz' is unknown; use one of a01_mask_rcnn, "),
-        (("train", "a12"), "the training 'a12' is unknown; use one of a01_mask_rcnn, "),
+        (("train", "a12"), "the training 'a12' is unknown; did you mean a1"),
         (("train", "a11"), "results/mini/a10_seesaw/seed0/model.pth is missing; "),
         (("detect", "a01"), "results/mini/a01_mask_rcnn/seed0/model.pth is missing; run `seesaw "),
         (("evaluate", "a01"), "detections.jsonl is missing; run `seesaw detect a01_mask_rcnn"),
@@ -186,7 +189,7 @@ def test_missing_data_in_a_process_of_its_own(empty):
 
 def test_wrong_arguments_exit_with_two():
     done = run("trian", "a01")
-    assert done.returncode == 2 and "invalid choice: 'trian'" in done.stderr
+    assert done.returncode == 2 and "'trian'" in done.stderr
     assert "Traceback" not in done.stderr
 
 

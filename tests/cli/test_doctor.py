@@ -128,6 +128,15 @@ def test_a_check_that_breaks_is_missing_and_the_page_says_what_to_do():
     )
 
 
+def test_a_mistake_in_site_yaml_is_told_once_with_its_own_fix(clone, capsys):
+    Path("site.yaml").write_text("partitoin: gpu\n")
+    assert main.main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    (line,) = [line for line in said.splitlines() if "partitoin" in line]
+    assert "site.yaml" in line.partition(":")[0] and "setup.sh" not in said
+    assert "missing: site.yaml" in said
+
+
 def test_the_exit_code(clone, capsys):
     assert main.main(["doctor", "--scale", "paper"]) == 1
     said = capsys.readouterr().out

@@ -128,9 +128,9 @@ def test_weights_that_do_not_fit_are_told(tmp_path):
 
 
 def test_an_unknown_model_is_told():
-    with pytest.raises(UserError, match=r"configs/zoo.yaml: 'zoo_yolo' names 0 models; use one of"):
+    with pytest.raises(UserError, match=r"configs/zoo.yaml: the model 'zoo_yolo' is unknown"):
         zoo.model("zoo_yolo")
-    with pytest.raises(UserError, match="'zoo_mask_rcnn_r50' names 4 models"):
+    with pytest.raises(UserError, match="'zoo_mask_rcnn_r50' is not unique"):
         zoo.model("zoo_mask_rcnn_r50")
 
 

@@ -7,26 +7,30 @@ for each verb does the work and imports heavy libraries itself.
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from contextlib import redirect_stdout
+from io import StringIO
 
 from seesaw.errors import UserError
 from seesaw.spec import zoo
 from seesaw.spec.experiments import Evaluation
 from seesaw.spec.scales import Scale
 
+NO_ONEDL = "Could not import OneDL. Skipping OneDL datasets."
 
-def scale_of(args: Namespace, data: bool = False) -> Scale:
-    """Return the scale of a call.
 
-    Args:
-        args: arguments of the call.
-        data: whether the dataset must exist.
+def scale_of(args: Namespace) -> Scale:
+    """Return the scale of a call."""
+    return Scale(args.scale, args.dataset)
+
+
+def need_data(scale: Scale) -> None:
+    """Check that the dataset is complete, once the names in the call are known to exist.
+
+    Raises:
+        UserError: the dataset's manifest is missing.
     """
-    scale = Scale(args.scale, args.dataset)
-    if data and not scale.entry.manifest.is_file():
-        raise UserError(
-            f"{scale.entry.manifest} is missing; run `seesaw data --scale {scale.name}` first."
-        )
-    return scale
+    if not scale.entry.manifest.is_file():
+        raise UserError(f"{scale.entry.manifest} is missing; run `{scale.data_command}` first.")
 
 
 def evaluation_of(scale: Scale, name: str) -> Evaluation:
@@ -36,13 +40,21 @@ def evaluation_of(scale: Scale, name: str) -> Evaluation:
     return scale.table.evaluation(name)
 
 
-def set_threads(args: Namespace) -> None:
-    """Set the threads of torch and OpenCV after loading them, whatever the environment says."""
+def load_libraries(args: Namespace) -> None:
+    """Load mmdet, torch and OpenCV, and set their threads, whatever the environment says."""
     import cv2
     import torch
 
+    load_mmdet()
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(0)
+
+
+def load_mmdet() -> None:
+    """Load mmdet without what it prints about an optional package that the project does not use."""
+    with redirect_stdout(StringIO()) as printed:
+        import mmdet.datasets  # noqa: F401
+    print(printed.getvalue().replace(f"{NO_ONEDL}\n", ""), end="")
 
 
 def fingerprints_of(args: Namespace) -> dict[str, str]:

@@ -20,11 +20,11 @@ def add(verb) -> None:
 
 def compare(args: Namespace) -> None:
     """Print, write and draw the differences between two evaluations."""
+    scale = scale_of(args)
+    a, b = scale.table.evaluation(args.a), scale.table.evaluation(args.b)
     from seesaw.core.files import write_atomic
     from seesaw.results.comparison import categories, pictures, render
 
-    scale = scale_of(args)
-    a, b = scale.table.evaluation(args.a), scale.table.evaluation(args.b)
     kind = "bbox" if args.boxes else "segm"
     comparison = categories.compare(a, b, scale.table, scale, kind)
     render.terminal(comparison, args.top, scale.name)

@@ -21,13 +21,18 @@ def data(args: Namespace) -> None:
     from seesaw.data.mini_lvis import generate
     from seesaw.spec.mini_lvis import MiniLvisSpec
 
-    entry = scale_of(args).entry
+    scale = scale_of(args)
+    entry = scale.entry
     if entry.generate is not None:
         spec = MiniLvisSpec.parse(entry.generate, f"{paths.DATASETS} ({entry.name})")
         generate(spec, entry.root, entry.truth)
     files = {"train": entry.train, "val": entry.val}
     if entry.test_dev is not None:
         files["test_dev"] = entry.test_dev
+    lost = [entry.root / name for name in files.values() if not (entry.root / name).is_file()]
+    if lost and scale.dataset in scale.downloads:
+        told = f"run `seesaw download {scale.dataset}` where there is internet"
+        raise UserError(f"{lost[0]} is missing; {told}, then this again.")
     generated = entry.generate is not None
     manifest = lvis_folder.manifest(entry.root, files, hash_images=generated)
     if (found := manifest["categories"]) != entry.classes:

@@ -8,8 +8,9 @@ from argparse import Namespace
 from seesaw.cli.common import (
     evaluation_of,
     fingerprints_of,
+    load_libraries,
+    need_data,
     scale_of,
-    set_threads,
     stopping_options,
 )
 from seesaw.core import hashing, stopping
@@ -39,16 +40,17 @@ def add(verb) -> None:
 
 def detect(args: Namespace) -> None:
     """Detect objects on an evaluation's split."""
-    scale = scale_of(args, data=True)
+    scale = scale_of(args)
     evaluation = evaluation_of(scale, args.evaluation)
     if evaluation.config_path is None:
         raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
+    need_data(scale)
     weights = scale.model(evaluation.training, args.seed)
     if not weights.is_file():
         verb = "convert" if evaluation.id.startswith("zoo_") else "train"
         raise UserError(f"{weights} is missing; run `seesaw {verb} {evaluation.training}` first.")
     ends, work = stopping.deadline(args.deadline), scale.detecting(evaluation.id, args.seed)
-    set_threads(args)
+    load_libraries(args)
     from seesaw.evaluation.detect import detect as run
     from seesaw.spec.config import resolve
 
@@ -70,18 +72,20 @@ def detect(args: Namespace) -> None:
 
 def evaluate(args: Namespace) -> None:
     """Score an evaluation's detections; save matches and replicates for later comparisons."""
-    from seesaw.evaluation import replicates, resample
-    from seesaw.evaluation.lvis_eval import load, match, metrics_of
-
-    scale = scale_of(args, data=True)
+    scale = scale_of(args)
     evaluation = evaluation_of(scale, args.evaluation)
     if evaluation.split == "test_dev":
         raise UserError(
             f"{evaluation.id} is on test_dev, which has no annotations; run `seesaw submit`."
         )
+    need_data(scale)
     detections = scale.detections(evaluation, args.seed)
     if not detections.is_file():
         raise UserError(f"{detections} is missing; run `seesaw detect {evaluation.id}` first.")
+    # Heavy imports follow the checks, so that mistakes are reported at once.
+    from seesaw.evaluation import replicates, resample
+    from seesaw.evaluation.lvis_eval import load, match, metrics_of
+
     annotations = scale.entry.root / scale.entry.val
     output = scale.metrics(evaluation, args.seed)
     inputs = {"detections": detections, "annotations": annotations}
@@ -112,13 +116,14 @@ def evaluate(args: Namespace) -> None:
 
 def speed(args: Namespace) -> None:
     """Time the frameworks of Table A2."""
+    scale = scale_of(args)
+    need_data(scale)
+    table = scale.table
+    load_libraries(args)
     from seesaw.evaluation import post_processing
     from seesaw.evaluation.speed import measure
     from seesaw.spec.config import resolve
 
-    scale = scale_of(args, data=True)
-    table = scale.table
-    set_threads(args)
     models, at_paper_scale, training_seconds = {}, {}, {}
     for cell in table.place_cells("table_a2"):
         evaluation = table.evaluations[cell.evaluation]

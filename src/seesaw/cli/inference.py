@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from seesaw.cli.common import scale_of, set_threads
+from seesaw.cli.common import load_libraries, scale_of
 from seesaw.errors import UserError
+from seesaw.evaluation.images import check_images
 
 
 def add(verb) -> None:
@@ -33,13 +34,14 @@ def predict(args: Namespace) -> None:
     evaluation = scale.table.evaluation(args.model)
     if evaluation.config_path is None:
         raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
+    check_images(args.images, args.out)
     weights = args.weights or scale.model(evaluation.training, args.seed)
     if not weights.is_file():
         raise UserError(
             f"{weights} is missing; train {evaluation.training} at the scale {scale.name}, or name "
             "weights of that model by --weights."
         )
-    set_threads(args)
+    load_libraries(args)
     from seesaw.evaluation.predict import names_of
     from seesaw.evaluation.predict import predict as run
     from seesaw.spec.config import resolve

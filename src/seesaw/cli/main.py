@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
 
+from seesaw import __version__
+from seesaw.cli.parser import Parser
 from seesaw.core import paths
 from seesaw.core.secrets import masked
 from seesaw.errors import Interrupted, UserError
@@ -38,18 +39,19 @@ MODULES = (
 )
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser with all verbs and their arguments."""
-    root = argparse.ArgumentParser(
+    root = Parser(
         prog="seesaw",
         description="Rebuild the supplementary of Seesaw Loss, step by step.",
         epilog="Experiments, tables and figures may be named by a unique prefix: a01, table_a1.",
     )
+    root.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = root.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def verb(run: Callable, text: str, *, threads: bool = False) -> argparse.ArgumentParser:
+    def verb(run: Callable, text: str, *, threads: bool = False) -> Parser:
         sub = verbs.add_parser(run.__name__.replace("_", "-"), help=text, description=text)
-        sub.set_defaults(run=run)
+        sub.set_defaults(run=run, parser=sub)
         sub.add_argument(
             "--scale",
             default=SCALE,
@@ -69,7 +71,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; a user's mistake is reported in one sentence, with exit code 2."""
-    args = parser().parse_args(argv)
+    args, unknown = parser().parse_known_args(argv)
+    if unknown:
+        args.parser.refuse(unknown)
     # Before torch and OpenCV load, because too many OpenMP threads make training four times slower.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(getattr(args, "threads", 1))

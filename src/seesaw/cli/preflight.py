@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 
-from seesaw.cli.common import scale_of
+from seesaw.cli.common import load_mmdet, scale_of
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale
 
@@ -38,22 +38,22 @@ def preflight(args: Namespace) -> int:
     scale = scale_of(args)
     if args.measure is not None:
         return _measure(args, scale)
-    from seesaw.cli.checks import preflight_page
     from seesaw.spec import expected, site
 
-    with redirect_stdout(sys.stderr):
-        from seesaw.cli.checks import preflight_check
-
     here, numbers = site.load(), expected.load()
-    with redirect_stdout(sys.stderr):  # mmdet prints while it is imported
+    load_mmdet()
+    from seesaw.cli.checks import preflight_check, preflight_page
+
+    with redirect_stdout(sys.stderr):  # the page stands alone on stdout
         report = preflight_check.preflight(scale, numbers, here, args.gpu_memory)
     preflight_page.render(report, scale)
     return int(not report.green)
 
 
 def _measure(args: Namespace, scale: Scale) -> int:
-    with redirect_stdout(sys.stderr):
-        from seesaw.cli.checks import preflight_measure
+    load_mmdet()
+    from seesaw.cli.checks import preflight_measure
+
     sections = tuple(args.measure) or preflight_measure.SECTIONS
     if unknown := sorted(set(sections) - set(preflight_measure.SECTIONS)):
         raise UserError(

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from seesaw.cli.common import fingerprints_of, scale_of, set_threads, stopping_options
+import seesaw
+from seesaw.cli.common import (
+    fingerprints_of,
+    load_libraries,
+    need_data,
+    scale_of,
+    stopping_options,
+)
 from seesaw.core import stopping
+from seesaw.core.names import unique
 from seesaw.core.records import Provenance, refuse_known_failure
 from seesaw.errors import UserError
-from seesaw.spec import downloads
+from seesaw.spec import claims, downloads
 from seesaw.training import run_log, runs
 
 
@@ -47,19 +55,18 @@ def add(verb) -> None:
 
 def pretrain(args: Namespace) -> None:
     """Train a stand-in backbone to classify crops of objects."""
-    from seesaw.spec.config import Config
+    scale = scale_of(args)
+    stand_ins = {checkpoint: s.name for checkpoint, s in scale.overlay.backbones.items()}
+    if not stand_ins:
+        raise UserError(f"the scale {scale.name} downloads its backbones; it pre-trains none.")
+    known = dict.fromkeys(stand_ins.values())
+    args.backbone = unique(args.backbone, known, f"{scale.path}: the backbone")
+    need_data(scale)
+    load_libraries(args)
+    from seesaw.spec.config import Config, backbone_checkpoint, resolve
     from seesaw.training.pretrain import pretrain as run
 
-    scale = scale_of(args, data=True)
-    set_threads(args)
-    stand_ins = {checkpoint: s.name for checkpoint, s in scale.overlay.backbones.items()}
-    if args.backbone not in stand_ins.values():
-        raise UserError(
-            f"{scale.path}: the backbone {args.backbone!r} is unknown; "
-            f"use one of {', '.join(sorted(set(stand_ins.values())))}."
-        )
     table = scale.table
-    from seesaw.spec.config import backbone_checkpoint, resolve
 
     for training in table.trainings.values():
         config = training.config
@@ -81,20 +88,21 @@ def pretrain(args: Namespace) -> None:
 
 def train(args: Namespace) -> None:
     """Run a training with one seed."""
-    scale = scale_of(args, data=True)
+    scale = scale_of(args)
     table = scale.table
     training = table.training(args.training)
     if training.config is None:
         raise UserError(f"configs/*/{training.id}.py is missing: this rung is not built; write it.")
-    set_threads(args)
-    # Heavy imports follow the checks, so that mistakes are reported at once.
-    from seesaw.models.precision import Switches
+    seeds = claims.training_seeds(table, scale)[training.id]
+    if args.seed not in seeds and not args.fingerprint:
+        raise UserError(
+            f"seed {args.seed} is not among seeds {seeds} of {training.id}; add it to {table.path}."
+        )
+    need_data(scale)
     from seesaw.spec.config import resolve
-    from seesaw.training.hook import RunLogHook
-    from seesaw.training.train import train as run
 
     ends, mirror = stopping.deadline(args.deadline), runs.mode()
-    cfg = resolve(training.config, scale)
+    cfg = resolve(training.config, scale, register=False)
     inputs = {"manifest": scale.entry.manifest, "config": training.config}
     start = None
     if training.init_from:
@@ -112,14 +120,16 @@ def train(args: Namespace) -> None:
         if not path.is_file():
             raise UserError(f"{path} is missing; make {name} first.")
     key = f"train/{training.id}/seed{args.seed}"
-    fingerprint = args.fingerprint or fingerprints_of(args).get(key)
-    if fingerprint is None:
-        raise UserError(
-            f"seed {args.seed} is not among seeds {training.seeds} of {training.id}; "
-            f"add it to {table.path}."
-        )
+    fingerprint = args.fingerprint or fingerprints_of(args)[key]
     output = scale.model(training.id, args.seed)
     refuse_known_failure(output, fingerprint)
+    # Heavy imports follow the checks, so that mistakes are reported at once.
+    load_libraries(args)
+    seesaw.register()
+    from seesaw.models.precision import Switches
+    from seesaw.training.hook import RunLogHook
+    from seesaw.training.train import train as run
+
     # Checkpoints with another fingerprint belong to another training and must not be resumed.
     work = scale.work / training.id / f"seed{args.seed}" / fingerprint
     config = cfg.to_dict()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from argparse import Namespace
+from argparse import SUPPRESS, Namespace
 from statistics import mean
 
 from seesaw.cli.common import scale_of
@@ -16,7 +16,8 @@ from seesaw.spec.metrics import METRICS
 def add(verb) -> None:
     """Declare the verbs."""
     sub = verb(freeze, "copy a finished run's small results to reference/, for commit")
-    sub.add_argument("scale", nargs="?", metavar="SCALE", help="same as --scale")
+    # Without a default, which would take the place of --scale.
+    sub.add_argument("scale", nargs="?", metavar="SCALE", default=SUPPRESS, help="same as --scale")
     verb(reference, "check the reference results and tell where the results here differ; 1 if so")
     verb(dvc, "write the scale's dvc.yaml from the experiment table")
     sub = verb(record, "note what travels with a DVC stage's results (called by dvc.yaml)")
@@ -103,6 +104,7 @@ def unlock(args: Namespace) -> None:
     """Wait for running jobs and remove Snakemake's lock."""
     from seesaw.workflow.locks import unlock as run
 
+    scale_of(args)
     run(paths.ROOT)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from seesaw.cli.common import fingerprints_of, scale_of, set_threads
+from seesaw.cli.common import fingerprints_of, load_libraries, scale_of
 from seesaw.core.files import write_atomic
 from seesaw.core.records import Provenance
 from seesaw.errors import UserError
@@ -25,7 +25,7 @@ def convert(args: Namespace) -> None:
     source = released.file
     if not scale.overlay.backbones and not source.is_file():
         raise UserError(f"{source} is missing; run `seesaw download zoo` where there is internet.")
-    set_threads(args)
+    load_libraries(args)
     from seesaw.spec.config import resolve
     from seesaw.training import convert as converting
 

@@ -24,6 +24,7 @@ from pycocotools import mask as rle
 from seesaw.core.files import replacing, write_atomic
 from seesaw.errors import UserError
 from seesaw.evaluation.detect import build_model
+from seesaw.evaluation.images import check_images, outputs
 from seesaw.evaluation.paste import rle_masks
 from seesaw.spec.datasets import DatasetEntry
 
@@ -47,57 +48,21 @@ def names_of(entry: DatasetEntry) -> list[str]:
     return list(known) if entry.classes == len(known) else [str(i) for i in every]
 
 
-def check_images(images: Sequence[Path], out: Path, pipeline: Compose) -> None:
-    """Check that all files are images that the pipeline takes, and that no file is lost.
-
-    In the images' folders no existing file is replaced, because it may be the user's own.
+def check_sizes(images: Sequence[Path], pipeline: Compose) -> None:
+    """Check that a test pipeline takes all images.
 
     Raises:
-        UserError: a check fails; the message describes the first fault.
+        UserError: resizing leaves nothing of an image.
     """
-    stems: dict[str, Path] = {}
     for path in images:
-        if not path.is_file():
-            raise UserError(f"{path} is no file; name image files.")
-        content = np.fromfile(path, np.uint8)
-        try:
-            image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
-        except cv2.error:  # more pixels than OpenCV decodes
-            image = None
-        if image is None:
-            raise UserError(f"{path} is no readable image (JPEG, PNG, ...); leave it out.")
-        if other := stems.get(path.stem):
-            raise UserError(
-                f"{other} and {path} would both be written to {path.stem}.json; predict them into "
-                "two folders by --out."
-            )
-        stems[path.stem] = path
         try:
             pipeline(dict(img_path=str(path), img_id=0))
         except cv2.error:
-            height, width = image.shape[:2]
+            height, width = mmcv.imread(path).shape[:2]
             raise UserError(
                 f"{path} has {width} x {height} pixels, of which no row or column is left when it "
                 "is resized for the model; leave it out or crop it."
             ) from None
-    own = {_identity(path) for path in images}
-    shared = out.is_dir() and any(path.parent.samefile(out) for path in images)
-    for path in images:
-        for file in _files(path, out):
-            if file.exists() and (shared or _identity(file) in own):
-                raise UserError(
-                    f"{file} would be replaced, and it may be your own; name another folder by "
-                    "--out."
-                )
-
-
-def _files(image: Path, out: Path) -> tuple[Path, Path]:
-    return out / f"{image.stem}.json", out / f"{image.stem}.png"
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
 
 
 @torch.no_grad()
@@ -123,9 +88,10 @@ def predict(
         UserError: an image or the weights cannot be used, or a file of the user's would be
             replaced; no file is written in this case.
     """
+    check_images(images, out)
     init_default_scope(cfg.default_scope)
     pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
-    check_images(images, out, pipeline)
+    check_sizes(images, pipeline)
     model = build_model(cfg, weights)
     if "tta_model" in cfg:
         model = MODELS.build(cfg.tta_model, default_args=dict(module=model))
@@ -163,7 +129,7 @@ def _write(
             for i, mask in enumerate(masks)
         ],
     }
-    files = _files(path, out)
+    files = outputs(path, out)
     shown = [i for i in range(len(masks)) if scores[i] >= score]
     picture = _drawn(path, shown, boxes, scores, labels, masks, names)
     write_atomic(files[0], json.dumps(content) + "\n")

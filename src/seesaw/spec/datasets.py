@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seesaw.core import paths
+from seesaw.core.names import instead
 from seesaw.core.yaml import one_sentence, read_yaml
 from seesaw.errors import UserError
 
@@ -75,8 +76,8 @@ def load(name: str) -> DatasetEntry:
     folder = Path(name)
     if not folder.is_dir():
         raise UserError(
-            f"{paths.DATASETS}: the dataset {name!r} is neither an entry "
-            f"({', '.join(table)}) nor a folder; add an entry or correct the name."
+            f"{paths.DATASETS}: the dataset {name!r} is neither an entry nor a folder; "
+            f"{instead(name, table)}"
         )
     # Snakemake takes braces for wildcards and reads the rest of `--config dataset=...` as YAML.
     spelled = f"{name} {folder.resolve().name}"

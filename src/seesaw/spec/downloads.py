@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from seesaw.core import paths
+from seesaw.core.names import instead
 from seesaw.core.yaml import one_sentence, read_yaml
 from seesaw.errors import UserError
 from seesaw.spec import datasets
@@ -91,10 +92,8 @@ class Downloads(BaseModel):
             return list(self.sets[word].values())
         found = [r for files in self.sets.values() for n, r in files.items() if n.startswith(word)]
         if len(found) != 1:
-            raise UserError(
-                f"{FILE}: {word!r} {'begins several names' if found else 'is unknown'}; use "
-                f"{', '.join(self.sets)} or the beginning of one file's name."
-            )
+            every = [*self.sets, *(name for files in self.sets.values() for name in files)]
+            raise UserError(f"{FILE}: {word!r} names no set or file; {instead(word, every)}")
         return found
 
     def weights(self, checkpoint: str) -> Path:

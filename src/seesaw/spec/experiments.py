@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from seesaw.core import paths
+from seesaw.core.names import instead, unique
 from seesaw.core.yaml import one_sentence, read_yaml
 from seesaw.errors import UserError
 
@@ -119,10 +120,8 @@ class Experiments:
     def _check(self) -> None:
         def known(kind: str, name: str, names: Iterable[str], where: str) -> None:
             if name not in names:
-                raise UserError(
-                    f"{self.path}: {where} names the unknown {kind} {name!r}; "
-                    f"use one of {', '.join(sorted(names))}."
-                )
+                told = f"{where} names the unknown {kind} {name!r}"
+                raise UserError(f"{self.path}: {told}; {instead(name, names)}")
 
         for t in self.trainings.values():
             if t.init_from is not None:
@@ -156,8 +155,8 @@ class Experiments:
         """
         for name in trainings:
             if name not in self.trainings:
-                known = ", ".join(sorted(self.trainings))
-                raise UserError(f"{path}: only: {name!r} is no training; use some of {known}.")
+                told = f"{path}: only: {name!r} is no training"
+                raise UserError(f"{told}; {instead(name, self.trainings)}")
             if (start := self.trainings[name].init_from) not in (None, *trainings):
                 raise UserError(f"{path}: only: {name} starts from {start}; add that too.")
         part = copy(self)
@@ -218,12 +217,7 @@ class Experiments:
         return None not in (e.config_path, t.config, parent.config)
 
     def _unique(self, kind: str, name: str, names: Iterable[str]) -> str:
-        matches = [n for n in names if n == name] or [n for n in names if n.startswith(name)]
-        if len(matches) == 1:
-            return matches[0]
-        choice = matches if matches else sorted(names)
-        word = "is not unique" if matches else "is unknown"
-        raise UserError(f"{self.path}: the {kind} {name!r} {word}; use one of {', '.join(choice)}.")
+        return unique(name, names, f"{self.path}: the {kind}")
 
 
 def load(path: Path | None = None) -> Experiments:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seesaw.core import paths
-from seesaw.errors import UserError
+from seesaw.core import names, paths
 from seesaw.spec.experiments import Experiments
 from seesaw.spec.scales import Scale
 
@@ -90,7 +89,4 @@ def unique(name: str) -> str:
     Raises:
         UserError: no figure matches, or more than one does.
     """
-    found = [f for f in FIGURES if f == name] or [f for f in FIGURES if f.startswith(name)]
-    if len(found) != 1:
-        raise UserError(f"{name!r} names no figure or several; use one of {', '.join(FIGURES)}.")
-    return found[0]
+    return names.unique(name, FIGURES, "the figure")

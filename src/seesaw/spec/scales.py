@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from seesaw.core import paths
+from seesaw.core.names import instead
 from seesaw.core.yaml import one_sentence, read_yaml
 from seesaw.errors import UserError
 from seesaw.spec import datasets, downloads, experiments
@@ -30,8 +31,8 @@ class Scale:
     def __init__(self, name: str, dataset: str | None = None):
         path = paths.SCALES / f"{name}.yaml"
         if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in paths.SCALES.glob("*.yaml")))
-            raise UserError(f"{path}: the scale {name!r} is unknown; use one of {known}.")
+            known = [p.stem for p in paths.SCALES.glob("*.yaml")]
+            raise UserError(f"{path}: the scale {name!r} is unknown; {instead(name, known)}")
         try:
             self.overlay = Overlay.model_validate(read_yaml(path))
         except ValidationError as error:
@@ -128,6 +129,15 @@ class Scale:
         sets = downloads.load().sets if not self.entry.generate else {}
         own = [self.dataset] if self.dataset in sets else []
         return own + ([] if self.overlay.backbones else ["pretrained"])
+
+    @property
+    def data_command(self) -> str:
+        """The command that makes the dataset complete, which downloads first what is missing."""
+        options = f"--scale {self.name}"
+        options += f" --dataset {shlex.quote(self.dataset)}" if self.run != self.name else ""
+        there = (self.entry.root / name for name in (self.entry.train, self.entry.val))
+        get = self.dataset in self.downloads and not all(path.is_file() for path in there)
+        return (f"seesaw download {options} && " if get else "") + f"seesaw data {options}"
 
     @property
     def speed(self) -> Path:

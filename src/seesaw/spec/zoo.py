@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seesaw.core import paths
+from seesaw.core.names import unique
 from seesaw.core.yaml import one_sentence, read_yaml
 from seesaw.errors import UserError
 from seesaw.spec import downloads
@@ -72,11 +73,4 @@ def model(name: str) -> Released:
         UserError: no model matches, or several do.
     """
     models = load().models
-    found = (
-        [models[name]] if name in models else [m for i, m in models.items() if i.startswith(name)]
-    )
-    if len(found) != 1:
-        raise UserError(
-            f"{FILE}: {name!r} names {len(found)} models; use one of {', '.join(models)}."
-        )
-    return found[0]
+    return models[unique(name, models, f"{FILE}: the model")]

@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from seesaw.core import paths
+from seesaw.core.names import unique
 from seesaw.core.records import provenance_path
-from seesaw.errors import UserError
 from seesaw.spec import experiments, figures
 from seesaw.spec.scales import Scale, snakemake_command
 from seesaw.training import run_log
@@ -86,9 +86,7 @@ class Stages:
 
     def stage(self, name: str) -> Stage:
         """Return a stage by its name."""
-        if name not in self.all:
-            raise UserError(f"the stage {name!r} is unknown; use one of {', '.join(self.all)}.")
-        return self.all[name]
+        return self.all[unique(name, self.all, f"{self.file}: the stage")]
 
     @property
     def file(self) -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from seesaw.core import paths
 from seesaw.core.hashing import cached_json
+from seesaw.core.names import unique
 from seesaw.core.records import is_current, provenance_path, read_record, recorded_hashes
 from seesaw.errors import UserError
 from seesaw.spec import claims as claim_table
@@ -84,7 +85,8 @@ class Graph:
         """
         if target == "claims" and target not in self.targets:
             raise UserError(claim_table.elsewhere(self.scale))
-        name = target if target in self.targets else self.scale.table.evaluation(target).id
+        known = dict.fromkeys([*self.targets, *self.scale.table.evaluations])
+        name = unique(target, known, f"{self.scale.path}: the target")
         if name not in self.targets:
             raise UserError(f"configs/*/{name}.py is missing: this rung is not built; write it.")
         if not self.targets[name] and name in (*PLACES, *figures.FIGURES):

@@ -329,4 +329,4 @@ def test_a_hash_that_is_not_of_the_name_is_told(named, capsys):
 
 def test_an_unknown_word_is_told(small, capsys):
     assert run("coco") == 2
-    assert "'coco' is unknown; use lvis_v1, pretrained or the" in capsys.readouterr().err
+    assert "'coco' names no set or file; use one of lvis_v1" in capsys.readouterr().err

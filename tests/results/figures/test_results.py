@@ -90,7 +90,7 @@ def test_nothing_to_show_is_told_in_a_sentence(clone, capsys):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["figure_a9"], "'figure_a9' names no figure or several; use one of figure_a1, figure_a2,"),
+        (["figure_a9"], "'figure_a9' is unknown; did you mean figure_a1 or figure_a2 or"),
         (["figure_a1", "--scale", "huge"], "the scale 'huge' is unknown; use one of mini,"),
     ],
 )

@@ -52,7 +52,7 @@ def test_the_jobs_of_targets(graph):
         "detect/a11_dual_head/seed0/a11_dual_head",
         "evaluate/a11_dual_head/seed0/a11_dual_head",
     ]
-    with pytest.raises(UserError, match="the evaluation 'a99' is unknown"):
+    with pytest.raises(UserError, match="the target 'a99' is unknown"):
         graph.select("a99")
 
 

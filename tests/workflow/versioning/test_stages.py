@@ -127,5 +127,5 @@ def test_dvc_copies_and_reports_nothing_home():
 
 
 def test_an_unknown_stage_is_told():
-    with pytest.raises(UserError, match=r"the stage 'table_a3' is unknown; use one of data, pre"):
+    with pytest.raises(UserError, match=r"the stage 'table_a3' is unknown; did you mean table_a1"):
         Stages(Scale("mini")).stage("table_a3")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from seesaw.core.secrets import masked
+from seesaw.errors import UserError
 
 State = Literal["ok", "missing", "remark", "not needed"]
 _MARKS = {"ok": ("✓", "green"), "missing": ("✗", "bold red"), "remark": ("!", "yellow")}
@@ -34,11 +35,21 @@ Check = Callable[[], Finding]
 
 
 def run(checks: dict[str, Check]) -> dict[str, Finding]:
-    """Run all checks; a check that raises an error counts as missing, with that error."""
-    found = {}
+    """Run all checks; a check that raises an error counts as missing, with that error.
+
+    The sentence of a user's mistake contains its fix. A file with a mistake is read by several
+    checks, of which the first reports it.
+    """
+    found: dict[str, Finding] = {}
+    mistakes: dict[str, str] = {}
     for name, check in checks.items():
         try:
             result = check()
+        except UserError as mistake:
+            if (first := mistakes.setdefault(str(mistake), name)) == name:
+                result = Finding("missing", str(mistake))
+            else:
+                result = Finding("remark", f"not checked, because of {first}")
         except Exception as error:  # a broken installation can raise any error
             told = " ".join(str(error).split())[:160]
             result = Finding("missing", f"{type(error).__name__}: {told}", "tools/setup.sh")

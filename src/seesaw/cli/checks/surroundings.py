@@ -87,12 +87,9 @@ def dataset(scale: Scale) -> Finding:
         return Finding("ok", f"{entry.manifest}")
     wanted = [entry.root / name for name in (entry.train, entry.val)]
     if entry.generate is not None or all(path.is_file() for path in wanted):
-        return Finding(
-            "remark", f"{entry.manifest} is not made yet", f"seesaw data --scale {scale.name}"
-        )
+        return Finding("remark", f"{entry.manifest} is not made yet", scale.data_command)
     lost = ", ".join(str(path) for path in wanted if not path.is_file())
-    fix = f"seesaw download --scale {scale.name} && seesaw data --scale {scale.name}"
-    return Finding("missing", f"no {lost}", fix)
+    return Finding("missing", f"no {lost}", scale.data_command)
 
 
 def weights(scale: Scale) -> Finding:

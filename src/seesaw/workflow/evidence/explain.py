@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from seesaw.core import paths
+from seesaw.core.names import instead
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.spec import figures
@@ -26,7 +27,7 @@ def cell(evidence: Evidence, place: str, row: str, column: str) -> tuple[list[st
     name = next(n for n, p in table.places.items() if p is spec)
     columns = [c for c in spec.columns if c != "schedule"]
     if column not in columns:
-        raise UserError(f"{name} has no column {column!r}; use one of {', '.join(columns)}.")
+        raise UserError(f"{name} has no column {column!r}; {instead(column, columns)}")
     evaluation = table.evaluation(row)
     if evaluation.id not in {c.evaluation for c in table.place_cells(name)}:
         raise UserError(f"{evaluation.id} is no row of {name}; see `seesaw show {name}`.")
@@ -75,7 +76,7 @@ def figure(
     if not found:
         raise UserError(f"{path} has no line with a cell {row!r}; look into the file.")
     if column is not None and column not in found[0][1]:
-        raise UserError(f"{path} has no column {column!r}; use one of {', '.join(found[0][1])}.")
+        raise UserError(f"{path} has no column {column!r}; {instead(column, found[0][1])}")
     lines = [f"{name}, {row}{f', {column}' if column else ''}: {path}"]
     for number, line in found:
         shown = line if column is None else {column: line[column]}

@@ -1,0 +1,61 @@
+"""Check a user's images before anything heavy is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from seesaw.errors import UserError
+
+
+def check_images(images: Sequence[Path], out: Path) -> None:
+    """Check that all files are images, and that no file is lost.
+
+    In the images' folders no existing file is replaced, because it may be the user's own.
+
+    Args:
+        images: image files.
+        out: the folder that the files of all images will be written to.
+
+    Raises:
+        UserError: a check fails; the message describes the first fault.
+    """
+    stems: dict[str, Path] = {}
+    for path in images:
+        if not path.is_file():
+            raise UserError(f"{path} is no file; name image files.")
+        content = np.fromfile(path, np.uint8)
+        try:
+            image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+        except cv2.error:  # more pixels than OpenCV decodes
+            image = None
+        if image is None:
+            raise UserError(f"{path} is no readable image (JPEG, PNG, ...); leave it out.")
+        if other := stems.get(path.stem):
+            raise UserError(
+                f"{other} and {path} would both be written to {path.stem}.json; predict them into "
+                "two folders by --out."
+            )
+        stems[path.stem] = path
+    own = {_identity(path) for path in images}
+    shared = out.is_dir() and any(path.parent.samefile(out) for path in images)
+    for path in images:
+        for file in outputs(path, out):
+            if file.exists() and (shared or _identity(file) in own):
+                raise UserError(
+                    f"{file} would be replaced, and it may be your own; name another folder by "
+                    "--out."
+                )
+
+
+def outputs(image: Path, out: Path) -> tuple[Path, Path]:
+    """Return the JSON file and the picture of an image."""
+    return out / f"{image.stem}.json", out / f"{image.stem}.png"
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino

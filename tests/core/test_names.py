@@ -1,0 +1,42 @@
+"""Names by unique prefix, and the closest names where none fits."""
+
+import pytest
+
+from seesaw.core.names import close, unique
+from seesaw.errors import UserError
+
+IDS = ["a01_mask_rcnn", "a10_seesaw", "a11_dual_head", "b01_cascade", "table_a1", "table_a2"]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("a13", ["a10_seesaw", "a11_dual_head", "a01_mask_rcnn"]),
+        ("tabel_a1", ["table_a1"]),
+        ("table_a3", ["table_a1", "table_a2"]),
+        ("A10_SEESAW", ["a10_seesaw"]),
+        ("zzz", []),
+        ("", []),
+    ],
+)
+def test_the_closest_names(given, found):
+    assert set(close(given, IDS)) == set(found)
+    assert close(given, IDS)[:1] == found[:1]
+
+
+def test_a_unique_prefix_is_enough():
+    assert unique("a10", IDS, "x") == "a10_seesaw"
+    assert unique("a", ["a", "ab"], "x") == "a"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [("a", "a01_mask_rcnn, a10"), ("zzz", "use one of a01"), ("", "use one of")]
+)
+def test_else_the_choice_is_told(given, said):
+    with pytest.raises(UserError, match=said):
+        unique(given, IDS, "the rung")
+
+
+def test_nothing_to_choose_from():
+    with pytest.raises(UserError, match="'a'"):
+        unique("a", [], "the rung")
