@@ -6,13 +6,15 @@ from functools import cache
 
 from mmengine.config import Config
 
-from seesaw.spec import experiments
+from seesaw.spec import experiments, paper
 from seesaw.spec.config import difference, resolve
 from seesaw.spec.scales import Scale
 
 TABLE = experiments.load()
 # one id a config file
 BUILT = [e.id for e in TABLE.evaluations.values() if TABLE.built(e.id) and e.split == "val"]
+# those of which the paper prints numbers
+PRINTED = [e for e in BUILT if paper.load().row(e)]
 STAGES = 3
 
 

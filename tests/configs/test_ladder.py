@@ -7,7 +7,7 @@ the dotted paths listed here and at no other.
 import shutil
 
 import pytest
-from config_cases import BUILT, expand, lint, resolved
+from config_cases import PRINTED, expand, lint, resolved
 
 from seesaw.core import paths
 from seesaw.spec.config import resolve
@@ -152,8 +152,8 @@ SAMPLERS = [
 FIRST = {"a01_mask_rcnn", "b01_cascade_mask_rcnn", "cascade_random_ce"}
 
 
-def test_every_experiment_is_linted():
-    assert set(BUILT) == CHANGES.keys() | FIRST
+def test_every_rung_of_the_paper_is_linted():
+    assert set(PRINTED) == CHANGES.keys() | FIRST
 
 
 @pytest.mark.parametrize("experiment", CHANGES)

@@ -6,6 +6,7 @@ The Snakefile imports this module in every job, so it imports neither torch nor 
 from __future__ import annotations
 
 import shlex
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -66,10 +67,22 @@ class Scale:
         return paths.ROOT / "reference" / self.run
 
     def frozen(self, root: Path | None = None) -> Scale:
-        """Return this scale with its reference results in place of the live ones."""
+        """Return this scale with its reference results in place of the live ones.
+
+        Rows of tables that were added after the reference was made are left out.
+        """
         made = Scale(self.name, self.dataset)
         made.results = root or self.reference
+        if made.results == self.reference and self.reference.is_dir():
+            table = made.table = copy(made.table)
+            table.cells = [c for c in table.cells if made._holds(c.evaluation)]
         return made
+
+    def _holds(self, evaluation: str) -> bool:
+        """Whether a result of an evaluation was made, or none can be because it has no config."""
+        of = self.table.evaluations[evaluation]
+        folders = (self.metrics(of, seed).parent for seed in self.table.seeds(evaluation))
+        return not self.table.built(evaluation) or any(folder.is_dir() for folder in folders)
 
     @cached_property
     def work(self) -> Path:

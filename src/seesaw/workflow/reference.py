@@ -84,9 +84,9 @@ def differences(scale: Scale) -> dict[str, list[Difference] | None]:
     The value is None if nothing of a table has been computed here. Speed is not compared, because
     it depends on the machine. A cell that was not run here does not count as a difference.
     """
-    found: dict[str, list[Difference] | None] = {}
+    frozen, found = scale.frozen(), dict[str, list[Difference] | None]()
     for place in frozen_places(scale):
-        reference = collect(place, scale.table, scale.frozen())
+        reference = collect(place, frozen.table, frozen)
         here = collect(place, scale.table, scale)
         pairs = list(_cells(reference, here))
         found[place] = (
@@ -101,7 +101,7 @@ def rebuilt(scale: Scale) -> dict[str, list[str]]:
     """Return table -> formats whose committed file differs from the one the metrics give."""
     frozen, found = scale.frozen(), {}
     for place in frozen_places(scale):
-        made = collect(place, scale.table, frozen)
+        made = collect(place, frozen.table, frozen)
         found[place] = [
             suffix
             for suffix, render in FORMATS.items()

@@ -14,6 +14,7 @@ from seesaw.spec import experiments
 from seesaw.spec.scales import Scale
 
 ROWS = ["b01_cascade_mask_rcnn", "b02_htc_without_semantic", "b03_htc_lite"]
+TABLE = experiments.load().only(ROWS, paths.EXPERIMENTS)
 LABELS = dict(zip(ROWS, ["Cascade Mask R-CNN", "HTC w/o semantic", "HTC-Lite"], strict=True))
 
 
@@ -87,7 +88,7 @@ def scale(tmp_path, monkeypatch):
 
 def test_the_column_shows_ours(scale):
     scale.speed.write_text(json.dumps(MEASURED))
-    table = collect("table_a2", experiments.load(), scale)
+    table = collect("table_a2", TABLE, scale)
     assert [row.metrics["fps"] for row in table.rows] == [17.25, 18.0, 24.5]
     assert table.notes == speed_notes(MEASURED, LABELS, "mini")
     assert "as mmdet 3 ships / the old way" in " ".join(text(table).split())
@@ -98,7 +99,7 @@ def test_the_column_shows_ours(scale):
 def test_without_a_measurement_of_ours_the_column_was_not_run(scale, older):
     if older is not None:
         scale.speed.write_text(json.dumps(older))
-    table = collect("table_a2", experiments.load(), scale)
+    table = collect("table_a2", TABLE, scale)
     assert [row.column_state("fps") for row in table.rows] == ["not run"] * 3
     assert table.notes == []
 
@@ -108,6 +109,6 @@ def test_a_row_that_was_not_timed_is_left_out(scale):
     for found in measured["fps"].values():
         del found[ROWS[1]]
     scale.speed.write_text(json.dumps(measured))
-    table = collect("table_a2", experiments.load(), scale)
+    table = collect("table_a2", TABLE, scale)
     assert [row.value("fps") for row in table.rows] == [17.25, None, 24.5]
     assert "HTC w/o semantic" not in table.notes[0]
