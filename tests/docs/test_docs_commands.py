@@ -146,7 +146,7 @@ def test_calls_of_a_script():
 @pytest.mark.parametrize(
     ("program", "words", "said"),
     [
-        ("seesaw", ["trian", "a01"], "invalid choice"),
+        ("seesaw", ["trian", "a01"], "'trian' is unknown"),
         ("seesaw", ["show", "table_a3"], "no experiment table_a3"),
         ("seesaw", ["status", "--fast"], "unrecognized arguments"),
         ("snakemake", ["--profile", "local", "table_a3"], "no rule"),

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from seesaw.cli.common import load_libraries, scale_of
 from seesaw.errors import UserError
-from seesaw.evaluation.images import check_images
 
 
 def add(verb) -> None:
@@ -30,6 +29,8 @@ def add(verb) -> None:
 
 def predict(args: Namespace) -> None:
     """Detect on images; the JSON has all detections, the picture those above the score."""
+    from seesaw.evaluation.images import check_images
+
     scale = scale_of(args)
     evaluation = scale.table.evaluation(args.model)
     if evaluation.config_path is None:

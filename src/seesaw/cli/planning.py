@@ -90,7 +90,8 @@ def status(args: Namespace) -> int:
     chosen, done = graph.select(args.target), jobs.finished(graph.every, known)
     found = [standings.standing(job, done, scale, known, time.time()) for job in chosen.values()]
     rows = jobs.rows(scale, args.target)
-    standings.render(found, rows, scale, _console(), known is not None)
+    name = args.target if args.target in graph.targets else "all"
+    standings.render(found, rows, scale, _console(), known is not None, name)
     _ask(scale, known)
     return int(any(s.state in standings.NEEDS_YOU for s in found))
 

@@ -52,4 +52,6 @@ def show(args: Namespace) -> int:
         files = [scale.tables] if args.reference else write_recorded(made, scale, folder).values()
         print("  ".join(str(path) for path in files), end="\n\n")
         incomplete |= bool(lacks)
+    if incomplete and not args.reference and (scale.reference / "tables").is_dir():
+        print(f"the committed results: seesaw show {' '.join(args.places)} --reference")
     return int(incomplete)

@@ -198,10 +198,17 @@ def summary(made: Plan, costs: Costs) -> list[str]:
         percent = f"{100 * costs.assumed.uncertainty:.0f} %"
         lines.append(f"estimate: ± {percent}, from configs/costs.yaml")
     if unknown := [i for i, c in made.costs.items() if c.basis == "unknown"]:
-        lines.append(
-            f"unknown, counted as 0: {', '.join(unknown)}; write their hours in configs/costs.yaml"
-        )
+        asked = {_where(i.partition("/")[0], costs) for i in unknown}
+        told = f"unknown, counted as 0: {', '.join(unknown)}"
+        lines.append(f"{told}; write {' and '.join(sorted(asked))} in configs/costs.yaml")
     return lines
+
+
+def _where(rule: str, costs: Costs) -> str:
+    """Return the entry of configs/costs.yaml that gives the cost of a rule's jobs."""
+    if costs.on_gpus and rule in ("train", "detect"):
+        return "the hours of their trainings under hours"
+    return f"the minutes of {rule} under scales.{costs.scale.name}.minutes"
 
 
 def duration(hours: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from seesaw.core.records import failure_path, read_record
 from seesaw.errors import Interrupted
 from seesaw.spec.experiments import Experiments
 from seesaw.spec.scales import Scale, snakemake_command
+from seesaw.workflow import dependencies
 from seesaw.workflow.jobs import Job, in_order, snakemake_record
 from seesaw.workflow.plan import duration
 from seesaw.workflow.progress import Progress, lines, mtime, read_progress
@@ -101,6 +103,8 @@ def standing(
         if waits:
             return Standing(job, "queued", told + _waits(facts["slurm"]), share, **facts)
         return Standing(job, "stopped", told, share, **facts)
+    if log and mtime(log) >= mtime(marker) and (error := _last_error(log, job.rule)):
+        return Standing(job, "failed", error, **facts)
     if signs and age <= patience(progress):
         return Standing(job, "running", _told(progress, age), _share(progress), **facts)
     if mtime(marker) > last:
@@ -120,6 +124,16 @@ def patience(progress: Progress | None) -> float:
     return max(AT_LEAST, OVERDUE * progress.interval * progress.pace)
 
 
+def _last_error(log: Path, verb: str) -> str | None:
+    """Return the error with which a verb has ended, by the last line of its log; None if none."""
+    told = [line.strip() for line in lines(log) if line.strip()]
+    if told and told[-1].startswith(own := f"seesaw {verb}: "):
+        return told[-1].removeprefix(own)
+    if "Traceback (most recent call last):" in told and re.match(r"[\w.]+(: |$)", told[-1]):
+        return told[-1]
+    return None
+
+
 def newest_log(job: Job, scale: Scale) -> Path | None:
     """Return the log of the job's last attempt under logs/."""
     path = paths.ROOT / "logs" / scale.run / job.id
@@ -127,7 +141,12 @@ def newest_log(job: Job, scale: Scale) -> Path | None:
 
 
 def render(
-    found: list[Standing], table: Experiments, scale: Scale, console: Console, known: bool = True
+    found: list[Standing],
+    table: Experiments,
+    scale: Scale,
+    console: Console,
+    known: bool = True,
+    target: str = "all",
 ) -> None:
     """Print all states: a row per experiment and seed, the running jobs, those that need the user.
 
@@ -137,7 +156,9 @@ def render(
         scale: the scale, for the commands that are shown.
         console: the console to print to.
         known: whether fingerprints were known; otherwise *done* only means that outputs exist.
+        target: what the user asked about, for the command that makes it.
     """
+    again = snakemake_command(scale, target)
     cells = {(s.job.experiment, s.job.seed, s.job.rule): s for s in found if s.job.experiment}
     body = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
     body.add_column("experiment")
@@ -163,10 +184,12 @@ def render(
     for s in found:
         if s.state in NEEDS_YOU:
             _explain(s, scale, console)
-    if not known:
-        again = snakemake_command(scale, "-n", "all")
+    states = {s.state for s in found} - {"done"}
+    if not known and dependencies.cache(scale).is_file():
         told = "Code or configs have changed since the workflow's last call: done means present."
-        console.print(Text(f"{told}\nWhat is made again: {again}"), soft_wrap=True)
+        console.print(Text(f"{told}\nWhat is made again: {again} -n"), soft_wrap=True)
+    elif states and states <= {"outdated", "–"}:
+        console.print(Text(f"next: {again}\nWhat it makes: {again} -n"), soft_wrap=True)
 
 
 def _explain(s: Standing, scale: Scale, console: Console) -> None:

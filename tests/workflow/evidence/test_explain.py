@@ -1,14 +1,18 @@
 """A cell's chain, from its value to the bytes, and what a user's mistake says."""
 
 import csv
+import re
 
 import pytest
 from finished_run import evaluated, flip, write
 
 from seesaw.cli.main import main
+from seesaw.core import paths
 from seesaw.core.files import sha256_file
 from seesaw.core.records import record
 from seesaw.spec import figures
+
+REPOSITORY = paths.ROOT.resolve()
 
 
 def told(capsys):
@@ -104,7 +108,10 @@ def test_a_committed_figures_number(capsys):
         (["table_a1"], "table_a1 is no file; name a row, as in `explain table_a1 a10 AP_r`."),
         (["table_a1", "a01", "AP_x"], "table_a1 has no column 'AP_x'; did you mean AP_"),
         (["table_a1", "b01"], "b01_cascade_mask_rcnn is no row of table_a1; see `seesaw show"),
-        (["figure_a1", "cup"], "results/mini/figures/figure_a1.csv is missing; run `snakemake fi"),
+        (
+            ["figure_a1", "cup"],
+            "results/mini/figures/figure_a1.csv is missing; run `snake",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(scale, run, capsys, words, said):
@@ -114,4 +121,30 @@ def test_a_mistake_is_one_sentence(scale, run, capsys, words, said):
 
 def test_what_was_not_computed_says_so(scale, capsys):
     assert main(["explain", "table_a1", "a01", "AP"]) == 1
-    assert told(capsys).startswith("table_a1, Mask R-CNN (a01_mask_rcnn), AP: not run\n")
+    out = told(capsys)
+    assert out.startswith("table_a1, Mask R-CNN (a01_mask_rcnn), AP: not run\n")
+    assert "--reference" not in out  # nothing is committed here
+
+
+def test_what_is_committed_is_named(scale, tmp_path, capsys):
+    (tmp_path / "reference").symlink_to(REPOSITORY / "reference")
+    for words in (["table_a1", "a01_mask_rcnn", "AP"], ["table_a2", "b01", "fps"]):
+        assert main(["explain", *words]) == 1
+        (asked,) = re.findall(r"seesaw (explain .* --reference)$", told(capsys), re.MULTILINE)
+        main(asked.split())
+        assert ": not run" not in told(capsys)
+    assert main(["show", "table_a1"]) == 1
+    assert "seesaw show table_a1 --reference" in capsys.readouterr().out
+
+
+def test_git_is_named_for_files_that_it_has(capsys):
+    main(["explain", "table_a1", "a10", "AP_r", "--reference"])
+    out = told(capsys)
+    restored = re.findall(r"git checkout -- (\S+)", out)
+    assert restored == ["reference/mini/a10_seesaw/seed0/a10_seesaw/metrics.json"]
+    made = re.findall(r"remake +(snakemake .*)  \(not in git\)", out)
+    assert [line.rpartition(" ")[2] for line in made] == [
+        "results/mini/a10_seesaw/seed0/a10_seesaw/detections.jsonl",
+        "results/mini/a10_seesaw/seed0/model.pth",
+        "results/mini/pretrained/resnest50.pth",
+    ]

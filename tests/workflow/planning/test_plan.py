@@ -191,7 +191,26 @@ def test_a_training_without_stated_cost_is_told(paper, planned):
     made = planned("a01", budget=10**6)
     told = summary(made, Costs(*paper[:2]))[-1]
     assert told.startswith("unknown, counted as 0: train/a01_mask_rcnn/seed0, detect/a01_mask")
+    assert "hours" in told and "minutes" not in told
     assert made.rows[0].fits is False
+
+
+@pytest.mark.parametrize("name", ["smoke", "mini", "single_gpu", "paper"])
+def test_every_rule_has_a_cost_at_every_scale(clone, name):
+    scale = Scale(name)
+    jobs = workflow(scale).paper
+    made = plan(jobs, set(), Costs(scale.table, scale, 1), scale.table)
+    unknown = {jobs[i].rule for i, cost in made.costs.items() if cost.basis == "unknown"}
+    assert unknown <= {"train", "detect"}  # those of an added rung
+
+
+def test_a_figure_without_stated_cost_asks_for_minutes(clone):
+    write(rates.FILE, rates.FILE.read_text().replace("figure: 0.2, ", ""))
+    scale = Scale("mini")
+    costs = Costs(scale.table, scale)
+    told = summary(plan(workflow(scale).select("figure_a3"), set(), costs, scale.table), costs)[-1]
+    assert told.startswith("unknown") and "figure/figure_a3" in told
+    assert "scales.mini.minutes" in told and "header" not in told
 
 
 def test_single_gpu_takes_two_days(clone):

@@ -12,6 +12,8 @@ from traces import DATA, NOW, entry, make, make_data, training_log, write
 from seesaw.cli.main import main
 from seesaw.core.records import failure_path
 from seesaw.spec import experiments
+from seesaw.spec.scales import Scale
+from seesaw.workflow import dependencies
 from seesaw.workflow.jobs import finished, snakemake_record
 from seesaw.workflow.status import render, standing
 
@@ -213,7 +215,31 @@ def test_what_is_printed(graph, paper, stands, work):
     assert "\x1b[" not in text
 
 
-def test_the_verb_loads_neither_torch_nor_mmdet_and_says_when_code_has_changed(clone):
+def test_a_download_that_failed_is_not_running(paper, stands):
+    job = "download/lvis_v1"
+    log = "logs/paper/download/lvis_v1.log"
+    write(log, "lvis_v1_train.json.zip: 3 MB\n", age=5)
+    assert stands(job).state == "running"
+    write(log, "3 MB\nseesaw download: the disk is full.\n", age=5)
+    assert (stands(job).state, stands(job).note) == ("failed", "the disk is full.")
+    write(log, "Traceback (most recent call last):\n  x\nOSError: no space\n", age=5)
+    assert (stands(job).state, stands(job).note) == ("failed", "OSError: no space")
+    marker(paper, job, age=1)  # begun again
+    assert stands(job).state == "running"
+
+
+def test_the_next_command(clone, capsys):
+    again = "snakemake --profile slurm table_a2"
+    assert main(["status", "table_a2", "--scale", "paper"]) == 0
+    said = capsys.readouterr().out
+    assert f"next: {again}" in said and "last call" not in said
+    write(dependencies.cache(Scale("paper")), "{}")  # of older code
+    assert main(["status", "table_a2", "--scale", "paper"]) == 0
+    said = capsys.readouterr().out
+    assert "last call" in said and f"{again} -n" in said
+
+
+def test_the_verb_loads_neither_torch_nor_mmdet(clone):
     code = (
         "import sys; from seesaw.cli.main import main\n"
         "status = main(['status', '--scale', 'paper']);"
@@ -224,7 +250,6 @@ def test_the_verb_loads_neither_torch_nor_mmdet_and_says_when_code_has_changed(c
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
     assert f"train: {len(experiments.load().trainings)} to do" in done.stdout
-    assert "since the workflow's last call: done means present." in done.stdout
 
 
 def test_the_exit_code_says_that_someone_is_needed(paper, clone, capsys):
@@ -234,4 +259,4 @@ def test_the_exit_code_says_that_someone_is_needed(paper, clone, capsys):
     assert main(["status", "a02", "--scale", "paper"]) == 1
     assert main(["status", "a01", "--scale", "paper"]) == 0
     assert main(["status", "a99", "--scale", "paper"]) == 2
-    assert "the evaluation 'a99' is unknown" in capsys.readouterr().err
+    assert "'a99' is unknown" in capsys.readouterr().err

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -37,6 +39,13 @@ class Evidence:
 
     scale: Scale
     _hashes: dict[Path, str | None] = field(default_factory=dict)
+
+    @cached_property
+    def _tracked(self) -> set[Path]:
+        """The committed results and figures that git has; none outside of a clone."""
+        command = ["git", "ls-files", "-z", "--", "reference", paths.NOTEBOOKS.name]
+        done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
+        return {paths.ROOT / name for name in done.stdout.split("\0") if name}
 
     @property
     def committed(self) -> bool:
@@ -92,8 +101,11 @@ class Evidence:
     def repair(self, path: Path) -> str:
         """Return the command that makes a file again."""
         scale = self.scale
-        if self.committed:
+        if self.committed and path in self._tracked:
             return f"git checkout -- {shlex.quote(str(path))}"
+        if self.committed and path.is_relative_to(scale.results):  # large, so git has no copy
+            live = Scale(scale.name, scale.dataset).results / path.relative_to(scale.results)
+            return f"{snakemake_command(scale, str(live))}  (not in git)"
         if path.is_relative_to(scale.entry.root):
             named = f" --dataset {shlex.quote(scale.dataset)}" if scale.run != scale.name else ""
             return f"seesaw data --scale {scale.name}{named}"

@@ -12,6 +12,7 @@ from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.spec import figures
 from seesaw.spec.metrics import METRICS
+from seesaw.spec.scales import snakemake_command
 from seesaw.workflow.evidence.chain import SOURCES, Evidence
 
 
@@ -36,10 +37,14 @@ def cell(evidence: Evidence, place: str, row: str, column: str) -> tuple[list[st
     said = shown.state if value is None else f"{value:.4f}"
     lines = [f"{name}, {shown.label} ({shown.id}), {column}: {said}"]
     lines += [f"  {shown.note}"] if shown.note else []
+    seeds, kept = table.seeds(evaluation.id), scale.frozen()
+    committed = [kept.speed] if column == "fps" else [kept.metrics(evaluation, s) for s in seeds]
+    if value is None and not evidence.committed and any(path.is_file() for path in committed):
+        asked = f"seesaw explain {name} {evaluation.id} {column} --reference"
+        lines.append(f"  {scale.reference} has it: {asked}")
     if column == "fps":
         return [*lines, f"  {scale.speed}: fps.ours.{shown.id}"], [scale.speed]
     kind, key = METRICS[column]
-    seeds = table.seeds(evaluation.id)
     files = [scale.metrics(evaluation, seed) for seed in seeds]
     if len(seeds) > 1:
         lines.append(f"  the mean over seeds {', '.join(map(str, seeds))}")
@@ -68,7 +73,10 @@ def figure(
         path = figures.committed(name)["csv"]
         shown_results = [*figures.results(name, scale.table, scale).values()]
     if not path.is_file():
-        raise UserError(f"{path} is missing; run `snakemake {name}` with your profile first.")
+        shown = scale.run == figures.SHOWN and not evidence.committed
+        also = ", or explain the committed one with --reference" if shown else ""
+        command = snakemake_command(scale, name)
+        raise UserError(f"{path} is missing; run `{command}` first{also}.")
     with path.open(encoding="utf-8", newline="") as file:
         found = [
             (n, line) for n, line in enumerate(csv.DictReader(file), 2) if row in line.values()
