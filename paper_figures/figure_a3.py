@@ -18,7 +18,7 @@ DATASET = None
 import copy
 import os
 
-if not os.path.isdir("configs"):
+while not os.path.isdir("configs") and os.getcwd() != os.path.dirname(os.getcwd()):
     os.chdir("..")  # Jupyter starts in the notebook's folder
 
 import matplotlib.pyplot as plt

@@ -1,5 +1,6 @@
 """Percent scripts to executed notebooks: the same bytes each time, and what a failure leaves."""
 
+import ast
 import json
 import os
 from pathlib import Path
@@ -105,6 +106,18 @@ def test_a_committed_notebook_is_its_source_executed(path):
     assert [c.source for c in committed.cells] == [c.source for c in source.cells]
     assert not any(o.output_type == "error" for c in committed.cells for o in c.get("outputs", []))
     assert all(path.with_suffix(f".{kind}").is_file() for kind in ("svg", "png", "csv"))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("folder", [".", "paper_figures", "results/mini/figures"])
+def test_a_notebook_finds_the_repository_from_its_own_folder(name, folder, tmp_path, monkeypatch):
+    source = ast.parse((NOTEBOOKS / f"{name}.py").read_text())
+    searches = [node for node in source.body if "os.chdir" in ast.unparse(node)]
+    for made in ("configs", folder):
+        (tmp_path / made).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(tmp_path / folder)
+    exec(compile(ast.Module(searches, []), name, "exec"), {"os": os})
+    assert Path.cwd() == tmp_path
 
 
 @pytest.mark.slow
