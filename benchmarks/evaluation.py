@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 from report import row
 
-from seesaw.evaluation import rle
+from seesaw.data import rle
 
 HEIGHT, WIDTH, CATEGORIES, DETECTIONS, VARIANTS = 480, 640, 1203, 300, 5
 VAL = 19809  # images of LVIS v1 val

@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 from report import row
 
-from seesaw.evaluation import rle
+from seesaw.data import rle
 from seesaw.evaluation.submission.package import LEVEL
 
 HEIGHT, WIDTH, CATEGORIES, DETECTIONS = 480, 640, 1203, 300

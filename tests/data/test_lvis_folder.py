@@ -1,18 +1,18 @@
+"""Every kind of fault is one sentence that names file and record; what is accepted is counted."""
+
 import copy
 import hashlib
+import json
 
 import orjson
 import pytest
+import small_folder
+from small_folder import PREFIX, edit, path_of
 
-from seesaw.data.lvis_folder import (
-    URL_PREFIX,
-    category_counts,
-    check_images,
-    frequency_of,
-    image_file,
-    manifest,
-    write_json,
-)
+from seesaw.data import lvis_folder
+from seesaw.data.annotations import read_annotations
+from seesaw.data.format import frequency_of
+from seesaw.data.lvis_folder import image_file, training_counts, write_json
 from seesaw.errors import UserError
 from seesaw.spec.annotations import load_annotations
 
@@ -21,7 +21,8 @@ BASE = {
         {"id": 7, "width": 10, "height": 8, "file_name": "COCO_val2014_000000000007.jpg",
          "coco_url": "http://images.cocodataset.org/val2017/000000000007.jpg",
          "neg_category_ids": [2], "not_exhaustive_category_ids": []},
-        {"id": 9, "width": 10, "height": 8, "file_name": "plain.png"},
+        {"id": 9, "width": 10, "height": 8, "coco_url": "plain.png",
+         "neg_category_ids": [], "not_exhaustive_category_ids": []},
     ],
     "annotations": [
         {"id": 1, "image_id": 7, "category_id": 1, "bbox": [1, 1, 3, 3], "area": 9.0,
@@ -29,11 +30,11 @@ BASE = {
         {"id": 2, "image_id": 7, "category_id": 1, "bbox": [5, 1, 0, 0], "area": 0.0,
          "segmentation": {"size": [8, 10], "counts": [40, 2, 38]}},
         {"id": 3, "image_id": 9, "category_id": 2, "bbox": [1, 1, 3, 3], "area": 9.0,
-         "segmentation": {"size": [8, 10], "counts": "9333S1"}},
+         "segmentation": {"size": [8, 10], "counts": "935000_1"}},
     ],
     "categories": [
-        {"id": 2, "name": "bee", "frequency": "f"},
         {"id": 1, "name": "ant"},
+        {"id": 2, "name": "bee", "frequency": "f"},
     ],
 }  # fmt: skip
 
@@ -46,14 +47,14 @@ def write(path, content):
 
 def test_counts_come_from_the_annotations(tmp_path):
     path = write(tmp_path / "a.json", BASE)
-    assert category_counts(path) == [
-        {"id": 1, "name": "ant", "image_count": 1, "instance_count": 2, "frequency": "r"},
-        {"id": 2, "name": "bee", "image_count": 1, "instance_count": 1, "frequency": "f"},
-    ]
+    assert training_counts(path) == {
+        "annotated_images": 2,
+        "categories": [
+            {"id": 1, "name": "ant", "image_count": 1, "instance_count": 2, "frequency": "r"},
+            {"id": 2, "name": "bee", "image_count": 1, "instance_count": 1, "frequency": "f"},
+        ],
+    }
     assert [frequency_of(n) for n in (1, 10, 11, 100, 101)] == list("rrccf")
-
-
-def test_image_files(tmp_path):
     found = [image_file(tmp_path, i).relative_to(tmp_path).as_posix() for i in BASE["images"]]
     assert found == ["val2017/000000000007.jpg", "plain.png"]
 
@@ -61,7 +62,7 @@ def test_image_files(tmp_path):
 def put(path, value):
     """An edit of BASE: sets, or with ``...`` deletes, what ``path`` leads to."""
 
-    def edit(content):
+    def change(content):
         *way, last = path
         for key in way:
             content = content[key]
@@ -70,103 +71,190 @@ def put(path, value):
         else:
             content[last] = value
 
-    return edit
+    return change
 
 
-ANN, SEG = ("annotations", 0), ("annotations", 0, "segmentation")
+ANN, SEG, IMG = ("annotations", 0), ("annotations", 0, "segmentation"), ("images", 0)
+CAT = ("categories", 0)
+ZIGZAG = [v for i in range(199_999) for v in (i % 2 * 19 - 5, i % 7)]
 
 
 @pytest.mark.parametrize(
-    ("edit", "message"),
+    ("change", "message"),
     [
         (put(("images",), ...), "no list 'images'"),
         (put(("images",), []), "lists no images"),
         (put(("categories",), []), "lists no categories"),
         (put(("annotations",), {}), "no list 'annotations'"),
-        (put(("images", 1, "width"), ...), "image 9 has no 'width'"),
-        (put(("images", 1, "height"), 0), "image 9 has height 0"),
-        (put(("images", 1, "file_name"), ...), "neither 'coco_url' nor 'file_name'"),
-        (put(("images", 1, "id"), 7), "image id 7 appears twice"),
-        (put(("images", 0, "neg_category_ids"), [5]), "unknown category 5 in neg_category_ids"),
-        (put(("categories", 0, "id"), 4), "category id 2 is missing.*1..2"),
-        (put(("categories", 0, "name"), ...), "category 2 has no 'name'"),
-        (put(("categories", 0), "bee"), "category number 0 has no integer 'id'"),
+        (put((*IMG, "width"), ...), "image 7 has no 'width'"),
+        (put((*IMG, "height"), 0), "image 7 has height 0"),
+        (put((*IMG, "height"), 8.0), "image 7 has height 8.0"),
+        (put((*IMG, "width"), 1001), "image 7 is 1001x8 pixels"),
+        (put((*IMG, "coco_url"), ...), "image 7 has no 'coco_url'"),
+        (put((*IMG, "coco_url"), 5), "image 7 has coco_url 5"),
+        (put((*IMG, "coco_url"), "../x.png"), "image 7 is at '../x.png', outside"),
+        (put((*IMG, "coco_url"), PREFIX + "a/../../x"), "image 7 is at 'a/../../x', outside"),
+        (put((*IMG, "coco_url"), "/etc/x.png"), "image 7 is at '/etc/x.png', outside"),
+        (put((*IMG, "coco_url"), "file:///x.png"), "image 7 is at .*, outside"),
+        (put((*IMG, "coco_url"), "a\0b"), r"image 7 is at 'a\\x00b'"),
+        (put((*IMG, "id"), 9), "image 9 appears twice"),
+        (put((*IMG, "id"), -7), "image number 0 has the id -7"),
+        (put((*IMG, "id"), 2**63), "image number 0 has the id 9223372036854775808"),
+        (put((*IMG, "id"), True), "image number 0 has the id True"),
+        (put((*IMG, "id"), 7.0), "image number 0 has the id 7.0"),
+        (put((*IMG, "id"), "7"), "image number 0 has the id '7'"),
+        (put((*IMG, "id"), [7]), r"image number 0 has the id \[7\]"),
+        (put((*IMG, "neg_category_ids"), ...), "image 7 has no 'neg_category_ids'"),
+        (put((*IMG, "neg_category_ids"), None), "image 7 has neg_category_ids None"),
+        (put((*IMG, "not_exhaustive_category_ids"), "1"), "not_exhaustive_category_ids '1'"),
+        (put((*IMG, "neg_category_ids"), [5]), "image 7 lists the unknown category 5"),
+        (put((*IMG, "neg_category_ids"), [2.0]), "image 7 lists 2.0 in neg_category_ids"),
+        (put((*CAT, "id"), 4), "category 1 is missing.*1..2"),
+        (put((*CAT, "id"), 0), "category 0 has the id 0"),
+        (put((*CAT, "id"), 2), "category 2 appears twice"),
+        (put((*CAT, "name"), ...), "category 1 has no 'name'"),
+        (put((*CAT, "name"), None), "category 1 has the name None"),
+        (put((*CAT, "name"), 3), "category 1 has the name 3"),
+        (put((*CAT, "frequency"), "x"), "category 1 has the frequency 'x'"),
+        (put(CAT, "bee"), "category number 0 is no object"),
+        (lambda c: c["categories"].reverse(), "category 2 stands at place 1"),
+        (put(ANN, None), "annotation number 0 is no object"),
         (put((*ANN, "image_id"), 8), "annotation 1 has the unknown image_id 8"),
+        (put((*ANN, "image_id"), "7"), "annotation 1 has image_id '7'"),
         (put((*ANN, "category_id"), 3), "annotation 1 has the unknown category_id 3"),
-        (put((*ANN, "id"), 2), "annotation id 2 appears twice"),
+        (put((*ANN, "category_id"), 1.0), "annotation 1 has category_id 1.0"),
+        (put((*ANN, "id"), 2), "annotation 2 appears twice"),
+        (put((*ANN, "id"), ...), "annotation number 0 has no 'id'"),
+        (put((*ANN, "bbox"), ...), "annotation 1 has no 'bbox'"),
         (put((*ANN, "bbox"), [1, 2, 3]), r"bbox \[1, 2, 3\]"),
         (put((*ANN, "bbox"), [1, 2, 3, None]), "four numbers"),
+        (put((*ANN, "bbox"), [1, 2, 3, 1e300]), "four numbers"),
+        (put((*ANN, "bbox"), [4, 1, -3, 3]), "negative width or height"),
         (put((*ANN, "area"), ...), "annotation 1 has no 'area'"),
+        (put((*ANN, "area"), None), "annotation 1 has area None"),
+        (put((*ANN, "area"), "9"), "annotation 1 has area '9'"),
+        (put((*ANN, "area"), [9]), r"annotation 1 has area \[9\]"),
+        (put((*ANN, "area"), True), "annotation 1 has area True"),
+        (put((*ANN, "area"), -1), "annotation 1 has area -1"),
+        (put((*ANN, "iscrowd"), "0"), "annotation 1 has iscrowd '0'"),
+        (put(SEG, None), "empty segmentation"),
         (put(SEG, []), "empty segmentation"),
         (put(SEG, [[]]), "polygon of 0 numbers"),
         (put(SEG, [[1, 1, 2, 2]]), "polygon of 4 numbers"),
         (put(SEG, [[1, 1, 2, 2, 3, 3, 4]]), "polygon of 7 numbers"),
         (put(SEG, [["a"] * 6]), "no list of numbers"),
+        (put(SEG, [1, 1, 4, 1, 4, 4]), "no list of numbers"),
+        (put(SEG, [[1, 1, 1e9, 1, 4, 4]]), "coordinate 1000000000.0"),
+        (put(SEG, [[1, 1, 1e5, 1, 4, 4]]), "annotation 1 reaches far out of its image"),
+        (put(SEG, [[-9, 1, -4, 1, -4, 4]]), "annotation 1 lies outside its image"),
+        (put(SEG, [ZIGZAG]), "outline is 3.* pixels long"),
         (put(SEG, {"size": [10, 8], "counts": [80]}), r"mask of size \[10, 8\]"),
+        (put(SEG, {"size": None, "counts": [80]}), "mask of size None"),
         (put(SEG, {"size": [8, 10], "counts": [70]}), "run lengths of 70 pixels"),
+        (put(SEG, {"size": [8, 10], "counts": [90, -10]}), "no counts of pixels"),
+        (put(SEG, {"size": [8, 10], "counts": "935000_"}), "cut off"),
+        (put(SEG, {"size": [8, 10], "counts": "b'935000_1'"}), "cut off"),
+        (put(SEG, {"size": [8, 10], "counts": "935000_1é"}), "cut off"),
+        (put(SEG, {"size": [8, 10], "counts": ""}), "no run lengths"),
         (put(SEG, {"size": [8, 10]}), "no run lengths"),
     ],
 )
-def test_every_breach_is_one_sentence(tmp_path, edit, message):
+def test_every_breach_is_one_sentence(tmp_path, change, message):
     content = copy.deepcopy(BASE)
-    edit(content)
+    change(content)
     path = write(tmp_path / "a.json", content)
     with pytest.raises(UserError, match=message) as error:
-        load_annotations(path)
+        training_counts(path)
     assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
 
 
-def test_damaged_files(tmp_path):
-    with pytest.raises(UserError, match=r"none\.json does not exist"):
-        load_annotations(tmp_path / "none.json")
-    with pytest.raises(UserError, match="cannot be read"):
-        load_annotations(tmp_path)
-    path = write(tmp_path / "a.json", BASE)
-    path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(UserError, match="no valid JSON"):
-        load_annotations(path)
-    path.write_bytes(b"[1, 2]")
-    with pytest.raises(UserError, match="is no LVIS file"):
-        load_annotations(path)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "is no LVIS file"),
+        (b"[1, 2]", "is no LVIS file"),
+        (b'{"images": []', "no valid JSON"),
+        (b'{"images": [}', "no valid JSON"),
+        (b'{"images": [{"id": NaN}]}', "NaN is no number of JSON"),
+        (b'{"images": [{"id": 1, "id": 2}]}', "the key 'id' twice"),
+        (b'{"images": [], "images": []}', "the key 'images' twice"),
+        (b'{"images": "\\ud800"}', "no list 'images'"),
+        (b'{"info": "\\ud800"}', "no valid JSON"),
+        (b'{"info": "\xff"}', "no valid JSON"),
+        (b"\xef\xbb\xbf{}", "byte order mark"),
+        (b'{"info": ' + b"[" * 9999 + b"]" * 9999 + b"}", "no valid JSON"),
+        (b'{"info": ' + b"1" * 9999 + b"}", "no valid JSON"),
+        (b'{"images": [], "annotations": [], "categories": []} x', "no valid JSON"),
+        (b"{}", "no list 'images'"),
+    ],
+)
+def test_damaged_files(tmp_path, text, message):
+    path = tmp_path / "a.json"
+    path.write_bytes(text)
+    with pytest.raises(UserError, match=message) as error:
+        training_counts(path)
+    assert str(path) in str(error.value)
 
 
-def test_gaps_pass_where_no_training_needs_the_ids(tmp_path):
+def test_missing_files(tmp_path):
+    for read in (read_annotations, load_annotations):
+        with pytest.raises(UserError, match=r"none\.json does not exist"):
+            read(tmp_path / "none.json")
+        with pytest.raises(UserError, match="cannot be read"):
+            read(tmp_path)
+
+
+def test_pieces_of_any_size_give_the_same_records(small_set, monkeypatch):
+    path = small_set[0] / "annotations/train.json"
+    whole = read_annotations(path)
+    raw = path.read_bytes()
+    assert (whole.bytes, whole.sha256) == (len(raw), hashlib.sha256(raw).hexdigest())
+    monkeypatch.setattr("seesaw.data.streaming.PIECE", 61)
+    pieces = read_annotations(path)
+    assert (pieces.ints == whole.ints).all() and (pieces.floats == whole.floats).all()
+    assert pieces.counts() == whole.counts() and pieces.images == whole.images
+    assert len(whole.ints) == len(json.loads(raw)["annotations"])
+
+
+def test_what_is_accepted_and_not_trained_on_is_told(tmp_path):
     content = copy.deepcopy(BASE)
-    content["categories"].append({"id": 30, "name": "cow"})
-    path = write(tmp_path / "a.json", content)
-    with pytest.raises(UserError, match="category id 3 is missing"):
-        category_counts(path)
-    assert category_counts(path, contiguous=False)[-1]["image_count"] == 0
+    content["images"].append(content["images"][1] | {"id": 10})
+    content["annotations"][0]["iscrowd"] = 1
+    found = read_annotations(write(tmp_path / "a.json", content))
+    assert not found.faults and (found.trained, found.trained_images) == (0, 0)
+    told = " ".join(found.notes)
+    for number in ("1 annotations without area", "1 annotations with iscrowd", "3 images of less",
+                   "1 images without"):  # fmt: skip
+        assert number in told
 
 
-def test_image_faults_name_the_file(small_set, tmp_path):
-    root = tmp_path / "set"
-    content = load_annotations(small_set[0] / "annotations/test_dev.json")
-    for image in content["images"]:
-        target = image_file(root, image)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(image_file(small_set[0], image).read_bytes())
-    write(root / "a.json", content)
-    assert check_images(root, "a.json") == 8
-    first, second, third = (image_file(root, i) for i in content["images"][:3])
-    whole = first.read_bytes()
-    for broken, message in ((whole[:-3000], "no readable image"), (b"text", "no readable image"),
-                            (second.read_bytes(), "pixels but")):  # fmt: skip
-        first.write_bytes(broken)
-        with pytest.raises(UserError, match=message) as error:
-            check_images(root, "a.json")
-        assert str(first) in str(error.value)
-    first.write_bytes(whole)
-    third.unlink()
-    for call in (check_images, lambda r, a: manifest(r, {"test": a})):
-        with pytest.raises(UserError, match=f"{third.name} is missing"):
-            call(root, "a.json")
+def test_boxes_as_corners_are_refused_and_a_stray_one_is_told(small_set, tmp_path):
+    content = json.loads((small_set[0] / "annotations/train.json").read_text())
+    for annotation in content["annotations"]:
+        x, y, w, h = annotation["bbox"]
+        annotation["bbox"] = [x, y, x + w, y + h]
+    with pytest.raises(UserError, match="its outline spans"):
+        training_counts(write(tmp_path / "a.json", content))
+    content = json.loads((small_set[0] / "annotations/train.json").read_text())
+    content["annotations"][5]["bbox"][2:] = [0, 0]
+    copies = [
+        a | {"id": 10**6 * n + a["id"]} for n in (1, 2, 3) for a in content["annotations"][6:]
+    ]
+    content["annotations"] += copies
+    found = read_annotations(write(tmp_path / "b.json", content))
+    assert len(content["annotations"]) > 1000 and not found.faults
+    assert f"first {content['annotations'][5]['id']}" in found.notes[0]
+
+
+def hashed(root):
+    files = {s: f"annotations/{s}.json" for s in ("train", "val")}
+    return lvis_folder.manifest(root, lvis_folder.read(root, files))
 
 
 def test_manifest_changes_with_the_data_and_only_then(small_set, tmp_path):
-    root, files = small_set[0], {s: f"annotations/{s}.json" for s in ("train", "val")}
-    first = manifest(root, files)
-    assert first == manifest(root, dict(reversed(files.items())))
+    root = small_set[0]
+    first = hashed(root)
+    assert first == hashed(root)
     assert first["categories"] == 12 and first["hash"] == "content"
     assert first["splits"]["train"]["images"]["count"] == 240
     raw = (root / "annotations/val.json").read_bytes()
@@ -174,17 +262,14 @@ def test_manifest_changes_with_the_data_and_only_then(small_set, tmp_path):
         "file": "annotations/val.json", "bytes": len(raw),
         "sha256": hashlib.sha256(raw).hexdigest(),
     }  # fmt: skip
+    assert lvis_folder.hashes(root, "annotations/val.json") == first["splits"]["val"]
     image = next((root / "val").iterdir())
     before = image.read_bytes()
     try:
-        image.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
-        changed = manifest(root, files)
+        image.write_bytes(before + b"\0")
+        changed = hashed(root)
         assert changed["splits"]["train"] == first["splits"]["train"]
         assert changed["splits"]["val"]["images"] != first["splits"]["val"]["images"]
-        quick = manifest(root, files, hash_images=False)
-        assert quick["hash"] == "names and sizes"
-        image.write_bytes(before)
-        assert manifest(root, files, hash_images=False) == quick
     finally:
         image.write_bytes(before)
     write_json(first, tmp_path / "m/a.json")
@@ -194,25 +279,27 @@ def test_manifest_changes_with_the_data_and_only_then(small_set, tmp_path):
     assert len(list((tmp_path / "m").iterdir())) == 2
 
 
-def test_manifest_refuses_splits_of_different_sets(small_set, tmp_path):
-    whole = copy.deepcopy(BASE)
-    whole["images"][1]["coco_url"] = f"{URL_PREFIX}plain.png"
-    other = copy.deepcopy(whole)
-    other["categories"][0]["name"] = "wasp"
-    whole["categories"][1]["frequency"] = other["categories"][1]["frequency"] = "r"
-    write(tmp_path / "a.json", whole)
-    write(tmp_path / "b.json", other)
-    write(tmp_path / "c.json", BASE)
-    for image in whole["images"]:
-        path = image_file(tmp_path, image)
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"not decoded here")
-    assert manifest(tmp_path, {"train": "a.json", "val": "a.json"})["categories"] == 2
-    del other["categories"][1]["frequency"]
-    write(tmp_path / "d.json", other)
-    with pytest.raises(UserError, match=r"d\.json: category 1 has the frequency None: write"):
-        manifest(tmp_path, {"val": "d.json"})
-    with pytest.raises(UserError, match=r"b\.json has other categories"):
-        manifest(tmp_path, {"train": "a.json", "val": "b.json"})
-    with pytest.raises(UserError, match=r"c\.json: image 9 has no 'coco_url', by which mmdet's"):
-        manifest(tmp_path, {"train": "c.json"})
+@pytest.mark.parametrize(
+    ("split", "change", "message"),
+    [
+        ("val", put((*CAT, "name"), "wasp"), r"val\.json has other categories"),
+        ("val", lambda c: c["categories"].pop(), "has other categories|unknown category"),
+        ("val", put((*CAT, "frequency"), ...), r"val\.json: category 1 has no frequency"),
+        ("train", put(("annotations",), []), r"train\.json has no annotation to train on"),
+        ("val", put(("annotations",), []), r"val\.json has no annotation .* to score"),
+    ],
+)
+def test_what_splits_need(tmp_path, split, change, message):
+    root = small_folder.make(tmp_path / "set")
+    edit(root, split, change)
+    files = {s: f"annotations/{s}.json" for s in ("train", "val")}
+    with pytest.raises(UserError, match=message):
+        for content in lvis_folder.read(root, files).values():
+            content.refuse()
+
+
+def test_images_of_train_in_val_are_told(tmp_path):
+    root = small_folder.make(tmp_path / "set")
+    path_of(root, "val").write_bytes(path_of(root, "train").read_bytes())
+    files = {s: f"annotations/{s}.json" for s in ("train", "val")}
+    assert lvis_folder.read(root, files)["val"].notes[0].startswith("10 images are those of train")

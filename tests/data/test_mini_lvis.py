@@ -6,9 +6,9 @@ import orjson
 import pytest
 from pycocotools import mask as coco_mask
 
+from seesaw.data import lvis_folder
 from seesaw.data.crops import class_crops
 from seesaw.data.federation import assign
-from seesaw.data.lvis_folder import category_counts, check_images
 from seesaw.data.mini_lvis import MARKER, generate
 from seesaw.data.segments import to_rle
 from seesaw.errors import UserError
@@ -29,6 +29,10 @@ def read(path):
     return orjson.loads(path.read_bytes())
 
 
+def counted(path):
+    return lvis_folder.training_counts(path)["categories"]
+
+
 def tree_hash(*folders):
     digest = hashlib.sha256()
     for folder in folders:
@@ -43,12 +47,16 @@ def pairs(annotations):
 
 def test_smoke_groups_follow_its_own_edges(tmp_path):
     generate(MiniLvisSpec(**SMOKE), tmp_path / "data", tmp_path / "truth")
-    counts = category_counts(tmp_path / "data/annotations/train.json")
+    counts = counted(tmp_path / "data/annotations/train.json")
     assert Counter(c["frequency"] for c in counts) == {"r": 4, "c": 4, "f": 4}
     for c in counts:
         low, high = {"r": (1, 3), "c": (4, 10), "f": (11, 40)}[c["frequency"]]
         assert low <= c["image_count"] <= high
-    assert check_images(tmp_path / "data", "annotations/test_dev.json") == 6
+    files = {"train": "annotations/train.json", "test_dev": "annotations/test_dev.json"}
+    found = lvis_folder.read(tmp_path / "data", files)
+    made = lvis_folder.manifest(tmp_path / "data", found)
+    assert made["splits"]["test_dev"]["images"]["count"] == 6
+    assert not any(content.faults for content in found.values())
 
 
 def test_mini_counts_are_zipf_like():
@@ -81,7 +89,7 @@ def test_mini_val_has_twenty_images_of_every_category():
 
 
 def test_groups_by_lvis_own_rule(small_set):
-    counts = category_counts(small_set[0] / "annotations/train.json")
+    counts = counted(small_set[0] / "annotations/train.json")
     assert Counter(c["frequency"] for c in counts) == {"r": 4, "c": 4, "f": 4}
     by_rule = ["r" if c["image_count"] <= 15 else "c" if c["image_count"] <= 42 else "f"
                for c in counts]  # fmt: skip
@@ -269,9 +277,9 @@ def test_bad_specs_get_one_sentence(fields, message):
 def test_mini_scale(tmp_path):
     spec = MiniLvisSpec()
     generate(spec, tmp_path / "data", tmp_path / "truth")
-    train = category_counts(tmp_path / "data/annotations/train.json")
+    train = counted(tmp_path / "data/annotations/train.json")
     assert Counter(c["frequency"] for c in train) == {"r": 12, "c": 12, "f": 12}
-    val = category_counts(tmp_path / "data/annotations/val.json")
+    val = counted(tmp_path / "data/annotations/val.json")
     rare = [c["instance_count"] for c in val if c["frequency"] == "r"]
     assert min(rare) >= 20
     instances = [c["instance_count"] for c in val]

@@ -7,7 +7,7 @@ import numpy as np
 import orjson
 from pycocotools import mask as mask_api
 
-from seesaw.evaluation import rle
+from seesaw.data import rle
 
 
 def rle_of(mask: np.ndarray) -> str:

@@ -6,8 +6,8 @@ import orjson
 import pytest
 from pycocotools import mask as mask_api
 
+from seesaw.data import rle
 from seesaw.errors import UserError
-from seesaw.evaluation import rle
 from seesaw.evaluation.detections import DetectionWriter, read
 
 

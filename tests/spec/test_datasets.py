@@ -18,8 +18,14 @@ def folder(tmp_path):
     """A folder in LVIS format with two categories."""
     (tmp_path / "mine/annotations").mkdir(parents=True)
     content = {
-        "images": [{"id": 1, "width": 9, "height": 9, "coco_url": "val/1.png"}],
-        "annotations": [],
+        "images": [
+            {"id": 1, "width": 40, "height": 40, "coco_url": "val/1.png"}
+            | {"neg_category_ids": [], "not_exhaustive_category_ids": []}
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 8, 8], "area": 64}
+            | {"segmentation": [[1, 1, 9, 1, 9, 9, 1, 9]]}
+        ],
         "categories": [
             {"id": 1, "name": "a", "frequency": "r"},
             {"id": 2, "name": "b", "frequency": "f"},

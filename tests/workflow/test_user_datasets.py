@@ -5,15 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import small_folder
 
 from seesaw.errors import UserError
 from seesaw.spec import datasets
 from seesaw.spec.scales import Scale, snakemake_command
 
 REPOSITORY = Path(__file__).parents[2]
-sys.path.insert(0, str(REPOSITORY / "tests/data"))
-import small_folder  # noqa: E402
-
 NAME = "it's my $(touch X) `touch X`;touch X & data"
 
 

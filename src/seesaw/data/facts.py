@@ -12,7 +12,7 @@ import orjson
 
 from seesaw.core import paths
 from seesaw.core.hashing import cached_json
-from seesaw.data.lvis_folder import frequency_of
+from seesaw.data.format import frequency_of
 from seesaw.errors import UserError
 from seesaw.spec.datasets import DatasetEntry
 

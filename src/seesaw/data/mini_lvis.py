@@ -16,7 +16,7 @@ import orjson
 
 from seesaw.data.exact import png
 from seesaw.data.federation import assign, plan_image
-from seesaw.data.lvis_folder import URL_PREFIX, frequency_of
+from seesaw.data.format import URL_PREFIX, frequency_of
 from seesaw.data.scenes import draw_scene, sample_size
 from seesaw.data.segments import encode
 from seesaw.data.shapes import Look, looks

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from seesaw.data import rle
 from seesaw.errors import UserError
-from seesaw.evaluation import rle
 
 MAX_DETECTIONS = 300  # per image; LVIS evaluates no more
 

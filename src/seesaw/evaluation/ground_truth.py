@@ -9,8 +9,8 @@ import numpy as np
 import orjson
 from pycocotools import mask as mask_api
 
+from seesaw.data import rle
 from seesaw.errors import UserError
-from seesaw.evaluation import rle
 
 GROUPS = "rcf"  # rare, common, frequent: LVIS's own labels of its categories
 

@@ -16,8 +16,8 @@ from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 from mmengine.config import ConfigDict
 from torch import Tensor, nn
 
+from seesaw.data import rle
 from seesaw.errors import UserError
-from seesaw.evaluation import rle
 from seesaw.models.mask_heads.class_indexed import select_class
 
 

@@ -59,9 +59,17 @@ def iterations(schedule: dict, images: int, batch: int) -> tuple[int, list[dict]
 
     Returns:
         Total iterations and the ``param_scheduler`` list: linear warm-up, then steps.
+
+    Raises:
+        UserError: the schedule has no iteration, because there are too few images.
     """
     per_epoch = math.ceil(images / batch)
     total = round(schedule["epochs"] * per_epoch)
+    if total < 1:
+        raise UserError(
+            f"a training of {schedule['epochs']} epochs of {images} images in batches of {batch} "
+            "has no iteration; add annotated training images or choose a larger scale."
+        )
     # Milestones are fractions of the schedule: 2x is [16, 22] of 24 epochs, whatever its length.
     steps = [round(m * per_epoch) for m in schedule["milestones"]]
     return total, [

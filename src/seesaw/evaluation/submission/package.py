@@ -46,8 +46,11 @@ class ImageList:
             UserError: The file is missing or not in LVIS format.
         """
         content = load_annotations(Path(path))
-        images = {i["id"]: (i["height"], i["width"]) for i in content["images"]}
-        return cls(Path(path), images, np.sort([c["id"] for c in content["categories"]]))
+        try:
+            images = {i["id"]: (i["height"], i["width"]) for i in content["images"]}
+            return cls(Path(path), images, np.sort([c["id"] for c in content["categories"]]))
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{path} is not in LVIS format ({error!r}): get it again") from None
 
 
 def package(detections: Path | str, wanted: ImageList, output: Path | str) -> dict:

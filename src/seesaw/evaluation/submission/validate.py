@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seesaw.evaluation import rle
+from seesaw.data import rle
 from seesaw.evaluation.detections import MAX_DETECTIONS
 from seesaw.evaluation.submission import results
 from seesaw.evaluation.submission.package import ImageList

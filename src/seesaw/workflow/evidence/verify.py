@@ -79,13 +79,12 @@ def _data(evidence: Evidence) -> list[Fault]:
     for split, said in known["splits"].items():
         name = said["annotations"]["file"]
         try:
-            content = known["hash"] == "content"
-            now = lvis_folder.manifest(entry.root, {split: name}, hash_images=content)
+            now = lvis_folder.hashes(entry.root, name)
         except UserError as error:
             faults.append(Fault(entry.root / name, str(error), evidence.repair(entry.manifest)))
             continue
         for part in ("annotations", "images"):
-            if now["splits"][split][part] != said[part]:
+            if now[part] != said[part]:
                 where = entry.root / (name if part == "annotations" else split)
                 what = f"corrupt: not the {part} of {entry.manifest.name}"
                 faults.append(Fault(where, what, evidence.repair(entry.manifest)))

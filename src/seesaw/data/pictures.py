@@ -1,0 +1,120 @@
+"""Check that image files are what training and detection read: the pixels that were annotated."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image as Pillow
+
+from seesaw.data.annotations import Image
+from seesaw.data.format import Fault
+
+LARGEST = 2**28  # bytes of a file
+MOST = 2**26  # pixels
+THREADS = len(os.sched_getaffinity(0))
+_MARKS = (b"Exif", b"eXIf", b"EXIF", b"II*\0", b"MM\0*")  # JPEG, PNG, WebP and TIFF
+
+
+class Checked(NamedTuple):
+    """An image file's content, empty if it cannot be read, and what is wrong with it."""
+
+    image: Image
+    content: bytes
+    fault: Fault | None
+
+
+def check(root: Path, images: Iterable[Image]) -> Iterator[Checked]:
+    """Read, decode and check images in several threads, in order; few are in memory at once."""
+    work = iter(images)
+    with ThreadPoolExecutor(THREADS) as pool:
+        while some := list(itertools.islice(work, 4 * THREADS)):
+            yield from pool.map(lambda image: check_one(root, image), some)
+
+
+def digest(images: Iterable[tuple[str, bytes]]) -> tuple[int, str]:
+    """Return the bytes of all images, and the sha256 of their paths, sizes and contents."""
+    total, made = 0, hashlib.sha256()
+    for path, content in images:
+        total += len(content)
+        made.update(f"{path} {len(content)}\n".encode())
+        made.update(content)
+    return total, made.hexdigest()
+
+
+def check_one(root: Path, image: Image) -> Checked:
+    """Read and check one image file."""
+    path = root / image.path
+    try:
+        if not path.is_file():
+            what = "no file" if path.exists() else "missing"
+            return Checked(image, b"", _fault("file", path, f"{what} but listed; get it again"))
+        if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+            told = "a link out of the data set; copy it there, or link the folder instead"
+            return Checked(image, b"", _fault("file", path, told))
+        if path.stat().st_size > LARGEST:
+            return Checked(image, b"", _fault("file", path, "over 256 MiB; scale it down"))
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        return Checked(image, b"", _fault("file", path, f"not readable ({error}); get it again"))
+    return Checked(image, content, content_fault(path, content, image.width, image.height))
+
+
+def content_fault(path: Path, content: bytes, width: int, height: int) -> Fault | None:
+    """Check an image's content against its annotated size."""
+    try:
+        with Pillow.open(io.BytesIO(content)) as picture:
+            stored = picture.size
+            if {*stored} != {width, height}:
+                told = f"{stored[0]}x{stored[1]} pixels but annotated as {width}x{height}"
+                return _fault("other size", path, f"{told}; get the matching file or correct it")
+            if width * height > MOST:
+                return _fault("file", path, f"over {MOST} pixels; scale it down")
+            # OpenCV fills up truncated files; here a small, fast decoding notices them.
+            picture.draft(None, (1, 1))
+            picture.load()
+    except Pillow.UnidentifiedImageError:
+        return _fault("file", path, "no image; get it again")
+    except Exception as error:  # Pillow raises many kinds on a damaged file
+        return _fault("file", path, f"no readable image ({error}); get it again")
+    seen = _decode(content, cv2.IMREAD_COLOR)
+    if seen is None:
+        return _fault("file", path, "no image that OpenCV reads; save it as JPEG or PNG")
+    size = seen.shape[1], seen.shape[0]
+    turned = any(mark in content for mark in _MARKS) and not np.array_equal(
+        seen, decode(content, shown=False)
+    )
+    # Sizes tell whether a photo turned by 90 degrees was annotated as shown, which is right.
+    if size != (width, height) or (turned and size == stored):
+        told = "turned by its EXIF orientation when it is loaded; its annotations may not be"
+        if not turned:
+            told = f"{size[0]}x{size[1]} pixels but annotated as {width}x{height}"
+        return _fault("turned" if turned else "other size", path, f"{told}; save it upright")
+    return None
+
+
+def decode(content: bytes, shown: bool) -> np.ndarray:
+    """Return an image's pixels (H, W, 3), BGR, as stored, or as shown by its EXIF orientation."""
+    flags = cv2.IMREAD_COLOR | (0 if shown else cv2.IMREAD_IGNORE_ORIENTATION)
+    found = _decode(content, flags)
+    assert found is not None  # it was decoded before
+    return found
+
+
+def _decode(content: bytes, flags: int) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error:
+        return None
+
+
+def _fault(code: str, path: Path, what: str) -> Fault:
+    return Fault(code, f"has the file {path}, which is {what}")

@@ -1,0 +1,273 @@
+"""Write a copy of a data set in which the faults are mended that can be mended safely.
+
+Faults that leave a record's meaning in no doubt are mended; other records are left out. The user's
+own files are only read. Images without fault are hard links where the file system allows it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+import orjson
+from pycocotools import mask as coco_mask
+
+from seesaw.data import lvis_folder, pictures
+from seesaw.data.annotations import Annotations, Located
+from seesaw.data.format import (
+    FEDERATED,
+    LISTS,
+    URL_PREFIX,
+    frequency_of,
+    is_id,
+    outline_of,
+    relative_path,
+)
+from seesaw.data.segments import to_rle
+from seesaw.errors import UserError
+
+ROUNDS = 8  # a record may have several faults, of which a reading finds the first
+STORED, SHOWN = "stored", "shown"
+
+
+def repair(root: Path, files: Mapping[str, str], orientation: str = STORED) -> tuple[Path, Counter]:
+    """Write a mended copy of a data set to a new folder beside it.
+
+    Args:
+        root: LVIS folder.
+        files: Split -> annotation file relative to ``root``.
+        orientation: What the annotations of a photo with an EXIF orientation refer to where its
+            size does not tell: its pixels as "stored" or as "shown".
+
+    Returns:
+        The new folder, and how often each change was made in each annotation file.
+
+    Raises:
+        UserError: The folder exists, a file is no JSON, or faults remain.
+    """
+    target = root.resolve().with_name(f"{root.resolve().name}_fixed")
+    if target.exists():
+        raise UserError(f"{target} exists already: use it, or remove it to make it again")
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        done = _Copy(root, part, files, orientation).make()
+        os.replace(part, target)
+    except UserError as error:
+        told = str(error).replace(str(part), str(root))
+        raise UserError(
+            f"{told} (after what can be mended was mended, the rest left out)"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{target} cannot be written ({error.strerror}): make room there") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return target, done
+
+
+class _Copy:
+    def __init__(self, root: Path, target: Path, files: Mapping[str, str], orientation: str):
+        self.root, self.target, self.files = root, target, files
+        self.orientation, self.done = orientation, Counter[str]()
+
+    def make(self) -> Counter:
+        """Write the annotation files, then mend what the reader refuses until it takes all."""
+        for name in self.files.values():
+            self._write(name, _tolerant(self.root / name))
+        for _ in range(ROUNDS):
+            found = lvis_folder.read(self.target, self.files, limit=None)
+            if not any(content.faults for content in found.values()):
+                self._link(found)
+                lvis_folder.manifest(self.target, found)
+            if not any(content.faults for content in found.values()):
+                return self.done
+            for content in found.values():
+                if content.faults:
+                    self._mend(content)
+        for content in found.values():
+            content.refuse()
+        return self.done
+
+    def _write(self, name: str, content: dict) -> None:
+        path = self.target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.write_bytes(orjson.dumps(content))
+        except TypeError as error:
+            raise UserError(f"{self.root / name} holds text that is no UTF-8 ({error})") from None
+
+    def _link(self, found: Mapping[str, Annotations]) -> None:
+        """Put the images in place; a missing one is reported when the files are checked."""
+        for content in found.values():
+            for image in content.images:
+                source, path = self.root / image.path, self.target / image.path
+                if path.exists() or not source.is_file():
+                    continue
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if source.is_symlink():
+                    path.symlink_to(source.resolve())  # the reader judges it
+                    continue
+                try:
+                    os.link(source.resolve(), path)
+                except OSError:
+                    shutil.copyfile(source, path)
+
+    def _mend(self, content: Annotations) -> None:
+        name = content.path.relative_to(self.target).as_posix()
+        data = _tolerant(content.path)
+        sizes = {
+            i["id"]: (i["height"], i["width"])
+            for i in data["images"]
+            if isinstance(i, dict) and all(is_id(i.get(k)) for k in ("id", "width", "height"))
+        }
+        dropped: dict[str, set[int]] = {key: set() for key in LISTS}
+        ids = [a.get("id") for a in data["annotations"] if isinstance(a, dict)]
+        self.unused = itertools.count(1 + max([i for i in ids if is_id(i)] or [0]))  # type: ignore[type-var, operator]
+        for located in content.faults:
+            change = self._change(located, data, sizes)
+            if change is None and located.key == "categories":
+                raise UserError(f"{self.root / name}: {located.who} {located.fault.what}")
+            if change is None:
+                dropped[located.key].add(located.row)
+                change = f"{located.key} left out ({located.fault.code})"
+            self.done[f"{self.root / name}: {change}"] += 1
+        for key, rows in dropped.items():
+            data[key] = [r for i, r in enumerate(data[key]) if i not in rows]
+        kept = {i.get("id") for i in data["images"] if is_id(i.get("id"))}
+        gone = (content.faulty | {i.id for i in content.images}) - kept
+        data["annotations"] = [
+            a for a in data["annotations"] if not isinstance(a, dict) or _image(a) not in gone
+        ]
+        self._write(name, data)
+
+    def _change(self, located: Located, data: dict, sizes: dict) -> str | None:
+        """Mend one record; return what was done, or None if the record must be left out."""
+        key, index, code = located.key, located.row, located.fault.code
+        record = data[key][index]
+        if not isinstance(record, dict):
+            return None
+        if key == "images":
+            return self._change_image(record, code, data)
+        if key == "categories":
+            return _change_category(record, code, data)
+        if code in ("id", "twice"):
+            record["id"] = next(self.unused)
+            return "annotation ids made unique"
+        if code in ("bbox", "area", "far") and (size := sizes.get(_image(record))):
+            return _measure(record, code, *size)
+        return None
+
+    def _change_image(self, image: dict, code: str, data: dict) -> str | None:
+        if code in FEDERATED:
+            found = image.get(code)
+            image[code] = [c for c in found if type(c) is int] if isinstance(found, list) else []
+            return f"{code} made a list"
+        if code == "unknown":
+            known = {c.get("id") for c in data["categories"] if isinstance(c, dict)}
+            for name in FEDERATED:
+                image[name] = [c for c in image.get(name, []) if c in known]
+            return "unknown categories left out of lists of images"
+        if code == "coco_url":
+            image["coco_url"] = URL_PREFIX + image["file_name"]
+            return "coco_url written from file_name"
+        if code == "turned":
+            return self._upright(image)
+        return None
+
+    def _upright(self, image: dict) -> str:
+        """Save a photo so that it is loaded as annotated; a JPEG keeps its compressed pixels."""
+        path = self.target / relative_path(image)
+        content = path.read_bytes()
+        size = image["width"], image["height"]
+        fixed = _without_orientation(content)
+        if self.orientation == SHOWN or pictures.content_fault(path, fixed, *size):
+            pixels = pictures.decode(content, shown=self.orientation == SHOWN)
+            fixed = cv2.imencode(".png", pixels)[1].tobytes()
+            path = path.with_suffix(f"{path.suffix}.upright.png")
+            image["coco_url"] = URL_PREFIX + path.relative_to(self.target).as_posix()
+        path.unlink(missing_ok=True)  # a link to the user's file
+        path.write_bytes(fixed)
+        return f"EXIF orientation taken out, pixels as {self.orientation}"
+
+
+def _image(annotation: dict) -> int | None:
+    found = annotation.get("image_id")
+    return found if is_id(found) else None
+
+
+def _tolerant(path: Path) -> dict:
+    """Read JSON with a byte order mark, NaN or repeated keys, of which the last one counts."""
+    try:
+        content = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}): correct its path") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is no valid JSON ({error}): get the file again") from None
+    for key in LISTS:
+        if not isinstance(content, dict) or not isinstance(content.get(key), list):
+            raise UserError(f"{path} has no list {key!r}: get an annotation file in LVIS format")
+    return content
+
+
+def _without_orientation(content: bytes) -> bytes:
+    """Return a file whose EXIF orientation is 1, in either byte order."""
+    big = re.sub(rb"\x01\x12\x00\x03\x00\x00\x00\x01\x00[\x02-\x08]",
+                 b"\x01\x12\x00\x03\x00\x00\x00\x01\x00\x01", content)  # fmt: skip
+    return re.sub(rb"\x12\x01\x03\x00\x01\x00\x00\x00[\x02-\x08]\x00",
+                  b"\x12\x01\x03\x00\x01\x00\x00\x00\x01\x00", big)  # fmt: skip
+
+
+def _change_category(category: dict, code: str, data: dict) -> str | None:
+    if code == "order":
+        data["categories"].sort(key=lambda c: c["id"])
+        return "categories sorted by id"
+    if code == "frequency":
+        annotations = [a for a in data["annotations"] if isinstance(a, dict)]
+        images = {_image(a) for a in annotations if a.get("category_id") == category["id"]}
+        category["frequency"] = frequency_of(len(images))
+        return "frequency counted"
+    return None
+
+
+def _measure(annotation: dict, code: str, height: int, width: int) -> str | None:
+    """Take an annotation's box and area from its outline, which is clipped if it reaches far."""
+    outlines = annotation.get("segmentation")
+    if code == "far":
+        outlines = [_clip(polygon, height, width) for polygon in outlines]  # type: ignore[union-attr]
+        outlines = [polygon for polygon in outlines if len(polygon) >= 6]
+    fault, bounds = outline_of(outlines)
+    if fault or bounds is None or max(map(abs, bounds[:4])) > 4 * max(height, width):
+        return None
+    if isinstance(outlines, dict) and outlines["size"] != [height, width]:
+        return None
+    annotation["segmentation"] = outlines
+    if code in ("area", "far"):
+        annotation["area"] = float(coco_mask.area(to_rle(outlines, height, width)))  # type: ignore[arg-type]
+    if code in ("bbox", "far"):
+        x0, x1 = np.clip([bounds.left, bounds.right], 0, width).tolist()
+        y0, y1 = np.clip([bounds.top, bounds.bottom], 0, height).tolist()
+        annotation["bbox"] = [x0, y0, x1 - x0, y1 - y0]
+    return {"far": "outlines clipped"}.get(code, f"{code} measured from the outline")
+
+
+def _clip(polygon: list[float], height: int, width: int) -> list[float]:
+    """Return the part of a polygon inside its image (Sutherland and Hodgman, 1974)."""
+    points = list(zip(polygon[::2], polygon[1::2], strict=True))
+    for axis, sign, bound in ((0, 1, 0), (0, -1, -width), (1, 1, 0), (1, -1, -height)):
+        kept = []
+        for a, b in zip(points[-1:] + points[:-1], points, strict=True):
+            u, v = sign * a[axis] - bound, sign * b[axis] - bound
+            if (u < 0) != (v < 0):
+                kept.append(tuple(p + (q - p) * u / (u - v) for p, q in zip(a, b, strict=True)))
+            if v >= 0:
+                kept.append(b)
+        points = kept
+    return [float(value) for point in points for value in point]
