@@ -115,7 +115,7 @@ class DualTSDBBoxHead(TSDBBoxHead):
             labels: Labels, C for background, (N,).
             weights: Label weights, (N,).
         """
-        avg_factor = max(float((weights > 0).sum()), 1.0)
+        avg_factor = (weights > 0).sum().clamp(min=1)
         losses = self.dual_loss_cls(cls_score, labels, weights, avg_factor=avg_factor)
         losses = losses if isinstance(losses, dict) else {"loss_cls": losses}
         losses.update(self.dual_loss_cls.get_accuracy(cls_score, labels))

@@ -173,7 +173,7 @@ class TSDBBoxHead(LazyNMSMixin, ConvFCBBoxHead):
         cls_score, bbox_pred = results["sibling_cls_score"], results["sibling_bbox_pred"]
         losses = self.sibling.loss(cls_score, bbox_pred, rois, *results["bbox_targets"])
         losses = {f"sibling_{name}": value for name, value in losses.items()}
-        positive = labels < self.num_classes
+        positive = (labels < self.num_classes).nonzero()[:, 0]  # a GPU's host waits only here
         if self.pc_cls is not None:
             hinge = progressive_constraint(
                 self._label_probability(cls_score, labels),
@@ -189,7 +189,7 @@ class TSDBBoxHead(LazyNMSMixin, ConvFCBBoxHead):
                 self._iou(rois, results["bbox_pred"], labels, positive, gts),
                 self.pc_loc,
             )
-            losses["loss_pc_loc"] = hinge.sum() / positive.sum().clamp(min=1)
+            losses["loss_pc_loc"] = hinge.sum() / max(len(positive), 1)
         return losses
 
     def _label_probability(self, cls_score: Tensor, labels: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ class GroupSoftmaxLoss(CategoryCountLoss):
         """Keep every member and a random share of the others, boolean (G, N) each.
 
         The int(beta x members) others with the smallest random keys are kept. No tensor size
-        depends on the data, so the device is not synchronised.
+        depends on the data; a GPU's host waits only for the number of steps.
         """
         stream = np.random.SeedSequence((self.seed, get_rank(), int(self.num_steps)))
         generator = torch.Generator().manual_seed(int(stream.generate_state(1)[0]))
