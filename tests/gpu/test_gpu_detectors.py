@@ -8,9 +8,9 @@ import torch
 from gpu_device import GPU
 from mmengine.dataset import pseudo_collate
 
-from seesaw.cli.checks.preflight_check import with_counts
 from seesaw.evaluation import measure, synthetic
 from seesaw.evaluation.paste import rle_masks
+from seesaw.models.meta import with_counts
 from seesaw.models.precision import PRECISIONS, Switches
 from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale

@@ -1,33 +1,19 @@
-"""Compute a model's parameters, multiply-adds and activation memory without allocating it.
-
-All models run on torch's meta device, on which tensors have shapes but no values.
-"""
+"""The size of a model in training: parameters, multiply-adds and activation memory."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from unittest import mock
 
-import torch
-import torch.nn.functional as F
-from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils import checkpoint
-from torch.utils.flop_counter import FlopCounterMode
 
-import seesaw.models  # noqa: F401  (registers)
-from seesaw.models.bbox_heads.dual_head import DualTSDBBoxHead
-from seesaw.models.bbox_heads.tsd_bbox_head import TSDBBoxHead
-from seesaw.models.ops import carafe, deform_conv
+from seesaw.models import meta
+from seesaw.models.meta import Part, build, padded
 
 IMAGE = (800, 1216)  # px, the input size of mmdet's tables
 _TWO = 2  # batch statistics of one image alone are undefined
@@ -82,11 +68,16 @@ class Sizes:
         parameters = list(model.parameters())
         trunk = [cfg.model[part].to_dict() for part in ("backbone", "neck", "rpn_head")]
         divisor = cfg.model.data_preprocessor.get("pad_size_divisor", 1)
-        macs = self._once([trunk, divisor], lambda: _trunk_macs(model, padded(IMAGE, divisor)))
+        image = padded(IMAGE, divisor)
+        macs = self._once(
+            [trunk, divisor],
+            lambda: _macs(meta.measured(model, lambda: meta.trunk(model, 1, image))),
+        )
+        heads = meta.measured(model, lambda: meta.heads(model.roi_head, 1, 1))
         return Size(
             parameters=sum(p.numel() for p in parameters),
             trainable=sum(p.numel() for p in parameters if p.requires_grad),
-            macs=macs | _head_macs(model),
+            macs=macs | _macs(heads),
             kept=_kept(model, *px, _rois(cfg)),
             train_px=px,
         )
@@ -96,13 +87,6 @@ class Sizes:
         if key not in self._known:
             self._known[key] = make()
         return self._known[key]
-
-
-def build(cfg: Config) -> nn.Module:
-    """Build the config's model on the meta device, with BN for SyncBN (the shapes are the same)."""
-    init_default_scope(cfg.default_scope)
-    with torch.device("meta"):
-        return revert_sync_batchnorm(MODELS.build(cfg.model))
 
 
 def train_px(cfg: Config) -> tuple[int, int]:
@@ -116,91 +100,28 @@ def train_px(cfg: Config) -> tuple[int, int]:
     return padded(size, cfg.model.data_preprocessor.get("pad_size_divisor", 1))
 
 
-def padded(size: tuple[int, int], divisor: int) -> tuple[int, int]:
-    """Return height and width after the model's padding."""
-    return math.ceil(size[0] / divisor) * divisor, math.ceil(size[1] / divisor) * divisor
-
-
 def _rois(cfg: Config) -> int:
     rcnn = cfg.model.train_cfg.rcnn
     return (rcnn[0] if isinstance(rcnn, (list, tuple)) else rcnn).sampler.num
 
 
-def _trunk_macs(model: nn.Module, size: tuple[int, int]) -> dict[str, float]:
-    model.eval()
-    macs = {}
-    with torch.no_grad(), _as_on_gpus():
-        image = torch.zeros(1, 3, *size, device="meta")
-        macs["backbone"], levels = _counted(model.backbone, image)
-        macs["neck"], pyramid = _counted(model.neck, levels)
-        macs["rpn"], _ = _counted(model.rpn_head, pyramid)
+def _macs(parts: list[Part]) -> dict[str, float]:
+    """Return the multiply-adds of each kind of part; the mask IoU head belongs to the masks."""
+    macs: dict[str, float] = {}
+    for part in parts:
+        name = "mask" if part.name == "mask IoU" else part.name.lower()
+        macs[name] = macs.get(name, 0) + part.macs
     return macs
-
-
-def _head_macs(model: nn.Module) -> dict[str, float]:
-    model.eval()
-    with torch.no_grad(), _as_on_gpus():
-        box, _ = _counted(_box_heads, model.roi_head, 1, False)
-        mask, _ = _counted(_mask_heads, model.roi_head, 1)
-    return {"box": box, "mask": mask}
-
-
-def _counted(run: Callable, *args: Any) -> tuple[float, Any]:
-    """Return the multiply-adds of a call, and its result."""
-    with FlopCounterMode(display=False) as counter:
-        out = run(*args)
-    return counter.get_total_flops() / 2, out
 
 
 def _kept(model: nn.Module, height: int, width: int, rois: int) -> int:
     model.train()
     meter = _Meter(model)
-    with _as_on_gpus(meter), meter.counting():
-        image = torch.zeros(_TWO, 3, height, width, device="meta")
-        pyramid = model.neck(model.backbone(image))
-        model.rpn_head(pyramid)
-        if getattr(model.roi_head, "glbctx_head", None):
-            model.roi_head.glbctx_head(pyramid[-1:])
-        _box_heads(model.roi_head, _TWO * rois, True)
-        _mask_heads(model.roi_head, round(_TWO * rois * POSITIVES))
+    with meta.as_on_gpus(meter.block), meter.counting():
+        masks = round(_TWO * rois * POSITIVES)
+        for _ in meta.whole(model, _TWO, (height, width), _TWO * rois, masks):
+            pass
     return (meter.bytes + meter.again) // _TWO
-
-
-def _box_heads(roi_head: nn.Module, rois: int, training: bool) -> None:
-    heads = roi_head.bbox_head
-    for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
-        feats = _features(roi_head.bbox_roi_extractor, rois)
-        if isinstance(head, TSDBBoxHead):
-            head.deltas(feats)
-            classified, regressed = torch.empty_like(feats), torch.empty_like(feats)
-            head(classified, regressed)
-            if isinstance(head, DualTSDBBoxHead):
-                head.forward_dual(classified)
-            elif training:
-                head.sibling(feats)
-        else:
-            head(feats)
-
-
-def _mask_heads(roi_head: nn.Module, rois: int) -> None:
-    heads = roi_head.mask_head
-    before = None
-    for head in heads if isinstance(heads, nn.ModuleList) else [heads]:
-        feats = _features(roi_head.mask_roi_extractor, rois)
-        with roi_head.class_indexed(torch.zeros(rois, dtype=torch.long, device="meta")):
-            if hasattr(head, "with_conv_res"):  # HTC: masks flow from stage to stage
-                before = head(feats, before, return_logits=True, return_feat=True)[1]
-            else:
-                head(feats)
-    if scoring := getattr(roi_head, "mask_iou_head", None):
-        scoring(feats, torch.empty(rois, 28, 28, device="meta"))
-
-
-def _features(extractor: nn.Module, rois: int) -> Tensor:
-    """Return RoI features that require a gradient, like those of a trained pyramid."""
-    extractor = extractor[0] if isinstance(extractor, nn.ModuleList) else extractor
-    shape = (rois, extractor.out_channels, *extractor.roi_layers[0].output_size)
-    return torch.zeros(shape, device="meta", requires_grad=torch.is_grad_enabled())
 
 
 class _Meter:
@@ -239,18 +160,3 @@ class _Meter:
         for tensor in inputs:
             self.keep(tensor)
         return out
-
-
-@contextmanager
-def _as_on_gpus(meter: _Meter | None = None) -> Iterator[None]:
-    """Replace operators by forms with the shapes and memory of their CUDA kernels."""
-
-    def convolve(x, offset, mask, weight, stride, padding, dilation, groups, deform_groups):
-        return F.conv2d(x, weight, None, stride, padding, dilation, groups)
-
-    with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(deform_conv, "sampled_deform_conv", convolve))
-        stack.enter_context(mock.patch.object(carafe, "_unfolded", carafe._shifted))
-        block = meter.block if meter else lambda run, *inputs, **_: run(*inputs)
-        stack.enter_context(mock.patch.object(checkpoint, "checkpoint", block))
-        yield

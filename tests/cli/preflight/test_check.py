@@ -10,7 +10,7 @@ from rich.console import Console
 from seesaw.cli.checks import preflight_check, preflight_page
 from seesaw.cli.checks.preflight_report import Check, Report, Row
 from seesaw.core import paths
-from seesaw.models import sizes
+from seesaw.models import meta, sizes
 from seesaw.models.sizes import Size, Sizes
 from seesaw.spec import expected
 from seesaw.spec.config import resolve
@@ -50,7 +50,7 @@ def test_the_size_of_mask_rcnn():
 def test_memory_against_what_mmdet_published(name, px, images, published):
     cfg = get_config(f"mmdet::{name}.py")
     cfg.model.roi_head.type = f"ClassIndexed{cfg.model.roi_head.type}"
-    model = sizes.build(cfg)
+    model = meta.build(cfg)
     parameters = [p.numel() for p in model.parameters()]
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     size = Size(sum(parameters), trainable, {}, sizes._kept(model, *px, 512), px)
@@ -125,7 +125,7 @@ def backbone():
     scale = Scale("smoke")
     cfg = resolve(scale.table.trainings["a01_mask_rcnn"].config, scale)
     state = {k: torch.empty_like(v, device="cpu") for k, v in
-             sizes.build(cfg).backbone.state_dict().items()}  # fmt: skip
+             meta.build(cfg).backbone.state_dict().items()}  # fmt: skip
     return cfg, state | {"fc.weight": torch.zeros(2, 2)}
 
 

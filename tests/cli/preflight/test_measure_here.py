@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from seesaw.cli.checks import preflight_measure
-from seesaw.cli.checks.preflight_check import with_counts
 from seesaw.cli.main import main
 from seesaw.evaluation import measure
+from seesaw.models.meta import with_counts
 from seesaw.models.precision import PRECISIONS, Switches
 from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale

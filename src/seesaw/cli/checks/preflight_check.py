@@ -16,7 +16,8 @@ from seesaw.core import paths
 from seesaw.data import facts
 from seesaw.errors import UserError
 from seesaw.models import weights
-from seesaw.models.sizes import Size, Sizes, build
+from seesaw.models.meta import build, with_counts
+from seesaw.models.sizes import Size, Sizes
 from seesaw.spec import downloads, paper
 from seesaw.spec.config import resolve
 from seesaw.spec.expected import FILE, Dataset, Expected
@@ -64,23 +65,6 @@ def preflight(scale: Scale, expected: Expected, site: Site, memory: float | None
         _check_batch(row, cfg, scale, expected, site, memory)
     checks += [weights_check(checkpoint, cfg) for checkpoint, cfg in backbones.items()]
     return Report(checks, rows, site.gpus.get(scale.name, 0), memory)
-
-
-def with_counts(cfg: Config, counts: dict | None, classes: int) -> None:
-    """Give losses the category counts as data; made-up counts where there are none.
-
-    The size of a model depends only on the number of categories.
-    """
-    counts = counts or {
-        "annotated_images": classes,
-        "categories": [
-            {"id": i, "image_count": i, "instance_count": i} for i in range(1, classes + 1)
-        ],
-    }
-    heads = cfg.model.roi_head.bbox_head
-    for head in heads if isinstance(heads, list) else [heads]:
-        if "category_counts" in head.loss_cls:
-            head.loss_cls.category_counts = counts
 
 
 def _check_size(row: Row, scale: Scale, expected: Expected) -> None:

@@ -20,10 +20,10 @@ import torch
 import yaml
 from mmengine.config import Config
 
-from seesaw.cli.checks.preflight_check import with_counts
 from seesaw.core.files import write_atomic
 from seesaw.evaluation import measure
 from seesaw.models.losses.seesaw_loss import SyncedSeesawLoss
+from seesaw.models.meta import with_counts
 from seesaw.models.precision import Switches
 from seesaw.models.sizes import train_px
 from seesaw.spec.config import resolve
