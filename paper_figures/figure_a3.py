@@ -26,9 +26,9 @@ from IPython.display import Markdown, display
 from mmengine.hub import get_config
 
 from seesaw.models.architecture import architecture
-from seesaw.results.figures.diagram import draw, legend
+from seesaw.results.figures.diagram import compare
 from seesaw.results.figures.results import table
-from seesaw.results.figures.style import PAGE, footnote, save, use
+from seesaw.results.figures.style import save, use
 from seesaw.spec.config import resolve
 from seesaw.spec.experiments import config_file
 from seesaw.spec.scales import Scale
@@ -50,19 +50,8 @@ for key in ("semantic_roi_extractor", "semantic_head"):
 models = {"HTC": architecture(full), "HTC-Lite": architecture(lite)}
 
 # %%
-first = models["HTC"]
-largest = max(part.macs for model in models.values() for part in model.parts)
-figure, axes = plt.subplots(3, 1, figsize=(PAGE, 6.4), height_ratios=[1, 1, 0.06])
-for ax, (name, model) in zip(axes[:2], models.items(), strict=True):
-    draw(ax, model, name, largest)
-legend(axes[2])
-figure.subplots_adjust(0, 0, 1, 1, hspace=0.06)
-size = f"{first.image[1]:,} × {first.image[0]} pixels"
-footnote(
-    figure,
-    f"paper scale · M parameters, G multiplications (bar: of {largest / 1e9:.0f} G) for an image "
-    f"of {size}, {first.proposals:,} proposals and {first.detections} detections",
-)
+figure = plt.figure()
+compare(figure, models)
 plt.show()
 
 # %% [markdown]

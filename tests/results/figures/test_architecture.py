@@ -2,10 +2,16 @@
 
 import copy
 
+import matplotlib
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.text import Text
 
 from seesaw.models.architecture import architecture
-from seesaw.results.figures.diagram import boxes, label
+from seesaw.results.figures.diagram import boxes, compare, label
+from seesaw.results.figures.style import COLUMN, use
 from seesaw.spec.config import resolve
 from seesaw.spec.experiments import config_file
 from seesaw.spec.scales import Scale
@@ -88,12 +94,38 @@ def test_costs_by_hand(htc, lite):
 
 
 def test_labels_say_what_the_module_is(lite):
-    assert label(lite.part("box", 0)) == [
-        "Box head 1", "Shared2FCBBoxHead", "1,000×1,204 + 1,000×4", "15.1 M · 15.1 G",
-    ]  # fmt: skip
-    assert label(lite.part("mask", 2)) == [
-        "Mask head 3", "FCNMaskHead", "300×1×28×28", "2.9 M · 154.2 G",
-    ]  # fmt: skip
+    assert label(lite.part("box", 0)) == ["Box 1", "15.1 M", "15.1 G"]
+    assert label(lite.part("context")) == ["Global", "context", "2.7 M", "0.6 G"]
+    assert label(lite.part("neck")) == ["Neck (FPN), 256 channels: 3.3 M, 60.9 G"]
+
+
+def test_every_head_gets_image_features_and_no_mask_leads_to_a_box(htc, lite):
+    for model in (htc, lite):
+        heads = {key for key in keys(model) if key[0] in ("box", "mask")}
+        into = {e.target for e in model.edges if e.source == ("neck", None)}
+        assert into - {("context", None)} == {*heads, ("RPN", None)}
+        assert not [e for e in model.edges if e.source[0] == "mask" and e.target[0] == "box"]
+
+
+def test_it_is_readable_in_one_column(htc, lite):
+    """All print is at least 6 points at 3.25 inches, and inside the box that it describes."""
+    figure = Figure()
+    with matplotlib.rc_context():
+        use()
+        compare(figure, {"HTC": htc, "HTC-Lite": lite})
+        FigureCanvasAgg(figure).draw()
+    printed = figure.get_tightbbox().padded(0.02)
+    assert printed.width <= COLUMN
+    assert min(t.get_fontsize() for t in figure.findobj(Text) if t.get_text()) * 3.25 / COLUMN >= 6
+    for axes, model in zip(figure.axes, (htc, lite), strict=False):
+        patches = [p.get_window_extent() for p in axes.patches if isinstance(p, FancyBboxPatch)]
+        assert len(patches) == len(model.parts)
+        count = sum(len(label(part)) for part in model.parts)
+        texts = [text.get_window_extent() for text in axes.texts if text.get_text()]
+        inside = [
+            t for t in texts if any(p.contains(*t.min) and p.contains(*t.max) for p in patches)
+        ]
+        assert len(inside) == count == len(texts) - 2  # title and sum stand above
 
 
 def test_the_entrys_own_parts_have_boxes():

@@ -1,20 +1,30 @@
-"""Figure A3: a cascade detector's parts as boxes, all of them taken from the built model."""
+"""Figure A3: cascade detectors drawn for one column of a paper, from the models that are built.
+
+As in HTC's own figures, stages run from left to right. The pyramid's features enter every head from
+below, boxes flow along the row of box heads and up to mask heads, and mask features flow along the
+row of mask heads. What a branch adds to the pooled features arrives on a rail, with a + for each
+head.
+"""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from matplotlib.path import Path
 
-from seesaw.models.architecture import Architecture, Part
-from seesaw.results.figures.style import INK, SOFT
+from seesaw.models.architecture import Architecture, Edge
+from seesaw.models.meta import Key, Part
+from seesaw.results.figures.style import COLUMN, INK, SOFT
 
-WIDTH, HEIGHT, GAP = 1.42, 0.72, 0.38  # of a box, and the gap between columns; in inches
-ROWS = {"box": 1.92, "mask": 0.84, "branch": -0.24}  # height of each row's centre, in inches
-SHARED = {"RPN": "box", "neck": "mask", "backbone": "branch"}  # part of the first column -> its row
+SMALL = 6.2  # points, the smallest print
+WIDTH, STEP = 0.62, 0.86  # of a head, and from one stage to the next; in inches
+ROWS = {"backbone": 0.0, "neck": 0.36, "branch": 0.86, "box": 1.56, "mask": 2.24}  # centres
+RAIL = 1.2  # height at which branches add to the features
+ASIDE = 0.17  # mask heads stand this far to the right of their box heads
 FACES = {
     "box": "#DCE9F5",
     "mask": "#FBE3D3",
@@ -23,17 +33,12 @@ FACES = {
     "mask IoU": "#FBF1CF",
 }
 FLOWS: dict[str, tuple[str, str, Any]] = {
-    "features": ("features", SOFT, "-"),
+    "features": ("image features", SOFT, "-"),
     "boxes": ("boxes", INK, "-"),
     "masks": ("mask features", "#D55E00", "-"),
-    "context": ("added to RoI features", "#009E73", (0, (3, 1.5))),
+    "context": ("added to pooled features", "#009E73", (0, (3, 1.2))),
 }
-TITLES = {
-    "backbone": "Backbone",
-    "neck": "Neck",
-    "context": "Global context encoder",
-    "semantic": "Semantic segmentation branch",
-}
+TITLES = {"context": "Global\ncontext", "semantic": "Semantic\nbranch"}
 
 
 class Box(NamedTuple):
@@ -42,25 +47,56 @@ class Box(NamedTuple):
     x: float
     y: float
     width: float = WIDTH
-    height: float = HEIGHT
+    height: float = 0.42
 
 
-def boxes(model: Architecture) -> dict[tuple[str, int | None], Box]:
+def boxes(model: Architecture) -> dict[Key, Box]:
     """Return the position of each part of the model."""
-    step = WIDTH + GAP
-    places: dict[tuple[str, int | None], Box] = {}
+    places: dict[Key, Box] = {}
+    wide = STEP * model.stages + WIDTH + ASIDE
     for part in model.parts:
-        if part.name in SHARED:
-            box = Box(WIDTH / 2, ROWS[SHARED[part.name]])
-        elif part.stage is None:
-            first, last = step + WIDTH / 2, step * model.stages + WIDTH / 2
-            box = Box((first + last) / 2, ROWS["branch"], last - first + WIDTH, HEIGHT * 0.72)
+        key = part.name, part.stage
+        if part.name in ("backbone", "neck"):
+            places[key] = Box(wide / 2, ROWS[part.name], wide, 0.2)
+        elif part.name == "RPN":
+            places[key] = Box(WIDTH / 2, ROWS["box"])
+        elif part.stage is None:  # right of the features' way to the RPN
+            places[key] = Box(WIDTH / 2 + 0.1, ROWS["branch"], height=0.5)
         else:
-            beside = 0 if part.name in ROWS else 1  # mask IoU: right of its mask head
-            x = step * (1 + part.stage + beside) + WIDTH / 2
-            box = Box(x, ROWS.get(part.name, ROWS["mask"]))
-        places[part.name, part.stage] = box
+            x = STEP * (1 + part.stage) + WIDTH / 2
+            aside = {"box": 0.0, "mask": ASIDE}.get(part.name, ASIDE + STEP)
+            places[key] = Box(x + aside, ROWS.get(part.name, ROWS["mask"]))
     return places
+
+
+def compare(figure: Figure, models: dict[str, Architecture]) -> None:
+    """Draw detectors below each other, with a legend and the sizes that the costs refer to.
+
+    Args:
+        figure: an empty figure, which gets its size here.
+        models: title -> detector.
+    """
+    first = next(iter(models.values()))
+    largest = max(part.macs for model in models.values() for part in model.parts)
+    figure.set_size_inches(COLUMN - 0.04, 2.76 * len(models) + 0.58)
+    axes = figure.subplots(
+        len(models) + 1, 1, height_ratios=[2.76] * len(models) + [0.58], squeeze=False
+    )[:, 0]
+    figure.subplots_adjust(0, 0, 1, 1, hspace=0)
+    for ax, (name, model) in zip(axes[:-1], models.items(), strict=True):
+        draw(ax, model, name, largest)
+    handles = [
+        Line2D([], [], color=colour, linestyle=dashes, linewidth=1.1, label=name)
+        for name, colour, dashes in FLOWS.values()
+    ]
+    axes[-1].set_axis_off()
+    axes[-1].legend(handles=handles, ncols=2, loc="upper center", fontsize=7, borderpad=0)
+    note = (
+        f"paper scale · M parameters, G multiplications (bar: of {largest / 1e9:.0f} G)\n"
+        f"for {first.image[1]:,} × {first.image[0]} pixels, {first.proposals:,} proposals and "
+        f"{first.detections} detections"
+    )
+    axes[-1].text(0.5, 0, note, ha="center", va="bottom", fontsize=SMALL, color=SOFT)
 
 
 def draw(axes: Axes, model: Architecture, title: str, largest: float) -> None:
@@ -73,129 +109,134 @@ def draw(axes: Axes, model: Architecture, title: str, largest: float) -> None:
         largest: number of multiplications at which a part's cost bar is full.
     """
     places = boxes(model)
-    left = min(box.x - box.width / 2 for box in places.values())
     right = max(box.x + box.width / 2 for box in places.values())
-    low = min(box.y - box.height / 2 for box in places.values())
     top = max(box.y + box.height / 2 for box in places.values())
     axes.set_axis_off()
     axes.set_aspect("equal")
-    axes.set_xlim(left - 0.02, right + 0.02)
-    axes.set_ylim(low - 0.02, top + 0.3)
-    total = f"{_millions(model.parameters)} parameters · {model.macs / 1e9:.0f} G multiplications"
-    axes.text(left, top + 0.26, title, weight="bold", va="top", fontsize=9)
-    axes.text(right, top + 0.26, total, va="top", ha="right", fontsize=8)
+    axes.set_xlim(-0.02, right + 0.02)
+    axes.set_ylim(-0.12, top + 0.28)
+    total = f"{_millions(model.parameters)} parameters, {model.macs / 1e9:.0f} G multiplications"
+    axes.text(0, top + 0.22, title, weight="bold", va="top", fontsize=8)
+    axes.text(right, top + 0.22, total, va="top", ha="right", fontsize=7)
     for part in model.parts:
         _box(axes, places[part.name, part.stage], part, largest)
     for edge in model.edges:
-        _arrow(axes, places[edge.source], places[edge.target], edge.flow)
-
-
-def legend(axes: Axes) -> None:
-    """Draw a row that explains the arrows."""
-    axes.set_axis_off()
-    handles = [
-        Line2D([], [], color=colour, linestyle=dashes, linewidth=1.1, label=name)
-        for name, colour, dashes in FLOWS.values()
-    ]
-    axes.legend(handles=handles, ncols=len(handles), loc="center", fontsize=7)
+        if edge.flow != "context":
+            _arrow(axes, places, edge)
+    _rail(axes, places, [edge for edge in model.edges if edge.flow == "context"])
 
 
 def label(part: Part) -> list[str]:
-    """Return the lines in a part's box: name, class, output shapes, parameters and cost."""
+    """Return the lines in a part's box: its name, its parameters and its multiplications."""
+    cost = [_millions(part.parameters), f"{part.macs / 1e9:.1f} G"]
+    if part.name in ("backbone", "neck"):
+        channels = [shape[1] for shape in part.outputs]
+        spelled = "–".join(f"{c:,}" for c in dict.fromkeys([channels[0], channels[-1]]))
+        name = f"{part.name.title()} ({part.type}), {spelled} channels"
+        return [f"{name}: {', '.join(cost)}"]
     name = TITLES.get(part.name, part.name)
     if part.stage is not None:
-        name = f"{part.name[0].upper()}{part.name[1:]} head {part.stage + 1}"
-    cost = f"{_millions(part.parameters)} · {part.macs / 1e9:.1f} G"
-    return [name, _class(part.type), _shape(part), cost]
+        name = f"{part.name[0].upper()}{part.name[1:]} {part.stage + 1}"
+    return [*name.split("\n"), *cost]
 
 
 def _millions(parameters: int) -> str:
     return f"{parameters / 1e6:.1f} M"
 
 
-def _class(name: str) -> str:
-    """Return a class name without prefixes that only mark a faster computation of the same."""
-    for prefix in ("ClassIndexed", "LazyNMS"):
-        name = name.removeprefix(prefix)
-    return name
-
-
-def _shape(part: Part) -> str:
-    def spelled(shape: tuple[int, ...]) -> str:
-        return "×".join(f"{n:,}" for n in shape)
-
-    outputs = part.outputs
-    if part.name in ("backbone", "neck"):
-        channels = [shape[1] for shape in outputs]
-        wide = f"{channels[0]}" if len(set(channels)) == 1 else f"{channels[0]:,}–{channels[-1]:,}"
-        return f"{wide} channels"
-    if part.name == "RPN":
-        return f"{len(outputs) // 2} levels, {outputs[0][1]} anchors"
-    if part.name == "mask":
-        outputs = outputs[:1]  # the second output is the input of the next mask head
-    return " + ".join(spelled(shape) for shape in outputs)
-
-
 def _box(axes: Axes, box: Box, part: Part, largest: float) -> None:
     left, low = box.x - box.width / 2, box.y - box.height / 2
-    face = FACES.get(part.name, "#EEF0F2")
     axes.add_patch(
         FancyBboxPatch(
             (left, low),
             box.width,
             box.height,
-            boxstyle="round,pad=0,rounding_size=0.06",
-            facecolor=face,
+            boxstyle="round,pad=0,rounding_size=0.04",
+            facecolor=FACES.get(part.name, "#EEF0F2"),
             edgecolor=SOFT,
-            linewidth=0.7,
+            linewidth=0.6,
         )
     )
-    name, kind, shape, cost = label(part)
-    wide = box.width > 2 * WIDTH
-    texts = [(name, 8, "bold", INK), (kind, 7, "normal", SOFT), (shape, 7, "normal", INK)]
-    texts += [(cost, 7, "normal", INK)]
-    if wide:
-        texts = [texts[0], (f"{kind}: {shape}", 7, "normal", INK), texts[3]]
-    space = (box.height - 0.13) / len(texts)
-    for line, (text, size, weight, colour) in enumerate(texts):
+    lines, names = label(part), 1 + TITLES.get(part.name, "").count("\n")
+    space = (box.height - 0.065) / len(lines)
+    for line, text in enumerate(lines):
         axes.text(
             box.x,
-            low + box.height - 0.03 - space * (line + 0.5),
+            low + box.height - 0.015 - space * (line + 0.5),
             text,
             ha="center",
             va="center",
-            fontsize=size,
-            weight=weight,
-            color=colour,
+            fontsize=SMALL,
+            weight="bold" if line < names and len(lines) > 1 else "normal",
         )
-    full = box.width - 0.16
+    full = box.width - 0.08
     for width, colour in ((full, "#FFFFFF"), (full * part.macs / largest, INK)):
-        axes.add_patch(Rectangle((left + 0.08, low + 0.045), width, 0.03, facecolor=colour))
+        axes.add_patch(Rectangle((left + 0.04, low + 0.02), width, 0.022, facecolor=colour))
 
 
-def _arrow(axes: Axes, source: Box, target: Box, flow: str) -> None:
-    _, colour, dashes = FLOWS[flow]
-    up, down = source.height / 2, target.height / 2
-    if source.width > target.width:  # from a branch straight up, beside the arrows between boxes
-        x = target.x - target.width * 0.38
-        corners = [(x, source.y + up), (x, target.y - down)]
-    elif source.x == target.x:
-        sign = 1 if target.y > source.y else -1
-        corners = [(source.x, source.y + sign * up), (target.x, target.y - sign * down)]
+def _lane(key: Key, box: Box) -> float:
+    """Return where features enter a part from below: mask heads beside the box head below them."""
+    if key[0] == "mask":
+        return box.x + box.width / 2 - 0.06
+    return 0.045 if key[0] == "RPN" else box.x
+
+
+def _arrow(axes: Axes, places: dict[Key, Box], edge: Edge) -> None:
+    source, target = places[edge.source], places[edge.target]
+    if source.y == target.y:
+        corners = [
+            (source.x + source.width / 2, source.y),
+            (target.x - target.width / 2, target.y),
+        ]
     else:
-        start = (source.x + source.width / 2, source.y)
-        end = (target.x - target.width / 2, target.y)
-        middle = start[0] + GAP / 2
-        bend = [(middle, start[1]), (middle, end[1])] if start[1] != end[1] else []
-        corners = [start, *bend, end]
+        start, end = source.y + source.height / 2, target.y - target.height / 2
+        if edge.flow == "features":
+            x = _lane(edge.target, target)
+            corners = [(x, start), (x, end)]
+        else:  # boxes rise to a mask head, which is not always that of their stage
+            x, middle = target.x - ASIDE, (start + end) / 2
+            bend = [(source.x, middle), (x, middle)] if x != source.x else []
+            corners = [(source.x, start), *bend, (x, end)]
+    _, colour, dashes = FLOWS[edge.flow]
+    if edge.flow == "features" and edge.target[0] == "mask":  # a bridge over the row of boxes
+        row = ROWS["box"]
+        axes.plot([x, x], [row - 0.1, row + 0.1], color="white", linewidth=3, zorder=2.5)
     axes.add_patch(
         FancyArrowPatch(
             path=Path(corners),
             arrowstyle="-|>",
-            mutation_scale=7,
-            linewidth=0.9,
+            mutation_scale=5.5,
+            linewidth=0.8,
             linestyle=dashes,
             color=colour,
-            zorder=0.5 if flow == "context" else 2,  # behind the boxes that it passes
+            shrinkA=0,
+            shrinkB=0,
+            zorder=3 if edge.flow == "features" else 2,
         )
     )
+
+
+def _rail(axes: Axes, places: dict[Key, Box], edges: list[Edge]) -> None:
+    """Draw what a branch adds: out of it, up to the rail, and along the rail to each head's +."""
+    if not edges:
+        return
+    _, colour, dashes = FLOWS["context"]
+    source = places[edges[0].source]
+    lanes = [_lane(edge.target, places[edge.target]) for edge in edges]
+    x, start = source.x, source.y + source.height / 2
+    path = [(x, start), (x, RAIL), (max(lanes), RAIL)]
+    axes.plot(*zip(*path, strict=True), color=colour, linestyle=dashes, linewidth=1, zorder=2.8)
+    for lane in lanes:
+        axes.plot(
+            [lane],
+            [RAIL],
+            marker="o",
+            markersize=6,
+            markerfacecolor="white",
+            markeredgecolor=colour,
+            markeredgewidth=0.8,
+            zorder=4,
+        )
+        axes.plot(
+            [lane], [RAIL], marker="+", markersize=4, color=colour, markeredgewidth=0.8, zorder=5
+        )
