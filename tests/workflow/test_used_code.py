@@ -59,7 +59,7 @@ def edit(package: Path, name: str, old: str, new: str) -> None:
 
 
 def names(package: Path, *roots: str) -> list[str]:
-    files = fp.code_files(roots, package)
+    files = fp.code_modules(roots, package).values()
     return [f.relative_to(package).with_suffix("").as_posix() for f in files]
 
 
@@ -70,17 +70,19 @@ def training(package: Path, head: str = "HeadA", **changes) -> str:
     return hashing.fingerprint(**parts)
 
 
-def test_normalised_source_is_code_alone(tmp_path):
-    (tmp_path / "a.py").write_text(
+def test_comments_docstrings_and_layout_are_no_code(tmp_path):
+    texts = (
         '"""Doc."""\n# comment\nclass A:\n    """Doc."""\n    x: int = 1\n    "about x"\n\n'
-        'async def f(a, b):\n    """Doc."""\n\ny = """kept"""\ng = lambda: "kept"\n'
+        'async def f(a, b):\n    """Doc."""\n\ny = """kept"""\ng = lambda: "kept"\n',
+        "class A:\n    x: int = (1)\nasync def f(a,\n  b): pass\ny = 'kept'\ng = lambda: 'kept'\n",
+        "class A:\n    x: int = (1)\nasync def f(a,\n  b): pass\ny = 'kept'\ng = lambda: ''\n",
     )
-    (tmp_path / "b.py").write_text(
-        "class A:\n    x: int = (1)\nasync def f(a,\n  b): pass\ny = 'kept'\ng = lambda: 'kept'\n"
-    )
-    source = fp.normalised_source(tmp_path / "a.py")
-    assert source == fp.normalised_source(tmp_path / "b.py")
-    assert "oc" not in source and "about" not in source and source.count("kept") == 2
+    hashes = []
+    for n, text in enumerate(texts):
+        package = tmp_path / str(n) / "toy"
+        put(package, "a.py", text)
+        hashes.append(fp.code_hash(["toy.a"], package))
+    assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_imports_are_followed_per_module_file(toy):
@@ -232,8 +234,9 @@ def test_unreadable_code_is_one_sentence(toy, text, message):
 def test_unknown_root_and_missing_file(toy):
     with pytest.raises(UserError, match=r"no module 'toy.tarining'"):
         fp.code_hash(["toy.tarining"], toy)
+    (toy / "gone.py").symlink_to("nowhere")
     with pytest.raises(UserError, match=r"gone.py cannot be read"):
-        fp.normalised_source(toy / "gone.py")
+        fp.registry_map(toy)
 
 
 def test_own_package_imports_nothing_heavy():

@@ -5,8 +5,6 @@ from __future__ import annotations
 from argparse import Namespace
 
 from seesaw.cli.common import fingerprints_of, scale_of
-from seesaw.core.files import write_atomic
-from seesaw.core.records import Provenance
 from seesaw.errors import UserError
 
 
@@ -28,6 +26,7 @@ def claims(args: Namespace) -> int:
     """Write and print the verdicts on the claims."""
     from seesaw.results.claims import page
     from seesaw.results.claims.measure import report
+    from seesaw.results.tables.recorded import write_texts
     from seesaw.spec import claims as table
     from seesaw.workflow import design
 
@@ -56,13 +55,9 @@ def claims(args: Namespace) -> int:
         for kind, files in table.files(scale, known).items()
         for name, path in files.items()
     }
-    texts = {kind: render(made) for kind, render in page.FORMATS.items()}
-    there = [p.read_text(encoding="utf-8") if p.is_file() else None for p in outputs.values()]
-    if there != [*texts.values()]:
-        inputs = {name: path for name, path in read.items() if path.is_file()}
-        with Provenance(*outputs.values(), inputs=inputs | {"claims": table.paths.CLAIMS}):
-            for path, text in zip(outputs.values(), texts.values(), strict=True):
-                write_atomic(path, text)
+    texts = {outputs[kind]: render(made) for kind, render in page.FORMATS.items()}
+    inputs = {name: path for name, path in read.items() if path.is_file()}
+    write_texts(texts, inputs | {"claims": table.paths.CLAIMS})
     print("\n".join(page.lines(made)))
     print("  ".join(map(str, outputs.values())))
     return int(not made.complete)

@@ -157,13 +157,6 @@ def training_seeds(table: Experiments, scale: Scale) -> dict[str, list[int]]:
     }
 
 
-def evaluation_seeds(table: Experiments, scale: Scale) -> dict[str, list[int]]:
-    """Evaluation -> all its seeds at a scale: first the experiment table's, then the claims'."""
-    claims = of(scale)
-    asked = claims.evaluated if claims else {}
-    return {e: list(dict.fromkeys([*table.seeds(e), *asked.get(e, ())])) for e in table.evaluations}
-
-
 def files(scale: Scale, claims: Claims) -> dict[str, dict[str, Path]]:
     """Return the input files of the claims: kind -> ``<evaluation>/seed<k>`` (or name) -> file.
 

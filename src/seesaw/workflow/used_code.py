@@ -49,15 +49,6 @@ class _Source(NamedTuple):
     registered: frozenset[str]
 
 
-def normalised_source(path: Path) -> str:
-    """Return a Python file's source without comments, docstrings and layout.
-
-    Raises:
-        UserError: the file is missing or is not Python.
-    """
-    return _read(Path(path)).normalised
-
-
 def code_modules(
     roots: Iterable[str],
     package_dir: Path = PACKAGE,
@@ -100,11 +91,6 @@ def code_modules(
         for text in source.strings:
             todo += registry.get(text, [text] if _is_module(text, files) else [])
     return dict(sorted(found.items()))
-
-
-def code_files(roots: Iterable[str], package_dir: Path = PACKAGE) -> list[Path]:
-    """Return the files of `code_modules`, sorted by module name."""
-    return list(code_modules(roots, package_dir).values())
 
 
 def code_hash(

@@ -6,13 +6,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from seesaw.core.files import write_atomic
-from seesaw.core.records import Provenance
 from seesaw.results.report import TEMPLATE, examples
 from seesaw.results.report.content import Content, data_uri
 from seesaw.results.report.curves import BINS, FLOOR, HEIGHT, KINDS, LEFT, WIDTH
 from seesaw.results.tables.html import STYLE
-from seesaw.results.tables.recorded import is_same
+from seesaw.results.tables.recorded import write_texts
 from seesaw.spec import report
 from seesaw.spec.scales import Scale
 
@@ -43,10 +41,7 @@ def write(content: Content, scale: Scale, fingerprint: str | None = None) -> Pat
         fingerprint: fingerprint of the code that makes the page.
     """
     path = report.output(scale, partial=bool(content.missing))
-    text = render(content)
-    if not is_same(path, text, content.read):
-        with Provenance(path, inputs=content.read, fingerprint=fingerprint):
-            write_atomic(path, text)
+    write_texts({path: render(content)}, content.read, fingerprint=fingerprint)
     return path
 
 

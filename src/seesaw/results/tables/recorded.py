@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from seesaw.core import paths
-from seesaw.core.files import sha256_file
+from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.records import Provenance, is_current, provenance_path, read_record
-from seesaw.results.tables.render import FORMATS, write_table
+from seesaw.results.tables.render import FORMATS
 from seesaw.results.tables.tables import Table
 from seesaw.spec.scales import Scale
 
@@ -36,18 +37,29 @@ def write_recorded(table: Table, scale: Scale, folder: Path | None = None) -> di
         folder: output folder; by default the one in which the workflow expects complete tables.
 
     Returns:
-        Format -> path, as from `write_table`.
+        Format -> path.
     """
     folder = folder or scale.tables
-    files = {suffix: folder / f"{table.name}.{suffix}" for suffix in FORMATS}
-    inputs = table_inputs(table.name, scale)
-    if all(is_same(path, FORMATS[s](table), inputs) for s, path in files.items()):
-        return files
-    with Provenance(*files.values(), inputs=inputs):
-        return write_table(table, folder)
+    texts = {folder / f"{table.name}.{suffix}": made(table) for suffix, made in FORMATS.items()}
+    write_texts(texts, table_inputs(table.name, scale))
+    return dict(zip(FORMATS, texts, strict=True))
 
 
-def is_same(path: Path, text: str, inputs: dict[str, Path]) -> bool:
+def write_texts(texts: dict[Path, str], inputs: dict[str, Path], **facts: Any) -> None:
+    """Write files with their records, unless they have these texts and records of these inputs.
+
+    Args:
+        texts: path -> content of each file.
+        inputs: name -> file from which they were made.
+        facts: further facts for the records, see `Provenance`.
+    """
+    if not all(_is_same(path, text, inputs) for path, text in texts.items()):
+        with Provenance(*texts, inputs=inputs, **facts):
+            for path, text in texts.items():
+                write_atomic(path, text)
+
+
+def _is_same(path: Path, text: str, inputs: dict[str, Path]) -> bool:
     """Whether a file has this text, and its record the current hashes of these inputs."""
     record = read_record(provenance_path(path)) or {}
     now = {name: sha256_file(file) for name, file in inputs.items()}
