@@ -36,7 +36,7 @@ def efficiency(args: Namespace) -> None:
         table.add_column(head, justify="right")
     for use in rows:
         shares = (use.lost if use.hours else None, use.time, use.memory)
-        told = ["–" if share is None else f"{100 * share:.0f} %" for share in shares]
+        percent = ["–" if share is None else f"{100 * share:.0f} %" for share in shares]
         hours = (f"{use.hours:,.2f}", f"{use.gpu_hours:,.2f}")
-        table.add_row(use.rule, str(use.jobs), str(use.attempts), *hours, *told)
+        table.add_row(use.rule, str(use.jobs), str(use.attempts), *hours, *percent)
     Console(width=100).print(table)

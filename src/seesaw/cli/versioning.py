@@ -55,8 +55,8 @@ def reference(args: Namespace) -> int:
     for place, formats in rebuilt(scale).items():
         wrong |= bool(formats)
         names = ", ".join(f"{place}.{suffix}" for suffix in formats)
-        told = f"not what its metrics give: {names}" if formats else "rebuilt from its metrics"
-        print(f"{scale.reference}/tables/{place}: {told}")
+        outcome = f"not what its metrics give: {names}" if formats else "rebuilt from its metrics"
+        print(f"{scale.reference}/tables/{place}: {outcome}")
     for place, cells in differences(scale).items():
         wrong |= bool(cells)
         if cells is None:
@@ -96,8 +96,8 @@ def record(args: Namespace) -> None:
         write_atomic(folder / "plots.json", json.dumps(rows, indent=1) + "\n")
     print(f"{folder}: {len(stage.jobs)} jobs")
     if not stages.file.is_file() or stages.file.read_text(encoding="utf-8") != stages.text():
-        told = f"{stages.file} does not fit {paths.EXPERIMENTS}"
-        print(f"{told}; run `seesaw dvc --scale {stages.scale.name}`, then `dvc repro` again.")
+        problem = f"{stages.file} does not fit {paths.EXPERIMENTS}"
+        print(f"{problem}; run `seesaw dvc --scale {stages.scale.name}`, then `dvc repro` again.")
 
 
 def unlock(args: Namespace) -> None:

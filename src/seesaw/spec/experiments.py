@@ -120,8 +120,8 @@ class Experiments:
     def _check(self) -> None:
         def known(kind: str, name: str, names: Iterable[str], where: str) -> None:
             if name not in names:
-                told = f"{where} names the unknown {kind} {name!r}"
-                raise UserError(f"{self.path}: {told}; {instead(name, names)}")
+                problem = f"{where} names the unknown {kind} {name!r}"
+                raise UserError(f"{self.path}: {problem}; {instead(name, names)}")
 
         for t in self.trainings.values():
             if t.init_from is not None:
@@ -155,8 +155,8 @@ class Experiments:
         """
         for name in trainings:
             if name not in self.trainings:
-                told = f"{path}: only: {name!r} is no training"
-                raise UserError(f"{told}; {instead(name, self.trainings)}")
+                problem = f"{path}: only: {name!r} is no training"
+                raise UserError(f"{problem}; {instead(name, self.trainings)}")
             if (start := self.trainings[name].init_from) not in (None, *trainings):
                 raise UserError(f"{path}: only: {name} starts from {start}; add that too.")
         part = copy(self)

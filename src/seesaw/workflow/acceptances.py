@@ -103,11 +103,11 @@ def changes(old: str, new: str) -> list[str]:
     if a is None or b is None:
         return ["its code or config"]
 
-    def differing(part: str, told: Callable[[str], str]) -> list[str]:
+    def differing(part: str, described: Callable[[str], str]) -> list[str]:
         one, other = a[part], b[part]
         found = [k for k in sorted(one.keys() | other.keys()) if one.get(k) != other.get(k)]
         more = [f"{len(found) - SHOWN} more"] if len(found) > SHOWN else []
-        return [*map(told, found[:SHOWN]), *more]
+        return [*map(described, found[:SHOWN]), *more]
 
     def values(key: str) -> str:
         return f"{key} {_short(a['config'].get(key))} -> {_short(b['config'].get(key))}"
@@ -132,18 +132,18 @@ def outdated(scale: Scale, fingerprints: Mapping[str, Any]) -> dict[str, str]:
 
 def question(scale: Scale, fingerprints: Mapping[str, Any], found: Mapping[str, str]) -> str:
     """Return a question about `outdated` trainings: what changed, and a command per answer."""
-    told, files, names = [], [], {}
+    rows, files, names = [], [], {}
     for key, trained in found.items():
         _, training, seed = key.split("/")
         what = ", ".join(changes(trained, computed(fingerprints, key)))
-        told.append(f"{training} {seed} ({what})")
+        rows.append(f"{training} {seed} ({what})")
         files.append(str(scale.model(training, int(seed.removeprefix("seed")))))
         names[training] = None
     options = [] if scale.name == "paper" else [f"--scale {scale.name}"]
     options += [] if scale.run == scale.name else [f"--dataset {shlex.quote(scale.dataset)}"]
     accept = " ".join(["seesaw accept", *names, *options, "--because '...'"])
     return (
-        f"finished trainings would be made again, as these have changed since: {'; '.join(told)}. "
+        f"finished trainings would be made again, as these have rows since: {'; '.join(rows)}. "
         f"If the weights stay the same: {accept}; to train again: rm {shlex.join(files)}"
     )
 
@@ -198,8 +198,8 @@ def computed(fingerprints: Mapping[str, Any], key: str) -> str:
 
 def _user() -> str:
     """Return the name of the user who accepts: from git or else the login."""
-    told = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True)
-    return told.stdout.strip() or getpass.getuser()
+    name = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True)
+    return name.stdout.strip() or getpass.getuser()
 
 
 def _parts(fingerprint: str) -> Path:

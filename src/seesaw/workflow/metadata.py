@@ -60,15 +60,15 @@ def seed(scale: Scale) -> int:
     to do, each record is only looked up. Other processes may run at the same time.
     """
     sources = [*sorted(scale.results.glob(f"stages/*/{NAME}")), scale.reference / NAME]
-    told: dict[str, str] = {}
+    restored: dict[str, str] = {}
     for source in sources:
         for job in _read(source):
             outputs = {Path(path): digest for path, digest in job["outputs"].items()}
             if not any(_unknown(path, job) for path in outputs):
                 continue
             if all(path.is_file() and sha256_file(path) == d for path, d in outputs.items()):
-                _take_over(job, outputs, told)
-    return len(told)
+                _take_over(job, outputs, restored)
+    return len(restored)
 
 
 def _read(source: Path) -> list[dict]:
@@ -98,10 +98,10 @@ def _unknown(path: Path, job: dict) -> bool:
     return not same_file and bool(other)
 
 
-def _take_over(job: dict, outputs: dict[Path, str], told: dict[str, str]) -> None:
+def _take_over(job: dict, outputs: dict[Path, str], restored: dict[str, str]) -> None:
     # A pull writes files in any order. A verified input is not really newer than its output, but
     # Snakemake would have to hash models at paper scale at each start to find that out.
-    verified = [Path(path) for path in job["input"] if _is_recorded(path, job, told)]
+    verified = [Path(path) for path in job["input"] if _is_recorded(path, job, restored)]
     newest = max((path.stat().st_mtime_ns for path in verified), default=0)
     for path, digest in outputs.items():
         if path.stat().st_mtime_ns < newest:
@@ -115,9 +115,9 @@ def _take_over(job: dict, outputs: dict[Path, str], told: dict[str, str]) -> Non
         partial = target.parent.with_name(f"seed.{uuid.uuid4().hex}")
         partial.write_text(json.dumps(record), encoding="utf-8")
         os.replace(partial, target)
-        told[path.as_posix()] = digest
+        restored[path.as_posix()] = digest
 
 
-def _is_recorded(path: str, job: dict, told: dict[str, str]) -> bool:
-    digest = f"sha256:{told.get(path)}"
-    return path in told and (job["input_checksums"] or {}).get(path, digest) == digest
+def _is_recorded(path: str, job: dict, restored: dict[str, str]) -> bool:
+    digest = f"sha256:{restored.get(path)}"
+    return path in restored and (job["input_checksums"] or {}).get(path, digest) == digest

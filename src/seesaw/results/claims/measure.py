@@ -76,8 +76,8 @@ def report(
         seeds = claims.seeds_of(claim)
         made = how[claim.kind](claim, seeds, paths, scale)
         if stale := [run for run in sorted(outdated) if run in _names(claim, seeds)]:
-            told = f"{', '.join(stale)}: trained with other code or configs than now"
-            made = made.model_copy(update={"note": told})
+            note = f"{', '.join(stale)}: trained with other code or configs than now"
+            made = made.model_copy(update={"note": note})
         found.append(made)
     return Report(
         scale=scale.run,
@@ -166,8 +166,8 @@ def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fou
             for c, band in zip(content, claim.bands, strict=True)
         )
         if not (isfinite(a) and isfinite(b) and a > 0 and b > 0):
-            told = f"seed {seed}: a ratio is {a:g}, the other {b:g}"
-            return _found(claim, seeds, [], scale, undefined=told)
+            reason = f"seed {seed}: a ratio is {a:g}, the other {b:g}"
+            return _found(claim, seeds, [], scale, undefined=reason)
         runs.append(Run(seed=seed, a=_round(a), b=_round(b), effect=_round(b / a)))
     return _factor(claim, seeds, runs, scale)
 
@@ -182,8 +182,8 @@ def _speed(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
 
 def _factor(claim: Claim, seeds: list[int], runs: list[Run], scale: Scale) -> Found:
     if len(runs) == 1:
-        told = "one run has no spread"
-        return _found(claim, seeds, runs, scale, undefined=told)
+        reason = "one run has no spread"
+        return _found(claim, seeds, runs, scale, undefined=reason)
     numbers = interval([log(run.b / run.a) for run in runs]) if runs else None
     return _found(claim, seeds, runs, scale, numbers)
 

@@ -155,8 +155,8 @@ def found(ranking: Ranking, category: int) -> np.ndarray:
 
 def _run(evaluation: Evaluation, seed: int, scale: Scale) -> replicates.Replicates:
     files = (scale.metrics, scale.matches, scale.replicates)
-    if told := corrupted([path(evaluation, seed) for path in files]):
-        raise UserError(f"{told}.")
+    if problem := corrupted([path(evaluation, seed) for path in files]):
+        raise UserError(f"{problem}.")
     metrics = _metrics(evaluation, seed, scale)
     return replicates.load(scale.replicates(evaluation, seed), metrics)
 

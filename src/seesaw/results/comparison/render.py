@@ -61,7 +61,7 @@ def terminal(comparison: Comparison, top: int, scale: str, console: Console | No
         counts = c.group, str(c.images), str(c.objects)
         body.add_row(c.name, *counts, _number(c.a), _number(c.b), _change(c.change))
     console.print(body)
-    fewest = f"No error is told of categories in fewer than {FEWEST} images."
+    fewest = f"No standard error for categories in fewer than {FEWEST} images."
     console.print(Text(fewest, style="dim"))
 
 

@@ -178,8 +178,8 @@ def _state(cell: Cell, experiments: Experiments, scale: Scale, complete: bool) -
             if record := read_record(failure_path(artefact)):
                 return "failed", f"seed {seed}: {record['error']}"
         beside = scale.matches(evaluation, seed), scale.replicates(evaluation, seed)
-        if told := corrupted([*chain, *beside]):
-            return "failed", f"seed {seed}: {told}"
+        if problem := corrupted([*chain, *beside]):
+            return "failed", f"seed {seed}: {problem}"
     return ("done", "") if complete else ("not run", "")
 
 
