@@ -143,7 +143,7 @@ def question(scale: Scale, fingerprints: Mapping[str, Any], found: Mapping[str, 
     options += [] if scale.run == scale.name else [f"--dataset {shlex.quote(scale.dataset)}"]
     accept = " ".join(["seesaw accept", *names, *options, "--because '...'"])
     return (
-        f"finished trainings would be made again, as these have rows since: {'; '.join(rows)}. "
+        f"finished trainings would be made again, as these have changed since: {'; '.join(rows)}. "
         f"If the weights stay the same: {accept}; to train again: rm {shlex.join(files)}"
     )
 
