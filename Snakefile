@@ -66,7 +66,8 @@ onsuccess:
 
 # Existing results are shown even if a job failed; the exit code stays non-zero.
 onerror:
-    if controller.on_slurm(workflow):
-        shell("seesaw efficiency {OPTIONS} || true")
-    shell("seesaw show {PLACES} {OPTIONS} || true")
-    shell("seesaw report --partial {OPTIONS} || true")
+    if not controller.stopped(log):
+        if controller.on_slurm(workflow):
+            shell("seesaw efficiency {OPTIONS} || true")
+        shell("seesaw show {PLACES} {OPTIONS} || true")
+        shell("seesaw report --partial {OPTIONS} || true")

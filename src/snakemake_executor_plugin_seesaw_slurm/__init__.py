@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 
 import snakemake_executor_plugin_slurm as official
+from snakemake.exceptions import WorkflowError
 from snakemake_executor_plugin_slurm.utils import get_job_wildcards
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
@@ -42,10 +44,23 @@ CHANGED = (
 )
 
 
+def no_cluster() -> str | None:
+    """Return why jobs cannot be submitted from here; None if they can, or SLURM is only away."""
+    instead = "run this where SLURM works, or here with another profile (README)."
+    if missing := [name for name in ("sbatch", "squeue", "scancel") if not shutil.which(name)]:
+        return f"{missing[0]} is not installed here: {instead}"
+    rows, error = queue.mine()
+    if rows is None and not AWAY.search(error):
+        return f"squeue fails here ({error}): {instead}"
+    return None
+
+
 class Executor(official.Executor):
     """The official executor with patient submissions and complete answers about its jobs."""
 
     def __post_init__(self, test_mode: bool = False) -> None:
+        if reason := no_cluster():  # before a local job, such as a download, begins
+            raise WorkflowError(reason)
         super().__post_init__(test_mode)
         # One submission at a time, because the nodes to exclude and the refusal are attributes.
         self._job_submission_executor = ThreadPoolExecutor(max_workers=1)

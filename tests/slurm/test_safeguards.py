@@ -20,7 +20,7 @@ from seesaw.errors import UserError
 from seesaw.workflow.slurm import ledger, queue, segments
 from seesaw.workflow.slurm.lease import Lease
 from seesaw.workflow.slurm.ledger import Submission
-from snakemake_executor_plugin_seesaw_slurm import Executor, ExecutorSettings
+from snakemake_executor_plugin_seesaw_slurm import Executor, ExecutorSettings, no_cluster
 
 
 @pytest.fixture
@@ -32,6 +32,8 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "bin"), python, "/usr/bin", "/bin"]))
     monkeypatch.setenv(ledger.RUN, "mini")
     monkeypatch.setattr(queue, "PAUSE", 0.1)
+    # Not everywhere is a SLURM, which an executor looks for; its own test follows at the end.
+    monkeypatch.setattr("snakemake_executor_plugin_seesaw_slurm.no_cluster", lambda: None)
     return tmp_path
 
 
@@ -374,3 +376,16 @@ def test_memory_grows_by_recorded_kills_only(place):
     assert segments.memory(1000, place) == 1000
     file.write_text(line(1, None) + line(137, None, True) + line(75, 4) + '{"half')
     assert segments.memory(1000, place) == 1500
+
+
+def test_without_a_cluster_nothing_begins(place, monkeypatch):
+    listed(place)
+    for name in ("sbatch", "scancel"):
+        command(place, name, "exit 0")
+    assert no_cluster() is None
+    command(place, "squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    assert no_cluster() is None  # it comes back
+    command(place, "squeue", "echo 'Could not establish a configuration source' >&2; exit 1")
+    assert "configuration source" in no_cluster()
+    monkeypatch.setenv("PATH", str(place / "empty"))
+    assert no_cluster().startswith("sbatch is not installed")

@@ -27,6 +27,8 @@ try:
     CLAIMS = claims.of(SCALE)
 except UserError as error:
     raise WorkflowError(masked(error)) from None
+except KeyboardInterrupt:
+    raise WorkflowError("Stopped before a job began; run the same command again.") from None
 
 # In a clone that pulled results, restore Snakemake's record of how they were made. Jobs on a
 # cluster only read it.

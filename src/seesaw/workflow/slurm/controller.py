@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import TextIO
 
@@ -49,3 +50,18 @@ def submits(run: str) -> None:
 def on_slurm(workflow) -> bool:
     """Whether this process submits jobs to SLURM."""
     return workflow.executor_plugin.name == "seesaw-slurm"
+
+
+def stopped(logs: str | list[str]) -> bool:
+    """Whether a run ended because the user stopped it; tell how to go on.
+
+    Args:
+        logs: the run's own log files, in which Snakemake has noted it.
+    """
+    files = [Path(log) for log in ([logs] if isinstance(logs, str) else logs)]
+    said = (f.read_text(encoding="utf-8", errors="replace") for f in files if f.is_file())
+    if not any("Terminating processes on user request" in text for text in said):
+        return False
+    kept = "finished jobs stay, and trainings and detections go on from what they have saved"
+    print(f"Stopped. Run the same command again to go on: {kept}.", file=sys.stderr)
+    return True
