@@ -48,6 +48,20 @@ def test_pages_are_readable_and_ask_for_nothing(site, tab, width, scheme):
         assert width < 1280 or tab.value(CUT) == [], page
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (768, "light"), (1280, "dark")])
+def test_the_reference_results_are_on_one_page(site, tab, width, scheme):
+    page = site / "reference/mini/report/report.html"
+    tab.open(page, width, scheme)
+    assert tab.complaints == [] and tab.fits(width) and tab.value(CUT) == []
+    ratio, where = tab.value(CONTRAST)
+    assert ratio >= 4.5, where
+    assert tab.value("[...document.images].filter(i => i.naturalWidth > 0).length") == 4
+    for link in tab.value("[...document.links].map(a => a.getAttribute('href'))"):
+        assert link.startswith("#") or (page.parent / link).is_file(), link
+    tab.open(site / "report.html", width, scheme)
+    assert tab.value("[...document.links].some(a => a.href.endsWith('mini/report/report.html'))")
+
+
 def test_the_search_finds_pages_without_a_server(site, tab):
     tab.open(site / "data.html", 1280, "light")
     tab.value("document.querySelector('#__search').click()")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from os.path import relpath
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,6 +66,8 @@ class Content:
 
     Attributes:
         scale: name of the scale, for instance "mini".
+        folder: folder of the results.
+        frozen: whether they are the committed reference, which holds no weights and run logs.
         warning: why the numbers are not the paper's; None at paper scale.
         fingerprint: 16 hex digits of a hash over the metrics that are shown.
         tables: the tables of the scale.
@@ -79,6 +82,8 @@ class Content:
     """
 
     scale: str
+    folder: Path
+    frozen: bool
     warning: str | None
     fingerprint: str
     tables: list[Shown]
@@ -103,17 +108,21 @@ def gather(scale: Scale) -> Content:
     drawn = [_figure(name, scale) for name in figures.available(table)]
     lacks = [t.name for t in places if missing(t).keys() - {"not built"}]
     lacks += [f"the drawing of {f.name}" for f in drawn if f.picture is None]
-    made, pictured = runs(scale), examples.examples(scale)
+    frozen = scale.results == scale.reference
+    made = runs(scale)
+    pictured = examples.Examples() if frozen else examples.examples(scale)
     panels, ticks = curves.panels([(run.name, run.steps) for run in made])
     of_tables = [path for t in places for path in table_inputs(t.name, scale).values()]
     metrics = dict.fromkeys(path for path in of_tables if path.name == "metrics.json")
     digests = {_below(path, scale): sha256_file(path) for path in metrics}
     read = [*of_tables, *pictured.read, *(path for run in made for path in run.read)]
-    read += [path for f in drawn if (path := figures.outputs(f.name, scale)["svg"]).is_file()]
+    read += [path for f in drawn if (path := _drawn(f.name, scale)["svg"]).is_file()]
     own = scale.run == scale.name
     other = None if own else f"{scale.dataset} is not the paper's data: nor are these numbers."
     return Content(
         scale=scale.run,
+        folder=scale.results,
+        frozen=frozen,
         warning=NOT_THE_PAPERS.get(scale.name, other),
         fingerprint=fingerprint(**digests),
         tables=[_table(t, scale) for t in places],
@@ -141,15 +150,20 @@ def _table(table: Table, scale: Scale) -> Shown:
 
 
 def _figure(name: str, scale: Scale) -> Shown:
-    files = figures.outputs(name, scale)
+    files = _drawn(name, scale)
     svg = files["svg"]
     picture = data_uri(svg.read_bytes(), "svg+xml") if svg.is_file() else None
     return Shown(name, TITLES[name], _links(files, scale) if picture else [], picture=picture)
 
 
+def _drawn(name: str, scale: Scale) -> dict[str, Path]:
+    frozen = scale.results == scale.reference
+    return figures.committed(name) if frozen else figures.outputs(name, scale)
+
+
 def _links(files: dict[str, Path], scale: Scale) -> list[Link]:
     return [
-        Link(kind, f"../{path.relative_to(scale.results).as_posix()}")
+        Link(kind, Path(relpath(path, scale.results / "report")).as_posix())
         for kind, path in files.items()
         if path.is_file()
     ]
