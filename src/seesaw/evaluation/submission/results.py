@@ -1,6 +1,9 @@
 """Read results lists of any tool, zipped or not, on one line or many, with constant memory."""
 
+import gc
+import io
 import json
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,7 +18,10 @@ from numba import njit
 from seesaw.errors import UserError
 
 BLOCK = 1 << 18  # bytes; larger blocks exceed the cache and trigger the garbage collector
-LONGEST = 1 << 26  # bytes of one entry; without a limit a stray quote would fill the memory
+LONGEST = 1 << 24  # bytes of one entry; without a limit a stray quote would fill the memory
+RATIO = 100  # of a zip; that of results is about 10
+DEEPEST = 50  # lists in lists; an entry has four
+DIRECTORY = 1 << 20  # bytes of a zip's list of files
 
 
 @contextmanager
@@ -32,18 +38,46 @@ def opened(path: Path | str) -> Iterator[IO[bytes]]:
                 file.seek(0)
                 yield file
                 return
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if len(names) != 1 or not names[0].endswith(".json"):
-                held = ", ".join(names[:5]) or "nothing"
-                raise UserError(f"{path} holds {held}: zip one .json file and nothing else.")
-            with archive.open(names[0]) as file:
-                yield file
+        with _Bounded(io.FileIO(path)) as raw, _member(path, raw) as file:
+            yield file
     except FileNotFoundError:
         raise UserError(f"{path} is missing: name a results file, .json or .zip.") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): name a results file.") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise UserError(f"{path} is a damaged zip ({error}): zip it again.") from None
+
+
+class _Bounded(io.BufferedReader):
+    """A file that zipfile reads; it reads the list of members at once, however long that is."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > DIRECTORY:
+            raise zipfile.BadZipFile(f"its list of files has {size:,} bytes")
+        return super().read(size)
+
+
+def _member(path: Path, raw: IO[bytes]) -> IO[bytes]:
+    """Open the one file of a zip, unless it could not be read in the memory and time of others."""
+    try:
+        archive = zipfile.ZipFile(raw)
+        members = archive.infolist()
+        if len(members) != 1 or not members[0].filename.endswith(".json"):
+            held = ", ".join(repr(m.filename[:80])[1:-1] for m in members[:5]) or "nothing"
+            raise UserError(f"{path} holds {held}: zip one .json file and nothing else.")
+        member = members[0]
+        if member.flag_bits & 0x1:
+            raise UserError(f"{path} is encrypted: zip it without a password.")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise UserError(f"{path} is compressed by an unusual method: zip it with deflate.")
+        size = min(member.compress_size, path.stat().st_size)
+        if member.file_size > max(RATIO * size, LONGEST):
+            raise UserError(
+                f"{path} would grow from {size:,} to {member.file_size:,} bytes, more than any "
+                "results: zip detections of a trained model."
+            )
+        return archive.open(member)
+    except (ValueError, RuntimeError, OverflowError, struct.error) as error:
         raise UserError(f"{path} is a damaged zip ({error}): zip it again.") from None
 
 
@@ -60,6 +94,8 @@ def batches(file: IO[bytes]) -> Iterator[list]:
     first = True
     while True:
         end, closed = _cut(np.frombuffer(rest, np.uint8))
+        if end == TOO_DEEP:
+            raise ValueError(f"has more than {DEEPEST} lists in one another after byte {passed}")
         if end >= 0:
             batch = _parse(rest[:end], passed)
             empty = not batch and not (closed and first)  # a comma with nothing beside it
@@ -82,10 +118,15 @@ def batches(file: IO[bytes]) -> Iterator[list]:
 
 def _parse(text: bytes, passed: int) -> list:
     text = b"[" + text + b"]"
+    collects = gc.isenabled()
+    gc.disable()  # with many short lists it takes two thirds of the time
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         pass
+    finally:
+        if collects:
+            gc.enable()
     try:
         return json.loads(text)  # reads NaN and Infinity, which json.dump writes
     except json.JSONDecodeError as error:
@@ -94,9 +135,12 @@ def _parse(text: bytes, passed: int) -> list:
         raise ValueError(f"is not JSON after byte {passed} ({error})") from None
 
 
+TOO_DEEP = -2
+
+
 @njit(cache=True)
 def _cut(text):  # pragma: no cover - compiled
-    """Return the index of the list's last comma or (with True) closing bracket; -1 if neither."""
+    """Return the index of the list's last comma or (with True) closing bracket, -1 or TOO_DEEP."""
     depth, quoted, cut, i = 0, False, -1, 0
     while i < len(text):
         byte = text[i]
@@ -109,6 +153,8 @@ def _cut(text):  # pragma: no cover - compiled
             quoted = True
         elif byte == 123 or byte == 91:
             depth += 1
+            if depth > DEEPEST:
+                return TOO_DEEP, False
         elif byte == 125 or byte == 93:
             if depth == 0:
                 return i, True

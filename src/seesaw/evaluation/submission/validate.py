@@ -6,6 +6,7 @@ size, and scores are finite. Images without entries are valid.
 """
 
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from seesaw.evaluation.submission import results
 from seesaw.evaluation.submission.package import ImageList
 
 SHOWN = 10  # images named with each kind of fault
+MAX_SIDE = 1 << 31  # pixels, so that an image's size is a whole number of 64 bits
+MOST = 100_000  # faults after which the rest of a file is not read
 
 
 @dataclass
@@ -53,6 +56,13 @@ class Report:
                 break
             fault.images.setdefault(image, value)
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether there are too many faults, or four times as many entries as are allowed."""
+        allowed = MAX_DETECTIONS * len(self.wanted.images)
+        found = sum(fault.count for fault in self.faults.values())
+        return found > MOST or self.detections > 4 * allowed + MOST
+
     def lines(self) -> list[str]:
         """Return a summary, then one line per kind of fault."""
         size = f"{self.path.stat().st_size / 1e6:,.1f} MB"
@@ -77,6 +87,9 @@ def validate(path: Path | str, wanted: ImageList) -> Report:
         with results.opened(path) as file:
             for batch in results.batches(file):
                 _check(report, batch, ids, sizes)
+                if report.hopeless:
+                    report.add("the file has so many faults that the rest was not read")
+                    break
     except ValueError as error:
         report.add(f"the file {error}")
     else:
@@ -94,7 +107,7 @@ def _check(report: Report, batch: list, ids: np.ndarray, sizes: np.ndarray) -> N
     report.detections += len(batch)
     try:
         columns = _columns(batch)
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (KeyError, TypeError):
         batch = [entry for entry in batch if _well_formed(report, entry)]
         columns = _columns(batch)
     image, category, score, size, counts, boxes = columns
@@ -128,7 +141,7 @@ def _columns(batch: list) -> tuple:
     """Return the entries as columns; image and category ids, score and size are arrays.
 
     Raises:
-        KeyError, TypeError, ValueError, OverflowError: An entry is malformed.
+        KeyError, TypeError: An entry is malformed.
     """
     if not set(map(type, batch)) <= {dict}:
         raise TypeError("an entry is no object")
@@ -137,24 +150,40 @@ def _columns(batch: list) -> tuple:
     if not set(map(type, masks)) <= {dict}:
         raise TypeError("segmentation is not {size, counts}")
     size, counts = [m["size"] for m in masks], [m["counts"] for m in masks]
-    if not set(map(type, image)) <= {int}:
-        raise TypeError("image_id is no whole number")
-    if not set(map(type, category)) <= {int}:
-        raise TypeError("category_id is no whole number")
-    if not set(map(type, score)) <= {int, float}:
-        raise TypeError("score is no number")
     if not set(map(type, counts)) <= {str} or not all(map(str.isascii, counts)):
         raise TypeError("counts is no compressed RLE in ASCII")
-    size = np.array(size) if size else np.empty((0, 2), np.int64)
-    if size.shape != (len(batch), 2) or size.dtype.kind != "i" or (size < 0).any():
-        raise TypeError("size is not [height, width]")
+    fault = "size is not [height, width]"
+    sides = _numbers(_flat(size, 2, fault), np.int64, {int}, fault).reshape(-1, 2)
+    if (sides < 0).any() or (sides > MAX_SIDE).any():
+        raise TypeError(fault)
     boxes = [e["bbox"] for e in batch if "bbox" in e]
-    if boxes:
-        array = np.array(boxes, np.float64)
-        if array.shape != (len(boxes), 4) or not np.isfinite(array).all() or array[:, 2:].min() < 0:
-            raise TypeError("bbox is not [x, y, w, h]")
-    ids = np.array(image, np.int64), np.array(category, np.int64)
-    return *ids, np.array(score, np.float64), size, counts, boxes
+    fault = "bbox is not [x, y, w, h]"
+    array = _numbers(_flat(boxes, 4, fault), np.float64, {int, float}, fault).reshape(-1, 4)
+    if not np.isfinite(array).all() or (array[:, 2:] < 0).any():
+        raise TypeError(fault)
+    return (
+        _numbers(image, np.int64, {int}, "image_id is no whole number"),
+        _numbers(category, np.int64, {int}, "category_id is no whole number"),
+        _numbers(score, np.float64, {int, float}, "score is no number"),
+        sides,
+        counts,
+        boxes,
+    )
+
+
+def _flat(rows: list, length: int, fault: str) -> list:
+    if not set(map(type, rows)) <= {list} or not set(map(len, rows)) <= {length}:
+        raise TypeError(fault)
+    return list(chain.from_iterable(rows))
+
+
+def _numbers(values: list, dtype: type, types: set[type], fault: str) -> np.ndarray:
+    if not set(map(type, values)) <= types:
+        raise TypeError(fault)
+    try:
+        return np.array(values, dtype)
+    except OverflowError:
+        raise TypeError(fault) from None
 
 
 def _well_formed(report: Report, entry: object) -> bool:
@@ -163,11 +192,18 @@ def _well_formed(report: Report, entry: object) -> bool:
         return True
     except KeyError as error:
         kind = f"an entry lacks {error}"
-    except (TypeError, ValueError, OverflowError) as error:
+    except TypeError as error:
         kind = str(error)
-    image = entry.get("image_id", "no image_id") if isinstance(entry, dict) else "no object"
-    report.add(kind, 1, [str(image)[:40]], [str(entry)[:80]])
+    image = "no object"
+    if isinstance(entry, dict):
+        image = _shown(entry["image_id"], 40) if "image_id" in entry else "no image_id"
+    report.add(kind, 1, [image], [_shown(entry, 80)])
     return False
+
+
+def _shown(value: object, length: int) -> str:
+    """Return the beginning of a value as text that every terminal takes."""
+    return repr(value)[:length]
 
 
 def _malformed(counts: list[str], sizes: np.ndarray) -> np.ndarray:

@@ -1,0 +1,247 @@
+"""Results files and zips made to do harm: each is accepted or refused, and costs little.
+
+The mutations are random with fixed seeds. They run in a process of their own, which the kernel
+ends where one takes more than ten seconds of its time.
+"""
+
+import json
+import random
+import resource
+import signal
+import struct
+import traceback
+import zipfile
+from multiprocessing import get_context
+
+import pytest
+from small_set import Small
+
+from seesaw.errors import UserError
+from seesaw.evaluation.submission import results
+from seesaw.evaluation.submission.grade import grade
+from seesaw.evaluation.submission.validate import validate
+
+SECONDS, MEGABYTES = 10, 1000
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    small = Small(tmp_path_factory.mktemp("small"), 5, apart=False)
+    validate(small.zip, small.images)  # compiled before the clock runs
+    return small
+
+
+def examined(small, path):
+    """What `seesaw submit --check` prints of a file."""
+    try:
+        report = validate(path, small.images)
+    except UserError as told:
+        assert str(path) in str(told) and "\n" not in str(told)
+        return str(told)
+    said = "\n".join(report.lines())
+    said.encode()  # an output that takes UTF-8 takes it
+    assert len(said) < 20_000
+    return said
+
+
+def in_bounds(small, cases, path):
+    """Examine each of the contents in a process with bounds on time and memory."""
+
+    def child():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        for case in cases:
+            path.write_bytes(case)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
+            try:
+                examined(small, path)
+            except BaseException:
+                path.with_suffix(".error").write_text(traceback.format_exc())
+                raise
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        assert grown < MEGABYTES
+
+    process = get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    error = path.with_suffix(".error")
+    assert process.exitcode == 0, error.read_text() if error.exists() else process.exitcode
+
+
+def entries(small, number=12):
+    with zipfile.ZipFile(small.zip) as archive:
+        return json.loads(archive.read("results.json"))[:number]
+
+
+VALUES = [None, True, -1, 0, 1.5, 1 << 62, 1 << 70, 10**400, -(10**400), 1e308, float("nan")]
+VALUES += [float("-inf"), "", "1", "\ud800", "\x1b[31m", "é" * 300, [], {}, [[]], [1, 2], [1, "a"]]
+VALUES += [[1 << 40, 1 << 40], [-1, 5], [1.0, 2.0], {"size": [1, 1], "counts": "1"}, "0" * 5000]
+VALUES += [
+    json.loads("[" * 900 + "]" * 900),
+    [None, 2],
+    [[1, 2], 3],
+    {"size": [0, 0], "counts": ""},
+]
+
+
+def changed(rng, content):
+    """A list with one to three values exchanged, dropped or repeated, somewhere in its depth."""
+    for _ in range(rng.randint(1, 3)):
+        node = content
+        while True:
+            keys = list(node) if isinstance(node, dict) else range(len(node))
+            if not keys:
+                break
+            key = rng.choice(keys)
+            if isinstance(node[key], dict | list) and node[key] and rng.random() < 0.8:
+                node = node[key]
+                continue
+            action = rng.randrange(4)
+            if action == 0:
+                del node[key]
+            elif action == 1 and isinstance(node, list):
+                node.insert(key, node[key])
+            else:
+                node[key] = rng.choice(VALUES)
+            break
+    return content
+
+
+def bent(rng, content, most=6):
+    """Bytes with some changed, cut out, doubled or cut off."""
+    content = bytearray(content)
+    for _ in range(rng.randint(1, most)):
+        at = rng.randrange(len(content) + 1)
+        action = rng.randrange(5)
+        if action == 0 and at < len(content):
+            content[at] ^= 1 << rng.randrange(8)
+        elif action == 1:
+            content[at:at] = rng.choice(b'[]{}",:\\ 019-eN\x00\xff').to_bytes() * rng.choice(
+                [1, 1, 99]
+            )
+        elif action == 2:
+            del content[at : at + rng.randint(1, 40)]
+        elif action == 3:
+            content[at:at] = content[at : at + rng.randint(1, 400)]
+        elif rng.random() < 0.2:
+            del content[at:]
+    return bytes(content)
+
+
+def zipped(path, content, name="results.json", method=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr(name, content)
+    return path.read_bytes()
+
+
+def relabelled(rng, content):
+    """A zip with other numbers in its headers; its first member is at 0, its directory later."""
+    content = bytearray(content)
+    starts = [0, content.rindex(b"PK\x01\x02"), content.rindex(b"PK\x05\x06")]
+    for _ in range(rng.randint(1, 3)):
+        start = rng.choice(starts)
+        at = start + 4 + 2 * rng.randrange(21 if start else 13)
+        value = rng.choice(
+            [0, 1, 8, 9, 12, 14, 99, 0x41, 0x800, 0x7FFF, 0xFFFF, rng.getrandbits(16)]
+        )
+        struct.pack_into("<H", content, min(at, len(content) - 2), value)
+    return bytes(content)
+
+
+def test_mutated_lists(small, tmp_path):
+    rng, base = random.Random(0), json.dumps(entries(small))
+    cases = [json.dumps(changed(rng, json.loads(base))).encode() for _ in range(250)]
+    cases += [bent(rng, base.encode()) for _ in range(250)]
+    in_bounds(small, cases, tmp_path / "results.json")
+
+
+def test_mutated_zips(small, tmp_path):
+    rng, base = random.Random(1), json.dumps(entries(small))
+    whole = zipped(tmp_path / "whole.zip", base)
+    cases = [bent(rng, whole) for _ in range(200)] + [relabelled(rng, whole) for _ in range(400)]
+    in_bounds(small, cases, tmp_path / "results.zip")
+
+
+M = 1 << 20
+BOMBS = {
+    "spaces": (b"[", b" " * M),
+    "a quote that is not closed": (b'["', b"a" * M),
+    "nests": (b"", b"[" * M),
+    "empty entries": (b"[", b"{}," * (M // 3)),
+    "numbers": (b"[", b"1," * (M // 2)),
+    "lists in an entry": (b"[", b"[" + b"[]," * (M // 3) + b"1],"),
+    "zeros": (b"", bytes(M)),
+}
+
+
+@pytest.mark.slow
+def test_files_that_grow_are_refused_or_read_to_a_limit(small, tmp_path):
+    path, cases = tmp_path / "results", []
+    for head, rest in BOMBS.values():
+        plain = head + 48 * rest
+        bomb = zipped(tmp_path / "bomb.zip", plain)
+        lying = bytearray(bomb)  # the directory says that it does not grow
+        struct.pack_into("<L", lying, lying.rindex(b"PK\x01\x02") + 24, 10 * M)
+        cases += [plain, bytes(lying)]
+        path.write_bytes(bomb)
+        assert f" to {len(plain):,} bytes, more than any results" in examined(small, path)
+    in_bounds(small, cases, path)
+
+
+def test_more_entries_than_any_server_takes_are_not_read_to_the_end(small, tmp_path, monkeypatch):
+    monkeypatch.setattr("seesaw.evaluation.submission.validate.MOST", 5000)
+    path = tmp_path / "results.json"
+    for change in ({}, {"category_id": 0}, {"category_id": "x"}):
+        one = json.dumps(entries(small, 1)[0] | change)
+        path.write_text("[" + ",".join([one] * 60_000) + "]")
+        report = validate(path, small.images)
+        assert any("was not read" in kind for kind in report.faults)
+        assert 5000 < report.detections < 40_000
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_unusual_methods_are_refused(small, tmp_path, method):
+    """Their decompressors take no limit: 45 bytes of bzip2 may be 45 MB."""
+    path = tmp_path / "results.zip"
+    zipped(path, json.dumps(entries(small)), method=method)
+    assert "zip it with deflate" in examined(small, path)
+
+
+def test_an_encrypted_zip_is_told(small, tmp_path):
+    path = tmp_path / "results.zip"
+    content = bytearray(zipped(path, json.dumps(entries(small))))
+    for start, at in ((0, 6), (content.rindex(b"PK\x01\x02"), 8)):
+        content[start + at] |= 1
+    path.write_bytes(content)
+    assert "is encrypted: zip it without a password" in examined(small, path)
+    with pytest.raises(UserError, match=r"results\.zip is encrypted"):
+        grade(path, small.annotations)
+
+
+def test_a_zip_of_many_files_is_refused_before_they_are_listed(small, tmp_path):
+    path = tmp_path / "results.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(30_000):
+            archive.writestr(f"{number}.json", "")
+    assert results.DIRECTORY < 30_000 * 50
+    assert "its list of files has" in examined(small, path)
+
+
+def test_names_of_members_are_shown_as_text(small, tmp_path):
+    path = tmp_path / "results.zip"
+    for name in ("\x1b[31m\n.json.exe", "x" * 30_000, "../../results.txt"):
+        zipped(path, "[]", name=name)
+        said = examined(small, path)
+        assert "\x1b" not in said and len(said) < 1000 and "zip one .json file" in said
+
+
+def test_a_deep_or_strange_value_is_shown_as_text(small, tmp_path):
+    path = tmp_path / "results.json"
+    one = entries(small, 1)[0]
+    path.write_text(
+        json.dumps([one | {"image_id": "\ud800"}, one | {"bbox": ["1", "2", "3", "4"]}])
+    )
+    said = examined(small, path)
+    assert "\\ud800" in said and "bbox is not [x, y, w, h]" in said
+    path.write_text(json.dumps([one | {"image_id": json.loads("[" * 900 + "]" * 900)}]))
+    assert "lists in one another" in examined(small, path)
