@@ -1,5 +1,6 @@
 """Folders of users in the workflow: any name, and what their correction makes stale."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,9 +8,11 @@ from pathlib import Path
 import pytest
 import small_folder
 
+from seesaw.cli import main
 from seesaw.errors import UserError
 from seesaw.spec import datasets
 from seesaw.spec.scales import Scale, snakemake_command
+from seesaw.training import run_log, runs
 
 REPOSITORY = Path(__file__).parents[2]
 NAME = "it's my $(touch X) `touch X`;touch X & data"
@@ -24,14 +27,15 @@ def project(rules):
 
 def snakemake(project, *words):
     command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", *words]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True)
+    told = subprocess.STDOUT
+    return subprocess.run(command, cwd=project, stdout=subprocess.PIPE, stderr=told, text=True)
 
 
 @pytest.mark.slow
 def test_a_folders_name_is_data_to_the_shell(project):
     folder = small_folder.make(project / NAME)
     done = snakemake(project, f"{NAME}/manifest.json", "--config", "scale=smoke", f"dataset={NAME}")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout
     assert (folder / "manifest.json").is_file()
     assert "is complete" in (project / f"logs/smoke@{NAME}/data.log").read_text()
     assert not list(project.rglob("X"))
@@ -51,3 +55,41 @@ def test_commands_that_are_shown_can_be_pasted(tmp_path):
     command = snakemake_command(Scale("smoke", str(folder)), "all")
     split = subprocess.run(["bash", "-c", f"printf '%s\\n' {command}"], capture_output=True)
     assert split.stdout.decode().splitlines()[-1] == f"dataset={folder}"
+
+
+@pytest.mark.slow
+def test_a_correction_makes_the_data_and_the_training_again(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    folder = small_folder.make(project / "mine")
+    options = ["--scale", "smoke", "--dataset", str(folder)]
+    target = [f"{folder}/manifest.json", "--config", "scale=smoke", f"dataset={folder}"]
+
+    def keys():
+        assert main.main(["fingerprints", *options]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    assert snakemake(project, *target).returncode == 0
+    before = keys()
+    assert "nothing to be done" in snakemake(project, "-n", *target).stdout.lower()
+    content = small_folder.read(folder, "train")
+    for annotation in content["annotations"]:
+        annotation["category_id"] = annotation["category_id"] % 4 + 1
+    small_folder.write(folder, "train", content)
+    assert main.main(["pretrain", "resnet18", *options]) == 2
+    assert "train.json is not the file" in capsys.readouterr().err
+    assert "nothing to be done" not in snakemake(project, "-n", *target).stdout.lower()
+    after = keys()
+    trained = {key for key in before if key.startswith("train/")}
+    assert trained and all(before[key] != after[key] for key in trained)
+
+
+@pytest.mark.parametrize("manifest", ["a" * 64, "b" * 64])
+def test_a_training_on_other_data_is_not_resumed(tmp_path, manifest):
+    log = tmp_path / run_log.NAME
+    run_log.begin(log, {"dataset": {"name": "mine", "manifest": "a" * 64}}, 0)
+    (tmp_path / "iter_1.pth").write_bytes(b"old")
+    runs.set_aside(tmp_path, manifest)
+    same = manifest == "a" * 64
+    assert (log.exists(), (tmp_path / "iter_1.pth").exists()) == (same, same)
+    kept = tmp_path / f"data-{'a' * 12}"
+    assert same or (kept / "iter_1.pth").read_bytes() == b"old"

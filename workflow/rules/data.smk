@@ -7,6 +7,8 @@ rule data:
     input:
         # A record that is made again or touched must not trigger a retraining.
         ancient(downloaded(SCALE.downloads)),
+        # A user's correction makes the data, and all that follows, again.
+        [str(path) for path in SCALE.own_annotations.values()],
     output:
         manifest=str(ENTRY.manifest),
         counts=str(ENTRY.category_counts),

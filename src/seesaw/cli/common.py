@@ -10,6 +10,8 @@ from argparse import ArgumentParser, Namespace
 from contextlib import redirect_stdout
 from io import StringIO
 
+from seesaw.core.integrity import sha256_of
+from seesaw.core.records import read_record
 from seesaw.errors import UserError
 from seesaw.spec import zoo
 from seesaw.spec.experiments import Evaluation
@@ -27,10 +29,19 @@ def need_data(scale: Scale) -> None:
     """Check that the dataset is complete, once the names in the call are known to exist.
 
     Raises:
-        UserError: the dataset's manifest is missing.
+        UserError: the dataset's manifest is missing, or of other annotation files.
     """
-    if not scale.entry.manifest.is_file():
-        raise UserError(f"{scale.entry.manifest} is missing; run `{scale.data_command}` first.")
+    entry = scale.entry
+    if not entry.manifest.is_file():
+        raise UserError(f"{entry.manifest} is missing; run `{scale.data_command}` first.")
+    splits = (read_record(entry.manifest) or {}).get("splits")
+    for said in splits.values() if isinstance(splits, dict) else ():
+        path = entry.root / said["annotations"]["file"]
+        if not path.is_file() or sha256_of(path) != said["annotations"]["sha256"]:
+            raise UserError(
+                f"{path} is not the file that {entry.manifest} was made from; "
+                f"run `{scale.data_command}` again."
+            )
 
 
 def evaluation_of(scale: Scale, name: str) -> Evaluation:

@@ -136,6 +136,7 @@ def train(args: Namespace) -> None:
     facts = dict(fingerprint=fingerprint, seed=args.seed, config_hash=runs.config_hash(config))
     with Provenance(output, inputs=inputs, **facts) as provenance:
         header = runs.header(scale, table, training, config, provenance)
+        runs.set_aside(work, header["dataset"]["manifest"])
         provenance.facts["wandb_run"] = None if mirror == "off" else header["id"]
         with RunLogHook(work / run_log.NAME, header, mirror, git=header["git"]) as log:
             switches = Switches(

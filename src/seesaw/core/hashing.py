@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from seesaw.core.files import sha256_file, write_atomic
+from seesaw.core.files import write_atomic
+from seesaw.core.integrity import sha256_of
 
 
 def fingerprint(**parts: Any) -> str:
@@ -50,7 +51,7 @@ def _kept(keys: dict[str, str | None], cache_path: Path) -> dict | None:
 
 def _hashes(key_files: Iterable[Path]) -> dict[str, str | None]:
     files = sorted({Path(f) for f in key_files})
-    return {f.as_posix(): sha256_file(f) if f.is_file() else None for f in files}
+    return {f.as_posix(): sha256_of(f) if f.is_file() else None for f in files}
 
 
 def digest(content: Any) -> str:

@@ -29,7 +29,7 @@ def corrupted(files: Iterable[Path]) -> str | None:
     for path in files:
         recorded = ((read_record(provenance_path(path)) or {}).get("artefact") or {}).get("sha256")
         with suppress(FileNotFoundError):
-            if recorded and (found := _sha256(path)) != recorded:
+            if recorded and (found := sha256_of(path)) != recorded:
                 return (
                     f"{path} is not the file that was made (sha256 {found[:12]}, "
                     f"recorded {recorded[:12]}); `seesaw verify` tells how to repair it"
@@ -37,7 +37,8 @@ def corrupted(files: Iterable[Path]) -> str | None:
     return None
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file; that of a large one is cached, as `corrupted` describes."""
     state = os.stat(path)
     if state.st_size < LARGE:
         return sha256_file(path)

@@ -144,6 +144,18 @@ class Scale:
         return own + ([] if self.overlay.backbones else ["pretrained"])
 
     @property
+    def own_annotations(self) -> dict[str, Path]:
+        """Split -> annotation file of a folder of the user, whose content fingerprints contain.
+
+        Generated data are determined by their entry, and downloads by their published hashes.
+        """
+        entry = self.entry
+        if entry.generate is not None or self.dataset in downloads.load().sets:
+            return {}
+        names = {"train": entry.train, "val": entry.val, "test_dev": entry.test_dev}
+        return {split: entry.root / name for split, name in names.items() if name}
+
+    @property
     def data_command(self) -> str:
         """The command that makes the dataset complete, which downloads first what is missing."""
         options = f"--scale {self.name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from seesaw.core import hashing
@@ -71,6 +72,26 @@ def header(
         "versions": used["versions"],
         "config": config,
     }
+
+
+def set_aside(work: Path, manifest: str) -> None:
+    """Move the checkpoints and the log of a training on other data out of the way.
+
+    A training resumes what it finds in its work directory, also where the images have changed.
+
+    Args:
+        work: the work directory.
+        manifest: sha256 of the present data's manifest.
+    """
+    log = work / run_log.NAME
+    before = (run_log.read(log).header.get("dataset") or {}).get("manifest")
+    if before in (None, manifest) or os.environ.get("RANK", "0") != "0":
+        return
+    kept = work / f"data-{before[:12]}"
+    kept.mkdir(exist_ok=True)
+    for path in (*work.glob("iter_*.pth"), log):
+        os.replace(path, kept / path.name)
+    print(f"{work}: the data have changed, so the training starts anew; its checkpoints: {kept}")
 
 
 def log_evaluation(scale: Scale, evaluation: Evaluation, seed: int, metrics: dict) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.core import hashing, paths
+from seesaw.core.integrity import sha256_of
 from seesaw.errors import UserError
 from seesaw.results.report import TEMPLATE
 from seesaw.spec import claims as claim_table
@@ -40,7 +41,8 @@ def sources(scale: Scale) -> list[Path]:
     files += [*paths.NOTEBOOKS.glob("*.py"), TEMPLATE]
     files = [file for file in files if file != paths.PAPER_VALUES]
     # The manifest contains the number of categories.
-    return [*files, scale.entry.manifest, paths.ACCEPTED]
+    own = scale.own_annotations.values()
+    return [*files, *own, scale.entry.manifest, paths.ACCEPTED]
 
 
 def cache(scale: Scale) -> Path:
@@ -83,11 +85,13 @@ def compute(scale: Scale) -> dict[str, str]:
 
     table = scale.table
     entry = scale.entry
+    own = {s: sha256_of(p) for s, p in scale.own_annotations.items() if p.is_file()}
     generator = ["seesaw.data.mini_lvis"] if entry.generate is not None else []
     result: dict[str, Any] = {
         "data": hashing.fingerprint(
             entry=entry.model_dump(mode="json", exclude={"categories"}),
             code=used_code.code_hash(generator),
+            **({"annotations": own} if own else {}),
         ),
         "evaluate": used_code.code_hash(
             ["seesaw.evaluation.resample", "seesaw.evaluation.replicates"]

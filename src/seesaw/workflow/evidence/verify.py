@@ -12,6 +12,7 @@ from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import table_inputs
 from seesaw.results.tables.render import FORMATS
 from seesaw.spec.experiments import PLACES
+from seesaw.training import run_log
 from seesaw.workflow import jobs
 from seesaw.workflow.evidence.chain import RECORD, Evidence
 
@@ -27,7 +28,7 @@ class Fault(NamedTuple):
 def verify(evidence: Evidence) -> tuple[list[Fault], int]:
     """Return all faults in the files of a scale, and the number of files that were checked."""
     files = recorded(evidence)
-    faults = [*_files(evidence, files), *_data(evidence)]
+    faults = [*_files(evidence, files), *_data(evidence), *_logs(evidence)]
     faults += _tables(evidence, {f.path for f in faults if f.what.startswith("corrupt")})
     return list({f.path: f for f in reversed(faults)}.values())[::-1], len(files)
 
@@ -88,6 +89,19 @@ def _data(evidence: Evidence) -> list[Fault]:
                 where = entry.root / (name if part == "annotations" else split)
                 what = f"corrupt: not the {part} of {entry.manifest.name}"
                 faults.append(Fault(where, what, evidence.repair(entry.manifest)))
+    return faults
+
+
+def _logs(evidence: Evidence) -> list[Fault]:
+    """Check that each training's log is of the data that its record names."""
+    faults = []
+    for log in sorted(evidence.scale.results.glob(f"*/seed*/{run_log.NAME}")):
+        model = log.with_name("model.pth")
+        named = ((evidence.record(model) or {}).get("inputs") or {}).get("manifest") or {}
+        began = (run_log.read(log).header.get("dataset") or {}).get("manifest")
+        if began and named and began != named.get("sha256"):
+            what = "was trained on other data than its record names"
+            faults.append(Fault(model, what, evidence.repair(model)))
     return faults
 
 
