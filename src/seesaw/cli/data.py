@@ -50,7 +50,8 @@ def data(args: Namespace) -> None:
         root, done = repair(entry.root, files, args.fix)
         for change, number in done.items():
             print(f"{change}: {number}")
-        entry = entry.model_copy(update={"root": root, "name": root.name})
+        scale = Scale(scale.name, str(root))
+        entry = scale.entry
     with suppress(OSError):
         entry.manifest.unlink()  # nothing trains on data that is refused now
     found = lvis_folder.read(entry.root, files)

@@ -38,13 +38,12 @@ def training_counts(path: Path) -> dict:
 
 
 def read(root: Path, files: Mapping[str, str], limit: int | None = 1000) -> dict[str, Annotations]:
-    """Read all annotation files of a data set, decode all its images, and note every fault.
+    """Read all annotation files of a data set and note every fault of their records.
 
     Args:
         root: LVIS folder.
         files: Split (train, val, test_dev) -> annotation file relative to ``root``.
-        limit: Number of faults of a file to keep; None for all. With a limit, images are decoded
-            only if the annotation files have no fault.
+        limit: Number of faults of a file to keep; None for all.
 
     Returns:
         The content of each split; the caller decides about its faults.
@@ -61,7 +60,7 @@ def read(root: Path, files: Mapping[str, str], limit: int | None = 1000) -> dict
             if category["frequency"] not in FREQUENCIES and split == "val":
                 told = "has no frequency, by which the evaluation groups: write 'r', 'c' or 'f'"
                 content.add("categories", index, category["id"], Fault("frequency", told))
-    if limit is None or not any(content.faults for content in found.values()):
+    if not any(content.faults for content in found.values()):
         _compare(found)
     return found
 
@@ -76,12 +75,12 @@ def _compare(found: dict[str, Annotations]) -> None:
                 f"{content.path} has other categories than another split: use files of one set"
             )
         categories = mine
-    if (train := found.get("train")) and not train.trained and not train.faults:
+    if (train := found.get("train")) and not train.trained:
         raise UserError(
             f"{train.path} has no annotation to train on (with an area, and a box of 1 px or "
             f"more in an image of {MIN_SIDE} px or more): add annotations"
         )
-    if (val := found.get("val")) and not (val.floats[:, 4] > 0).any() and not val.faults:
+    if (val := found.get("val")) and not (val.floats[:, 4] > 0).any():
         raise UserError(f"{val.path} has no annotation with an area to score with: add some")
     if train and val:
         shared = {i.path for i in train.images} & {i.path for i in val.images}

@@ -1,0 +1,170 @@
+"""Image files are what training reads, and --fix writes a copy that the reader takes."""
+
+import hashlib
+import json
+
+import cv2
+import numpy as np
+import pytest
+import small_folder
+from PIL import Image
+from small_folder import edit, path_of
+
+from seesaw.cli import main
+from seesaw.data import lvis_folder, pictures, repair
+
+FILES = {"train": "annotations/train.json", "val": "annotations/val.json"}
+TURNED = {n: Image.Exif() for n in range(2, 9)}
+for _n, _exif in TURNED.items():
+    _exif[0x0112] = _n
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return small_folder.make(tmp_path / "set")
+
+
+def faults(root):
+    found = lvis_folder.read(root, FILES)
+    lvis_folder.manifest(root, found)
+    return [(f.who, f.fault.code) for content in found.values() for f in content.faults]
+
+
+def save(mode, name, **options):
+    def write(path):
+        noise = np.random.default_rng(0).integers(0, 256, (88, 104, 4), np.uint8)
+        picture = Image.fromarray(noise, "RGBA")
+        if mode.startswith("I;16"):
+            picture = Image.fromarray(noise[..., 0].astype(np.uint16) * 257)
+        elif mode != "RGBA":
+            picture = picture.convert("RGB").convert(mode)
+        more = {"append_images": [picture]} if options.get("save_all") else {}
+        picture.save(path, name, **options, **more)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        save("RGBA", "PNG"), save("P", "PNG"), save("L", "PNG"), save("1", "PNG"),
+        save("I;16", "PNG"), save("CMYK", "JPEG"), save("L", "JPEG"), save("RGB", "PNG"),
+        save("RGB", "WEBP"), save("RGB", "BMP"), save("RGB", "TIFF"),
+        save("RGB", "JPEG", progressive=True),
+    ],
+)  # fmt: skip
+def test_what_opencv_reads_is_taken_whatever_its_mode_and_suffix(folder, write):
+    write(folder / "train/000001.jpg")
+    assert faults(folder) == []
+
+
+def cut(path, share):
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+
+
+def link(path, target):
+    path.unlink()
+    path.symlink_to(target)
+
+
+def replaced_by_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("harm", "code"),
+    [
+        (lambda p: p.unlink(), "file"),
+        (lambda p: p.write_bytes(b""), "file"),
+        (lambda p: p.write_bytes(b"text"), "file"),
+        (lambda p: cut(p, 0.1), "file"),
+        (lambda p: cut(p, 0.9), "file"),
+        (replaced_by_folder, "file"),
+        (lambda p: link(p, "/dev/zero"), "file"),
+        (lambda p: link(p, __file__), "file"),
+        (lambda p: Image.new("RGB", (104, 87)).save(p), "other size"),
+        (lambda p: Image.new("RGB", (88, 104)).save(p), "other size"),
+    ],
+)
+def test_a_file_that_is_not_what_was_annotated_is_refused(folder, harm, code):
+    harm(folder / "val/000011.jpg")
+    assert faults(folder) == [("image 11", code)]
+
+
+def shown_at(path):
+    """The pixels that mmcv's loader, which uses OpenCV, gives."""
+    return cv2.imread(str(path), cv2.IMREAD_COLOR)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
+def test_a_photo_that_the_loader_turns_is_refused_and_mended(folder, kind, orientation):
+    path = folder / "train/000001.jpg"
+    before = Image.open(path).copy()
+    before.save(path, kind, exif=TURNED[orientation])
+    stored = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    raw = path.read_bytes()
+    assert faults(folder) == [("image 1", "turned")]
+    target, done = repair.repair(folder, FILES)
+    assert path.read_bytes() == raw and sum(done.values()) == 1
+    image = json.loads(path_of(target, "train").read_text())["images"][0]
+    assert np.array_equal(shown_at(lvis_folder.image_file(target, image)), stored)
+    assert faults(target) == []
+
+
+def test_a_photo_annotated_as_shown_is_taken_if_its_size_tells_so(folder):
+    path = folder / "train/000001.jpg"
+    upright = Image.open(path).copy()
+    upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=TURNED[6])
+    assert faults(folder) == []
+    upright.transpose(Image.Transpose.ROTATE_180).save(path, exif=TURNED[3])
+    assert faults(folder) == [("image 1", "turned")]
+    target, _ = repair.repair(folder, FILES, repair.SHOWN)
+    image = json.loads(path_of(target, "train").read_text())["images"][0]
+    assert np.array_equal(shown_at(lvis_folder.image_file(target, image)), shown_at(path))
+
+
+def spoil(content):
+    images, annotations = content["images"], content["annotations"]
+    del images[0]["neg_category_ids"]
+    images[1]["not_exhaustive_category_ids"] = None
+    images[2]["neg_category_ids"] = [1, 77]
+    images[3]["file_name"] = images[3].pop("coco_url").removeprefix(small_folder.PREFIX)
+    images[4]["coco_url"] = "../elsewhere.png"
+    annotations[0]["area"] = None
+    annotations[1]["bbox"] = [5, 5, -1, 3]
+    annotations[2]["segmentation"] = [[1e9, 0, 0, 0, 5, 5]]
+    annotations[3]["segmentation"][0][0] = 5000
+    annotations[4]["id"] = annotations[5]["id"]
+    annotations[6]["category_id"] = 99
+    content["categories"].reverse()
+
+
+def test_a_mended_copy_is_accepted_and_the_originals_stay(folder, capsys):
+    edit(folder, "train", spoil)
+    text = "\ufeff" + path_of(folder, "val").read_text().replace('"area": ', '"area": NaN, "a": ')
+    path_of(folder, "val").write_text(text, encoding="utf-8")
+    hashes = {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.*")}
+    options = ["--scale", "smoke", "--dataset", str(folder)]
+    assert main.main(["data", *options]) == 2
+    assert main.main(["data", "--fix", *options]) == 0, capsys.readouterr().err
+    assert hashes == {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.*")}
+    fixed = folder.with_name("set_fixed")
+    assert (fixed / "manifest.json").is_file()
+    train = json.loads(path_of(fixed, "train").read_text())
+    assert len(train["images"]) == 9  # one outside
+    left = {a["image_id"] for a in train["annotations"]}
+    assert 5 not in left and [c["id"] for c in train["categories"]] == [1, 2, 3, 4]
+    first = train["annotations"][0]
+    assert first["area"] > 100
+    assert main.main(["data", "--fix", *options]) == 2  # the copy exists
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_files_are_hashed_in_order_whatever_the_threads(folder, monkeypatch):
+    images = lvis_folder.read(folder, FILES)["train"].images
+    one = pictures.digest((c.image.path, c.content) for c in pictures.check(folder, images))
+    monkeypatch.setattr(pictures, "THREADS", 5)
+    five = pictures.digest((c.image.path, c.content) for c in pictures.check(folder, images))
+    assert one == five and one[0] == sum((folder / i.path).stat().st_size for i in images)
