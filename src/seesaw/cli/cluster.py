@@ -5,11 +5,11 @@ from __future__ import annotations
 from argparse import Namespace
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from seesaw.cli.common import scale_of
 from seesaw.core import paths
+from seesaw.core.borders import console
 from seesaw.errors import UserError
 from seesaw.workflow.slurm import efficiency as efficiencies
 
@@ -39,4 +39,4 @@ def efficiency(args: Namespace) -> None:
         percent = ["–" if share is None else f"{100 * share:.0f} %" for share in shares]
         hours = (f"{use.hours:,.2f}", f"{use.gpu_hours:,.2f}")
         table.add_row(use.rule, str(use.jobs), str(use.attempts), *hours, *percent)
-    Console(width=100).print(table)
+    console().print(table)

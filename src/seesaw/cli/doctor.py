@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from functools import partial
 
 from seesaw.cli.common import scale_of
+from seesaw.core.borders import console
 
 
 def add(verb) -> None:
@@ -16,8 +16,6 @@ def add(verb) -> None:
 
 def doctor(args: Namespace) -> int:
     """Print a line for each check; exit code 1 if something that the scale needs is missing."""
-    from rich.console import Console
-
     from seesaw.cli.checks import report, software, surroundings
 
     scale = scale_of(args)
@@ -37,5 +35,5 @@ def doctor(args: Namespace) -> int:
         "pre-trained weights": partial(surroundings.weights, scale),
     }
     found = report.run(checks)
-    report.render(found, Console(width=None if sys.stdout.isatty() else 120))
+    report.render(found, console(120))
     return int(any(finding.state == "missing" for finding in found.values()))

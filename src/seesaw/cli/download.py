@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from pathlib import Path
 
 from seesaw.cli.common import scale_of
+from seesaw.core.borders import console
 from seesaw.errors import UserError
 
 
@@ -49,7 +49,6 @@ def download(args: Namespace) -> None:
 def _list(remotes) -> None:
     """Print a line for each file."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     from seesaw.spec import downloads
@@ -65,5 +64,5 @@ def _list(remotes) -> None:
         size = f"{r.bytes / 1e6:,.1f}" if r.bytes else "unknown"
         known = "" if len(r.sha256) == downloads.DIGITS else f" ({len(r.sha256)} of 64 digits)"
         body.add_row(r.set, r.name, size, f"{r.sha256[:8]}…{known}", state)
-    Console(width=None if sys.stdout.isatty() else 140).print(body)
+    console(140).print(body)
     print()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from argparse import Namespace
 
-from rich.console import Console
 from rich.text import Text
 
 from seesaw.cli.common import scale_of
 from seesaw.core import paths
+from seesaw.core.borders import console
 from seesaw.errors import UserError
 from seesaw.spec import site
 from seesaw.spec.scales import Scale
@@ -20,7 +19,6 @@ from seesaw.workflow import plan as planning
 from seesaw.workflow import status as standings
 from seesaw.workflow.costs import Costs
 
-WIDTH = 100
 TARGET = "all (default), report, submission, claims, zoo, a table or an experiment"
 
 
@@ -50,7 +48,7 @@ def plan(args: Namespace) -> None:
     costs = Costs(rows, scale, gpus, args.gpu or here.gpu_model or None)
     costs.fingerprints = known = dependencies.cached(scale)
     made = planning.plan(chosen, jobs.finished(graph.every, known), costs, rows, budget)
-    planning.render(made, chosen, costs, _console())
+    planning.render(made, chosen, costs, console())
     _ask(scale, known)
 
 
@@ -91,7 +89,7 @@ def status(args: Namespace) -> int:
     found = [standings.standing(job, done, scale, known, time.time()) for job in chosen.values()]
     rows = jobs.rows(scale, args.target)
     name = args.target if args.target in graph.targets else "all"
-    standings.render(found, rows, scale, _console(), known is not None, name)
+    standings.render(found, rows, scale, console(), known is not None, name)
     _ask(scale, known)
     return int(any(s.state in standings.NEEDS_YOU for s in found))
 
@@ -100,9 +98,4 @@ def _ask(scale: Scale, known: dict | None) -> None:
     """Print the workflow's question about finished trainings that it would repeat, if any."""
     found = acceptances.outdated(scale, known) if known else {}
     if known and found and scale.overlay.ask_before_retraining:
-        _console().print(Text(acceptances.question(scale, known, found)), soft_wrap=True)
-
-
-def _console() -> Console:
-    """Return the terminal's console; without a terminal, one of 100 columns without colours."""
-    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
+        console().print(Text(acceptances.question(scale, known, found)), soft_wrap=True)

@@ -21,6 +21,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from pycocotools import mask as rle
 
+from seesaw.core.borders import drawing, plain
 from seesaw.core.files import replacing, write_atomic
 from seesaw.errors import UserError
 from seesaw.evaluation.detect import build_model
@@ -150,10 +151,11 @@ def _drawn(path: Path, shown: list[int], boxes, scores, labels, masks, names) ->
         labels=torch.from_numpy(labels[shown]),
         masks=bits.astype(bool),
     )
-    visualizer = DetLocalVisualizer()
-    visualizer.dataset_meta = dict(classes=list(names), palette="random")
-    visualizer.add_datasample("", image, sample, draw_gt=False, pred_score_thr=0.0)
-    return cv2.imencode(".png", visualizer.get_image()[..., ::-1])[1].tobytes()
+    with drawing():
+        visualizer = DetLocalVisualizer()
+        visualizer.dataset_meta = dict(classes=[plain(n) for n in names], palette="random")
+        visualizer.add_datasample("", image, sample, draw_gt=False, pred_score_thr=0.0)
+        return cv2.imencode(".png", visualizer.get_image()[..., ::-1])[1].tobytes()
 
 
 def _compressed(mask) -> dict:

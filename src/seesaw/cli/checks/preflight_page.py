@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -10,18 +9,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from seesaw.core import borders
 from seesaw.spec.scales import Scale
 
 if TYPE_CHECKING:
     from seesaw.cli.checks.preflight_report import Report
 
-WIDTH = 100
 _MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("–", "yellow")}
 
 
 def render(report: Report, scale: Scale, console: Console | None = None) -> None:
     """Print the checks, a line for each training, and the verdict."""
-    console = console or (Console() if sys.stdout.isatty() else Console(width=WIDTH))
+    console = console or borders.console()
     console.print(Text(f"Preflight of {scale.run}: dataset {scale.entry.name}", style="bold"))
     for check in report.checks:
         mark, style = _MARKS[check.ok]

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -18,6 +17,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from seesaw.core.borders import console
 from seesaw.data.download.fetch import Report
 
 EVERY = 30.0
@@ -37,8 +37,14 @@ def progress(label: str, total: int | None, of_bytes: bool = True) -> Iterator[R
         return
     amount = DownloadColumn() if of_bytes else MofNCompleteColumn()
     speed = [TransferSpeedColumn()] if of_bytes else []
-    columns = [TextColumn("{task.description}"), BarColumn(), amount, *speed, TimeRemainingColumn()]
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    columns = [
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        amount,
+        *speed,
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=console(None, stderr=True)) as bars:
         task = bars.add_task(label, total=total)
         yield lambda done: bars.update(task, completed=done)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import orjson
 
+from seesaw.core.borders import plain
 from seesaw.core.integrity import corrupted
 from seesaw.errors import UserError
 from seesaw.evaluation import replicates, resample, uncertainty
@@ -49,6 +50,11 @@ class Category:
     b: float
     change: Estimate
     examples: list[int] = field(default_factory=list)
+
+    @property
+    def shown(self) -> str:
+        """Return the name for one line of a reader's text; the id where it is empty."""
+        return plain(self.name).strip() or str(self.id)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 from pycocotools import mask as mask_api
 
+from seesaw.core.borders import drawing, file_name, plain
 from seesaw.evaluation import detections
 from seesaw.results.comparison.categories import Comparison
 from seesaw.spec.scales import Scale
@@ -58,11 +59,12 @@ def draw(comparison: Comparison, top: int, scale: Scale, folder: Path) -> tuple[
     titles = ["ground truth", comparison.a, comparison.b]
     made = []
     for c in categories:
-        made.append(folder / f"{c.id}_{_plain(c.name)}.png")
+        made.append(folder / f"{c.id}_{file_name(c.name)}.png")
         rows = [(paths[i], [column[c.id, i] for column in columns]) for i in wanted[c.id]]
-        figure = _picture(f"{c.name} ({c.group}): {c.a:.1f} to {c.b:.1f} AP", titles, rows)
         made[-1].parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(made[-1], dpi=110, metadata={"Software": None})
+        with drawing():
+            figure = _picture(f"{c.shown} ({c.group}): {c.a:.1f} to {c.b:.1f} AP", titles, rows)
+            figure.savefig(made[-1], dpi=110, metadata={"Software": None})
     return made, ""
 
 
@@ -121,7 +123,7 @@ def _picture(title: str, titles: list[str], rows: list) -> Figure:
         axis.set_title(heading, fontsize=8)
     for axes, (image_path, cells) in zip(grid, rows, strict=True):
         pixels = np.asarray(Image.open(image_path).convert("RGB"))
-        axes[0].set_ylabel(image_path.name, fontsize=7)
+        axes[0].set_ylabel(plain(image_path.name), fontsize=7)
         for axis, cell in zip(axes, cells, strict=True):
             painted = _painted(pixels, [shown.mask for shown in cell])
             axis.imshow(painted, extent=(0, pixels.shape[1], pixels.shape[0], 0))
@@ -155,8 +157,3 @@ def _file(image: dict) -> str:
     """Return an image's path within the dataset's folder, as mmdet's LVISV1Dataset resolves it."""
     url = image.get("coco_url") or image["file_name"]
     return url.removeprefix("http://images.cocodataset.org/")
-
-
-def _plain(name: str) -> str:
-    """Return the name with only characters that are safe in file names."""
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)

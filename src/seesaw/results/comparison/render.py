@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 
 import numpy as np
 from rich import box
@@ -12,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from seesaw.core import borders
 from seesaw.evaluation.ground_truth import GROUPS
 from seesaw.evaluation.uncertainty import Estimate
 from seesaw.results.comparison.categories import FEWEST, Category, Comparison
 
-WIDTH = 100
 HEAD = ("category_id", "name", "frequency", "images", "objects")
 HEAD += ("AP_a", "AP_b", "difference", "se", "low", "high", "example_images")
 
@@ -45,7 +44,7 @@ def terminal(comparison: Comparison, top: int, scale: str, console: Console | No
             terminal.
     """
     if console is None:
-        console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+        console = borders.console()
     a, b, seeds = comparison.a, comparison.b, comparison.seeds
     console.print(Text(f"{b} less {a} ({scale} scale)", style="bold"))
     body = _table("", a, b, "difference", "95 % interval")
@@ -59,7 +58,7 @@ def terminal(comparison: Comparison, top: int, scale: str, console: Console | No
     body = _table("category", "group", "images", "objects", "AP of a", "of b", "difference")
     for c in comparison.largest(top):
         counts = c.group, str(c.images), str(c.objects)
-        body.add_row(c.name, *counts, _number(c.a), _number(c.b), _change(c.change))
+        body.add_row(c.shown, *counts, _number(c.a), _number(c.b), _change(c.change))
     console.print(body)
     fewest = f"No standard error for categories in fewer than {FEWEST} images."
     console.print(Text(fewest, style="dim"))

@@ -10,6 +10,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from seesaw.core.borders import drawing
 from seesaw.errors import UserError
 from seesaw.spec.figures import OUTPUT
 
@@ -106,9 +107,9 @@ def band(axes: Axes, groups: list[str]) -> None:
 
 def footnote(figure: Figure, text: str) -> None:
     """Write small print below a figure: which scale and which results it shows."""
-    figure.text(
-        1.0, -0.04 / figure.get_figheight(), text, ha="right", va="top", fontsize=6, color=SOFT
-    )
+    low = -0.04 / figure.get_figheight()
+    with drawing():  # a data set's name is part of it
+        figure.text(1.0, low, text, ha="right", va="top", fontsize=6, color=SOFT)
 
 
 def save(name: str, figure: Figure, rows: list[dict]) -> None:

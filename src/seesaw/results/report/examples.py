@@ -59,7 +59,7 @@ def examples(scale: Scale) -> Examples:
 def _caption(c: Category) -> str:
     objects = f"{c.objects} object{'' if c.objects == 1 else 's'}"
     images = f"{c.images} validation image{'' if c.images == 1 else 's'}"
-    return f"{c.name}: AP {c.a:.1f} to {c.b:.1f} ({objects} in {images})"
+    return f"{c.shown}: AP {c.a:.1f} to {c.b:.1f} ({objects} in {images})"
 
 
 def _told(found: Comparison, chosen: list[Category]) -> str:

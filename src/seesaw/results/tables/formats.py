@@ -72,7 +72,7 @@ def markdown(table: Table) -> str:
 
 def markdown_escape(text: str) -> str:
     """Escape all characters that are markup inside a line or a table cell."""
-    return re.sub(r"([\\`*\[\]<>|~&]|\b_|_\b)", r"\\\1", text)
+    return re.sub(r"([\\`*\[\]<>|~&$]|\b_|_\b)", r"\\\1", text)
 
 
 def latex(table: Table) -> str:

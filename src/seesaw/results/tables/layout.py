@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Literal, NamedTuple
 
+from seesaw.core.borders import plain
 from seesaw.results.tables.tables import Cell, Row, Table, cells, missing
 from seesaw.results.tables.verdicts import ASSUMED, MARKS
 
@@ -98,8 +99,8 @@ def remarks(table: Table) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """Collapse white space, so that no text can break out of its cell or line."""
-    return " ".join(text.split())
+    """Collapse white space and control characters, so that no text leaves its cell or line."""
+    return " ".join(plain(text, len(text)).split())
 
 
 def number(value: float | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 from pathlib import Path
 
 from rich import box
@@ -11,13 +10,13 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from seesaw.core import borders
 from seesaw.core.files import write_atomic
 from seesaw.results.tables.formats import HEADS, as_csv, as_json, head, latex, markdown
 from seesaw.results.tables.html import html
 from seesaw.results.tables.layout import Column, Span, banner, columns, grid, heading, remarks
 from seesaw.results.tables.tables import Table
 
-WIDTH = 100
 _STYLES = {"state": "italic dim", "se": "dim", "paper": "dim"}
 _STYLES |= {"good": "green", "noise": "yellow", "bad": "red"}
 
@@ -33,7 +32,7 @@ def render_terminal(table: Table, console: Console | None = None) -> None:
         console: the console to print to; by default stdout, 100 columns wide if it is no terminal.
     """
     if console is None:
-        console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+        console = borders.console()
     body = RichTable(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     cols = columns(table)
     for column in cols:
@@ -57,8 +56,8 @@ def render_terminal(table: Table, console: Console | None = None) -> None:
 def text(table: Table) -> str:
     """Return what `render_terminal` prints at 100 columns, without colours."""
     out = io.StringIO()
-    console = Console(
-        file=out, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False
+    console = borders.console(
+        file=out, color_system=None, force_terminal=False, legacy_windows=False
     )
     render_terminal(table, console)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"

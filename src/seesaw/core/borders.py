@@ -1,0 +1,60 @@
+"""Text from data where it leaves the program and could be read as markup, formulas or paths.
+
+Names of categories, files and data sets may contain anything. HTML is escaped by jinja2 and
+`html.escape`, LaTeX and Markdown by `seesaw.results.tables.formats`, CSV by csv.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDTH = 100  # columns where the output is no terminal
+
+
+def plain(text: str, most: int = 60) -> str:
+    """Return a text on one line, without control characters and of at most ``most`` characters."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def file_name(text: str, most: int = 60) -> str:
+    """Return a text with only characters that are safe in file names anywhere."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text[:most])
+
+
+def console(width: int | None = WIDTH, **options: Any) -> Console:
+    """Return a console that prints texts as they are, without rich's markup and emoji names.
+
+    Args:
+        width: columns where the output is no terminal; None for rich's own.
+        options: further arguments of rich's ``Console``.
+    """
+    from rich.console import Console
+
+    output = options.get("file") or sys.stdout
+    columns = None if output.isatty() else width
+    return Console(width=columns, markup=False, emoji=False, **options)
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Let matplotlib draw texts as they are, without formulas, whatever the user's settings are.
+
+    Characters that the font lacks are drawn as boxes, without a warning for each.
+    """
+    import matplotlib
+
+    with (
+        matplotlib.rc_context({"text.parse_math": False, "text.usetex": False}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        yield
