@@ -1,6 +1,7 @@
 """The experiment table, the scale and the dependencies of jobs; imports neither torch nor mmdet."""
 
 import shlex
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -113,6 +114,11 @@ def speed_models(wildcards):
         for e in evaluations
         if EXPERIMENTS.built(e.id)
     ]
+
+
+def gpu_measurements():
+    """Return what `seesaw preflight --measure` wrote; the paper scale's Table A2 shows it."""
+    return sorted(map(str, Path("configs/costs").glob("*.yaml"))) if SCALE.name == "paper" else []
 
 
 def submissions():

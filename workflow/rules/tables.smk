@@ -7,6 +7,7 @@ rule table:
         metrics=lambda w: place_files(w.place, SCALE.metrics),
         replicates=lambda w: place_files(w.place, SCALE.replicates),
         speed=lambda w: str(SCALE.speed) if w.place == "table_a2" else [],
+        gpus=lambda w: gpu_measurements() if w.place == "table_a2" else [],
         paper="configs/paper_values.yaml",
     output:
         expand(

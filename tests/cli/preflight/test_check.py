@@ -154,3 +154,20 @@ def test_green_is_only_what_has_no_fault():
     assert Report([Check("a", None, "")], [], 0, None).green
     assert not Report([Check("a", False, "")], [], 0, None).green
     assert not Report([], [row], 0, None).green
+
+
+@pytest.mark.parametrize(
+    ("fits", "fix"), [(2, "set images_per_gpu: 2 in site.yaml"), (1, "use a larger GPU")]
+)
+def test_the_hint_about_memory_keeps_the_images_that_split_attention_needs(fits, fix):
+    """One image a pass has no batch statistics in ResNeSt."""
+    scale = Scale("smoke")
+    cfg = resolve(scale.table.trainings["a09_stronger_backbone"].config, scale)
+    preflight_check.with_counts(cfg, None, scale.entry.classes)
+    cfg.batch_size = 16
+    row = preflight_check.Row("a09", size=sizes.Sizes().measure(cfg))
+    memory = preflight_check.gigabytes(row.size, fits, EXPECTED)
+    site = Site(gpus={"smoke": 1}, images_per_gpu=4)
+    preflight_check._check_batch(row, cfg, scale, EXPECTED, site, memory)
+    (fault,) = row.faults
+    assert fault.endswith(f"; {fix}")

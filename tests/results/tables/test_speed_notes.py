@@ -9,7 +9,7 @@ import pytest
 from seesaw.core import paths
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.render import text
-from seesaw.results.tables.speed_notes import speed_notes
+from seesaw.results.tables.speed_notes import gpu_notes, speed_notes
 from seesaw.spec import experiments
 from seesaw.spec.scales import Scale
 
@@ -112,3 +112,25 @@ def test_a_row_that_was_not_timed_is_left_out(scale):
     table = collect("table_a2", TABLE, scale)
     assert [row.value("fps") for row in table.rows] == [17.25, None, 24.5]
     assert "HTC w/o semantic" not in table.notes[0]
+
+
+def test_at_paper_scale_a_gpus_measurement_stands_beside_the_papers(scale, tmp_path):
+    (nothing,) = collect("table_a2", TABLE, Scale("paper")).notes
+    assert "was not measured" in nothing and "0.1, 0.1 and 2.8 fps" in nothing
+    measured = {
+        name: {mode: {"fps": fps[name], "parts": {}} for mode, fps in MEASURED["fps"].items()}
+        for name in ROWS[:2]
+    } | {ROWS[2]: {"failed": "out of memory"}}
+    content = dict(device="V9", memory_gigabytes=80.0, scale="paper", date="2030-01-01")
+    folder = tmp_path / "configs/costs"
+    folder.mkdir()
+    (folder / "v9.yaml").write_text(json.dumps(content | {"fps": measured}))
+    (folder / "v9.mini.yaml").write_text(json.dumps(content | {"scale": "mini", "fps": measured}))
+    (folder / "cpu.yaml").write_text(
+        json.dumps(content | {"memory_gigabytes": None, "fps": measured})
+    )
+    (note,) = collect("table_a2", TABLE, Scale("paper")).notes
+    rows = "Cascade Mask R-CNN 17 / 9 / 11; HTC w/o semantic 18 / 12 / 9.9. The paper's 0.1, 0.1"
+    assert "on a V9 (2030-01-01" in note and rows in note
+    assert collect("table_a1", experiments.load(), Scale("paper")).notes == []
+    assert gpu_notes(folder, LABELS) == [note]

@@ -125,10 +125,11 @@ def _check_batch(
     row.gigabytes = gigabytes(row.size, row.images, expected)
     if not gpus or memory is None or row.gigabytes <= memory:
         return
-    least = gigabytes(row.size, 1, expected)
+    # the fewest images of a GPU that a pass over all GPUs may have and that divide its share
+    fewest = -(-least_images(cfg) // gpus)
     fix = (
-        "set images_per_gpu: 1 in site.yaml"
-        if least <= memory < row.gigabytes and row.images > 1
+        f"set images_per_gpu: {fewest} in site.yaml"
+        if fewest < row.images and gigabytes(row.size, fewest, expected) <= memory
         else "use a larger GPU"
     )
     row.faults.append(f"needs about {row.gigabytes:.0f} GB of a GPU's {memory:g}; {fix}")

@@ -7,12 +7,13 @@ import json
 from pathlib import Path
 from statistics import mean
 
+from seesaw.core import paths
 from seesaw.core.integrity import corrupted
 from seesaw.core.records import failure_path, provenance_path, read_record
 from seesaw.errors import UserError
 from seesaw.evaluation import replicates, uncertainty
 from seesaw.evaluation.submission import receipt
-from seesaw.results.tables.speed_notes import speed_notes
+from seesaw.results.tables.speed_notes import gpu_notes, speed_notes
 from seesaw.results.tables.tables import Row, State, Table
 from seesaw.spec import paper
 from seesaw.spec.experiments import Cell, Evaluation, Experiments, Training
@@ -35,8 +36,13 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
     measured = read(scale.speed) if "fps" in spec.columns else {}
     damaged = corrupted([scale.speed]) if "fps" in spec.columns else None
     fps = measured.get("fps", {}).get("ours", {})
+    notes = [damaged] if damaged else []
     labels = {cell.evaluation: cell.label for cell in experiments.place_cells(place)}
     rows = [_row(cell, experiments, scale, values, fps) for cell in experiments.place_cells(place)]
+    if fps:
+        notes = speed_notes(measured, labels, scale.name)
+    if "fps" in spec.columns and scale.name == "paper":
+        notes += gpu_notes(paths.CONFIGS / "costs", labels)
     found = [(row, _runs(row, experiments, scale)) for row in rows]
     rows = [
         _with_errors(*own, *above, experiments)
@@ -53,7 +59,7 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
         rows=rows,
         test_dev=_test_dev(experiments, scale) if place == "table_a1" else None,
         paper_test_dev=values.test_dev.AP,
-        notes=speed_notes(measured, labels, scale.name) if fps else [damaged] if damaged else [],
+        notes=notes,
     )
 
 

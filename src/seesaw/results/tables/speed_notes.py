@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from seesaw.core.yaml import read_yaml
+
 PAPER = "The paper's 0.1, 0.1 and 2.8 fps (one V100): three mask heads, three, one."
 
 
@@ -40,6 +44,32 @@ def speed_notes(measured: dict, labels: dict[str, str], scale: str) -> list[str]
         each = "; ".join(f"{labels[name]} {s:.2f}" for name, s in seconds.items() if name in labels)
         notes.append(f"Seconds a training iteration ({scale} scale): {each}.")
     return notes
+
+
+def gpu_notes(folder: Path, labels: dict[str, str]) -> list[str]:
+    """Return a note for each GPU on which Table A2 was measured at the paper's size.
+
+    Args:
+        folder: the files that `seesaw preflight --scale paper --measure` writes.
+        labels: evaluation id -> label of its row.
+    """
+    notes = []
+    for path in sorted(folder.glob("*.yaml")):
+        content = read_yaml(path)
+        measured = {n: m for n, m in (content.get("fps") or {}).items() if "failed" not in m}
+        if content.get("scale") == "paper" and content.get("memory_gigabytes") and measured:
+            fps = {
+                mode: {name: modes[mode]["fps"] for name, modes in measured.items()}
+                for mode in ("ours", "mmdet", "old")
+            }
+            notes.append(
+                f"fps at the paper's size on a {content['device']} ({content['date']}, random "
+                f"weights), ours / as mmdet 3 ships / the old way: {_modes(fps, labels)}. {PAPER}"
+            )
+    return notes or [
+        "fps at the paper's size was not measured on any GPU (`seesaw preflight --scale paper "
+        f"--measure fps`). {PAPER}"
+    ]
 
 
 def _modes(fps: dict[str, dict[str, float]], labels: dict[str, str]) -> str:
