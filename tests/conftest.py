@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,16 @@ def rules(tmp_path, job_graphs):
     for graph in (tmp_path / JOBS).iterdir():
         if not (job_graphs / graph.name).exists():
             shutil.copy(graph, job_graphs)
+
+
+@pytest.fixture(scope="module")
+def smoke_root(tmp_path_factory):
+    """A folder of the module's own in which trainings at smoke scale can start."""
+    root = tmp_path_factory.mktemp("root")
+    shutil.copytree(REPOSITORY / "configs", root / "configs")
+    shutil.copy(REPOSITORY / "requirements.lock", root)
+    for arguments in (["data"], ["pretrain", "resnet18"]):
+        command = [sys.executable, "-m", "seesaw.cli", *arguments, "--scale", "smoke"]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-4000:]
+    return root

@@ -1,19 +1,16 @@
 """The verbs on a GPU: a training that is killed and goes on, under torchrun, and prediction."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
-REPOSITORY = Path(__file__).parents[2]
 SEESAW = [sys.executable, "-m", "seesaw.cli"]
 SMOKE = ["--scale", "smoke"]
 
@@ -27,16 +24,6 @@ def ok(done):
     return done
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("root")
-    shutil.copytree(REPOSITORY / "configs", root / "configs")
-    shutil.copy(REPOSITORY / "requirements.lock", root)
-    ok(run(*SEESAW, "data", *SMOKE, cwd=root))
-    ok(run(*SEESAW, "pretrain", "resnet18", *SMOKE, cwd=root))
-    return root
-
-
 def weights(root):
     path = root / "results/smoke/mask_rcnn_random_seesaw/seed0/model.pth"
     return torch.load(path, weights_only=True)["state_dict"]
@@ -45,23 +32,27 @@ def weights(root):
 TRAIN = [*SEESAW, "train", "mask_rcnn_random_seesaw", *SMOKE, "--workers", "2"]
 
 
-def test_training_ends_and_so_does_one_that_was_cut_off(root):
+def test_training_ends_and_so_does_one_that_was_cut_off(smoke_root):
     """With loader workers: exit code 75 at each deadline, 0 at the end, nothing left running."""
-    ok(run(*TRAIN, "--fingerprint", "whole", cwd=root, timeout=180))
-    whole = weights(root)
+    ok(run(*TRAIN, "--fingerprint", "whole", cwd=smoke_root, timeout=180))
+    whole = weights(smoke_root)
     codes = []
     for _ in range(3):
         limits = ["--fingerprint", "cut", "--deadline", "0.001"]
-        codes.append(run(*TRAIN, *limits, cwd=root, timeout=180).returncode)
+        codes.append(run(*TRAIN, *limits, cwd=smoke_root, timeout=180).returncode)
     assert codes == [75, 75, 75]
-    killed = subprocess.Popen([*TRAIN, "--fingerprint", "cut"], cwd=root, start_new_session=True)
+    killed = subprocess.Popen(
+        [*TRAIN, "--fingerprint", "cut"], cwd=smoke_root, start_new_session=True
+    )
     time.sleep(12)
     if killed.poll() is None:
         os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
-    ok(run(*TRAIN, "--fingerprint", "cut", cwd=root, timeout=180))
+    ok(run(*TRAIN, "--fingerprint", "cut", cwd=smoke_root, timeout=180))
     # atomic adds make two runs on a GPU differ in the last bits
-    difference = max((whole[k].double() - v.double()).abs().max() for k, v in weights(root).items())
+    difference = max(
+        (whole[k].double() - v.double()).abs().max() for k, v in weights(smoke_root).items()
+    )
     assert difference < 1e-2
 
 
@@ -77,21 +68,23 @@ def test_training_ends_and_so_does_one_that_was_cut_off(root):
         ),
     ],
 )
-def test_torchrun(root, ranks):
+def test_torchrun(smoke_root, ranks):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     rest = [*TRAIN[2:], "--fingerprint", f"ranks{ranks}"]
-    ok(run(*launcher, f"--nproc-per-node={ranks}", "-m", *rest, cwd=root, timeout=240))
-    assert all(torch.isfinite(v).all() for v in weights(root).values())
+    ok(run(*launcher, f"--nproc-per-node={ranks}", "-m", *rest, cwd=smoke_root, timeout=240))
+    assert all(torch.isfinite(v).all() for v in weights(smoke_root).values())
 
 
-def test_predict(root):
-    ok(run(*TRAIN, "--fingerprint", "whole", cwd=root, timeout=180))
-    cv2.imwrite(str(root / "photo.png"), np.random.default_rng(0).integers(0, 255, (70, 90, 3)))
-    model = root / "results/smoke/mask_rcnn_random_seesaw/seed0/model.pth"
+def test_predict(smoke_root):
+    ok(run(*TRAIN, "--fingerprint", "whole", cwd=smoke_root, timeout=180))
+    cv2.imwrite(
+        str(smoke_root / "photo.png"), np.random.default_rng(0).integers(0, 255, (70, 90, 3))
+    )
+    model = smoke_root / "results/smoke/mask_rcnn_random_seesaw/seed0/model.pth"
     ok(
         run(
             *SEESAW, "predict", "photo.png", "--weights", model, "--model",
-            "mask_rcnn_random_seesaw", *SMOKE, "--out", "out", cwd=root, timeout=180,
+            "mask_rcnn_random_seesaw", *SMOKE, "--out", "out", cwd=smoke_root, timeout=180,
         )
     )  # fmt: skip
-    assert (root / "out/photo.json").is_file()
+    assert (smoke_root / "out/photo.json").is_file()

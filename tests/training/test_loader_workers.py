@@ -1,31 +1,18 @@
 """The real verb with loader workers: it ends, whatever ends it, and leaves no process behind."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
 SEESAW = [sys.executable, "-m", "seesaw.cli"]
 RUNG = "a01_mask_rcnn"
 MODEL = f"results/smoke/{RUNG}/seed0/model.pth"
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("root")
-    shutil.copytree(REPOSITORY / "configs", root / "configs")
-    shutil.copy(REPOSITORY / "requirements.lock", root)
-    for arguments in (["data"], ["pretrain", "resnet18"]):
-        subprocess.run([*SEESAW, *arguments, "--scale", "smoke"], cwd=root, check=True)
-    return root
 
 
 def start(root, fingerprint, *options, workers=2):
@@ -75,45 +62,47 @@ def in_training(root, fingerprint, process):
     return process.poll() is not None or (len(in_session(process.pid)) >= 3 and log.is_file())
 
 
-def test_a_training_ends_with_the_weights_of_one_without_workers(root):
-    assert end(start(root, "without", workers=0))[0] == 0
-    expected = (root / MODEL).read_bytes()
-    code, output = end(start(root, "with"))
+def test_a_training_ends_with_the_weights_of_one_without_workers(smoke_root):
+    assert end(start(smoke_root, "without", workers=0))[0] == 0
+    expected = (smoke_root / MODEL).read_bytes()
+    code, output = end(start(smoke_root, "with"))
     assert code == 0, output
-    assert (root / MODEL).read_bytes() == expected
+    assert (smoke_root / MODEL).read_bytes() == expected
 
 
-def test_at_the_deadline_it_says_75_and_goes_on_to_the_same_weights(root):
-    assert end(start(root, "whole"))[0] == 0
-    expected = (root / MODEL).read_bytes()
+def test_at_the_deadline_it_says_75_and_goes_on_to_the_same_weights(smoke_root):
+    assert end(start(smoke_root, "whole"))[0] == 0
+    expected = (smoke_root / MODEL).read_bytes()
     for _ in range(2):
-        code, output = end(start(root, "parts", "--deadline", "0.001"))
+        code, output = end(start(smoke_root, "parts", "--deadline", "0.001"))
         assert code == 75, output
-    assert has_checkpoint(root, "parts")
-    assert end(start(root, "parts"))[0] == 0
-    assert (root / MODEL).read_bytes() == expected
+    assert has_checkpoint(smoke_root, "parts")
+    assert end(start(smoke_root, "parts"))[0] == 0
+    assert (smoke_root / MODEL).read_bytes() == expected
 
 
 @pytest.mark.parametrize(
     ("number", "codes"), [(signal.SIGTERM, {75, 0}), (signal.SIGKILL, {-signal.SIGKILL})]
 )
-def test_a_signal_to_the_whole_job_ends_it(root, number, codes):
+def test_a_signal_to_the_whole_job_ends_it(smoke_root, number, codes):
     """Schedulers signal every process of a job; workers leave SIGTERM to the trainer."""
     name = f"signal{int(number)}"
-    process = start(root, name)
-    wait_until(lambda: in_training(root, name, process))
+    process = start(smoke_root, name)
+    wait_until(lambda: in_training(smoke_root, name, process))
     os.killpg(process.pid, number)
     code, output = end(process)
     assert code in codes, output
 
 
-def test_a_worker_that_fails_ends_the_training_with_one_sentence(root):
-    images = {path: path.read_bytes() for path in (root / "data/smoke_lvis/train").glob("*.png")}
+def test_a_worker_that_fails_ends_the_training_with_one_sentence(smoke_root):
+    images = {
+        path: path.read_bytes() for path in (smoke_root / "data/smoke_lvis/train").glob("*.png")
+    }
     assert images
     try:
         for path in images:
             path.write_bytes(b"")
-        code, output = end(start(root, "broken"))
+        code, output = end(start(smoke_root, "broken"))
     finally:
         for path, content in images.items():
             path.write_bytes(content)

@@ -2,11 +2,7 @@
 
 import json
 import os
-import shutil
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from toy_training import attempt, results
@@ -16,28 +12,16 @@ from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale
 from seesaw.training.checkpoint import iteration, newest
 
-REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("root")
-    shutil.copytree(REPOSITORY / "configs", root / "configs")
-    shutil.copy(REPOSITORY / "requirements.lock", root)
-    for arguments in (["data"], ["pretrain", "resnet18"]):
-        command = [sys.executable, "-m", "seesaw.cli", *arguments, "--scale", "smoke"]
-        subprocess.run(command, cwd=root, check=True)
-    return root
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("training", ["a01_mask_rcnn", "mask_rcnn_random_seesaw"])
-def test_stopped_after_each_iteration(root, tmp_path, training, ranks):
+def test_stopped_after_each_iteration(smoke_root, tmp_path, training, ranks):
     """Of a01, and of a Seesaw cell with its cumulative gradients."""
 
     def make():
-        os.chdir(root)
+        os.chdir(smoke_root)
         return resolve(experiments.load().training(training).config, Scale("smoke"))
 
     assert attempt(tmp_path / "whole", ranks=ranks, make=make) == 0

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +13,6 @@ import torch
 from seesaw.data.mini_lvis import generate
 from seesaw.spec.mini_lvis import MiniLvisSpec
 
-REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
@@ -25,28 +23,18 @@ def seesaw(root, *arguments, ok=True):
     return done
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("root")
-    shutil.copytree(REPOSITORY / "configs", root / "configs")
-    shutil.copy(REPOSITORY / "requirements.lock", root)
-    seesaw(root, "data")
-    seesaw(root, "pretrain", "resnet18")
-    return root
-
-
 def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("training", ["a01_mask_rcnn", "cascade_rfs_seesaw"])
-def test_two_trainings_give_the_same_bytes(root, training):
+def test_two_trainings_give_the_same_bytes(smoke_root, training):
     made = []
     for attempt in ("first", "second"):
-        seesaw(root, "train", training, "--fingerprint", attempt)
-        seesaw(root, "detect", training)
-        seesaw(root, "evaluate", training)
-        folder = root / "results/smoke" / training / "seed0"
+        seesaw(smoke_root, "train", training, "--fingerprint", attempt)
+        seesaw(smoke_root, "detect", training)
+        seesaw(smoke_root, "evaluate", training)
+        folder = smoke_root / "results/smoke" / training / "seed0"
         kinds = ("detections.jsonl", "metrics.json", "matches.npz", "replicates.json")
         names = ("model.pth", *(f"{training}/{kind}" for kind in kinds))
         made.append([digest(folder / name) for name in names])
@@ -54,15 +42,15 @@ def test_two_trainings_give_the_same_bytes(root, training):
     assert made[0] == made[1]
 
 
-def test_another_seed_gives_other_weights(root):
-    seesaw(root, "train", "a01", "--seed", "0", "--fingerprint", "a")
-    seesaw(root, "train", "a01", "--seed", "1", "--fingerprint", "b")
-    folder = root / "results/smoke/a01_mask_rcnn"
+def test_another_seed_gives_other_weights(smoke_root):
+    seesaw(smoke_root, "train", "a01", "--seed", "0", "--fingerprint", "a")
+    seesaw(smoke_root, "train", "a01", "--seed", "1", "--fingerprint", "b")
+    folder = smoke_root / "results/smoke/a01_mask_rcnn"
     assert digest(folder / "seed0/model.pth") != digest(folder / "seed1/model.pth")
 
 
-def test_a_corrupt_image_fails_in_one_sentence_and_the_table_says_so(root, tmp_path):
-    broken = shutil.copytree(root, tmp_path / "broken")
+def test_a_corrupt_image_fails_in_one_sentence_and_the_table_says_so(smoke_root, tmp_path):
+    broken = shutil.copytree(smoke_root, tmp_path / "broken")
     for image in (broken / "data/smoke_lvis/train").glob("*.png"):
         image.write_bytes(b"no image")
     done = seesaw(broken, "train", "b01", "--fingerprint", "x", ok=False)
@@ -78,8 +66,8 @@ def test_a_corrupt_image_fails_in_one_sentence_and_the_table_says_so(root, tmp_p
     assert (tables / "partial/table_a2.txt").is_file()
 
 
-def test_a_damaged_model_is_told(root, tmp_path):
-    copy = shutil.copytree(root, tmp_path / "copy")
+def test_a_damaged_model_is_told(smoke_root, tmp_path):
+    copy = shutil.copytree(smoke_root, tmp_path / "copy")
     weights = copy / "results/smoke/a01_mask_rcnn/seed0/model.pth"
     seesaw(copy, "train", "a01", "--fingerprint", "y")
     weights.write_bytes(weights.read_bytes()[:5000])
@@ -87,18 +75,18 @@ def test_a_damaged_model_is_told(root, tmp_path):
     assert "is no readable model" in done.stderr.strip().splitlines()[-1]
 
 
-def test_a_folder_in_lvis_format_is_a_dataset_by_its_path(root):
+def test_a_folder_in_lvis_format_is_a_dataset_by_its_path(smoke_root):
     """Seven categories where the scale's own dataset has twelve: models have seven classes."""
     spec = dict(groups=[3, 2, 2], edges=[2, 6], train_images=24, val_images=6)
     spec |= dict(test_dev_images=4, image_side=[80, 96])
-    generate(MiniLvisSpec.parse(spec, "mine"), root / "mine", root / "mine_truth")
+    generate(MiniLvisSpec.parse(spec, "mine"), smoke_root / "mine", smoke_root / "mine_truth")
     training = "mask_rcnn_random_bags"  # knows the categories' counts too
-    seesaw(root, "data", "--dataset", "mine")
-    seesaw(root, "pretrain", "resnet18", "--dataset", "mine")
-    seesaw(root, "train", training, "--dataset", "mine", "--fingerprint", "m")
+    seesaw(smoke_root, "data", "--dataset", "mine")
+    seesaw(smoke_root, "pretrain", "resnet18", "--dataset", "mine")
+    seesaw(smoke_root, "train", training, "--dataset", "mine", "--fingerprint", "m")
     for verb in ("detect", "evaluate"):
-        seesaw(root, verb, training, "--dataset", "mine")
-    folder = root / f"results/smoke@mine/{training}/seed0"
+        seesaw(smoke_root, verb, training, "--dataset", "mine")
+    folder = smoke_root / f"results/smoke@mine/{training}/seed0"
     state = torch.load(folder / "model.pth", weights_only=True)["state_dict"]
     assert state["roi_head.mask_head.conv_logits.weight"].shape[0] == 7
     metrics = json.loads((folder / training / "metrics.json").read_text())

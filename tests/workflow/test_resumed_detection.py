@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import pytest
 
 from seesaw.evaluation import replicates, resample
 
-REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 CLI = ["-m", "seesaw.cli"]
 
@@ -30,15 +28,10 @@ def run(root: Path, *arguments: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("root")
-    shutil.copytree(REPOSITORY / "configs", root / "configs")
-    shutil.copy(REPOSITORY / "requirements.lock", root)
-    run(root, "data")
-    run(root, "pretrain", "resnet18")
-    run(root, "train", "a01", "--fingerprint", "a")
-    run(root, "detect", "a01")
-    return root
+def root(smoke_root) -> Path:
+    run(smoke_root, "train", "a01", "--fingerprint", "a")
+    run(smoke_root, "detect", "a01")
+    return smoke_root
 
 
 def output(root: Path) -> Path:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 CLI = ["-m", "seesaw.cli"]
 RANKS = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *CLI]
@@ -19,16 +18,6 @@ def seesaw(root: Path, *arguments: str, how=CLI, deadline: float | None = None):
     command = [sys.executable, *how, *arguments, "--scale", "smoke"]
     environment = os.environ | ({"SEESAW_DEADLINE": str(deadline)} if deadline else {})
     return subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment)
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("root")
-    shutil.copytree(REPOSITORY / "configs", root / "configs")
-    shutil.copy(REPOSITORY / "requirements.lock", root)
-    for arguments in (["data"], ["pretrain", "resnet18"]):
-        assert seesaw(root, *arguments).returncode == 0
-    return root
 
 
 def evaluated(root: Path, training: str) -> dict[str, bytes]:
@@ -44,19 +33,19 @@ def evaluated(root: Path, training: str) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("how", [CLI, RANKS], ids=["one process", "two ranks"])
 @pytest.mark.parametrize("training", ["a01_mask_rcnn", "cascade_rfs_seesaw"])
-def test_stopped_after_each_of_the_first_iterations(root, training, how):
-    folder = root / "results/smoke" / training / "seed0"
-    shutil.rmtree(root / "work", ignore_errors=True)
-    made = seesaw(root, "train", training, "--fingerprint", "whole", how=how)
+def test_stopped_after_each_of_the_first_iterations(smoke_root, training, how):
+    folder = smoke_root / "results/smoke" / training / "seed0"
+    shutil.rmtree(smoke_root / "work", ignore_errors=True)
+    made = seesaw(smoke_root, "train", training, "--fingerprint", "whole", how=how)
     assert made.returncode == 0, made.stderr[-2000:]
     model = (folder / "model.pth").read_bytes()
     compared = how is CLI and training == "a01_mask_rcnn"
-    follows = evaluated(root, training) if compared else {}
+    follows = evaluated(smoke_root, training) if compared else {}
     shutil.rmtree(folder)
-    work = root / "work/smoke" / training / "seed0/stopped"
+    work = smoke_root / "work/smoke" / training / "seed0/stopped"
     for done in (1, 2):
         stopped = seesaw(
-            root, "train", training, "--fingerprint", "stopped", how=how, deadline=time.time()
+            smoke_root, "train", training, "--fingerprint", "stopped", how=how, deadline=time.time()
         )
         # torchrun ends with 1 whatever its processes end with; the record tells
         assert stopped.returncode == (75 if how is CLI else 1), stopped.stderr[-2000:]
@@ -64,18 +53,18 @@ def test_stopped_after_each_of_the_first_iterations(root, training, how):
         assert stopped.stderr.count(said) == 1
         assert (work / "interrupted.json").is_file() and (work / f"iter_{done}.pth").is_file()
         assert not list(folder.glob("*"))  # neither a model nor a failure
-    resumed = seesaw(root, "train", training, "--fingerprint", "stopped", how=how)
+    resumed = seesaw(smoke_root, "train", training, "--fingerprint", "stopped", how=how)
     assert resumed.returncode == 0, resumed.stderr[-2000:]
     assert (folder / "model.pth").read_bytes() == model
     if compared:
-        assert evaluated(root, training) == follows
+        assert evaluated(smoke_root, training) == follows
         assert {"detections.jsonl", "metrics.json", "table_a1.txt"} <= follows.keys()
 
 
-def test_a_deadline_that_is_no_number_is_told(root):
+def test_a_deadline_that_is_no_number_is_told(smoke_root):
     command = [sys.executable, *CLI, "train", "a01", "--scale", "smoke"]
     environment = os.environ | {"SEESAW_DEADLINE": "tomorrow"}
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, cwd=smoke_root, capture_output=True, text=True, env=environment)
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1] == (
         "seesaw train: SEESAW_DEADLINE is 'tomorrow'; "

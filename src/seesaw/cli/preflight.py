@@ -22,7 +22,7 @@ def add(verb) -> None:
         nargs="*",
         metavar="SECTION",
         help="time each training and evaluation on this machine, random weights and images, into "
-        "configs/costs/: training, detection, switches, fps, peer (default: all)",
+        "configs/costs/: training, detection, loader, switches, fps, peer (default: all)",
     )
     sub.add_argument("--out", type=Path, metavar="FOLDER", help="in place of configs/costs")
     sub.add_argument(

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmdet.registry import DATASETS
@@ -82,16 +83,9 @@ def train(
     switches.set_up()
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     total, schedulers = iterations(cfg.schedule, len(dataset), cfg.batch_size)
-    loader = cfg.train_dataloader.to_dict() | dict(
-        dataset=batches.SeededDataset(dataset, seed),
-        batch_size=images,
-        sampler=dict(type="InfiniteSampler", seed=seed),
-        batch_sampler=dict(type="ResumableAspectRatioBatchSampler"),
-        worker_init_fn=dict(type=stopping.leave_signals_to_the_main_process),
-    )
     if workers is None:
-        workers = loader["num_workers"] if torch.cuda.is_available() else 0
-    loader |= dict(num_workers=workers, persistent_workers=workers > 0)
+        workers = cfg.train_dataloader.num_workers if torch.cuda.is_available() else 0
+    loader = loader_options(cfg, dataset, seed, images, workers)
     found = [newest(work) if is_main_process() else None]
     broadcast_object_list(found)
     start_from = found[0]
@@ -157,6 +151,27 @@ def train(
         epoch_images=len(dataset),
         **switches.facts(),
         seconds_per_iteration=round(seconds / max(total - first, 1), 4),
+    )
+
+
+def loader_options(cfg: Config, dataset: Any, seed: int, images: int, workers: int) -> dict:
+    """Return the loader of a training, as a config of mmengine.
+
+    Args:
+        cfg: a resolved config.
+        dataset: the built dataset.
+        seed: seeds sampling and augmentation.
+        images: number of images of a batch.
+        workers: number of processes that load images.
+    """
+    return cfg.train_dataloader.to_dict() | dict(
+        dataset=batches.SeededDataset(dataset, seed),
+        batch_size=images,
+        sampler=dict(type="InfiniteSampler", seed=seed),
+        batch_sampler=dict(type="ResumableAspectRatioBatchSampler"),
+        worker_init_fn=dict(type=stopping.leave_signals_to_the_main_process),
+        num_workers=workers,
+        persistent_workers=workers > 0,
     )
 
 

@@ -28,10 +28,11 @@ from seesaw.models.precision import Switches
 from seesaw.models.sizes import train_px
 from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale
+from seesaw.training import loading
 from seesaw.workflow import rates
 
 FOLDER = rates.FOLDER
-SECTIONS = ("fps", "peer", "training", "detection", "switches")
+SECTIONS = ("fps", "peer", "training", "detection", "loader", "switches")
 # One rung of each kind, on which the performance switches are compared.
 _SWITCHED = ("a01_mask_rcnn", "a06_mask_scoring", "a10_seesaw")
 _SWITCHES = {
@@ -92,7 +93,7 @@ def run(
             break
         try:
             made, seconds = measure.timed_call(work)
-        except (RuntimeError, AssertionError, TypeError, ValueError, NotImplementedError) as error:
+        except (RuntimeError, AssertionError, TypeError, ValueError, OSError) as error:
             made, seconds = {"failed": " ".join(str(error).split())[:300]}, 0.0
         measure.free()
         known.setdefault(section, {})[name] = made
@@ -152,6 +153,14 @@ def _work(scale: Scale, sections: tuple[str, ...]) -> Iterator[tuple[str, str, C
                     done.add(e.config_path)
                     config = partial(_config, e.config_path, scale)
                     yield section, e.id, partial(_detection, config)
+        elif section == "loader":
+            pipelines = set()
+            for name, config in configs.items():
+                dataset = config().train_dataloader.dataset
+                pipeline = str(dataset.get("dataset", dataset).pipeline)
+                if pipeline not in pipelines:
+                    pipelines.add(pipeline)
+                    yield section, name, partial(_loader, config, scale.entry.manifest.is_file())
         elif section == "switches":
             for name in filter(configs.__contains__, _SWITCHED):
                 for label, switches in _SWITCHES.items():
@@ -199,6 +208,13 @@ def _memory_of(trainer: measure.Trainer, px: tuple[int, int]) -> dict:
 
 def _detection(config: Callable[[], Config]) -> dict:
     return measure.detection(config(), images=3 if torch.cuda.is_available() else 1)
+
+
+def _loader(config: Callable[[], Config], real: bool) -> dict:
+    cfg = config()
+    cores = len(os.sched_getaffinity(0))
+    workers = min(cfg.train_dataloader.num_workers, cores)
+    return loading.measure(cfg, workers, real, seconds=10.0 if torch.cuda.is_available() else 1.0)
 
 
 def _switched(config: Callable[[], Config], switches: Switches) -> dict:
