@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner, set_random_seed
 
 from seesaw.core import stopping
+from seesaw.core.pace import Pace
 from seesaw.errors import Interrupted
 from seesaw.evaluation.paste import rle_masks
 from seesaw.evaluation.resumable import ResumableWriter
@@ -118,6 +119,7 @@ def _write(
 ) -> None:
     with stopping.Watch(deadline) as watch:
         total = len(loader.dataset)
+        pace = Pace("images", total, writer.images)
         for batch in loader:
             for sample in model.test_step(batch):
                 found = sample.pred_instances
@@ -132,6 +134,7 @@ def _write(
                     found.masks,
                     found.mask_scores.cpu().numpy() if "mask_scores" in found else None,
                 )
+            pace.tell(writer.images)
             if writer.images < total and (code := watch.code()):
                 reason = stopping.reason(code)
                 stopping.note(work, writer.images, total, reason)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from seesaw.core.pace import Pace
 from seesaw.errors import UserError
 from seesaw.evaluation import matcher
 from seesaw.evaluation.detections import MAX_DETECTIONS, read
@@ -59,7 +60,9 @@ def match(detections: Path | str, truth: GroundTruth, kinds=KINDS) -> dict[str, 
     truth_counts = {kind: np.zeros((len(truth.category), 4), bool) for kind in kinds}
     judged, lenient = np.zeros((2, len(truth.category_ids)), bool)
     total, seen = 0, 0
+    pace = Pace("images matched", len(truth.image_ids))
     for image in read(detections, truth.images, truth.category_ids):
+        pace.tell(seen)
         index = int(np.searchsorted(truth.image_ids, image.image_id))
         rows = slice(truth.offsets[index], truth.offsets[index + 1])
         category_g = truth.category[rows]

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from seesaw.core.files import replacing
+from seesaw.core.pace import Pace
 from seesaw.errors import UserError
 from seesaw.evaluation.ground_truth import GROUPS
 from seesaw.evaluation.lvis_eval import Matches
@@ -120,7 +121,9 @@ def replicates(ranking: Ranking, count: int = REPLICATES, seed: int = 0) -> np.n
     rng = np.random.default_rng(seed)
     even = np.full(ranking.images, 1 / ranking.images)
     drawn = np.empty((count, len(NAMES)))
+    pace = Pace("bootstrap samples", count)
     for first in range(0, count, LANES):
+        pace.tell(first)
         size = min(LANES, count - first)
         weights = rng.multinomial(ranking.images, even, size=size).T
         drawn[first : first + size] = _scores(ranking, weights)

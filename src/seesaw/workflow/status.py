@@ -34,6 +34,7 @@ OVERDUE, AT_LEAST = 5, 60.0
 _STYLES = {"done": "green", "running": "cyan", "failed": "bold red"}
 _STYLES |= {"no sign": "yellow", "stopped": "yellow"}
 TAIL = 3
+PACE = re.compile(r"[\d,]+ of [\d,]+ .*, [\d,]+ min left")  # a line of `seesaw.core.pace`
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "CONFIGURING")  # states in the queue
 NEEDS_YOU = ("failed", "no sign", "stopped")
 
@@ -106,7 +107,10 @@ def standing(
     if log and mtime(log) >= mtime(marker) and (error := _last_error(log, job.rule)):
         return Standing(job, "failed", error, **facts)
     if signs and age <= patience(progress):
-        return Standing(job, "running", _told(progress, age), _share(progress), **facts)
+        note = _told(progress, age)
+        if progress is None and log and (pace := [x for x in lines(log) if PACE.fullmatch(x)]):
+            note = f"{pace[-1]}, {note}"
+        return Standing(job, "running", note, _share(progress), **facts)
     if mtime(marker) > last:
         since = duration((now - mtime(marker)) / 3600)
         return Standing(job, "queued", f"for {since}{_waits(facts['slurm'])}", **facts)

@@ -228,6 +228,13 @@ def test_a_download_that_failed_is_not_running(paper, stands):
     assert stands(job).state == "running"
 
 
+def test_a_long_detection_says_how_far_it_is(paper, stands):
+    log = f"logs/paper/{DETECT}.log"
+    write(log, "loading\n120 of 5,000 images, 49 min left\n", age=5)
+    assert stands(DETECT).state == "running"
+    assert stands(DETECT).note.startswith("120 of 5,000 images, 49 min left, ")
+
+
 def test_the_next_command(clone, capsys):
     again = "snakemake --profile slurm table_a2"
     assert main(["status", "table_a2", "--scale", "paper"]) == 0

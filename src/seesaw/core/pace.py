@@ -1,0 +1,30 @@
+"""Tell from time to time how far long work has come, for the terminal or the job's log."""
+
+from __future__ import annotations
+
+import time
+
+EVERY = 30.0  # seconds between two lines
+
+
+class Pace:
+    """Prints ``120 of 5,000 images, 49 min left`` at most every 30 s.
+
+    Args:
+        unit: what is counted, in the plural.
+        total: how many there are.
+        done: how many an earlier attempt has done.
+    """
+
+    def __init__(self, unit: str, total: int, done: int = 0):
+        self.unit, self.total, self.first = unit, total, done
+        self.begun = self.told = time.monotonic()
+
+    def tell(self, done: int) -> None:
+        """Print how many are done, and the time that the others take at the speed so far."""
+        now = time.monotonic()
+        if now - self.told < EVERY or done <= self.first:
+            return
+        self.told = now
+        minutes = (now - self.begun) / (done - self.first) * (self.total - done) / 60
+        print(f"{done:,} of {self.total:,} {self.unit}, {minutes:,.0f} min left", flush=True)
