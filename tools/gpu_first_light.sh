@@ -69,7 +69,7 @@ measure() { # NAME SECTION...
     --out "$out" --minutes "$(awk "BEGIN {print ($(left) - 15) / 60}")" --measure "$@"
   grep -E "^(${SECTIONS// /|}|not begun|seesaw|[A-Za-z]*Error)" "$out/$name.log" | cut -c1-250
 }
-SECTIONS=${SECTIONS:-peer fps training detection switches}
+SECTIONS=${SECTIONS:-peer fps training detection loader switches}
 first=(); second=()
 for section in $SECTIONS; do case $section in peer|fps) first+=("$section");; *) second+=("$section");; esac; done
 [ ${#first[@]} = 0 ] || measure peers "${first[@]}" || failed=1

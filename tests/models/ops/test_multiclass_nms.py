@@ -174,3 +174,19 @@ def test_signature_is_mmdets():
     theirs = inspect.signature(multiclass_nms).parameters
     assert {k: v.default for k, v in ours.items()} == {k: v.default for k, v in theirs.items()}
     assert list(ours) == list(theirs)
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("offset", [0, 1])
+def test_a_gpus_form_keeps_the_same_boxes(threshold, offset):
+    """All classes in one matrix against mmcv's kernel, class by class; chains are long."""
+    generator = torch.Generator().manual_seed(0)
+    for count, classes in ((1, 1), (60, 1), (400, 7), (900, 300)):
+        corner = torch.rand(count, 2, generator=generator) * 60
+        boxes = torch.cat([corner, corner + 1 + torch.rand(count, 2, generator=generator) * 40], 1)
+        boxes[: count // 10, 2:] = boxes[: count // 10, :2]  # boxes without an area
+        labels = torch.randint(classes, (count,), generator=generator)
+        options = dict(iou_threshold=threshold, offset=offset)
+        expected = module._class_wise_nms(boxes, labels, **options)
+        found = module._all_classes_at_once(boxes, labels, **options)
+        assert torch.equal(found, expected)

@@ -11,10 +11,13 @@ from mmdet.models.layers import multiclass_nms
 from torch import Tensor
 
 _GROWTH = 4
+_AT_ONCE = 4096  # boxes whose overlaps a GPU computes as one matrix
 
 
 def _class_wise_nms(boxes: Tensor, labels: Tensor, **nms_cfg: float) -> Tensor:
     """Mask of the boxes that survive NMS within their class; rows are sorted by rank."""
+    if boxes.is_cuda and len(labels) <= _AT_ONCE:
+        return _all_classes_at_once(boxes, labels, **nms_cfg)
     keep = torch.ones_like(labels, dtype=torch.bool)
     # Ranks as scores break ties by rank; boxes of one class at a time need no class offset, which
     # costs batched_nms the last bits of the coordinates.
@@ -25,6 +28,27 @@ def _class_wise_nms(boxes: Tensor, labels: Tensor, **nms_cfg: float) -> Tensor:
         if len(members) > 1:
             keep[members] = False
             keep[members[nms(boxes[members], ranks[members], **nms_cfg)[1]]] = True
+    return keep
+
+
+def _all_classes_at_once(
+    boxes: Tensor, labels: Tensor, iou_threshold: float, offset: int = 0
+) -> Tensor:
+    """Return the same as `_class_wise_nms` with few kernels and waits of the host, for a GPU.
+
+    A box is kept if no better kept box of its class overlaps it. Starting with all boxes, the rule
+    is applied until nothing changes; after n steps it holds for all chains of n suppressions.
+    """
+    sides = (boxes[:, 2:] - boxes[:, :2] + offset).unbind(1)
+    area = sides[0] * sides[1]
+    corner = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    inner = (torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:]) - corner + offset).clamp(min=0)
+    shared = inner[..., 0] * inner[..., 1]
+    overlap = shared / (area[:, None] + area - shared) > iou_threshold
+    suppresses = (overlap & (labels[:, None] == labels)).triu(1)  # [better, worse]
+    keep = torch.ones_like(labels, dtype=torch.bool)
+    while not torch.equal(keep, new := ~(suppresses & keep[:, None]).any(0)):
+        keep = new
     return keep
 
 
