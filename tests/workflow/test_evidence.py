@@ -126,8 +126,10 @@ def test_a_corrupted_byte_in_each_file_is_found_and_no_table_is_built_over_it(ro
         f"{PREFIX}/{name}" for name in FILES
     )
     before = (root / "results/smoke/tables/table_a1.md").read_bytes()
-    seesaw(root, "table", "table_a1")
-    made = json.loads((root / "results/smoke/tables/table_a1.json").read_text())
+    seesaw(root, "table", "table_a1", code=2)
+    assert (root / "results/smoke/tables/table_a1.md").read_bytes() == before
+    seesaw(root, "show", "table_a1", code=1)
+    made = json.loads((root / "results/smoke/tables/partial/table_a1.json").read_text())
     (row,) = [row for row in made["rows"] if row["id"] == "a01_mask_rcnn"]
     assert row["state"] == "failed" and row["metrics"] is None
     assert f"{PREFIX}/model.pth is not the file that was made" in row["note"]

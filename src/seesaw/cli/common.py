@@ -44,6 +44,17 @@ def need_data(scale: Scale) -> None:
             )
 
 
+def check_data(scale: Scale, split: str) -> None:
+    """Check that a split of the scale's dataset is as its manifest says.
+
+    Raises:
+        UserError: something has changed since the manifest was written.
+    """
+    from seesaw.data.unchanged import refuse_changed
+
+    refuse_changed(scale.entry, split, scale.data_command)
+
+
 def evaluation_of(scale: Scale, name: str) -> Evaluation:
     """Return an evaluation in the scale's table, or of a released model (configs/zoo.yaml)."""
     if name.startswith("zoo_"):

@@ -6,6 +6,7 @@ import json
 from argparse import Namespace
 
 from seesaw.cli.common import (
+    check_data,
     evaluation_of,
     fingerprints_of,
     load_libraries,
@@ -15,7 +16,7 @@ from seesaw.cli.common import (
 )
 from seesaw.core import hashing, stopping
 from seesaw.core.files import sha256_file, write_atomic
-from seesaw.core.records import Provenance, provenance_path, read_record
+from seesaw.core.records import Provenance, record_of
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale
 from seesaw.training import runs
@@ -49,6 +50,7 @@ def detect(args: Namespace) -> None:
     if not weights.is_file():
         verb = "convert" if evaluation.id.startswith("zoo_") else "train"
         raise UserError(f"{weights} is missing; run `seesaw {verb} {evaluation.training}` first.")
+    check_data(scale, evaluation.split)
     ends, work = stopping.deadline(args.deadline), scale.detecting(evaluation.id, args.seed)
     load_libraries(args)
     from seesaw.evaluation.detect import detect as run
@@ -82,6 +84,7 @@ def evaluate(args: Namespace) -> None:
     detections = scale.detections(evaluation, args.seed)
     if not detections.is_file():
         raise UserError(f"{detections} is missing; run `seesaw detect {evaluation.id}` first.")
+    check_data(scale, "val")
     # Heavy imports follow the checks, so that mistakes are reported at once.
     from seesaw.evaluation import replicates, resample
     from seesaw.evaluation.lvis_eval import load, match, metrics_of
@@ -133,10 +136,11 @@ def speed(args: Namespace) -> None:
             assert evaluation.config_path  # its config exists
             models[evaluation.id] = (resolve(evaluation.config_path, scale), weights)
             at_paper_scale[evaluation.id] = resolve(evaluation.config_path, Scale("paper")).model
-            record = read_record(provenance_path(weights)) or {}
+            record = record_of(weights) or {}
             training_seconds[evaluation.id] = record.get("seconds_per_iteration")
     if not models:
         raise UserError(f"{table.path}: no framework of table_a2 has a config; write one.")
+    check_data(scale, "val")
     with Provenance(scale.speed, inputs={k: w for k, (_, w) in models.items()}):
         measured = measure(models, images=args.images, rounds=args.rounds)
         measured["post_processing"] = post_processing.measure(at_paper_scale, args.detections)

@@ -20,10 +20,12 @@ def add(verb) -> None:
 
 def table(args: Namespace) -> None:
     """Write one table from the metrics that exist."""
-    from seesaw.results.tables.collect import collect
+    from seesaw.core.integrity import refuse
+    from seesaw.results.tables.collect import collect, sources
     from seesaw.results.tables.recorded import write_recorded
 
     scale = scale_of(args)
+    refuse(sources(args.place, scale.table, scale))
     made = collect(args.place, scale.table, scale)
     for path in write_recorded(made, scale).values():
         print(path)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 
 from seesaw.cli.common import scale_of
+from seesaw.core.integrity import read_output
 from seesaw.core.records import Provenance
 from seesaw.errors import UserError
 from seesaw.evaluation.submission import receipt
+from seesaw.spec.outputs import Metrics
 
 
 def add(verb) -> None:
@@ -81,7 +82,7 @@ def grade(args: Namespace) -> None:
     metrics = score(output, truth)
     table = scale.metrics(evaluation, args.seed)
     if args.split == "val" and table.is_file():
-        if json.loads(table.read_text())["segm"] != metrics:
+        if read_output(table, Metrics)["segm"] != metrics:
             raise UserError(f"{output} scores otherwise than {table}: submit or evaluate again.")
         print(f"exactly the mask metrics of {table}")
     if metrics["AP"] is None:

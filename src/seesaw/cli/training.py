@@ -6,6 +6,7 @@ from argparse import Namespace
 
 import seesaw
 from seesaw.cli.common import (
+    check_data,
     fingerprints_of,
     load_libraries,
     need_data,
@@ -62,6 +63,7 @@ def pretrain(args: Namespace) -> None:
     known = dict.fromkeys(stand_ins.values())
     args.backbone = unique(args.backbone, known, f"{scale.path}: the backbone")
     need_data(scale)
+    check_data(scale, "train")
     load_libraries(args)
     from seesaw.spec.config import Config, backbone_checkpoint, resolve
     from seesaw.training.pretrain import pretrain as run
@@ -99,6 +101,7 @@ def train(args: Namespace) -> None:
             f"seed {args.seed} is not among seeds {seeds} of {training.id}; add it to {table.path}."
         )
     need_data(scale)
+    check_data(scale, "train")
     from seesaw.spec.config import resolve
 
     ends, mirror = stopping.deadline(args.deadline), runs.mode()

@@ -9,8 +9,9 @@ from statistics import mean
 from seesaw.cli.common import scale_of
 from seesaw.core import paths
 from seesaw.core.files import write_atomic
-from seesaw.errors import UserError
+from seesaw.core.integrity import read_output
 from seesaw.spec.metrics import METRICS
+from seesaw.spec.outputs import Metrics
 
 
 def add(verb) -> None:
@@ -114,10 +115,7 @@ def _summary(stages, evaluation: str) -> dict[str, float | None]:
     found = []
     for seed in stages.table.seeds(evaluation):
         path = stages.scale.metrics(e, seed)
-        try:
-            found.append(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError:
-            raise UserError(f"{path} is damaged; delete it and run the target again.") from None
+        found.append(read_output(path, Metrics))
     values = {}
     for column, (kind, key) in METRICS.items():
         seeds = [metrics[kind][key] for metrics in found]

@@ -1,7 +1,6 @@
 """Count the attempts of a job, including those that were killed, requeued or failed.
 
-The counts are stored under .cache/attempts until the job succeeds. This module uses the standard
-library only.
+The counts are stored under .cache/attempts until the job succeeds.
 """
 
 from __future__ import annotations
@@ -10,6 +9,16 @@ import contextlib
 import hashlib
 import json
 from pathlib import Path
+
+from typing_extensions import TypedDict
+
+from seesaw.core.json import json_or_none
+
+
+class _Count(TypedDict):
+    artefact: str
+    fingerprint: str | None
+    attempts: int
 
 
 def begin(root: Path, artefact: Path, fingerprint: str | None, count: bool = True) -> int:
@@ -22,10 +31,8 @@ def begin(root: Path, artefact: Path, fingerprint: str | None, count: bool = Tru
         count: whether to store the new count; only one of several processes should do so.
     """
     path = _path(root, artefact)
-    known = {}
-    with contextlib.suppress(OSError, ValueError):
-        known = json.loads(path.read_text(encoding="utf-8"))
-    number = known.get("attempts", 0) if known.get("fingerprint") == fingerprint else 0
+    known = json_or_none(path, _Count)
+    number = known["attempts"] if known and known["fingerprint"] == fingerprint else 0
     if count:
         content = {"artefact": str(artefact), "fingerprint": fingerprint, "attempts": number + 1}
         with contextlib.suppress(OSError):  # a missing count must not fail the job

@@ -9,8 +9,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from seesaw.core.files import write_atomic
 from seesaw.core.integrity import sha256_of
+from seesaw.core.json import json_or_none
+
+
+class _Cached(TypedDict):
+    keys: dict[str, str | None]
+    sha256: str
+    value: dict[str, Any]
 
 
 def fingerprint(**parts: Any) -> str:
@@ -42,10 +51,9 @@ def kept_json(key_files: Iterable[Path], cache_path: Path) -> dict | None:
 
 
 def _kept(keys: dict[str, str | None], cache_path: Path) -> dict | None:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        cached = json.loads(Path(cache_path).read_text(encoding="utf-8"))
-        if cached["keys"] == keys and cached["sha256"] == digest(cached["value"]):
-            return cached["value"]
+    cached = json_or_none(cache_path, _Cached)
+    if cached and cached["keys"] == keys and cached["sha256"] == digest(cached["value"]):
+        return cached["value"]
     return None
 
 

@@ -1,7 +1,4 @@
-"""Check that a file still matches its record before its numbers are shown in a table.
-
-This module uses the standard library only.
-"""
+"""Check that a file still matches its record before it is read."""
 
 from __future__ import annotations
 
@@ -13,7 +10,9 @@ from typing import Any
 
 from seesaw.core import paths
 from seesaw.core.files import sha256_file, write_atomic
-from seesaw.core.records import dump, provenance_path, read_record
+from seesaw.core.json import read_json
+from seesaw.core.records import dump, fault, provenance_path, read_record, remake
+from seesaw.errors import UserError
 
 # Bytes. The hash of a larger file is cached while its size, times and inode stay the same.
 LARGE = 64 * 2**20
@@ -27,18 +26,34 @@ def corrupted(files: Iterable[Path]) -> str | None:
     `seesaw verify` hashes all files.
     """
     for path in files:
-        recorded = ((read_record(provenance_path(path)) or {}).get("artefact") or {}).get("sha256")
         with suppress(FileNotFoundError):
-            if recorded and (found := sha256_of(path)) != recorded:
-                return (
-                    f"{path} is not the file that was made (sha256 {found[:12]}, "
-                    f"recorded {recorded[:12]}); `seesaw verify` tells how to repair it"
-                )
+            if provenance_path(path).is_file() and (told := fault(path, sha256_of(path))):
+                return told
     return None
 
 
+def refuse(files: Iterable[Path]) -> None:
+    """Raise an error if a file differs from its record.
+
+    Raises:
+        UserError: the sentence names the first such file and what makes it again.
+    """
+    if told := corrupted(files):
+        raise UserError(f"{told}.")
+
+
+def read_output(path: Path, kind: Any) -> Any:
+    """Return the content of a JSON file that a verb made; for the arguments see `read_json`.
+
+    Raises:
+        UserError: the file is missing, damaged, or differs from its record.
+    """
+    refuse([path])
+    return read_json(path, kind, remake(path))
+
+
 def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file; that of a large one is cached, as `corrupted` describes."""
+    """Return a file's hash, from the cache if the file is large and has not changed."""
     state = os.stat(path)
     if state.st_size < LARGE:
         return sha256_file(path)

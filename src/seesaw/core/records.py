@@ -1,37 +1,52 @@
 """The record of an artefact: ``<artefact>.provenance.json``, or ``<artefact>.failed.json``.
 
-The Snakefile and every verb import this module, so it uses the standard library only. Environment
-variables are never written to a record; the values of those that are named like a secret are masked
-wherever else they appear (for example, a key in argv).
+The Snakefile and every verb import this module, so it imports nothing that is slow to load.
+Environment variables are never written to a record; the values of those that are named like a
+secret are masked wherever else they appear (for example, a key in argv).
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import platform
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NotRequired
+
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
 
 from seesaw.core import attempts, paths
 from seesaw.core.files import sha256_file, write_atomic
+from seesaw.core.json import json_or_none
 from seesaw.core.secrets import masked
+from seesaw.core.versions import git_state, library_versions
 from seesaw.errors import PermanentError, UserError
 
-LIBRARIES = ["torch", "onedl-mmcv", "onedl-mmengine", "onedl-mmdetection"]
-LIBRARIES += ["numpy", "snakemake", "seesaw"]
-# Untracked files of these kinds count as uncommitted changes; data and images do not.
-SOURCES = ("*.py", "*.smk", "*.yaml", "*.toml", "*Snakefile")
+
+class File(TypedDict):
+    """A file in a record, as it was."""
+
+    path: str
+    bytes: NotRequired[int]
+    sha256: str
+
+
+@with_config(ConfigDict(extra="allow"))
+class Record(TypedDict):
+    """The fields of a record that are read in many places; records of old versions lack some."""
+
+    artefact: NotRequired[File | None]
+    inputs: NotRequired[dict[str, File] | None]
+    command: NotRequired[list[str] | None]
+
 
 # Whether this is the process of the job that writes; torchrun numbers the processes.
 _FIRST = os.environ.get("RANK", "0") == "0"
@@ -48,12 +63,44 @@ def failure_path(artefact: Path | str) -> Path:
 
 
 def read_record(path: Path) -> dict | None:
-    """Return a record's content, or None if the file is missing or holds no JSON object."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    """Return a file's content, or None if the file is missing or holds no JSON object."""
+    return json_or_none(path, dict)
+
+
+def record_of(artefact: Path | str) -> dict | None:
+    """Return the record of an artefact, or None if it is missing or damaged."""
+    return json_or_none(provenance_path(artefact), Record)
+
+
+def failure_of(artefact: Path | str) -> dict | None:
+    """Return the record of an artefact's last failure, or None if there is none."""
+    found = read_record(failure_path(artefact))
+    return None if found is None else {"error": "no message"} | found
+
+
+def fault(path: Path, sha256: str | None = None) -> str | None:
+    """Return a sentence without its full stop if a file differs from its record, else None.
+
+    Args:
+        path: an existing file.
+        sha256: its hash, if it is known.
+    """
+    known = record_of(path)
+    if not known and provenance_path(path).is_file():
+        return f"{provenance_path(path)} is damaged; {remake(path)}"
+    recorded = ((known or {}).get("artefact") or {}).get("sha256")
+    if recorded is None or (found := sha256 or sha256_file(path)) == recorded:
         return None
-    return content if isinstance(content, dict) else None
+    told = f"sha256 {found[:12]}, recorded {recorded[:12]}"
+    return f"{path} is not the file that was made ({told}); {remake(path)}"
+
+
+def remake(path: Path) -> str:
+    """Return what makes a file again: the command that its record names, if it has one."""
+    program, *arguments = (record_of(path) or {}).get("command") or [""]
+    if program not in ("seesaw", "__main__.py"):
+        return "make it again; `seesaw verify` tells how"
+    return f"make it again: `{shlex.join(['seesaw', *map(str, arguments)])}`"
 
 
 def is_current(
@@ -86,8 +133,9 @@ def changed_inputs(record: dict, inputs: Mapping[str, str | None]) -> list[str]:
 def recorded_hashes(record: dict | None) -> dict[str, str | None]:
     """Return name -> sha256 of each input as its own record states it; only records are read."""
     used = (record or {}).get("inputs") or {}
-    made = {name: read_record(provenance_path(file["path"])) for name, file in used.items()}
-    return {name: found["artefact"]["sha256"] for name, found in made.items() if found}
+    made = {name: record_of(file["path"]) for name, file in used.items()}
+    own = {name: found.get("artefact") for name, found in made.items() if found}
+    return {name: file["sha256"] for name, file in own.items() if file}
 
 
 def write_failure(artefact: Path | str, error: BaseException | str, **facts: Any) -> Path:
@@ -111,44 +159,13 @@ def refuse_known_failure(artefact: Path | str, fingerprint: str) -> None:
         PermanentError: the message repeats that error and says how to delete its record.
     """
     path = failure_path(artefact)
-    known = read_record(path) or {}
+    known = failure_of(artefact) or {}
     same = known.get("fingerprint") == fingerprint
     if same and known.get("type") == PermanentError.__name__:
         raise PermanentError(
             f"{known['error']} An earlier attempt ended so, and nothing has changed since; "
             f"to try again all the same: rm {shlex.quote(str(path))}"
         )
-
-
-def git_state(root: Path) -> dict[str, str] | None:
-    """Return the commit and a hash of uncommitted changes (if any); None outside a git checkout."""
-
-    def git(*arguments: str) -> bytes:
-        command = ["git", "--no-optional-locks", "-C", str(root), *arguments]
-        return subprocess.run(command, capture_output=True, check=True).stdout
-
-    try:
-        commit = git("rev-parse", "HEAD").decode().strip()
-        top = Path(os.fsdecode(git("rev-parse", "--show-toplevel")).rstrip("\n"))
-        dirty = git("diff", "HEAD", "--binary", "--no-color", "--no-ext-diff", "--no-textconv")
-        new = git("ls-files", "--others", "--exclude-standard", "--full-name", "-z", "--", *SOURCES)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    for name in filter(None, new.split(b"\0")):
-        with contextlib.suppress(OSError):  # the file was removed meanwhile, or is a dangling link
-            dirty += name + b"\0" + sha256_file(top / os.fsdecode(name)).encode() + b"\0"
-    return {"commit": commit} | ({"dirty": hashlib.sha256(dirty).hexdigest()} if dirty else {})
-
-
-def library_versions() -> dict[str, str | None]:
-    """Return the versions of Python and of the libraries that affect results, None if missing."""
-    versions: dict[str, str | None] = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = None
-    return versions
 
 
 class Provenance:
@@ -167,7 +184,8 @@ class Provenance:
             job runs.
 
     Raises:
-        UserError: an input is missing at the start or an artefact at the end.
+        UserError: at the start an input is missing or differs from its own record, or an artefact
+            is missing at the end.
     """
 
     def __init__(
@@ -191,7 +209,7 @@ class Provenance:
             "git": git_state(self.root),
             "lock": sha256_file(lock) if lock.exists() else None,
             "versions": library_versions(),
-            "inputs": {name: _file(path) for name, path in sorted(self.inputs.items())},
+            "inputs": {name: _whole(path) for name, path in sorted(self.inputs.items())},
             "host": platform.node(),
             "start": start,
         }
@@ -233,6 +251,13 @@ def _file(path: Path | str) -> dict:
         return {"path": Path(path).as_posix(), "bytes": size, "sha256": sha256_file(path)}
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); make it first.") from None
+
+
+def _whole(path: Path | str) -> dict:
+    found = _file(path)
+    if told := fault(Path(path), found["sha256"]):
+        raise UserError(f"{told}.")
+    return found
 
 
 def _now() -> str:

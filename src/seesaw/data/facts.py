@@ -12,9 +12,11 @@ import orjson
 
 from seesaw.core import paths
 from seesaw.core.hashing import cached_json
+from seesaw.core.integrity import read_output
 from seesaw.data.format import frequency_of
 from seesaw.errors import UserError
 from seesaw.spec.datasets import DatasetEntry
+from seesaw.spec.outputs import Counts
 
 MIN_SIDE = 32  # px; configs/_base_/lvis_v1.py leaves out smaller training images
 
@@ -45,7 +47,7 @@ def facts(entry: DatasetEntry, threshold: float) -> dict[str, Any]:
         )
         made |= {"counts": found["counts"], "epoch": {"random": images, "rfs": repeated}}
     elif entry.category_counts.is_file():
-        made["counts"] = orjson.loads(entry.category_counts.read_bytes())
+        made["counts"] = read_output(entry.category_counts, Counts)
     return made
 
 

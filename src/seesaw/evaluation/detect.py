@@ -14,6 +14,7 @@ from mmengine.runner import Runner, set_random_seed
 
 from seesaw.core import stopping
 from seesaw.core.pace import Pace
+from seesaw.data.unchanged import image_fault
 from seesaw.errors import Interrupted
 from seesaw.evaluation.paste import rle_masks
 from seesaw.evaluation.resumable import ResumableWriter
@@ -95,6 +96,7 @@ def detect(
 
     Raises:
         Interrupted: a signal arrived or the deadline is near, and images are left.
+        UserError: the weights or an image cannot be read.
     """
     (work / Interrupted.RECORD).unlink(missing_ok=True)
     set_random_seed(0)
@@ -105,6 +107,8 @@ def detect(
         loader = dataloader(cfg, writer.todo, workers)
         try:
             _write(model, loader, writer, work, deadline)
+        except AssertionError as error:
+            raise image_fault(error) or error from None
         finally:
             stopping.end_workers(loader)
     return dict(images=writer.images, detections=writer.detections)

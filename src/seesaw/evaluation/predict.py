@@ -23,11 +23,13 @@ from pycocotools import mask as rle
 
 from seesaw.core.borders import drawing, plain
 from seesaw.core.files import replacing, write_atomic
+from seesaw.core.integrity import read_output
 from seesaw.errors import UserError
 from seesaw.evaluation.detect import build_model
 from seesaw.evaluation.images import check_images, outputs
 from seesaw.evaluation.paste import rle_masks
 from seesaw.spec.datasets import DatasetEntry
+from seesaw.spec.outputs import Counts
 
 
 class Prediction(NamedTuple):
@@ -42,8 +44,8 @@ class Prediction(NamedTuple):
 def names_of(entry: DatasetEntry) -> list[str]:
     """Return names by label: the dataset's, LVIS v1's if their number fits, else category ids."""
     if entry.category_counts.is_file():
-        rows = json.loads(entry.category_counts.read_text(encoding="utf-8"))["categories"]
-        return [row["name"] for row in sorted(rows, key=lambda row: row["id"])]
+        rows = read_output(entry.category_counts, Counts)["categories"]
+        return [str(row.get("name", row["id"])) for row in sorted(rows, key=lambda row: row["id"])]
     known = LVISV1Dataset.METAINFO["classes"]
     every = range(1, entry.classes + 1)
     return list(known) if entry.classes == len(known) else [str(i) for i in every]

@@ -15,7 +15,10 @@ from typing import Any
 import numpy as np
 
 from seesaw.core.files import write_atomic
+from seesaw.core.json import read_json
+from seesaw.core.records import remake
 from seesaw.errors import UserError
+from seesaw.spec import outputs
 from seesaw.spec.metrics import MASK, METRICS
 
 UNIT = 1e-5  # of AP as a fraction: 0.001 of AP in percent
@@ -63,8 +66,9 @@ def load(path: Path, metrics: dict) -> Replicates:
     Raises:
         UserError: The file is missing or damaged, or does not belong to these metrics.
     """
+    again = remake(path)
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain: dict = read_json(path, outputs.Replicates, again)
         unit = 100 * float(plain["unit"])
         drawn = {name: unit * np.array(plain[name], np.float64) for name in METRICS}
         found = {name: metrics[kind][key] for name, (kind, key) in METRICS.items()}
@@ -73,12 +77,10 @@ def load(path: Path, metrics: dict) -> Replicates:
         if len({values.shape for values in drawn.values()}) > 1:
             raise ValueError("its lists differ in length")
         annotations = str(plain["annotations"])
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing; run evaluate again.") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}); run evaluate again.") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error}); {again}.") from None
     if not same:
-        raise UserError(f"{path} is of other metrics than metrics.json; run evaluate again.")
+        raise UserError(f"{path} is of other metrics than metrics.json; {again}.")
     return Replicates(annotations, estimate, drawn)
 
 

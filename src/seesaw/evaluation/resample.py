@@ -18,6 +18,7 @@ import numpy as np
 
 from seesaw.core.files import replacing
 from seesaw.core.pace import Pace
+from seesaw.core.records import remake
 from seesaw.errors import UserError
 from seesaw.evaluation.ground_truth import GROUPS
 from seesaw.evaluation.lvis_eval import Matches
@@ -103,7 +104,7 @@ def load(path: Path | str) -> dict[str, Ranking]:
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run evaluate first.") from None
     except DAMAGE as error:
-        raise UserError(f"{path} is damaged ({error}); run evaluate again.") from None
+        raise UserError(f"{path} is damaged ({error}); {remake(Path(path))}.") from None
 
 
 def scores(ranking: Ranking, weights: np.ndarray | None = None) -> np.ndarray:

@@ -24,6 +24,7 @@ import seesaw.models
 import seesaw.training.deadline
 import seesaw.training.loop  # noqa: F401  (registers)
 from seesaw.core import stopping
+from seesaw.data.unchanged import image_fault
 from seesaw.errors import PermanentError, UserError
 from seesaw.models.precision import Switches
 from seesaw.training import batches
@@ -245,11 +246,9 @@ def _remarks(model: torch.nn.Module, images: int, gpus: int, batch: int) -> list
 
 def _told(error: AssertionError, config: str) -> UserError | None:
     """Explain assertions that mean broken data or a diverged training; None for all others."""
-    text = " ".join(str(error).split())
-    if "failed to load image" in text:
-        image = text.rsplit(" ", 1)[-1]
-        return UserError(f"{image} is missing or no image; get the dataset again.")
-    if text in ("", "None"):  # raised by mmdet's CheckInvalidLossHook
+    if told := image_fault(error):
+        return told
+    if " ".join(str(error).split()) in ("", "None"):  # raised by mmdet's CheckInvalidLossHook
         return PermanentError(
             "the loss is not finite; lower optim_wrapper.optimizer.lr or clip gradients "
             f"(optim_wrapper.clip_grad) in {config}."

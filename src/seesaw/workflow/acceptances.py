@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seesaw.core import paths
 from seesaw.core.files import write_atomic
-from seesaw.core.records import is_current, provenance_path, read_record
+from seesaw.core.records import is_current, provenance_path, read_record, record_of
 from seesaw.core.secrets import masked
 from seesaw.core.yaml import one_sentence, read_yaml
 from seesaw.errors import UserError
@@ -124,7 +124,7 @@ def outdated(scale: Scale, fingerprints: Mapping[str, Any]) -> dict[str, str]:
         for seed in training.seeds:
             key = f"train/{training.id}/seed{seed}"
             model = scale.model(training.id, seed)
-            record = read_record(provenance_path(model)) or {}
+            record = record_of(model) or {}
             if model.is_file() and not is_current(record, fingerprints.get(key)):
                 found[key] = record["fingerprint"]
     return found

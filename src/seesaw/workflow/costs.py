@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from seesaw.core import paths
-from seesaw.core.records import provenance_path, read_record, recorded_seconds
+from seesaw.core.records import record_of, recorded_seconds
 from seesaw.errors import UserError
 from seesaw.spec import downloads, paper
 from seesaw.spec.experiments import Experiments
@@ -117,7 +117,7 @@ class Costs:
             seeds = self.table.trainings[job.training].seeds
             old = f"/seed{job.seed}/"
             others = [str(job.outputs[0]).replace(old, f"/seed{s}/") for s in seeds]
-            records += [read_record(provenance_path(path)) for path in others]
+            records += [record_of(path) for path in others]
         for record in filter(None, records):
             if (seconds := recorded_seconds(record)) is None:
                 continue

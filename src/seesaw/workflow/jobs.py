@@ -16,7 +16,7 @@ from pathlib import Path
 from seesaw.core import paths
 from seesaw.core.hashing import cached_json
 from seesaw.core.names import unique
-from seesaw.core.records import is_current, provenance_path, read_record, recorded_hashes
+from seesaw.core.records import is_current, read_record, record_of, recorded_hashes
 from seesaw.errors import UserError
 from seesaw.spec import claims as claim_table
 from seesaw.spec import figures, zoo
@@ -55,7 +55,7 @@ class Job:
     @cached_property
     def record(self) -> dict | None:
         """The provenance record of its artefact, if there is one."""
-        return read_record(provenance_path(self.outputs[0]))
+        return record_of(self.outputs[0])
 
 
 @dataclass(frozen=True)

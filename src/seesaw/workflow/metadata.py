@@ -5,7 +5,7 @@ it was made. That folder contains times and job ids, so it is kept out of git an
 stays valid is written to one ``workflow.json`` per stage. In a clone that pulled the results,
 `seed` restores the metadata of each file whose content matches the record.
 
-This module uses the standard library only, because the Snakefile calls `seed` at every start.
+The Snakefile calls `seed` at every start, so this module imports nothing that is slow to load.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from seesaw.core.files import sha256_file, write_atomic
+from seesaw.core.json import json_or_none
 from seesaw.core.records import read_record
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale
@@ -73,13 +74,8 @@ def seed(scale: Scale) -> int:
 
 def _read(source: Path) -> list[dict]:
     """Read the jobs in a file; empty if it is missing or half pulled, so that they are repeated."""
-    try:
-        jobs = json.loads(source.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    fields = {"outputs", *LASTING}
-    jobs = jobs if isinstance(jobs, list) else []
-    return [job for job in jobs if isinstance(job, dict) and fields <= job.keys()]
+    jobs = json_or_none(source, list[dict]) or []
+    return [job for job in jobs if {"outputs", *LASTING} <= job.keys()]
 
 
 def _unknown(path: Path, job: dict) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seesaw.core.files import write_atomic
-from seesaw.core.records import failure_path, provenance_path, read_record
+from seesaw.core.records import failure_path, provenance_path, record_of
 from seesaw.errors import UserError
 from seesaw.evaluation.submission import receipt
 from seesaw.results.tables.collect import collect
@@ -158,7 +158,7 @@ def _copy(made: list[Job], scale: Scale, new: Path) -> None:
             if path.name in SMALL:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
-            if record := read_record(provenance_path(path)):
+            if record := record_of(path):
                 _write(provenance_path(target), {key: record.get(key) for key in LASTING})
         if job.rule == "submit" and (record := receipt.lasting(job.outputs[0])):
             _write(new / receipt.receipt_path(job.outputs[0]).relative_to(scale.results), record)

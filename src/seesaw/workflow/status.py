@@ -15,7 +15,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from seesaw.core import paths
-from seesaw.core.records import failure_path, read_record
+from seesaw.core.records import failure_of, read_record
 from seesaw.errors import Interrupted
 from seesaw.spec.experiments import Experiments
 from seesaw.spec.scales import Scale, snakemake_command
@@ -85,7 +85,7 @@ def standing(
     slurm = slurm or ledger.last(scale.run, job.id)
     waits = marker.exists() or (ledger.seen(slurm) if slurm else {}).get("state") in WAITING
     facts: dict[str, Any] = dict(log=log, slurm=str(slurm) if slurm else None)
-    if failure := read_record(failure_path(job.outputs[0])):
+    if failure := failure_of(job.outputs[0]):
         error = str(failure.get("error") or "no message").strip().split("\n")[0]
         return Standing(job, "failed", error, **facts)
     progress = read_progress(work, now) if work else None

@@ -26,13 +26,17 @@ IGNORED = frozenset(
     {
         "core.files",
         "core.hashing",
+        "core.integrity",
+        "core.json",
         "core.paths",
         "core.records",
+        "core.versions",
         "core.stopping",
         "core.yaml",
         "errors",
         "spec.datasets",
         "spec.experiments",
+        "spec.outputs",
         "training.checkpoint",
         "training.deadline",
     }

@@ -109,10 +109,10 @@ def test_counts_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     "content,message",
     [
-        (None, "do not exist; build them"),
-        ("{", "cannot be read as JSON"),
-        ("[]", "it needs 'annotated_images'"),
-        ('{"annotated_images": 3}', "it needs 'annotated_images' and 'categories'"),
+        (None, "is missing"),
+        ("{", "is damaged"),
+        ("[]", "is damaged"),
+        ('{"annotated_images": 3}', "is damaged .categories"),
         (json.dumps({**COUNTS, "categories": [{"id": 1, "image_count": 2}]}), "instance_count"),
         (json.dumps({**COUNTS, "categories": COUNTS["categories"][:3]}), r"3 categories.*1\.\.4"),
         (json.dumps({**COUNTS, "annotated_images": 499}), "annotated_images is 499"),

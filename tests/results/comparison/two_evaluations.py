@@ -8,6 +8,7 @@ from PIL import Image
 
 from seesaw.cli.main import main
 from seesaw.core import paths
+from seesaw.data import lvis_folder
 from seesaw.evaluation.detections import DetectionWriter
 from seesaw.spec.scales import Scale
 
@@ -58,12 +59,14 @@ def make(root, patch):
     shutil.copy(paths.LOCK, root)
     patch.chdir(root)
     scale = Scale("mini")
-    for path in (scale.annotations("val"), scale.entry.manifest):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(annotations()))
+    scale.annotations("val").parent.mkdir(parents=True, exist_ok=True)
+    scale.annotations("val").write_text(json.dumps(annotations()))
     (scale.entry.root / "val").mkdir()
     for i in IDS:
         Image.new("RGB", (40, 40), (200, 20 * i, 0)).save(scale.entry.root / f"val/{i}.png")
+    val = lvis_folder.hashes(scale.entry.root, scale.entry.val)
+    known = {"categories": 2, "hash": "content", "splits": {"val": val}}
+    lvis_folder.write_json(known, scale.entry.manifest)
     for name, apples, pears in ((A, IDS[:6], PEAR[:2]), (B, IDS, [])):
         detect(scale.detections(scale.table.evaluations[name], 0), apples, pears)
         assert main(["evaluate", name, "--scale", "mini"]) == 0

@@ -22,7 +22,7 @@ def evaluated(scale: Scale, name: str, seed: int = 0) -> dict[str, Path]:
     training = scale.table.trainings[evaluation.training]
     entry = scale.entry
     if not entry.manifest.exists():
-        write(entry.manifest, "{}")
+        write(entry.manifest, '{"categories": 36, "hash": "content", "splits": {}}')
         write(entry.root / entry.val, "[]")
         record(entry.manifest)
     weights = scale.model(training.id, seed)

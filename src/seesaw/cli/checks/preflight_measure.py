@@ -21,6 +21,7 @@ import yaml
 from mmengine.config import Config
 
 from seesaw.core.files import write_atomic
+from seesaw.core.yaml import read_yaml
 from seesaw.evaluation import measure
 from seesaw.models.losses.seesaw_loss import SyncedSeesawLoss
 from seesaw.models.meta import with_counts
@@ -85,7 +86,7 @@ def run(
         The path of the file.
     """
     path = file_of(scale, folder)
-    known = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known = read_yaml(path) if path.is_file() else {}
     known |= _header(scale)
     for section, name, work in _work(scale, sections):
         if until is not None and time.time() > until:
@@ -104,7 +105,7 @@ def run(
 
 def failures(path: Path, sections: tuple[str, ...]) -> list[str]:
     """Return "section name: reason" for each measurement of these sections that failed."""
-    known = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    known = read_yaml(path) if path.is_file() else {}
     return [
         f"{section} {name}: {made['failed']}"
         for section in sections

@@ -3,7 +3,7 @@
 Entries are only ever added to ``records``: *uploaded* (by the user), *server* (the server's AP) and
 *graded* (AP computed here, on a generated dataset). Each names the sha256 of its package, so a
 score is never shown for another file. The receipt is no output of the workflow, which deletes
-outputs before it makes them again. This module uses the standard library only.
+outputs before it makes them again.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from seesaw.core.files import sha256_file, write_atomic
-from seesaw.core.records import provenance_path, read_record
+from seesaw.core.json import read_json
+from seesaw.core.records import provenance_path, record_of
 from seesaw.errors import UserError
+from seesaw.spec.outputs import Receipt
 
 EVIDENCE = ("command", "git", "lock", "versions", "inputs", "host", "start", "duration")
 
@@ -26,10 +28,10 @@ def receipt_path(package: Path | str) -> Path:
 
 def write(package: Path, facts: dict) -> dict:
     """Write a package's receipt from its provenance record and facts; old entries are kept."""
-    evidence = read_record(provenance_path(package))
+    evidence = record_of(package)
     if evidence is None:
         raise UserError(f"{provenance_path(package)} is missing; run `seesaw submit` again.")
-    old = read_record(receipt_path(package)) or {}
+    old = _read(package) or {}
     receipt = {
         "package": evidence["artefact"],
         **facts,
@@ -42,7 +44,7 @@ def write(package: Path, facts: dict) -> dict:
 
 def lasting(package: Path) -> dict | None:
     """Return the part of a receipt for the reference: no evidence, times of server entries only."""
-    kept = read_record(receipt_path(package))
+    kept = _read(package)
     if kept is None:
         return None
     records = [
@@ -64,7 +66,7 @@ def record(package: Path, kind: str, ap: float | None = None, **facts) -> None:
     Raises:
         UserError: There is no receipt, or the package has changed since it was written.
     """
-    receipt = read_record(receipt_path(package))
+    receipt = _read(package)
     if receipt is None or not package.is_file():
         raise UserError(f"{package} or its receipt is missing; run `seesaw submit` first.")
     if receipt["package"]["sha256"] != sha256_file(package):
@@ -102,7 +104,7 @@ def status(package: Path) -> str:
     The server's AP; "submitted, pending" once the upload has been recorded; the AP graded here,
     marked as such; else "not submitted", because a package on disk is no submission.
     """
-    receipt = read_record(receipt_path(package))
+    receipt = _read(package)
     # The reference holds only the receipt, without its evidence.
     if receipt is None or ("provenance" in receipt and not package.is_file()):
         return "not submitted"
@@ -116,6 +118,15 @@ def status(package: Path) -> str:
     if "graded" in last:
         return f"{last['graded']['AP']:.1f}, graded here on the generated truth, no server's score"
     return "not submitted"
+
+
+def _read(package: Path) -> dict | None:
+    """Return a receipt; its entries cannot be made again, so a damaged one is never replaced."""
+    path = receipt_path(package)
+    if not path.is_file():
+        return None
+    again = "restore it, or delete it with all that the server has answered"
+    return read_json(path, Receipt, again)
 
 
 def _save(package: Path, receipt: dict) -> None:

@@ -5,13 +5,14 @@ All three losses implement the hooks of mmdet's ``BBoxHead`` (``custom_cls_chann
 applies a softmax at test time, whatever the loss was (mmdet#11038).
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
 
+from seesaw.core.integrity import read_output
 from seesaw.errors import UserError
+from seesaw.spec.outputs import Counts
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,7 @@ def load_category_counts(source: str | Path | dict, num_classes: int) -> Categor
     """
     name = "category_counts" if isinstance(source, dict) else str(source)
     if not isinstance(source, dict):
-        try:
-            source = json.loads(Path(source).read_bytes())
-        except FileNotFoundError:
-            raise UserError(
-                f"{name}: the category counts do not exist; build them from the training "
-                "annotations before the model."
-            ) from None
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{name}: cannot be read as JSON ({error}); build the category counts again."
-            ) from None
+        source = read_output(Path(source), Counts)
     try:
         annotated_images = int(source["annotated_images"])
         rows = sorted(

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from seesaw.core.integrity import corrupted
-from seesaw.core.records import failure_path, is_current, provenance_path, read_record
+from seesaw.core.records import failure_of, is_current, record_of
 from seesaw.errors import UserError
 from seesaw.evaluation import replicates, uncertainty
 from seesaw.results.claims.result import Found, Report, Run, State, Verdict
@@ -21,6 +21,7 @@ from seesaw.results.tables.collect import DIGITS, PERCENT, read, trainings_betwe
 from seesaw.results.tables.verdicts import FACTOR, Spread, pooled_spread
 from seesaw.spec.claims import Claim, Claims, files
 from seesaw.spec.metrics import METRICS
+from seesaw.spec.outputs import Counts, Gradients, Metrics, Speed
 from seesaw.spec.scales import Scale
 
 
@@ -96,7 +97,7 @@ def _names(claim: Claim, seeds: list[int]) -> set[str]:
 def _outdated(run: str, scale: Scale, known: Mapping[str, str]) -> bool:
     name, seed = run.split("/seed")
     training = scale.table.evaluations[name].training
-    record = read_record(provenance_path(scale.model(training, int(seed))))
+    record = record_of(scale.model(training, int(seed)))
     return not is_current(record, known.get(f"train/{training}/seed{seed}"))
 
 
@@ -109,7 +110,7 @@ def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fo
         names = [f"{name}/seed{seed}" for name in claim.pair]
         if not all(n in paths["metrics"] for n in names):  # no config exists for this experiment
             continue
-        content = [read(paths["metrics"][n]) for n in names]
+        content = [read(paths["metrics"][n], Metrics) for n in names]
         drawn = [paths["replicates"][n] for n in names]
         if not all(content) or corrupted(drawn) or not all(path.is_file() for path in drawn):
             continue
@@ -141,7 +142,7 @@ def _spread(metric: str, paths: dict, scale: Scale) -> Spread | None:
     kind, key = METRICS[metric]
     values: dict[str, list[float]] = {}
     for name, path in paths["metrics"].items():
-        if (value := read(path).get(kind, {}).get(key)) is not None:
+        if (value := read(path, Metrics).get(kind, {}).get(key)) is not None:
             values.setdefault(name.partition("/")[0], []).append(PERCENT * value)
     several = [(len(v), float(np.std(v, ddof=1))) for v in values.values() if len(v) > 1]
     return pooled_spread(several, metric, scale.name)
@@ -149,7 +150,7 @@ def _spread(metric: str, paths: dict, scale: Scale) -> Spread | None:
 
 def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
     """Return the ratio of two groups' gradient ratios; gradients are summed by group and seed."""
-    counts = read(paths["counts"]["category_counts"]) if paths["gradients"] else {}
+    counts = read(paths["counts"]["category_counts"], Counts) if paths["gradients"] else {}
     rows = [
         Category(c["id"], c["name"], c["frequency"], c["instance_count"])
         for c in counts.get("categories", ())
@@ -157,7 +158,7 @@ def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fou
     runs = []
     for seed in seeds:
         found = [paths["gradients"].get(f"{name}/seed{seed}") for name in claim.pair]
-        content = [read(path) if path else {} for path in found]
+        content = [read(path, Gradients) if path else {} for path in found]
         if not rows or not all(content):
             continue
         assert claim.bands  # claims about gradients always have bands
@@ -174,7 +175,7 @@ def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fou
 
 def _speed(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
     """Return images/s of b over a for each round; a round times all models on the same images."""
-    rounds = read(paths["speed"]["speed"]).get("rounds", {}).get(claim.mode, {})
+    rounds = read(paths["speed"]["speed"], Speed).get("rounds", {}).get(claim.mode, {})
     pairs = zip(*(rounds.get(name, ()) for name in claim.pair), strict=True)
     runs = [Run(seed=n, a=a, b=b, effect=_round(b / a)) for n, (a, b) in enumerate(pairs)]
     return _factor(claim, seeds, runs, scale)
@@ -225,7 +226,7 @@ def _failure(claim: Claim, seeds: list[int], scale: Scale) -> str:
             made.append(scale.model(e.training, seed))
             made += [scale.detections(e, seed), scale.metrics(e, seed)]
     for path in made:
-        if record := read_record(failure_path(path)):
+        if record := failure_of(path):
             return f"{path.relative_to(scale.results)}: {record.get('error')}"
     return corrupted(made) or ""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from seesaw.core import paths
 from seesaw.core.files import write_atomic
+from seesaw.core.integrity import read_output
 from seesaw.results.claims.measure import report
 from seesaw.results.claims.result import Found, Report
 from seesaw.results.figures.results import table
@@ -151,7 +152,7 @@ def reference(scale: Scale) -> Report | None:
     """Read claims.json of the reference; None if the reference holds no run of any claim."""
     source = scale.reference / "claims" / "claims.json"
     if source.is_file():
-        return Report.model_validate_json(source.read_text(encoding="utf-8"))
+        return read_output(source, Report)
     return None
 
 

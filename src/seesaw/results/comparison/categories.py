@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import orjson
 
 from seesaw.core.borders import plain
-from seesaw.core.integrity import corrupted
+from seesaw.core.integrity import read_output, refuse
 from seesaw.errors import UserError
 from seesaw.evaluation import replicates, resample, uncertainty
 from seesaw.evaluation.ground_truth import GROUPS
 from seesaw.evaluation.matcher import sample_ap
 from seesaw.evaluation.resample import Ranking
 from seesaw.evaluation.uncertainty import Estimate
+from seesaw.spec.annotations import load_annotations
 from seesaw.spec.experiments import Evaluation, Experiments
+from seesaw.spec.outputs import Metrics
 from seesaw.spec.scales import Scale
 
 PERCENT = 100
@@ -161,22 +162,18 @@ def found(ranking: Ranking, category: int) -> np.ndarray:
 
 def _run(evaluation: Evaluation, seed: int, scale: Scale) -> replicates.Replicates:
     files = (scale.metrics, scale.matches, scale.replicates)
-    if problem := corrupted([path(evaluation, seed) for path in files]):
-        raise UserError(f"{problem}.")
+    refuse(path(evaluation, seed) for path in files)
     metrics = _metrics(evaluation, seed, scale)
     return replicates.load(scale.replicates(evaluation, seed), metrics)
 
 
 def _metrics(evaluation: Evaluation, seed: int, scale: Scale) -> dict:
     path = scale.metrics(evaluation, seed)
-    try:
-        return orjson.loads(path.read_bytes())
-    except FileNotFoundError:
+    if not path.is_file():
         raise UserError(
             f"{path} is missing; run `seesaw evaluate {evaluation.id} --seed {seed}` first."
-        ) from None
-    except orjson.JSONDecodeError:
-        raise UserError(f"{path} is damaged; delete it and run the target again.") from None
+        )
+    return read_output(path, Metrics)
 
 
 def _annotations(scale: Scale) -> tuple[dict[int, str], list[int] | None]:
@@ -184,7 +181,7 @@ def _annotations(scale: Scale) -> tuple[dict[int, str], list[int] | None]:
     path = scale.annotations("val")
     if not path.is_file():
         return {}, None
-    data = orjson.loads(path.read_bytes())
+    data = load_annotations(path)
     names = {c["id"]: c["name"] for c in data["categories"]}
     return names, sorted(image["id"] for image in data["images"])
 

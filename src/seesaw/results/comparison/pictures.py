@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import orjson
 from pycocotools import mask as mask_api
 
 from seesaw.core.borders import drawing, file_name, plain
 from seesaw.evaluation import detections
 from seesaw.results.comparison.categories import Comparison
+from seesaw.spec.annotations import load_annotations
 from seesaw.spec.scales import Scale
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def draw(comparison: Comparison, top: int, scale: Scale, folder: Path) -> tuple[
 
 def _truth(path: Path, wanted: dict[int, list[int]]) -> tuple[dict, dict]:
     """Read the wanted images by id, and the objects of each (category, image)."""
-    data = orjson.loads(path.read_bytes())
+    data = load_annotations(path)
     needed = {i for ids in wanted.values() for i in ids}
     images = {image["id"]: image for image in data["images"] if image["id"] in needed}
     shown = defaultdict(list)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,11 +9,15 @@ from pathlib import Path
 
 from seesaw.core import hashing
 from seesaw.core.files import sha256_file
-from seesaw.core.integrity import corrupted
+from seesaw.core.integrity import corrupted, read_output
 from seesaw.core.records import failure_path
 from seesaw.errors import UserError
 from seesaw.spec import figures
+from seesaw.spec.outputs import Counts, Gradients, Metrics, Speed
 from seesaw.spec.scales import Scale, snakemake_command
+
+KINDS: dict[str, type] = {"metrics.json": Metrics, "gradients.json": Gradients}
+KINDS |= {"category_counts.json": Counts, "speed.json": Speed}
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,8 @@ class Results:
         """
         if name not in self.files:
             return None
-        try:
-            return json.loads(self.files[name].read_text(encoding="utf-8"))
-        except ValueError:
-            path = self.files[name]
-            raise UserError(f"{path} is damaged; delete it and run the target again.") from None
+        path = self.files[name]
+        return read_output(path, KINDS.get(path.name, dict))
 
     def of(self, evaluation: str) -> list[dict]:
         """Return the computed results of an evaluation, one for each seed."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from seesaw.core import paths
 from seesaw.core.files import sha256_file
 from seesaw.core.hashing import fingerprint
+from seesaw.core.integrity import corrupted
 from seesaw.results.report import curves, examples
 from seesaw.results.report.runs import Run, environment, runs
 from seesaw.results.tables import formats, html
@@ -133,7 +134,7 @@ def gather(scale: Scale) -> Content:
         runs=made,
         environment=environment(made),
         missing=lacks,
-        read={_below(path, scale): path for path in read},
+        read={_below(path, scale): path for path in read if not corrupted([path])},
     )
 
 

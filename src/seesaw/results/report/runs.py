@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from seesaw.core.records import provenance_path, read_record, recorded_seconds
+from seesaw.core.records import provenance_path, read_record, record_of, recorded_seconds
 from seesaw.spec.scales import Scale
 from seesaw.training import run_log
 
@@ -62,7 +62,7 @@ def runs(scale: Scale) -> list[Run]:
             times = [recorded_seconds(r) for path in records if (r := read_record(path))]
             files = [path for path in (provenance_path(weights), log, *records) if path.is_file()]
             name = f"{t.id} seed {seed}" if len(t.seeds) > 1 else t.id
-            record = read_record(provenance_path(weights)) or {}
+            record = record_of(weights) or {}
             total = sum(filter(None, times)) or None
             found.append(Run(name, label, record, run_log.read(log).steps, total, files))
     return found

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from statistics import mean
 
 from seesaw.core import paths
 from seesaw.core.integrity import corrupted
-from seesaw.core.records import failure_path, provenance_path, read_record
+from seesaw.core.json import read_json
+from seesaw.core.records import failure_of, provenance_path, record_of, remake
 from seesaw.errors import UserError
 from seesaw.evaluation import replicates, uncertainty
 from seesaw.evaluation.submission import receipt
@@ -18,6 +18,7 @@ from seesaw.results.tables.tables import Row, State, Table
 from seesaw.spec import paper
 from seesaw.spec.experiments import Cell, Evaluation, Experiments, Training
 from seesaw.spec.metrics import METRICS
+from seesaw.spec.outputs import Metrics, Speed
 from seesaw.spec.scales import Scale
 
 PERCENT = 100
@@ -33,7 +34,7 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
     """
     values = paper.load()
     spec = experiments.place(place)
-    measured = read(scale.speed) if "fps" in spec.columns else {}
+    measured = read(scale.speed, Speed) if "fps" in spec.columns else {}
     damaged = corrupted([scale.speed]) if "fps" in spec.columns else None
     fps = measured.get("fps", {}).get("ours", {})
     notes = [damaged] if damaged else []
@@ -79,7 +80,7 @@ def _row(
     done = [
         metrics
         for seed in training.seeds
-        if (metrics := read(scale.metrics(evaluation, seed))) is not None and metrics
+        if (metrics := read(scale.metrics(evaluation, seed), Metrics)) is not None and metrics
     ]
     state, note = _state(cell, experiments, scale, complete=len(done) == len(training.seeds))
     numbers: dict | None = None
@@ -116,12 +117,29 @@ def _chain(evaluation: Evaluation, training: Training, scale: Scale, seed: int) 
     return [*start, *own, scale.metrics(evaluation, seed)]
 
 
+def sources(place: str, experiments: Experiments, scale: Scale) -> list[Path]:
+    """Return the files from which a table's numbers were made and those beside them."""
+    spec, found = experiments.place(place), []
+    name = next(n for n, p in experiments.places.items() if p is spec)
+    for cell in experiments.place_cells(name):
+        evaluation = experiments.evaluations[cell.evaluation]
+        training = experiments.trainings[evaluation.training]
+        for seed in training.seeds:
+            found += _files(evaluation, training, scale, seed)
+    return list(dict.fromkeys([*found, *([scale.speed] if "fps" in spec.columns else [])]))
+
+
+def _files(evaluation: Evaluation, training: Training, scale: Scale, seed: int) -> list[Path]:
+    beside = scale.matches(evaluation, seed), scale.replicates(evaluation, seed)
+    return [*_chain(evaluation, training, scale, seed), *beside]
+
+
 def _remarks(evaluation: Evaluation, training: Training, scale: Scale) -> list[str]:
     """Return the remarks in the records of a row's artefacts, each sentence once."""
     found: dict[str, None] = {}
     for seed in training.seeds:
         for artefact in _chain(evaluation, training, scale, seed):
-            record = read_record(provenance_path(artefact)) or {}
+            record = record_of(artefact) or {}
             found |= dict.fromkeys(map(str, record.get("remarks") or []))
     return list(found)
 
@@ -133,7 +151,7 @@ def _runs(row: Row, experiments: Experiments, scale: Scale) -> dict[int, replica
     if not all(path.is_file() for path in paths.values()):
         return {}
     return {
-        seed: replicates.load(path, read(scale.metrics(evaluation, seed)))
+        seed: replicates.load(path, read(scale.metrics(evaluation, seed), Metrics))
         for seed, path in paths.items()
     }
 
@@ -179,23 +197,16 @@ def _state(cell: Cell, experiments: Experiments, scale: Scale, complete: bool) -
     evaluation = experiments.evaluations[cell.evaluation]
     training = experiments.trainings[evaluation.training]
     for seed in training.seeds:
-        chain = _chain(evaluation, training, scale, seed)
-        for artefact in chain:
-            if record := read_record(failure_path(artefact)):
+        for artefact in _chain(evaluation, training, scale, seed):
+            if record := failure_of(artefact):
                 return "failed", f"seed {seed}: {record['error']}"
-        beside = scale.matches(evaluation, seed), scale.replicates(evaluation, seed)
-        if problem := corrupted([*chain, *beside]):
-            return "failed", f"seed {seed}: {problem}"
+        if told := corrupted(_files(evaluation, training, scale, seed)):
+            return "failed", f"seed {seed}: {told}"
     return ("done", "") if complete else ("not run", "")
 
 
-def read(path: Path) -> dict:
+def read(path: Path, kind: type) -> dict:
     """Return a result's JSON; empty if the file is missing or has changed since it was recorded."""
-    if corrupted([path]):
+    if corrupted([path]) or not path.is_file():
         return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError:
-        raise UserError(f"{path} is damaged; delete it and run the target again.") from None
+    return read_json(path, kind, remake(path))

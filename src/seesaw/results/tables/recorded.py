@@ -7,7 +7,8 @@ from typing import Any
 
 from seesaw.core import paths
 from seesaw.core.files import sha256_file, write_atomic
-from seesaw.core.records import Provenance, is_current, provenance_path, read_record
+from seesaw.core.integrity import corrupted
+from seesaw.core.records import Provenance, is_current, record_of
 from seesaw.results.tables.render import FORMATS
 from seesaw.results.tables.tables import Table
 from seesaw.spec.scales import Scale
@@ -41,7 +42,9 @@ def write_recorded(table: Table, scale: Scale, folder: Path | None = None) -> di
     """
     folder = folder or scale.tables
     texts = {folder / f"{table.name}.{suffix}": made(table) for suffix, made in FORMATS.items()}
-    write_texts(texts, table_inputs(table.name, scale))
+    # A damaged file is no input: its cell says so, and its number is left out.
+    every = table_inputs(table.name, scale)
+    write_texts(texts, {name: path for name, path in every.items() if not corrupted([path])})
     return dict(zip(FORMATS, texts, strict=True))
 
 
@@ -61,7 +64,7 @@ def write_texts(texts: dict[Path, str], inputs: dict[str, Path], **facts: Any) -
 
 def _is_same(path: Path, text: str, inputs: dict[str, Path]) -> bool:
     """Whether a file has this text, and its record the current hashes of these inputs."""
-    record = read_record(provenance_path(path)) or {}
+    record = record_of(path) or {}
     now = {name: sha256_file(file) for name, file in inputs.items()}
     used = record.get("inputs")
     if used is None or used.keys() != now.keys() or not is_current(record, inputs=now):

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from seesaw.core import paths
 from seesaw.core.files import sha256_file
-from seesaw.core.records import changed_inputs, provenance_path, read_record
+from seesaw.core.records import changed_inputs, provenance_path, record_of
 from seesaw.spec.scales import Scale, snakemake_command
 
 State = Literal["as recorded", "corrupt", "missing", "no record", "damaged record"]
@@ -60,9 +60,8 @@ class Evidence:
 
     def record(self, path: Path) -> dict | None:
         """Return a file's record; None if it is missing or damaged."""
-        record = read_record(provenance_path(path)) or {}
-        whole = isinstance(record.get("artefact"), dict) and "sha256" in record["artefact"]
-        return record if whole else None
+        record = record_of(path)
+        return record if record and record.get("artefact") else None
 
     def state(self, path: Path) -> State:
         """Return whether a file is still as its record states."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
+from typing import Any
 
 from seesaw.core import paths
+from seesaw.core.json import json_or_none
 from seesaw.core.names import instead
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.spec import figures
 from seesaw.spec.metrics import METRICS
+from seesaw.spec.outputs import Metrics
 from seesaw.spec.scales import snakemake_command
 from seesaw.workflow.evidence.chain import SOURCES, Evidence
 
@@ -49,10 +51,8 @@ def cell(evidence: Evidence, place: str, row: str, column: str) -> tuple[list[st
     if len(seeds) > 1:
         lines.append(f"  the mean over seeds {', '.join(map(str, seeds))}")
     for path in files:
-        try:
-            number = json.loads(path.read_text(encoding="utf-8"))[kind][key]
-        except (OSError, ValueError, KeyError):
-            number = "not there"
+        content: dict[str, Any] = json_or_none(path, Metrics) or {}
+        number = content.get(kind, {}).get(key, "not there")
         lines.append(f"  {path}: {kind}.{key} = {number}, in percent above")
     return lines, files
 

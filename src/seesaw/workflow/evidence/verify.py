@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from seesaw.core.records import failure_path, read_record
-from seesaw.data import lvis_folder
+from seesaw.core.json import read_json
+from seesaw.core.records import failure_path
+from seesaw.data.unchanged import changes
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import table_inputs
 from seesaw.results.tables.render import FORMATS
 from seesaw.spec.experiments import PLACES
+from seesaw.spec.outputs import Manifest
 from seesaw.training import run_log
 from seesaw.workflow import jobs
 from seesaw.workflow.evidence.chain import RECORD, Evidence
@@ -73,22 +75,22 @@ def _files(evidence: Evidence, files: list[Path]) -> list[Fault]:
 def _data(evidence: Evidence) -> list[Fault]:
     """Check the dataset's files, if they exist, against its manifest."""
     entry = evidence.scale.entry
-    known = read_record(entry.manifest)
-    if evidence.committed or known is None or not (entry.root / entry.train).is_file():
+    if evidence.committed or not entry.manifest.is_file():
         return []
-    faults = []
+    repair, faults = evidence.repair(entry.manifest), []
+    try:
+        known = read_json(entry.manifest, Manifest, "make it again")
+    except UserError as error:
+        return [Fault(entry.manifest, f"corrupt: {error}", repair)]
+    if not (entry.root / entry.train).is_file():
+        return []
     for split, said in known["splits"].items():
-        name = said["annotations"]["file"]
         try:
-            now = lvis_folder.hashes(entry.root, name)
+            for path, what in changes(entry, known, split):
+                faults.append(Fault(path, f"corrupt: not {what} of {entry.manifest.name}", repair))
         except UserError as error:
-            faults.append(Fault(entry.root / name, str(error), evidence.repair(entry.manifest)))
-            continue
-        for part in ("annotations", "images"):
-            if now[part] != said[part]:
-                where = entry.root / (name if part == "annotations" else split)
-                what = f"corrupt: not the {part} of {entry.manifest.name}"
-                faults.append(Fault(where, what, evidence.repair(entry.manifest)))
+            path = entry.root / said["annotations"].get("file", split)
+            faults.append(Fault(path, str(error), repair))
     return faults
 
 

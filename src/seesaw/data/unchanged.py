@@ -1,0 +1,70 @@
+"""Check that a dataset is still what its manifest says before a verb reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from seesaw.core.integrity import refuse, sha256_of
+from seesaw.core.json import read_json
+from seesaw.data import lvis_folder
+from seesaw.errors import UserError
+from seesaw.spec.datasets import DatasetEntry
+from seesaw.spec.outputs import Manifest
+
+MUCH = 2**29  # bytes of images or annotations that are read in a few seconds
+
+
+def refuse_changed(entry: DatasetEntry, split: str, again: str) -> None:
+    """Refuse a split that has changed since its manifest was written.
+
+    The images of a large dataset are not looked at, which takes minutes; `seesaw verify` does.
+
+    Args:
+        entry: the dataset.
+        split: train, val or test_dev.
+        again: the command that writes the manifest.
+
+    Raises:
+        UserError: the manifest, the category counts, the annotations or the images differ.
+    """
+    refuse([entry.manifest, entry.category_counts])
+    known = read_json(entry.manifest, Manifest, f"make it again: `{again}`")
+    if split not in known["splits"]:
+        raise UserError(f"{entry.manifest} has no split {split}; make it again: `{again}`.")
+    said = known["splits"][split]
+    file = entry.root / said["annotations"].get("file", "")
+    if file.is_file() and max(said["annotations"]["bytes"], said["images"]["bytes"]) >= MUCH:
+        if sha256_of(file) != said["annotations"]["sha256"]:
+            raise UserError(_told(file, "the annotations", entry, again))
+        return
+    for path, what in changes(entry, known, split):
+        raise UserError(_told(path, what, entry, again))
+
+
+def changes(entry: DatasetEntry, known: Manifest, split: str) -> Iterator[tuple[Path, str]]:
+    """Yield the parts of a split that are not those of the manifest: path, and what it should be.
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
+    said = known["splits"][split]
+    name = said["annotations"].get("file", "")
+    now = lvis_folder.hashes(entry.root, name)
+    if now["annotations"] != said["annotations"]:
+        yield entry.root / name, "the annotations"
+    if now["images"] != said["images"]:
+        yield entry.root / split, "the images"
+
+
+def _told(path: Path, what: str, entry: DatasetEntry, again: str) -> str:
+    fix = f"restore it, or, if the change is meant, run `{again}`"
+    return f"{path}: not {what} of {entry.manifest}; {fix}."
+
+
+def image_fault(error: AssertionError) -> UserError | None:
+    """Explain an assertion of mmdet's image loader; None for all others."""
+    text = " ".join(str(error).split())
+    if "failed to load image" not in text:
+        return None
+    return UserError(f"{text.rsplit(' ', 1)[-1]} is missing or no image; get the dataset again.")

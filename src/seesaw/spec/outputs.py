@@ -1,0 +1,110 @@
+"""The types of the JSON files that verbs write and other verbs read.
+
+Further keys are allowed: each type names those without which a reader cannot work.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired
+
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
+
+_open = with_config(ConfigDict(extra="allow"))
+
+
+@_open
+class Metrics(TypedDict):
+    """``metrics.json``: AP as fractions by kind; None where the annotations have no such object."""
+
+    segm: dict[str, float | None]
+    bbox: dict[str, float | None]
+    per_category: NotRequired[dict[str, dict[str, float | None]]]
+    standard_errors: NotRequired[dict[str, dict[str, Any]]]
+
+
+@_open
+class Replicates(TypedDict):
+    """``replicates.json``; beside these keys it has one list of replicates for each metric."""
+
+    annotations: str
+    unit: float
+    estimate: dict[str, int | None]
+
+
+@_open
+class Speed(TypedDict, total=False):
+    """``speed.json``: images/s by mode and evaluation, and how they were measured."""
+
+    fps: dict[str, Any]
+    rounds: dict[str, dict[str, list[float]]]
+    resolution: list[int]
+    classes: int
+    device: str
+    threads: int
+    detections_per_image: dict[str, dict[str, float]]
+    training_seconds_per_iteration: dict[str, float | None]
+
+
+@_open
+class Gradients(TypedDict):
+    """``gradients.json``: cumulative gradients in the order of the categories' ids."""
+
+    categories: list[int]
+    positive: list[float]
+    negative_foreground: list[float]
+    negative_background: list[float]
+
+
+@_open
+class CategoryCount(TypedDict):
+    """The training images and instances of a category."""
+
+    id: int
+    image_count: NotRequired[int]
+    instance_count: NotRequired[int]
+    name: NotRequired[str]
+    frequency: NotRequired[str]
+
+
+@_open
+class Counts(TypedDict):
+    """``category_counts.json``."""
+
+    annotated_images: NotRequired[int]
+    categories: list[CategoryCount]
+
+
+@_open
+class HashedFiles(TypedDict):
+    """The size and hash of an annotation file, or of all images of a split."""
+
+    bytes: int
+    sha256: str
+    file: NotRequired[str]
+    count: NotRequired[int]
+
+
+@_open
+class Split(TypedDict):
+    """A split of a dataset."""
+
+    annotations: HashedFiles
+    images: HashedFiles
+
+
+@_open
+class Manifest(TypedDict):
+    """``manifest.json`` of a dataset."""
+
+    categories: int
+    hash: str
+    splits: dict[str, Split]
+
+
+@_open
+class Receipt(TypedDict):
+    """The receipt beside a package."""
+
+    package: dict[str, Any]
+    records: list[dict[str, Any]]
