@@ -101,7 +101,6 @@ def train(args: Namespace) -> None:
             f"seed {args.seed} is not among seeds {seeds} of {training.id}; add it to {table.path}."
         )
     need_data(scale)
-    check_data(scale, "train")
     from seesaw.spec.config import resolve
 
     ends, mirror = stopping.deadline(args.deadline), runs.mode()
@@ -123,6 +122,7 @@ def train(args: Namespace) -> None:
         if not path.is_file():
             raise UserError(f"{path} is missing; make {name} first.")
     key = f"train/{training.id}/seed{args.seed}"
+    check_data(scale, "train")
     fingerprint = args.fingerprint or fingerprints_of(args)[key]
     output = scale.model(training.id, args.seed)
     refuse_known_failure(output, fingerprint)
