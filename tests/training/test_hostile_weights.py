@@ -79,7 +79,7 @@ def test_detection_and_conversion(tmp_path, evil):
     with pytest.raises(UserError, match=r"w\.pth .*posix\.system.*download zoo"):
         convert(cfg, path, output)
     with pytest.raises(UserError, match=r"w\.pth .*posix\.system.*train it again"):
-        detect(cfg, path, output, "key")
+        detect(cfg, path, output, "key", work=tmp_path)
     assert not output.exists()
 
 
