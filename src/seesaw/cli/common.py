@@ -36,8 +36,12 @@ def need_data(scale: Scale) -> None:
         raise UserError(f"{entry.manifest} is missing; run `{scale.data_command}` first.")
     splits = (read_record(entry.manifest) or {}).get("splits")
     for said in splits.values() if isinstance(splits, dict) else ():
-        path = entry.root / said["annotations"]["file"]
-        if not path.is_file() or sha256_of(path) != said["annotations"]["sha256"]:
+        try:
+            path, digest = entry.root / said["annotations"]["file"], said["annotations"]["sha256"]
+        except (KeyError, TypeError):
+            told = f"is no manifest; run `{scale.data_command}` again."
+            raise UserError(f"{entry.manifest} {told}") from None
+        if not path.is_file() or sha256_of(path) != digest:
             raise UserError(
                 f"{path} is not the file that {entry.manifest} was made from; "
                 f"run `{scale.data_command}` again."
