@@ -168,3 +168,11 @@ def test_files_are_hashed_in_order_whatever_the_threads(folder, monkeypatch):
     monkeypatch.setattr(pictures, "THREADS", 5)
     five = pictures.digest((c.image.path, c.content) for c in pictures.check(folder, images))
     assert one == five and one[0] == sum((folder / i.path).stat().st_size for i in images)
+
+
+def test_too_few_images_for_a_schedule_are_refused_before_training(tmp_path, capsys):
+    folder = small_folder.make(tmp_path / "three", splits={"train": 3, "val": 2})
+    assert main.main(["data", "--scale", "smoke", "--dataset", str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert "train.json" in said and "3 images" in said and "no iteration" in said
+    assert not (folder / "manifest.json").exists()
