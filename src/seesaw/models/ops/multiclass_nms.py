@@ -32,7 +32,7 @@ def _class_wise_nms(boxes: Tensor, labels: Tensor, **nms_cfg: float) -> Tensor:
 
 
 def _all_classes_at_once(
-    boxes: Tensor, labels: Tensor, iou_threshold: float, offset: int = 0
+    boxes: Tensor, labels: Tensor, iou_threshold: float, offset: float = 0
 ) -> Tensor:
     """Return the same as `_class_wise_nms` with few kernels and waits of the host, for a GPU.
 
