@@ -66,7 +66,7 @@ def rules():
 
 
 def test_each_rule_is_one_call_of_its_verb():
-    assert rules().keys() == MAKING
+    assert MAKING <= rules().keys() <= names()
     for name, block in rules().items():
         shell = block.partition("shell:")[2]
         # {TRAINER} and {DETECTOR} are `seesaw`, or what starts it in a SLURM job
