@@ -8,10 +8,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from typing_extensions import TypedDict
 
+from seesaw.core.files import lock
 from seesaw.core.json import json_or_none
 
 
@@ -47,6 +50,22 @@ def end(root: Path, artefact: Path) -> None:
         _path(root, artefact).unlink(missing_ok=True)
 
 
-def _path(root: Path, artefact: Path) -> Path:
+@contextlib.contextmanager
+def alone(root: Path, artefact: Path) -> Iterator[None]:
+    """Exclude other processes that make the same artefact from the same folder.
+
+    On SLURM, where a node may not answer for a while, the lease of a training does so.
+
+    Raises:
+        UserError: another process makes it; the sentence names that process and its host.
+    """
+    if "SLURM_JOB_ID" in os.environ:
+        yield
+        return
+    with lock(_path(root, artefact, "locks").with_suffix(""), str(artefact)):
+        yield
+
+
+def _path(root: Path, artefact: Path, folder: str = "attempts") -> Path:
     name = hashlib.sha256(str(artefact).encode()).hexdigest()[:16]
-    return root / ".cache" / "attempts" / f"{name}.json"
+    return root / ".cache" / folder / f"{name}.json"

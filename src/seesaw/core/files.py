@@ -2,50 +2,56 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import os
 import platform
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from seesaw.errors import UserError
 
 
 @contextmanager
-def lock(target: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the download of ``target``.
+def lock(path: Path, what: str) -> Iterator[None]:
+    """Hold an exclusive lock, which the kernel releases when the process ends in any way.
+
+    Where the file system has no locks, or the folder is read-only, nothing is locked.
+
+    Args:
+        path: the lock file; its holder is noted in another file beside it.
+        what: the subject of the error's sentence.
 
     Raises:
-        UserError: another process holds the lock.
+        UserError: another process holds the lock; the sentence names it.
     """
-    path = target.with_name(f".{target.name}.lock")
-    with path.open("a+") as file:
+    holder = path.with_name(f"{path.name}.holder")
+    held = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held.acquire(timeout=0)
+    except Timeout:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino
-        except BlockingIOError:
-            held = False
-        except OSError as error:  # the file system may not support locks
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-                raise
-            held = True
-        if not held:
-            file.seek(0)
-            raise UserError(
-                f"{target} is being downloaded by {file.read() or 'another process'}; wait for it "
-                "and run the same command again."
-            )
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {platform.node()}")
-        file.flush()
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+            other = holder.read_text(encoding="utf-8")
+        except OSError:
+            other = "another process"
+        raise UserError(
+            f"{what} is being made by {other}; wait for it and run the same command again."
+        ) from None
+    except (OSError, NotImplementedError):
+        yield
+        return
+    try:
+        with suppress(OSError):
+            holder.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+        yield
+    finally:
+        for file in (holder, path):
+            file.unlink(missing_ok=True)
+        held.release()
 
 
 def sha256_file(path: Path | str) -> str:

@@ -185,7 +185,7 @@ class Provenance:
 
     Raises:
         UserError: at the start an input is missing or differs from its own record, or an artefact
-            is missing at the end.
+            is missing at the end; or another process makes the same artefact.
     """
 
     def __init__(
@@ -203,6 +203,14 @@ class Provenance:
 
     def __enter__(self) -> Provenance:
         self._clock, start = time.monotonic(), _now()
+        with contextlib.ExitStack() as held:
+            if self.artefacts and _FIRST:
+                held.enter_context(attempts.alone(self.root, self.artefacts[0]))
+            self._begin(start)
+            self._held = held.pop_all()
+        return self
+
+    def _begin(self, start: str) -> None:
         lock = self.root / paths.LOCK.name
         self.state: dict[str, Any] = {
             "command": _command(),
@@ -218,9 +226,12 @@ class Provenance:
             self.facts["attempt"] = attempts.begin(self.root, *asked)
         for artefact in self.artefacts:
             clear_failure(artefact)
-        return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        with self._held:
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
         if isinstance(error, Exception):
             with contextlib.suppress(OSError):  # a full disk must not hide the error itself
                 facts = {name: self.facts[name] for name in ("attempt", "fingerprint")}

@@ -210,7 +210,7 @@ def test_two_downloads_of_one_file_do_not_meet(server, root):
         fcntl.flock(other, fcntl.LOCK_EX)
         other.write("process 7 on login1")
         other.flush()
-        with pytest.raises(UserError, match="is being downloaded by process 7 on login1; wait"):
+        with pytest.raises(UserError, match="is being made by another process; wait"):
             fetch(file, patience=QUICK)
     fetched(server.url + "a")
 

@@ -104,7 +104,7 @@ def fetch(remote: Remote, report: Report = lambda _: None, patience: Patience | 
     target, patience = remote.path, patience or Patience()
     target.parent.mkdir(parents=True, exist_ok=True)
     path = target.with_name(f"{target.name}.part")
-    with lock(target), _disk(target):
+    with lock(target.with_name(f".{target.name}.lock"), str(target)), _disk(target):
         if target.exists():
             return sha256_file(target)
         part = _Part.found(path, remote.bytes or patience.most, report)

@@ -1,0 +1,48 @@
+"""Two processes that make the same file exclude each other; a killed one leaves no lock."""
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from seesaw.core.records import Provenance
+from seesaw.errors import UserError
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from seesaw.core.records import Provenance
+with Provenance(sys.argv[1], root=Path(sys.argv[2])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that makes ``tmp_path/made``."""
+    words = [sys.executable, "-c", HOLD, str(tmp_path / "made"), str(tmp_path)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_the_second_process_names_the_first_and_changes_nothing(tmp_path, other):
+    before = sorted(p for p in tmp_path.rglob("*"))
+    with pytest.raises(UserError) as error, Provenance(tmp_path / "made", root=tmp_path):
+        pass
+    assert f"process {other.pid} on {platform.node()}" in str(error.value)
+    assert str(tmp_path / "made") in str(error.value)
+    assert sorted(p for p in tmp_path.rglob("*")) == before
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path, other):
+    os.kill(other.pid, signal.SIGKILL)
+    other.wait()
+    with Provenance(tmp_path / "made", root=tmp_path):
+        (tmp_path / "made").write_text("x")
