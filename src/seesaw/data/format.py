@@ -32,6 +32,15 @@ class Fault(NamedTuple):
     what: str
 
 
+class Located(NamedTuple):
+    """A fault and the record that has it: ``records[row]`` of the list ``key``."""
+
+    key: str
+    row: int
+    who: str
+    fault: Fault
+
+
 class Outline(NamedTuple):
     """Bounds of a segmentation in px, and the size of run lengths (0, 0 for polygons)."""
 

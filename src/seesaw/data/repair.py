@@ -21,11 +21,12 @@ import orjson
 from pycocotools import mask as coco_mask
 
 from seesaw.data import lvis_folder, pictures
-from seesaw.data.annotations import Annotations, Located
+from seesaw.data.annotations import Annotations
 from seesaw.data.format import (
     FEDERATED,
     LISTS,
     URL_PREFIX,
+    Located,
     frequency_of,
     is_id,
     outline_of,
