@@ -247,3 +247,16 @@ def test_own_package_imports_nothing_heavy():
     )
     run = [sys.executable, "-c", code]
     assert subprocess.run(run, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_files_are_read_once_in_an_unchanging_block(tmp_path):
+    package = tmp_path / "package"
+    package.mkdir()
+    module = package / "module.py"
+    module.write_text("x = 1\n")
+    first = used_code.code_hash(["package.module"], package)
+    with used_code.unchanging():
+        assert used_code.code_hash(["package.module"], package) == first
+        module.write_text("x = 2\n")
+        assert used_code.code_hash(["package.module"], package) == first
+    assert used_code.code_hash(["package.module"], package) != first

@@ -73,6 +73,7 @@ def backbones(scale: Scale) -> dict[str, str]:
     return {training: stand_in.name for training, stand_in in found.items() if stand_in}
 
 
+@used_code.unchanging()
 def compute(scale: Scale) -> dict[str, str]:
     """Compute ``train/<id>/seed<k>``, ``detect/<evaluation>``, ``pretrain/<backbone>`` ... -> hash.
 

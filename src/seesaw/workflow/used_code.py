@@ -10,8 +10,9 @@ This module imports neither torch nor mmdet, because the Snakefile uses it in ev
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +45,37 @@ IGNORED = frozenset(
 # Config keys that affect how a machine computes a training, but not the result.
 MACHINE_KEYS = frozenset({"images_per_gpu"})
 TYPE_KEYS = frozenset({"type", "constructor", "runner_type"})
+
+
+# What `unchanging` keeps: function and arguments -> result; None outside of it.
+_kept: dict[tuple, Any] | None = None
+
+
+@contextmanager
+def unchanging() -> Iterator[None]:
+    """Read each file once in this block, during which none of them changes.
+
+    Thousands of fingerprints then cost as much as the configs that they are of.
+    """
+    global _kept
+    _kept = {}
+    try:
+        yield
+    finally:
+        _kept = None
+
+
+def _once(function: Callable) -> Callable:
+    @wraps(function)
+    def kept(*arguments):
+        if _kept is None:
+            return function(*arguments)
+        key = (function.__name__, *arguments)
+        if key not in _kept:
+            _kept[key] = function(*arguments)
+        return _kept[key]
+
+    return kept
 
 
 class _Source(NamedTuple):
@@ -123,6 +155,7 @@ def config_types(config: Any) -> set[str]:
     return types.union(*map(config_types, config)) if isinstance(config, list | tuple) else types
 
 
+@_once
 def registry_map(package_dir: Path = PACKAGE) -> dict[str, list[str]]:
     """Map each registered type name to the modules that register it, by static analysis."""
     registry: dict[str, list[str]] = {}
@@ -170,11 +203,18 @@ def training_parts(
     named += [imported] if isinstance(imported, str) else imported
     roots = modules_of_types(types, registry_map(package_dir)) | set(extra_roots)
     roots |= {name for name in named if _is_module(name, files)}
-    modules = code_modules(roots, package_dir)
-    code = {name: digest(_read(path, name).normalised)[:16] for name, path in modules.items()}
+    code = _code(frozenset(roots), package_dir)
     return dict(config=config, dataset=dataset_hash, seed=seed, parent=parent, code=code)
 
 
+@_once
+def _code(roots: frozenset[str], package_dir: Path) -> dict[str, str]:
+    """Return module -> hash of its normalised source, for all modules reachable from the roots."""
+    modules = code_modules(roots, package_dir)
+    return {name: digest(_read(path, name).normalised)[:16] for name, path in modules.items()}
+
+
+@_once
 def _files(package_dir: Path) -> dict[str, Path]:
     files = {}
     for path in sorted(Path(package_dir).rglob("*.py")):
@@ -187,6 +227,7 @@ def _is_module(name: str, files: Mapping[str, Path]) -> bool:
     return name in files and files[name].name != "__init__.py"
 
 
+@_once
 def _read(path: Path, module: str = "") -> _Source:
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     try:
