@@ -254,9 +254,9 @@ def test_files_are_read_once_in_an_unchanging_block(tmp_path):
     package.mkdir()
     module = package / "module.py"
     module.write_text("x = 1\n")
-    first = used_code.code_hash(["package.module"], package)
-    with used_code.unchanging():
-        assert used_code.code_hash(["package.module"], package) == first
+    first = fp.code_hash(["package.module"], package)
+    with fp.unchanging():
+        assert fp.code_hash(["package.module"], package) == first
         module.write_text("x = 2\n")
-        assert used_code.code_hash(["package.module"], package) == first
-    assert used_code.code_hash(["package.module"], package) != first
+        assert fp.code_hash(["package.module"], package) == first
+    assert fp.code_hash(["package.module"], package) != first
