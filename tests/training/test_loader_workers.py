@@ -99,10 +99,14 @@ def test_a_worker_that_fails_ends_the_training_with_one_sentence(smoke_root):
         path: path.read_bytes() for path in (smoke_root / "data/smoke_lvis/train").glob("*.png")
     }
     assert images
+    process = start(smoke_root, "broken")
     try:
+        # The verb checks the images' hashes first; its log is there before a worker reads one.
+        log = smoke_root / f"work/smoke/{RUNG}/seed0/broken/log.jsonl"
+        wait_until(lambda: log.is_file() or process.poll() is not None)
         for path in images:
             path.write_bytes(b"")
-        code, output = end(start(smoke_root, "broken"))
+        code, output = end(process)
     finally:
         for path, content in images.items():
             path.write_bytes(content)

@@ -11,6 +11,7 @@ import heapq
 import json
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -101,23 +102,23 @@ def _facts(job: Job, needs: dict, scale: Scale) -> dict[str, Any]:
 def _in_order(jobs: dict[str, dict], rules: list[str], scale: Scale) -> Iterator[str]:
     """Yield the ids by rule, then by row of the experiment table, in topological order."""
     rows = [*scale.table.trainings, *scale.table.evaluations, *zoo.load().models]
+    row = {name: n for n, name in reversed([*enumerate(rows)])}  # the first of equal names
+    rule = {name: n for n, name in enumerate(rules)}
 
     def place(job: str) -> tuple:
         facts = jobs[job]
-        named = (facts["training"], facts["experiment"])
-        at = [rows.index(name) if name in rows else len(rows) for name in named]
-        return rules.index(job.partition("/")[0]), *at, facts["seed"], job
+        at = [row.get(name, len(rows)) for name in (facts["training"], facts["experiment"])]
+        return rule[job.partition("/")[0]], *at, facts["seed"], job
 
-    waits = {job: set(facts["needs"]) for job, facts in jobs.items()}
-    ready = [place(job) for job, needs in waits.items() if not needs]
-    heapq.heapify(ready)
-    while ready:
+    sorter = TopologicalSorter({job: facts["needs"] for job, facts in jobs.items()})
+    sorter.prepare()
+    ready: list[tuple] = []
+    while sorter.is_active():
+        for job in sorter.get_ready():
+            heapq.heappush(ready, place(job))
         *_, done = heapq.heappop(ready)
         yield done
-        for job in [job for job, needs in waits.items() if done in needs]:
-            waits[job].remove(done)
-            if not waits[job]:
-                heapq.heappush(ready, place(job))
+        sorter.done(done)
 
 
 if __name__ == "__main__":
