@@ -28,6 +28,8 @@ def doctor(args: Namespace) -> int:
         "NCCL": partial(software.nccl, scale),
         "site.yaml": surroundings.settings,
         "SLURM": partial(surroundings.slurm, scale),
+        "user": surroundings.user,
+        "folders": partial(surroundings.folders, scale),
         "disk": partial(surroundings.disk, scale),
         "W&B": surroundings.wandb,
         "DVC remote": surroundings.dvc,

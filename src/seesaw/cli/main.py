@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -69,6 +70,10 @@ def parser() -> Parser:
     return root
 
 
+# A disk or a folder that does not take what a verb writes
+_NO_PLACE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; a user's mistake is reported in one sentence, with exit code 2."""
     args, unknown = parser().parse_known_args(argv)
@@ -82,6 +87,13 @@ def main(argv: list[str] | None = None) -> int:
         return args.run(args) or 0
     except UserError as error:
         print(f"seesaw {args.verb}: {masked(error)}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in _NO_PLACE:
+            raise
+        told = f"{error.filename or 'a file'} cannot be written or read ({error.strerror})"
+        fix = "give this user the permission, make room, or use a copy elsewhere"
+        print(f"seesaw {args.verb}: {masked(told)}; {fix}.", file=sys.stderr)
         return 2
     except Interrupted as stop:
         if os.environ.get("RANK", "0") == "0":  # only one of torchrun's processes prints it

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from seesaw.core.jit import njit
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def decode(counts: list[str] | list[bytes], size: int) -> tuple[Intervals, int]:
     return Intervals(starts, stops, offsets, areas), bad
 
 
-@njit(cache=True)
+@njit()
 def _encode(crop, x, y, height, width):  # pragma: no cover - compiled
     h, w = crop.shape
     counts = np.empty((h + 1) * w + 2, np.int64)
@@ -107,7 +108,7 @@ def _encode(crop, x, y, height, width):  # pragma: no cover - compiled
     return text[:length]
 
 
-@njit(cache=True)
+@njit()
 def _decode(text, ends, size):  # pragma: no cover - compiled
     total = len(text)
     starts, stops = np.empty(total, np.int64), np.empty(total, np.int64)

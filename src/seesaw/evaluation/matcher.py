@@ -5,7 +5,8 @@ All compute the same as lvis-api (lvis/eval.py), line by line, but store it diff
 """
 
 import numpy as np
-from numba import njit
+
+from seesaw.core.jit import njit
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_THRESHOLDS = np.linspace(0.0, 1.0, 101)
@@ -13,7 +14,7 @@ EPSILON = np.spacing(1)  # lvis-api's, in the denominator of precision
 AREA_RANGES = np.array([[0, 1e10], [0, 32**2], [32**2, 96**2], [96**2, 1e10]])
 
 
-@njit(cache=True)
+@njit()
 def box_ious(detections, detection_category, truths, truth_category):  # pragma: no cover
     """IoUs (D, G) of boxes [x, y, w, h] (pycocotools bbIou); 0 where categories differ."""
     ious = np.zeros((len(detections), len(truths)))
@@ -29,7 +30,7 @@ def box_ious(detections, detection_category, truths, truth_category):  # pragma:
     return ious
 
 
-@njit(cache=True)
+@njit()
 def mask_ious(
     rows, starts, ends, offsets, areas, category, starts_g, ends_g, offsets_g, areas_g, category_g
 ):  # pragma: no cover
@@ -60,7 +61,7 @@ def mask_ious(
     return ious
 
 
-@njit(cache=True)
+@njit()
 def match_image(
     ious, category, area, lenient, category_g, area_g, ignore_g, ranges, thresholds
 ):  # pragma: no cover
@@ -140,7 +141,7 @@ def match_image(
     return hit, ignored, counts
 
 
-@njit(cache=True)
+@njit()
 def average_precision(offsets, image, hit, ignored, truths, weights, recalls, levels):
     """AP and recall of every category at every IoU threshold (lvis accumulate).
 
@@ -201,7 +202,7 @@ def average_precision(offsets, image, hit, ignored, truths, weights, recalls, le
     return ap, recall
 
 
-@njit(cache=True, error_model="numpy")
+@njit(error_model="numpy")
 def sample_ap(
     offsets, image, hit, ignored, truth_image, truth_category, weights
 ):  # pragma: no cover

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import locale
 import os
 import re
 import shutil
@@ -46,6 +48,29 @@ def slurm(scale: Scale) -> Finding:
         fix = "ask for 120 s or more, or jobs may end unseen (docs/cluster.md)"
         return Finding("remark", f"sbatch works; MinJobAge is {age[1]} s", fix)
     return Finding("ok", f"partitions {', '.join(sorted(set(told.split())))}")
+
+
+def user() -> Finding:
+    """Check that the user has a name, which Snakemake and DVC want, and text is UTF-8."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        return Finding("missing", f"the user id {os.getuid()} has no name", "export USER=someone")
+    if (coding := locale.getpreferredencoding()).upper().replace("-", "") != "UTF8":
+        return Finding("missing", f"text is read as {coding}", "export PYTHONUTF8=1")
+    return Finding("ok", f"{name}; text is UTF-8")
+
+
+def folders(scale: Scale) -> Finding:
+    """Check that the places where the workflow writes can be written."""
+    places = [scale.results, scale.work, paths.ROOT / "logs", paths.ROOT / ".snakemake"]
+    places += [scale.entry.root] if not scale.entry.manifest.is_file() else []
+    for place in places:
+        there = next(p for p in (place, *place.parents) if p.exists())
+        if not os.access(there, os.W_OK):
+            fix = "give this user the permission, or use a copy elsewhere"
+            return Finding("missing", f"{there} cannot be written", fix)
+    return Finding("ok", "results, work, logs and data can be written")
 
 
 def disk(scale: Scale) -> Finding:

@@ -13,8 +13,8 @@ from typing import IO
 
 import numpy as np
 import orjson
-from numba import njit
 
+from seesaw.core.jit import njit
 from seesaw.errors import UserError
 
 BLOCK = 1 << 18  # bytes; larger blocks exceed the cache and trigger the garbage collector
@@ -138,7 +138,7 @@ def _parse(text: bytes, passed: int) -> list:
 TOO_DEEP = -2
 
 
-@njit(cache=True)
+@njit()
 def _cut(text):  # pragma: no cover - compiled
     """Return the index of the list's last comma or (with True) closing bracket, -1 or TOO_DEEP."""
     depth, quoted, cut, i = 0, False, -1, 0

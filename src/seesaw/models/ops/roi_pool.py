@@ -6,10 +6,11 @@ form a grid: the weight of a cell is the product of one weight for its row and o
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+
+from seesaw.core.jit import njit
 
 
 def pool(
@@ -77,7 +78,7 @@ class _Pool(Function):
         return to_table.permute(0, 3, 1, 2), None, to_shift, None
 
 
-@njit(cache=True)
+@njit()
 def _axis(start, bin_size, grid, size, weight, slope):
     """Sum the bilinear weights of a bin's samples along one axis, and their slopes.
 
@@ -111,7 +112,7 @@ def _axis(start, bin_size, grid, size, weight, slope):
     return first, last
 
 
-@njit(cache=True)
+@njit()
 def _forward(table, boxes, shift, out):
     """Pool ``table`` (N, H, W, C) into ``out`` (K, h, w, C).
 
@@ -145,7 +146,7 @@ def _forward(table, boxes, shift, out):
                             bin_[c] += weight * cell[c]
 
 
-@njit(cache=True)
+@njit()
 def _backward(table, boxes, shift, grad, to_table, to_shift):
     """Add the gradients of `_forward`, given that of its output, ``grad`` (K, h, w, C)."""
     _, height, width, channels = table.shape
