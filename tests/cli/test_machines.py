@@ -1,0 +1,56 @@
+"""Machines that lack something: a place to write, a user's name, UTF-8."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from seesaw.cli import main as cli
+from seesaw.core import paths
+
+SRC = paths.ROOT.resolve() / "src"
+
+
+def separate(options, script, **env):
+    """Output of a shell script in a mount or user namespace of its own."""
+    try:
+        subprocess.run(["unshare", *options, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("namespaces need rights or a kernel that this machine does not have")
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC)} | env
+    done = subprocess.run(
+        ["unshare", *options, "bash", "-ec", script], env=variables, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_without_a_place_for_its_cache_numba_still_compiles():
+    script = f"""mount --bind "{SRC}" "{SRC}"; mount -o remount,ro,bind "{SRC}"
+    cd /; "{sys.executable}" -c '
+from seesaw.core.jit import njit
+from seesaw.data import rle
+print(njit.keywords["cache"], rle.encode([[0, 1]]))'"""
+    assert separate(["-m"], script, HOME="/proc") == "False 11\n"
+
+
+def test_a_user_without_a_name_is_named_by_doctor():
+    script = f"""cd "{paths.ROOT}"; "{sys.executable}" -c '
+from seesaw.cli.checks.surroundings import user
+print(user().state, user().found)'"""
+    options = ["--user", "--map-user=54321", "--map-group=54321"]
+    assert separate(options, script, HOME="/tmp") == "missing the user id 54321 has no name\n"
+    assert separate(options, script, HOME="/tmp", USER="x").startswith("ok")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_what_cannot_be_written_is_one_sentence(number, monkeypatch, capsys):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number), "/place/manifest.json")
+
+    monkeypatch.setattr("seesaw.cli.claims.scale_of", refuse)
+    assert cli.main(["claims"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "/place/manifest.json" in line and os.strerror(number) in line
