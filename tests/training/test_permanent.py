@@ -40,7 +40,7 @@ def test_a_rank_that_loses_contact_does_not_hide_why(tmp_path):
         pytest.raises(RuntimeError),
         pv.Provenance(model, root=tmp_path, fingerprint="f", attempt=2),
     ):
-        fail(model, PermanentError("the loss is not finite."))
+        pv.write_failure(model, PermanentError("the loss is not finite."), fingerprint="f")
         raise RuntimeError("connection closed by peer")
     record = pv.read_record(pv.failure_path(model))
     assert (record["type"], record["error"]) == ("PermanentError", "the loss is not finite.")

@@ -49,17 +49,17 @@ def test_another_seed_gives_other_weights(smoke_root):
     assert digest(folder / "seed0/model.pth") != digest(folder / "seed1/model.pth")
 
 
-def test_a_corrupt_image_fails_in_one_sentence_and_the_table_says_so(smoke_root, tmp_path):
+def test_corrupt_images_are_refused_in_one_sentence_and_nothing_is_made(smoke_root, tmp_path):
     broken = shutil.copytree(smoke_root, tmp_path / "broken")
     for image in (broken / "data/smoke_lvis/train").glob("*.png"):
         image.write_bytes(b"no image")
     done = seesaw(broken, "train", "b01", "--fingerprint", "x", ok=False)
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("seesaw train: ") and ".png is missing or no image" in last
+    assert last.startswith("seesaw train: ") and "data/smoke_lvis/train" in last
     assert "Traceback" not in done.stderr
     assert not (broken / "results/smoke/b01_cascade_mask_rcnn/seed0/model.pth").exists()
     table = seesaw(broken, "show", "table_a2", ok=False).stdout
-    assert "failed" in table and "not run" in table
+    assert "not run" in table
     # not where the workflow would take it for finished
     tables = broken / "results/smoke/tables"
     assert [p.name for p in tables.iterdir()] == ["partial"]
@@ -72,7 +72,8 @@ def test_a_damaged_model_is_told(smoke_root, tmp_path):
     seesaw(copy, "train", "a01", "--fingerprint", "y")
     weights.write_bytes(weights.read_bytes()[:5000])
     done = seesaw(copy, "detect", "a01", ok=False)
-    assert "is no readable model" in done.stderr.strip().splitlines()[-1]
+    last = done.stderr.strip().splitlines()[-1]
+    assert "a01_mask_rcnn/seed0/model.pth" in last and "seesaw train a01" in last
 
 
 def test_a_folder_in_lvis_format_is_a_dataset_by_its_path(smoke_root):

@@ -26,13 +26,21 @@ def image_file(root: Path, image: dict) -> Path:
     return Path(root) / relative_path(image)
 
 
-def training_counts(path: Path) -> dict:
+def training_counts(path: Path, images: bool = True) -> dict:
     """Return the counts of a training set that losses and samplers use (`Annotations.counts`).
+
+    Args:
+        path: The annotation file.
+        images: Whether the images' records must be in LVIS format too; COCO has no ``coco_url``
+            in many files, and no lists of verified categories.
 
     Raises:
         UserError: The file breaks the format; the message describes the first fault.
     """
-    found = read_annotations(Path(path))
+    found = read_annotations(Path(path), lists_needed=images, limit=None)
+    if not images:
+        found.faults = [fault for fault in found.faults if fault.key != "images"]
+        found.found = len(found.faults)
     found.refuse()
     return found.counts()
 

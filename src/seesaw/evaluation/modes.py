@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmdet.models.roi_heads import cascade_roi_head, htc_roi_head
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 from mmdet.structures.mask import encode_mask_results
 from torch import Tensor, nn
 
@@ -23,14 +24,15 @@ from seesaw.evaluation.paste import rle_masks
 from seesaw.evaluation.timing import PartTimer
 
 MODES = ("old", "mmdet", "ours")
-# This project's heads -> those of mmdet with the same weights.
-_DENSE = {
+# This project's modules -> those of mmdet with the same weights.
+_DENSE: dict[str, Any] = {
     "LazyNMSShared2FCBBoxHead": "Shared2FCBBoxHead",
     "LazyNMSShared4Conv1FCBBoxHead": "Shared4Conv1FCBBoxHead",
     "ClassIndexedFCNMaskHead": "FCNMaskHead",
     "ClassIndexedHTCMaskHead": "HTCMaskHead",
     "ClassIndexedStandardRoIHead": "StandardRoIHead",
     "ClassIndexedCascadeRoIHead": "CascadeRoIHead",
+    "SingleRoIExtractor": SingleRoIExtractor,  # ours is registered under its name
 }
 _SHIPPED = _DENSE | {"HTCRoIHeadFixed": "HybridTaskCascadeRoIHead"}
 _TYPES = {"old": _DENSE, "mmdet": _SHIPPED, "ours": {}}

@@ -11,6 +11,8 @@ from small_set import Small, generated
 
 from seesaw.cli.main import main
 from seesaw.core import paths
+from seesaw.core.records import record
+from seesaw.data.lvis_folder import hashes, image_file, write_json
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.layout import remarks
@@ -19,6 +21,18 @@ from seesaw.spec.scales import Scale
 
 TEST_DEV = Path("results/mini/a11_dual_head/seed0/test_dev_a12/detections.jsonl")
 VAL = Path("results/mini/a11_dual_head/seed0/a12_test_time_augmentation/detections.jsonl")
+
+
+def write_manifest(folder, content):
+    """The manifest of val with an empty file for each image, and a file of counts."""
+    for image in content["images"]:
+        path = image_file(folder, image)
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    splits = {"val": hashes(folder, "annotations/val.json")}
+    known = dict(categories=len(content["categories"]), hash="content", splits=splits)
+    write_json(known, folder / "manifest.json")
+    write_json({}, folder / "category_counts.json")
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +45,9 @@ def made(tmp_path_factory):
     for folder, prefix in (("mini_lvis", ""), ("lvis_v1", "lvis_v1_image_info_")):
         annotations = root / "data" / folder / "annotations"
         annotations.mkdir(parents=True)
-        (annotations.parent / "manifest.json").write_text("{}")
         (annotations / f"{prefix}test_dev.json").write_text(json.dumps(text["test_dev"]))
         (annotations / "val.json").write_text(json.dumps(text["val"]))
+        write_manifest(root / "data" / folder, small.data)
     truth = root / "data/mini_lvis_test_dev_truth/test_dev.json"
     truth.parent.mkdir()
     truth.write_text(json.dumps(small.data))
@@ -174,6 +188,7 @@ def test_on_val_the_package_scores_what_the_table_says(said):
     wrong = json.loads(metrics.read_text())
     wrong["segm"]["AP_r"] += 1e-12
     metrics.write_text(json.dumps(wrong))
+    record(metrics)
     told = said("grade", "a12", "--split", "val", code=2)
     assert "submission.zip scores otherwise than" in told
 

@@ -94,7 +94,7 @@ def test_detections_file_of_the_whole_rung(images, tmp_path):
     torch.manual_seed(0)
     model = MODELS.build(config.model)
     torch.save(dict(state_dict=model.state_dict()), tmp_path / "model.pth")
-    facts = detect(config, tmp_path / "model.pth", tmp_path / "detections.jsonl", key="a12")
+    facts = detect(config, tmp_path / "model.pth", tmp_path / "detections.jsonl", "a12", tmp_path)
     lines = [orjson.loads(line) for line in (tmp_path / "detections.jsonl").open()]
     assert facts["images"] == 2 and [line["image_id"] for line in lines] == [1, 2]
     wrapped = InstSegTTAModel(module=build_model(config, tmp_path / "model.pth"))
