@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from browser import browser
 
 REPOSITORY = Path(__file__).parents[1]
 JOBS = Path(".cache/jobs")
@@ -26,6 +25,8 @@ def job_graphs(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tab(tmp_path_factory):
     """A tab of Chromium, for tests that are skipped where it is not installed."""
+    from browser import browser  # tests on a bare GPU node lack its library
+
     with browser(tmp_path_factory.mktemp("browser")) as opened:
         yield opened
 

@@ -23,7 +23,7 @@ left() { echo $((limit - (SECONDS - started))); }
 step() { # NAME COMMAND...: its output goes to OUT/NAME.log
   local name=$1; shift
   local begin=$SECONDS
-  timeout -k 5 "$(( $(left) > 5 ? $(left) : 5 ))" "$@" > "$out/$name.log" 2>&1
+  timeout -s INT -k 15 "$(( $(left) > 5 ? $(left) : 5 ))" "$@" > "$out/$name.log" 2>&1
   local code=$?
   echo "first light: $name ended with $code after $((SECONDS - begin)) s, $(left) s left" | tee -a "$out/steps.log"
   return $code
@@ -59,7 +59,7 @@ END
 tail -n 2 "$out/versions.log"
 
 failed=0
-step tests "$python" -m pytest -q -p no:cacheprovider -n "${TEST_PROCESSES:-8}" --timeout 200 tests/gpu || failed=1
+step tests "$python" -m pytest -v -p no:cacheprovider -n "${TEST_PROCESSES:-8}" --timeout 200 tests/gpu || failed=1
 tail -n 40 "$out/tests.log" | cut -c1-300
 # Two processes: an error that poisons one's CUDA context leaves the other.
 measure() { # NAME SECTION...

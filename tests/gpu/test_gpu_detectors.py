@@ -45,7 +45,7 @@ def test_detections_are_the_cpus(kind):
     assert gap.max() < 1e-3
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", [p for p in PRECISIONS if p != "tf32"])
 @pytest.mark.parametrize("name", TRAININGS)
 def test_one_training_step(name, precision):
     switches = Switches(precision, channels_last=precision == "bf16", fused=precision == "bf16")

@@ -40,9 +40,10 @@ def add(verb) -> None:
     gpu = sub.add_argument_group("on a GPU; each is written into the record")
     gpu.add_argument(
         "--precision",
-        choices=("fp32", "tf32", "bf16"),
+        choices=("fp32", "tf32", "tf32-matmul", "bf16"),
         default="tf32",
-        help="tf32: convolutions alone, PyTorch's default; bf16: mixed precision "
+        help="tf32: convolutions alone, PyTorch's default; tf32-matmul: matrix products too; "
+        "bf16: mixed precision "
         "(default: %(default)s)",
     )
     gpu.add_argument("--channels-last", action="store_true", help="memory order of convolutions")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from mmdet.models.backbones.resnest import SplitAttentionConv2d
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
@@ -49,7 +50,7 @@ def typical_px(cfg: Config) -> tuple[int, int]:
 def build(cfg: Config, seed: int = 0, train: bool = True) -> nn.Module:
     """Build a config's detector with random weights, on the GPU if there is one.
 
-    The backbone's batch statistics are computed from random images, so that features have a normal
+    The backbone's batch statistics are those of a random image, so that features have a normal
     magnitude without training.
     """
     init_default_scope(cfg.default_scope)
@@ -62,19 +63,23 @@ def build(cfg: Config, seed: int = 0, train: bool = True) -> nn.Module:
         model = MODELS.build(config)
         model.init_weights()
     model = for_device(model)
-    _calibrate(model.backbone)
+    image = view(cfg, seed)["inputs"][0]
+    image = image if isinstance(image, Tensor) else image[0]  # of several views the first
+    scale = model.data_preprocessor
+    _calibrate(model.backbone, ((image.to(scale.mean.device) - scale.mean) / scale.std)[None])
     return model.train() if train else model.eval()
 
 
 @torch.no_grad()
-def _calibrate(backbone: nn.Module) -> None:
+def _calibrate(backbone: nn.Module, image: Tensor) -> None:
+    # Split attention normalises one value an image and channel, which has no statistics.
+    pooled = {m.norm1 for m in backbone.modules() if isinstance(m, SplitAttentionConv2d)}
     norms = [m for m in backbone.modules() if isinstance(m, _BatchNorm)]
     before = [(norm.momentum, norm.training) for norm in norms]
     for norm in norms:
         norm.momentum = 1.0
-        norm.train()
-    device = next(backbone.parameters()).device
-    backbone(torch.randn(2, 3, 128, 128, device=device))
+        norm.train(norm not in pooled)
+    backbone(image)
     for norm, (momentum, training) in zip(norms, before, strict=True):
         norm.momentum = momentum
         norm.train(training)

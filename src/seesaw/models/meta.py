@@ -183,9 +183,14 @@ def as_on_gpus(block: Callable | None = None) -> Iterator[None]:
     def convolve(x, offset, mask, weight, stride, padding, dilation, groups, deform_groups):
         return F.conv2d(x, weight, None, stride, padding, dilation, groups)
 
+    def reassemble(padded, masks, kernel_size, down):
+        rows, columns = ((side - 1) * down + 1 for side in masks.shape[3::2])
+        window = padded[..., :rows:down, :columns:down]
+        return window[..., None, :, None] * masks.mean(dim=2)[:, :, None]
+
     block = block or (lambda run, *inputs, **_: run(*inputs))
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(deform_conv, "sampled_deform_conv", convolve))
-        stack.enter_context(mock.patch.object(carafe, "_unfolded", carafe._shifted))
+        stack.enter_context(mock.patch.object(carafe, "_unfolded", reassemble))
         stack.enter_context(mock.patch.object(checkpoint, "checkpoint", block))
         yield

@@ -22,7 +22,7 @@ from seesaw.models.ops.carafe import CARAFEAny
 from seesaw.models.ops.carafe_down import CARAFEDown
 from seesaw.models.ops.deform_conv import DeformConvAny
 
-Precision = Literal["fp32", "tf32", "bf16"]
+Precision = Literal["fp32", "tf32", "tf32-matmul", "bf16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 # mmcv's kernels have no bfloat16 form; normalised predictors multiply a cosine by 20, which
@@ -45,7 +45,8 @@ class Switches:
 
     Attributes:
         precision: ``fp32``: float32 everywhere. ``tf32``: convolutions may use TF32, which is
-            PyTorch's default; matrix products stay float32. ``bf16``: convolutions and matrix
+            PyTorch's default; matrix products stay float32. ``tf32-matmul``: matrix products too,
+            of which DCNv2 and fully connected layers consist. ``bf16``: convolutions and matrix
             products in bfloat16; losses, predictors with normalised weights, RoI features and box
             coordinates in float32.
         channels_last: the memory order of convolutions.
@@ -65,7 +66,7 @@ class Switches:
 
     def set_up(self) -> None:
         """Apply the settings that are global to the process."""
-        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32-matmul"
         torch.backends.cudnn.allow_tf32 = self.precision != "fp32"
 
     def model(self, model: nn.Module) -> nn.Module:

@@ -115,6 +115,8 @@ def test_a_row_that_was_not_timed_is_left_out(scale):
 
 
 def test_at_paper_scale_a_gpus_measurement_stands_beside_the_papers(scale, tmp_path):
+    folder = tmp_path / "configs/costs"
+    shutil.rmtree(folder)  # without the measurements that are committed
     (nothing,) = collect("table_a2", TABLE, Scale("paper")).notes
     assert "was not measured" in nothing and "0.1, 0.1 and 2.8 fps" in nothing
     measured = {
@@ -122,7 +124,6 @@ def test_at_paper_scale_a_gpus_measurement_stands_beside_the_papers(scale, tmp_p
         for name in ROWS[:2]
     } | {ROWS[2]: {"failed": "out of memory"}}
     content = dict(device="V9", memory_gigabytes=80.0, scale="paper", date="2030-01-01")
-    folder = tmp_path / "configs/costs"
     folder.mkdir()
     (folder / "v9.yaml").write_text(json.dumps(content | {"fps": measured}))
     (folder / "v9.mini.yaml").write_text(json.dumps(content | {"scale": "mini", "fps": measured}))

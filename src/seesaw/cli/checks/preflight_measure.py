@@ -39,6 +39,7 @@ _SWITCHED = ("a01_mask_rcnn", "a06_mask_scoring", "a10_seesaw")
 _SWITCHES = {
     "fp32": Switches("fp32"),
     "tf32": Switches("tf32"),
+    "tf32-matmul": Switches("tf32-matmul"),
     "bf16": Switches("bf16"),
     "tf32, channels-last": Switches("tf32", channels_last=True),
     "tf32, fused optimiser": Switches("tf32", fused=True),

@@ -1,12 +1,7 @@
-"""CARAFE on every device: mmcv's kernel on CUDA, a pure-torch reassembly elsewhere.
+"""CARAFE on every device: mmcv's kernel on CUDA, matrix products over unfolded windows elsewhere.
 
-mmcv compiles CARAFE for CUDA only (myownskyW7/CARAFE#5), also its ``CARAFENaive``. Two torch forms
-of the same sum: matrix products over unfolded windows on CPU (seven times faster there, forward
-and backward), and on CUDA a sum of k x k shifted views, which needs no k*k-fold copy of the
-features.
+mmcv compiles CARAFE for CUDA only (myownskyW7/CARAFE#5), also its ``CARAFENaive``.
 """
-
-from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -45,24 +40,12 @@ def reassemble(
     masks = masks.to(features.dtype).unflatten(1, (group_size, kernel_size**2))
     masks = masks.unflatten(4, (columns, up)).unflatten(3, (rows, up))
     padded = F.pad(features, [kernel_size // 2] * 4).unflatten(1, (group_size, -1))
-    form = _shifted if features.is_cuda else _unfolded
-    out = form(padded, masks, kernel_size, down)
+    out = _unfolded(padded, masks, kernel_size, down)
     return out.flatten(5, 6).flatten(3, 4).flatten(1, 2)
 
 
-def _shifted(padded: Tensor, masks: Tensor, kernel_size: int, down: int) -> Tensor:
-    """(N, G, C/G, H, W) padded, (N, G, k*k, h, s, w, s) masks -> (N, G, C/G, h, s, w, s)."""
-    n, groups, _, rows, up, columns, _ = masks.shape
-    out = padded.new_zeros(n, groups, padded.shape[2], rows, up, columns, up)
-    bottom, right = (rows - 1) * down + 1, (columns - 1) * down + 1
-    for (dy, dx), mask in zip(product(range(kernel_size), repeat=2), masks.unbind(2), strict=True):
-        window = padded[..., dy : dy + bottom : down, dx : dx + right : down]
-        out = out.addcmul_(window[..., :, None, :, None], mask[:, :, None])
-    return out
-
-
 def _unfolded(padded: Tensor, masks: Tensor, kernel_size: int, down: int) -> Tensor:
-    """The same as `_shifted`, one small matrix product per cell."""
+    """(N, G, C/G, H, W) padded, (N, G, k*k, h, s, w, s) masks -> (N, G, C/G, h, s, w, s)."""
     # Channels last: windows are copied in runs of C/G values, not one by one.
     last = padded.permute(0, 1, 3, 4, 2).contiguous()
     windows = last.unfold(2, kernel_size, down).unfold(3, kernel_size, down)
