@@ -28,7 +28,7 @@ from seesaw.results.figures.style import COLOURS, GROUP_NAMES, PAGE, band, footn
 
 use()
 results = Results("figure_a1", SCALE, DATASET)
-display(Markdown(f"**{results.scale.run} scale.**\n\n{results.markdown()}"))
+display(Markdown(f"**{results.scale.full_name} scale.**\n\n{results.markdown()}"))
 
 # %%
 METHODS = {"Cross-Entropy Loss": "CE", "Seesaw Loss": "Seesaw"}

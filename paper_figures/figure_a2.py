@@ -28,7 +28,7 @@ from seesaw.spec import paper
 
 use()
 results = Results("figure_a2", SCALE, DATASET)
-display(Markdown(f"**{results.scale.run} scale.**\n\n{results.markdown()}"))
+display(Markdown(f"**{results.scale.full_name} scale.**\n\n{results.markdown()}"))
 
 # %%
 categories = results.categories

@@ -33,7 +33,9 @@ from seesaw.spec.scales import Scale
 use()
 results = Results("gradient_analysis", SCALE, DATASET)
 display(
-    Markdown(f"**{results.scale.run} scale** (for the category counts).\n\n{results.markdown()}")
+    Markdown(
+        f"**{results.scale.full_name} scale** (for the category counts).\n\n{results.markdown()}"
+    )
 )
 
 # %% [markdown]

@@ -107,7 +107,7 @@ class Executor(official.Executor):
         """Return a submission of a job as the ledger records it, without an id yet."""
         wildcards = get_job_wildcards(job)
         name = f"{job.name}_wildcards_{wildcards}" if wildcards else job.name
-        key = f"{os.environ.get(ledger.RUN, '')}/{name}"
+        key = f"{os.environ.get(ledger.SCALE, '')}/{name}"
         fingerprint = getattr(job, "params", {}).get("fingerprint")  # A group has no params.
         asked = {o: str(job.resources[r]) for o, r in ASKED.items() if job.resources.get(r)}
         return Submission("", self.run_uuid, key, str(fingerprint or ""), asked)

@@ -167,7 +167,7 @@ class Events(EventHandler):
 def _stated(rule: str) -> float | None:
     """Return the seconds of a rule's job by configs/costs.yaml; None if it depends on the job."""
     try:
-        stated = rates.assumed().scales[os.environ.get(ledger.RUN, "").partition("@")[0]].minutes
+        stated = rates.assumed().scales[os.environ.get(ledger.SCALE, "").partition("@")[0]].minutes
     except (UserError, KeyError):
         return None
     return 60 * stated.get(rule, 0.0) if rule in stated or rule not in ("train", "detect") else None

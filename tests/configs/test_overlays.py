@@ -11,7 +11,7 @@ from config_cases import BUILT, TABLE, resolved
 from seesaw.core import paths
 from seesaw.errors import UserError
 from seesaw.spec.config import difference, flatten, resolve
-from seesaw.spec.overlay import PLACES
+from seesaw.spec.overlay import SETTINGS
 from seesaw.spec.scales import Scale
 from seesaw.training.schedule import iterations
 
@@ -106,11 +106,11 @@ def places(node, path=""):
             yield from places(value, f"{path}.{key}".lstrip("."))
 
 
-@pytest.mark.parametrize("setting", PLACES)
+@pytest.mark.parametrize("setting", SETTINGS)
 def test_every_place_of_a_setting_is_in_a_config(setting):
     """A pattern that matches nowhere is misspelt or outdated."""
     every = {place for experiment in BUILT for place in places(resolved(experiment).to_dict())}
-    for pattern in PLACES[setting]:
+    for pattern in SETTINGS[setting]:
         assert any(fnmatchcase(place, pattern) for place in every), pattern
 
 
@@ -124,7 +124,7 @@ def test_every_setting_of_an_overlay_changes_something(scale):
         for path, _, _ in difference(resolved(experiment), resolved(experiment, scale))
     }
     for setting in {*overlay.set, *(name for own in overlay.set_in.values() for name in own)}:
-        leaves = [f"{place}*" for place in PLACES[setting]]
+        leaves = [f"{place}*" for place in SETTINGS[setting]]
         assert any(fnmatchcase(path, leaf) for path in changed for leaf in leaves), setting
 
 

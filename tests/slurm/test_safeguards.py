@@ -30,7 +30,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     python = str(Path(sys.executable).parent)
     monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "bin"), python, "/usr/bin", "/bin"]))
-    monkeypatch.setenv(ledger.RUN, "mini")
+    monkeypatch.setenv(ledger.SCALE, "mini")
     monkeypatch.setattr(queue, "PAUSE", 0.1)
     # Not everywhere is a SLURM, which an executor looks for; its own test follows at the end.
     monkeypatch.setattr("snakemake_executor_plugin_seesaw_slurm.no_cluster", lambda: None)

@@ -106,7 +106,7 @@ def test_what_runs_is_counted(shown):
 
 
 def test_the_time_left(shown, monkeypatch):
-    monkeypatch.setenv("SEESAW_RUN", "mini")
+    monkeypatch.setenv("SEESAW_WORKFLOW_SCALE", "mini")
     minutes = rates.assumed().scales["mini"].minutes
     stated = (2 * minutes["train"] + minutes["table"]) / 60
     assert shown.hours_left() == pytest.approx(stated)
@@ -119,6 +119,6 @@ def test_the_time_left(shown, monkeypatch):
 
 
 def test_without_a_stated_cost_no_time_is_told(shown, monkeypatch):
-    monkeypatch.setenv("SEESAW_RUN", "paper")
+    monkeypatch.setenv("SEESAW_WORKFLOW_SCALE", "paper")
     assert shown.hours_left() is None
     assert shown.standing() == "0 of 3 jobs"

@@ -39,8 +39,8 @@ if workflow.is_main_process and not LOOKS:
 PLACES = ["table_a1", "table_a2", "figure_a2"]
 ENTRY = SCALE.entry
 RESULTS = str(SCALE.results)
-LOGS = f"logs/{SCALE.run}"
-BENCHMARKS = f"logs/{SCALE.run}/benchmarks"
+LOGS = f"logs/{SCALE.full_name}"
+BENCHMARKS = f"logs/{SCALE.full_name}/benchmarks"
 OPTIONS = shlex.join(["--scale", SCALE.name, "--dataset", SCALE.dataset])
 # At smoke scale timings only have to run; noisy ones are sufficient.
 FEW = " --images 2 --rounds 2 --detections 20" if SCALE.name == "smoke" else ""
@@ -55,7 +55,7 @@ DETECTOR = slurm.trainer(
 )
 # This is in the command and not in params, so that another number does not trigger a retraining.
 ROOM = f" --images-per-gpu {SITE.images_per_gpu}" if GPUS else ""
-controller.submits(SCALE.run)
+controller.submits(SCALE.full_name)
 if prefix := slurm.shell_prefix(SITE):
     shell.prefix(prefix)
 

@@ -24,10 +24,10 @@ def add(verb) -> None:
 def efficiency(args: Namespace) -> None:
     """Print the resources that a scale's SLURM jobs requested and used."""
     scale = scale_of(args)
-    rows = efficiencies.used(scale.run, paths.ROOT / "logs" / scale.run / "benchmarks")
+    rows = efficiencies.used(scale.full_name, paths.ROOT / "logs" / scale.full_name / "benchmarks")
     if not rows:
         raise UserError(
-            f"no job of scale {scale.run} was submitted from this folder; run `snakemake "
+            f"no job of scale {scale.full_name} was submitted from this folder; run `snakemake "
             "--profile slurm all` in it first."
         )
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)

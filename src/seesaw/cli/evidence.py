@@ -66,7 +66,7 @@ def crate(args: Namespace) -> None:
     from seesaw.workflow.evidence.crate import write
 
     evidence = _evidence(args)
-    folder = args.folder or paths.ROOT / "crate" / evidence.scale.run
+    folder = args.folder or paths.ROOT / "crate" / evidence.scale.full_name
     made = write(evidence, folder)
     print(f"{folder}: {len(made.data_entities)} files; zip it to publish")
 

@@ -29,7 +29,7 @@ def figure(args: Namespace) -> None:
     name, scale = figures.unique(args.figure), scale_of(args)
     if name not in figures.available(scale.table):
         raise UserError(f"{scale.path}: none of its experiments stands in {name}.")
-    if args.reference and scale.run != figures.SHOWN:
+    if args.reference and scale.full_name != figures.SHOWN:
         raise UserError(
             f"{paths.NOTEBOOKS} shows {figures.SHOWN} scale only; leave out --reference."
         )
@@ -57,8 +57,8 @@ def _draw(name: str, scale: Scale, made: dict[str, Path], reference: bool = Fals
     from seesaw.results.figures.notebook import execute  # late, so that mistakes are reported first
 
     source = paths.NOTEBOOKS / f"{name}.py"
-    failed = paths.ROOT / "logs" / scale.run / "figure" / f"{name}.failed.ipynb"
-    parameters = {"SCALE": scale.name, "DATASET": scale.dataset if "@" in scale.run else None}
+    failed = paths.ROOT / "logs" / scale.full_name / "figure" / f"{name}.failed.ipynb"
+    parameters = {"SCALE": scale.name, "DATASET": scale.dataset if "@" in scale.full_name else None}
     folder = next(iter(made.values())).parent
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as staged:

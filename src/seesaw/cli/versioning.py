@@ -37,7 +37,7 @@ def freeze(args: Namespace) -> None:
 
     scale = scale_of(args)
     made = run(scale)
-    shown = scale.run == SHOWN
+    shown = scale.full_name == SHOWN
     written = [*freeze_figures(scale), *readme.commit(scale)] if shown else []
     if (known := claims.of(scale)) is not None:
         written.append(page.commit(scale, known))

@@ -130,7 +130,7 @@ def of(scale: Scale) -> Claims | None:
         UserError: as in `load`, or a row does not fit the experiment table.
     """
     path, table = paths.CLAIMS, scale.table
-    if not path.is_file() or (claims := load()).scale != scale.run:
+    if not path.is_file() or (claims := load()).scale != scale.full_name:
         return None
     seen: set[str] = set()
     for claim in claims.claims:
@@ -188,4 +188,4 @@ def outputs(scale: Scale) -> dict[str, Path]:
 
 def elsewhere(scale: Scale) -> str:
     """Return the message that a scale tests no claim."""
-    return f"{paths.CLAIMS} is about the scale {load().scale}, not {scale.run}; use that."
+    return f"{paths.CLAIMS} is about the scale {load().scale}, not {scale.full_name}; use that."

@@ -1,4 +1,4 @@
-"""The overlay of a scale: named settings, each laid over the places of a config that it means.
+"""The overlay of a scale: settings by name, each of which replaces some values of a config.
 
 A setting changes values that the paper's config has; it cannot add a key. What an overlay may
 change is checked by tests/configs/test_overlays.py.
@@ -13,8 +13,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-# Where each setting acts: dotted paths of a config, in which an index is a part and * is anything.
-PLACES: dict[str, list[str]] = {
+# Setting -> the config values that it replaces: dotted paths, in which an index is a part and * is
+# anything.
+SETTINGS: dict[str, list[str]] = {
     # length
     "epochs": ["schedule"],
     "warmup_iterations": ["schedule.warmup_iters"],
@@ -54,7 +55,7 @@ PLACES: dict[str, list[str]] = {
     "bags_edges": ["model.roi_head.bbox_head.*loss_cls.edges"],
     "num_classes": ["model.roi_head.*num_classes"],
 }
-# A setting in px stands for these sizes of the paper and reduces all sizes at its places alike.
+# A setting in px stands for this size of the paper; all sizes that it replaces are reduced alike.
 REFERENCE_PX = {"image_short_edge": 800, "crop_edge": 1280, "tta_short_edge": 1200}
 
 
@@ -70,7 +71,7 @@ class StandIn(BaseModel):
 class Overlay(BaseModel):
     """The changes that a scale makes to the paper's configs.
 
-    ``set`` gives the settings of `PLACES` a value; ``set_in`` does so in one config only, given by
+    ``set`` gives some of the `SETTINGS` a value; ``set_in`` does so in one config only, given by
     its file's stem; ``backbones`` names the stand-in for each pre-trained checkpoint. ``only``
     names the trainings of the scale; by default it has all. With ``ask_before_retraining``, a
     finished training is repeated only after the user has agreed (`seesaw.workflow.acceptances`).
@@ -88,8 +89,8 @@ class Overlay(BaseModel):
     @field_validator("set")
     @classmethod
     def _known(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        if unknown := settings.keys() - PLACES.keys():
-            raise ValueError(f"{min(unknown)} is no setting; use some of {', '.join(PLACES)}")
+        if unknown := settings.keys() - SETTINGS.keys():
+            raise ValueError(f"{min(unknown)} is no setting; use some of {', '.join(SETTINGS)}")
         return settings
 
     @field_validator("set_in")
@@ -101,23 +102,23 @@ class Overlay(BaseModel):
 
 
 @cache
-def _meant() -> re.Pattern:
+def _setting_of_path() -> re.Pattern:
     """Return the pattern whose groups are the settings; later settings are more specific."""
-    named = reversed(PLACES.items())
+    named = reversed(SETTINGS.items())
     return re.compile("|".join(f"(?P<{n}>{'|'.join(map(translate, p))})" for n, p in named))
 
 
 def lay_over(node: Any, settings: dict[str, Any], path: str = "") -> Any:
-    """Return a config, as plain data, with the settings in their places.
+    """Return a config, as plain data, with the values that the settings replace.
 
     Args:
         node: the config, or the part of it at ``path``.
-        settings: values by name; other places keep the paper's value.
+        settings: values by name; all others keep the paper's value.
         path: dotted path of ``node``.
     """
-    meant = _meant().match(path)
-    if meant and meant.lastgroup in settings:
-        return _set(node, meant.lastgroup, settings)
+    found = _setting_of_path().match(path)
+    if found and found.lastgroup in settings:
+        return _set(node, found.lastgroup, settings)
     prefix = f"{path}." if path else ""
     if isinstance(node, dict):
         return {k: lay_over(v, settings, f"{prefix}{k}") for k, v in node.items()}

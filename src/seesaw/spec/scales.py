@@ -26,7 +26,10 @@ ScaleName = Literal["smoke", "mini", "single_gpu", "paper"]
 class Scale:
     """A scale on a dataset: overlay, dataset entry and paths.
 
-    Results on a dataset other than the scale's own are stored under ``<scale>@<dataset>``.
+    Attributes:
+        name: name of its overlay.
+        full_name: names the folders of its results, work and logs: the name, on a dataset other
+            than its own followed by ``@<dataset>``.
     """
 
     def __init__(self, name: str, dataset: str | None = None):
@@ -43,7 +46,7 @@ class Scale:
         self.dataset = dataset or self.overlay.dataset
         self.entry = datasets.load(self.dataset)
         own = self.entry.name == self.overlay.dataset
-        self.run = name if own else f"{name}@{self.entry.name}"
+        self.full_name = name if own else f"{name}@{self.entry.name}"
 
     @cached_property
     def table(self) -> experiments.Experiments:
@@ -59,12 +62,12 @@ class Scale:
     @cached_property
     def results(self) -> Path:
         """The root of this scale's live results."""
-        return paths.ROOT / "results" / self.run
+        return paths.ROOT / "results" / self.full_name
 
     @property
     def reference(self) -> Path:
         """The root of this scale's committed reference results."""
-        return paths.ROOT / "reference" / self.run
+        return paths.ROOT / "reference" / self.full_name
 
     def frozen(self, root: Path | None = None) -> Scale:
         """Return this scale with its reference results in place of the live ones.
@@ -87,7 +90,7 @@ class Scale:
     @cached_property
     def work(self) -> Path:
         """The root of intermediate checkpoints and training logs, which are no workflow outputs."""
-        return paths.ROOT / "work" / self.run
+        return paths.ROOT / "work" / self.full_name
 
     @cached_property
     def tables(self) -> Path:
@@ -159,7 +162,7 @@ class Scale:
     def data_command(self) -> str:
         """The command that makes the dataset complete, which downloads first what is missing."""
         options = f"--scale {self.name}"
-        options += f" --dataset {shlex.quote(self.dataset)}" if self.run != self.name else ""
+        options += f" --dataset {shlex.quote(self.dataset)}" if self.full_name != self.name else ""
         there = (self.entry.root / name for name in (self.entry.train, self.entry.val))
         get = self.dataset in self.downloads and not all(path.is_file() for path in there)
         return (f"seesaw download {options} && " if get else "") + f"seesaw data {options}"
@@ -176,5 +179,5 @@ def snakemake_command(scale: Scale, *targets: str, slurm: bool = False) -> str:
     profile, default = own["paper"] if slurm else own.get(scale.name, ("local", "mini"))
     words = ["snakemake", "--profile", profile, *map(shlex.quote, targets)]
     settings = [f"scale={scale.name}"] if scale.name != default else []
-    settings += [shlex.quote(f"dataset={scale.dataset}")] if scale.run != scale.name else []
+    settings += [shlex.quote(f"dataset={scale.dataset}")] if scale.full_name != scale.name else []
     return " ".join([*words, *(["--config", *settings] if settings else [])])

@@ -84,9 +84,9 @@ def load() -> list[Acceptance]:
         raise UserError(one_sentence(paths.ACCEPTED, error)) from None
 
 
-def stands_for(run: str) -> dict[tuple[str, str], str]:
+def stands_for(scale: str) -> dict[tuple[str, str], str]:
     """Return (key, accepted fingerprint) -> fingerprint of the finished training, at a scale."""
-    return {(a.key, a.accepted): a.trained for a in load() if a.scale == run}
+    return {(a.key, a.accepted): a.trained for a in load() if a.scale == scale}
 
 
 def remember(fingerprint: str, parts: Mapping[str, Any]) -> None:
@@ -140,7 +140,7 @@ def question(scale: Scale, fingerprints: Mapping[str, Any], found: Mapping[str, 
         files.append(str(scale.model(training, int(seed.removeprefix("seed")))))
         names[training] = None
     options = [] if scale.name == "paper" else [f"--scale {scale.name}"]
-    options += [] if scale.run == scale.name else [f"--dataset {shlex.quote(scale.dataset)}"]
+    options += [] if scale.full_name == scale.name else [f"--dataset {shlex.quote(scale.dataset)}"]
     accept = " ".join(["seesaw accept", *names, *options, "--because '...'"])
     return (
         f"finished trainings would be made again, as these have changed since: {'; '.join(rows)}. "
@@ -170,7 +170,7 @@ def accept(
             Acceptance(
                 training=training,
                 seed=int(seed.removeprefix("seed")),
-                scale=scale.run,
+                scale=scale.full_name,
                 trained=trained,
                 accepted=now,
                 changed=changes(trained, now),

@@ -156,7 +156,7 @@ class Costs:
         rule, _, rest = job.id.partition("/")
         if rule == "train" or self.gpus_of(rule):  # the benchmark does not name the GPU
             return None
-        folder = paths.ROOT / "logs" / self.scale.run / "benchmarks"
+        folder = paths.ROOT / "logs" / self.scale.full_name / "benchmarks"
         own = folder / (f"{rule}/{rest.replace('/', '_')}.tsv" if rest else f"{rule}.tsv")
         alike = sorted(folder.glob(f"{rule}/*.tsv")) if rule in _ALIKE else []
         for path in [own, *alike]:

@@ -47,7 +47,7 @@ def sources(scale: Scale) -> list[Path]:
 
 def cache(scale: Scale) -> Path:
     """Return the file in which `cached` stores the fingerprints."""
-    return paths.CACHE / "fingerprints" / f"{scale.run}.json"
+    return paths.CACHE / "fingerprints" / f"{scale.full_name}.json"
 
 
 class Keys(dict):
@@ -111,8 +111,8 @@ def compute(scale: Scale) -> dict[str, str]:
     result |= {f"code/{module}": found for module, found in used_code.code_hashes().items()}
     result |= {f"figure/{name}": _figure(name) for name in figures.FIGURES}
     result["backbones"] = backbones(scale)
-    result["accepted"], stands_for = {}, acceptances.stands_for(scale.run)
-    if remarks := [a.remark for a in acceptances.load() if a.scale == scale.run]:
+    result["accepted"], stands_for = {}, acceptances.stands_for(scale.full_name)
+    if remarks := [a.remark for a in acceptances.load() if a.scale == scale.full_name]:
         result["table"] = hashing.fingerprint(code=result["table"], remarks=remarks)
     for stand_in in scale.overlay.backbones.values():
         result[f"pretrain/{stand_in.name}"] = hashing.fingerprint(

@@ -152,7 +152,7 @@ class Stages:
     def _stage(self, stage: Stage) -> dict:
         """Return a stage as an entry of ``dvc.yaml``."""
         options = "" if self.scale.name == "mini" else f" --scale {self.scale.name}"
-        if self.scale.run != self.scale.name:
+        if self.scale.full_name != self.scale.name:
             options += f" --dataset {shlex.quote(self.scale.dataset)}"
         call = snakemake_command(self.scale, *stage.targets)
         local = "--profile slurm" not in call

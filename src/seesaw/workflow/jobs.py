@@ -105,7 +105,8 @@ def workflow(scale: Scale) -> Graph:
         UserError: the Snakefile cannot be read; the message is Snakemake's.
     """
     rules = [paths.ROOT / "Snakefile", *(paths.ROOT / "workflow" / "rules").glob("*.smk")]
-    files, kept = [*dependencies.sources(scale), *rules], paths.CACHE / "jobs" / f"{scale.run}.json"
+    files = [*dependencies.sources(scale), *rules]
+    kept = paths.CACHE / "jobs" / f"{scale.full_name}.json"
     call = ("seesaw.workflow.graph", scale.name, scale.dataset)
     found = cached_json(files, kept, lambda: dependencies.answer(*call))
     every = {}

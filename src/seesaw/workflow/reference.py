@@ -62,7 +62,7 @@ def freeze(scale: Scale) -> Path:
     made = [job for job in made if not job.training or job.seed in trained[job.training].seeds]
     if not any(job.rule == "evaluate" for job in made):
         raise UserError(f"{scale.results} holds no metrics; run the workflow first.")
-    new = scale.reference.with_name(f".{scale.run}.{uuid.uuid4().hex}")
+    new = scale.reference.with_name(f".{scale.full_name}.{uuid.uuid4().hex}")
     try:
         frozen = scale.frozen(new)
         _copy(made, scale, new)

@@ -82,7 +82,7 @@ def standing(
     slurm = (read_record(marker) or {}).get("external_jobid")
     slurm = slurm or (work and (read_record(work / "lease") or {}).get("job"))
     # A job that has requeued itself has neither.
-    slurm = slurm or ledger.last(scale.run, job.id)
+    slurm = slurm or ledger.last(scale.full_name, job.id)
     waits = marker.exists() or (ledger.seen(slurm) if slurm else {}).get("state") in WAITING
     facts: dict[str, Any] = dict(log=log, slurm=str(slurm) if slurm else None)
     if failure := failure_of(job.outputs[0]):
@@ -140,7 +140,7 @@ def _last_error(log: Path, verb: str) -> str | None:
 
 def newest_log(job: Job, scale: Scale) -> Path | None:
     """Return the log of the job's last attempt under logs/."""
-    path = paths.ROOT / "logs" / scale.run / job.id
+    path = paths.ROOT / "logs" / scale.full_name / job.id
     return max(path.parent.glob(f"{path.name}.*"), key=mtime, default=None)
 
 

@@ -21,7 +21,7 @@ _MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: ("–", "yel
 def render(report: Report, scale: Scale, console: Console | None = None) -> None:
     """Print the checks, a line for each training, and the verdict."""
     console = console or borders.console()
-    console.print(Text(f"Preflight of {scale.run}: dataset {scale.entry.name}", style="bold"))
+    console.print(Text(f"Preflight of {scale.full_name}: dataset {scale.entry.name}", style="bold"))
     for check in report.checks:
         mark, style = _MARKS[check.ok]
         line = Text.assemble((mark, style), f" {check.name}: {check.text}")

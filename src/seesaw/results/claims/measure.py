@@ -81,7 +81,7 @@ def report(
             made = made.model_copy(update={"note": note})
         found.append(made)
     return Report(
-        scale=scale.run,
+        scale=scale.full_name,
         seeds=claims.seeds,
         frozen=claims.frozen,
         design=design,

@@ -136,7 +136,7 @@ class Results:
     @property
     def caption(self) -> str:
         """Return a line that names the scale and the kind of results."""
-        text = f"{self.scale.run} scale, results {self.fingerprint}"
+        text = f"{self.scale.full_name} scale, results {self.fingerprint}"
         lacking = len(self.shown - self.files.keys())
         return f"{text} · not run: {lacking} of {len(self.shown)}" if lacking else text
 

@@ -118,10 +118,10 @@ def gather(scale: Scale) -> Content:
     digests = {_below(path, scale): sha256_file(path) for path in metrics}
     read = [*of_tables, *pictured.read, *(path for run in made for path in run.read)]
     read += [path for f in drawn if (path := _drawn(f.name, scale)["svg"]).is_file()]
-    own = scale.run == scale.name
+    own = scale.full_name == scale.name
     other = None if own else f"{scale.dataset} is not the paper's data: nor are these numbers."
     return Content(
-        scale=scale.run,
+        scale=scale.full_name,
         folder=scale.results,
         frozen=frozen,
         warning=NOT_THE_PAPERS.get(scale.name, other),

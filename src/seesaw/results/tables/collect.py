@@ -53,7 +53,7 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
         name=place,
         title=spec.title,
         scale=scale.name,
-        dataset=None if scale.run == scale.name else scale.entry.name,
+        dataset=None if scale.full_name == scale.name else scale.entry.name,
         columns=spec.columns,
         increments=spec.increments,
         heading=spec.heading,

@@ -106,7 +106,8 @@ class Evidence:
             live = Scale(scale.name, scale.dataset).results / path.relative_to(scale.results)
             return f"{snakemake_command(scale, str(live))}  (not in git)"
         if path.is_relative_to(scale.entry.root):
-            named = f" --dataset {shlex.quote(scale.dataset)}" if scale.run != scale.name else ""
+            own = scale.full_name == scale.name
+            named = "" if own else f" --dataset {shlex.quote(scale.dataset)}"
             return f"seesaw data --scale {scale.name}{named}"
         return f"rm -f {shlex.quote(str(path))} && {snakemake_command(scale, str(path))}"
 
@@ -119,7 +120,7 @@ class Evidence:
     def _here(self, text: str) -> Path:
         """Translate a recorded path to this checkout, or to the committed results."""
         path = Path(text)
-        live = Path("results") / self.scale.run
+        live = Path("results") / self.scale.full_name
         parts = path.as_posix().partition(f"{live.as_posix()}/")
         if parts[1]:
             return self.scale.results / parts[2]

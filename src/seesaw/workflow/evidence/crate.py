@@ -66,7 +66,7 @@ def write(evidence: Evidence, folder: Path) -> ROCrate:
         object=[files.of(evidence.scale.entry.manifest), files.source(paths.EXPERIMENTS)],
         result=[files.of(p) for job in jobs for p, _ in job if _is_shown(p, evidence)],
         properties={
-            "name": f"The workflow at {evidence.scale.run} scale",
+            "name": f"The workflow at {evidence.scale.full_name} scale",
             "startTime": min(a["startTime"] for a in actions),
             "endTime": max(a["endTime"] for a in actions),
             "actionStatus": "http://schema.org/CompletedActionStatus",
@@ -93,7 +93,7 @@ def _jobs(evidence: Evidence) -> list[list[tuple[Path, dict]]]:
 
 def _root(crate: ROCrate, evidence: Evidence) -> None:
     citation = yaml.safe_load((paths.ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    crate.name = f"{citation['title']}: results at {evidence.scale.run} scale"
+    crate.name = f"{citation['title']}: results at {evidence.scale.full_name} scale"
     crate.description = (
         "Tables and figures of the supplementary, with the record of each job that led to them."
     )

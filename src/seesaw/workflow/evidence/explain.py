@@ -69,11 +69,11 @@ def figure(
     """
     scale = evidence.scale
     path, shown_results = figures.outputs(name, scale)["csv"], []
-    if evidence.committed and scale.run == figures.SHOWN:
+    if evidence.committed and scale.full_name == figures.SHOWN:
         path = figures.committed(name)["csv"]
         shown_results = [*figures.results(name, scale.table, scale).values()]
     if not path.is_file():
-        shown = scale.run == figures.SHOWN and not evidence.committed
+        shown = scale.full_name == figures.SHOWN and not evidence.committed
         also = ", or explain the committed one with --reference" if shown else ""
         command = snakemake_command(scale, name)
         raise UserError(f"{path} is missing; run `{command}` first{also}.")

@@ -42,9 +42,9 @@ def alone() -> None:
     _held.append(file)
 
 
-def submits(run: str) -> None:
+def submits(scale: str) -> None:
     """Set the scale for which this process submits jobs; keys in the ledger begin with it."""
-    os.environ[ledger.RUN] = run
+    os.environ[ledger.SCALE] = scale
 
 
 def on_slurm(workflow) -> bool:

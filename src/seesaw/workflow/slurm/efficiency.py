@@ -43,17 +43,17 @@ class Use(NamedTuple):
     memory: float | None
 
 
-def used(run: str, benchmarks: Path) -> list[Use]:
+def used(scale: str, benchmarks: Path) -> list[Use]:
     """Return one row for each rule, in the order of their first submissions.
 
     Args:
-        run: name of the scale's results folder.
+        scale: full name of the scale.
         benchmarks: the folder of Snakemake's benchmarks, which has a folder for each rule.
     """
     rules: dict[str, list[Submission]] = defaultdict(list)
     for one in ledger.submitted():
-        place, _, work = one.key.partition("/")
-        if place == run:
+        of, _, work = one.key.partition("/")
+        if of == scale:
             rules[work.partition("_wildcards_")[0]].append(one)
     return [_use(rule, ones, benchmarks / rule) for rule, ones in rules.items()]
 

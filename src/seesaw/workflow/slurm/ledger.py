@@ -20,7 +20,7 @@ SUBMITTED = FOLDER / "submitted.jsonl"
 # SLURM's queue forgets how a job ended; these files do not.
 ENDS = paths.ROOT / ".snakemake/slurm_ends"
 # An environment variable of Snakemake's main process: the scale for which it submits jobs.
-RUN = "SEESAW_RUN"
+SCALE = "SEESAW_WORKFLOW_SCALE"
 # How many of the last failed attempts count for excluding nodes; exit codes that are not the node's
 # fault: success, a user's mistake, interrupted, killed for memory, terminated by a signal.
 NODES = 3
@@ -64,11 +64,11 @@ def submitted() -> list[Submission]:
     return found
 
 
-def last(run: str, work: str) -> str | None:
+def last(scale: str, work: str) -> str | None:
     """Return the newest job id for work named as its log: `train/a01_mask_rcnn/seed0`."""
     rule, *names = work.split("/")
     wildcards = "_".join(re.sub(r"^seed(?=\d+$)", "", name) for name in names)
-    key = f"{run}/{rule}_wildcards_{wildcards}" if names else f"{run}/{rule}"
+    key = f"{scale}/{rule}_wildcards_{wildcards}" if names else f"{scale}/{rule}"
     return next((one.job for one in reversed(submitted()) if one.key == key), None)
 
 
