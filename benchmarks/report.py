@@ -140,7 +140,7 @@ def main() -> int:
             f"Written by the run that measured it: {size}, {minutes:.0f} minutes, one thread on "
             f"{processor()} ({os.cpu_count()} cores), {time.strftime('%Y-%m-%d')}. A ratio says "
             "how many times better ours is than the peer on the same input in the same run. What "
-            "each script does is told in `benchmarks/`.\n\n"
+            "each script does is described in `benchmarks/`.\n\n"
             f"{table(rows)}\n\n![Growth with the number of images](growth.png)\n",
             encoding="utf-8",
         )

@@ -12,9 +12,9 @@ HEAD = """\
 # Command line
 
 Made from the code by `make cli-reference`; a test fails where they differ. Every verb also takes
-`--help`. Exit code 2 means a mistake in the call or in a file, told in one sentence; 75 means that
-the work was interrupted and goes on when the same command runs again. What else a verb's exit code
-says stands with it.
+`--help`. Exit code 2 means a mistake in the call or in a file, reported in one sentence; 75 means
+that the work was interrupted and goes on when the same command runs again. What else a verb's exit
+code says stands with it.
 """
 
 

@@ -83,16 +83,16 @@ class Executor(official.Executor):
 
     def run_job(self, job: JobExecutorInterface) -> None:
         """Submit a job, again and again while SLURM's controller is away."""
-        until, told = time.monotonic() + queue.PATIENCE, False
+        until, warned = time.monotonic() + queue.PATIENCE, False
         try:
             work = self._work(job)
             exclude = ledger.bad_nodes(work.key)
             while refusal := self._submit(job, work, exclude):
                 away = AWAY.search(refusal.partition("sbatch call:")[0])
                 if away and time.monotonic() < until and not self._cancelled.is_set():
-                    if not told:
+                    if not warned:
                         self.logger.warning(f"SLURM does not answer; {work.key} waits for it.")
-                    told = True
+                    warned = True
                     self._cancelled.wait(queue.PAUSE)
                 elif exclude and not away:
                     exclude = []  # SLURM rejects a job if this excludes all nodes
@@ -123,8 +123,8 @@ class Executor(official.Executor):
             if work.fingerprint and twin.fingerprint not in ("", work.fingerprint):
                 return CHANGED.format(job=twin.job)
             if twin.run != work.run:
-                told = f"is {rows[twin.job].state} and is taken over"
-                self.logger.warning(f"SLURM job {twin.job} of an earlier call {told}.")
+                what = f"is {rows[twin.job].state} and is taken over"
+                self.logger.warning(f"SLURM job {twin.job} of an earlier call {what}.")
             logs = self.slurm_logdir / f"rule_{job.name}" / get_job_wildcards(job)
             aux = {"slurm_logfile": logs / f"{twin.job}.log"}
             self._report_job_submission_threadsafe(SubmittedJobInfo(job, twin.job, aux))
@@ -134,8 +134,8 @@ class Executor(official.Executor):
         super().run_job(job)
         self._submitting, self._failed_nodes = None, self._always_excluded
         if exclude and not self._refusal:
-            told = f"keeps off {', '.join(exclude)}, where the last one failed"
-            self.logger.warning(f"The new attempt at {work.key} {told}.")
+            what = f"keeps off {', '.join(exclude)}, where the last one failed"
+            self.logger.warning(f"The new attempt at {work.key} {what}.")
         return self._refusal
 
     def _report_job_submission_threadsafe(self, job_info: SubmittedJobInfo) -> None:
@@ -169,7 +169,7 @@ class Executor(official.Executor):
                 if not self.workflow.executor_settings.keep_successful_logs:
                     log.unlink(missing_ok=True)
             elif state in queue.FINAL:
-                told = f"SLURM job {info.external_jobid} ended as {state}. "
-                self.report_job_error(info, msg=told, aux_logs=[str(log)])
+                message = f"SLURM job {info.external_jobid} ended as {state}. "
+                self.report_job_error(info, msg=message, aux_logs=[str(log)])
             else:
                 yield info

@@ -43,7 +43,7 @@ class Running(NamedTuple):
     begun: float
     log: Path | None
 
-    def told(self, now: float) -> str:
+    def described(self, now: float) -> str:
         """Return name, duration and the last line of the log."""
         last = [line for line in lines(self.log) if line.strip()][-1:] if self.log else []
         parts = [self.name, duration((now - self.begun) / 3600)]
@@ -122,8 +122,8 @@ class Events(EventHandler):
     def standing(self) -> str:
         """Return how many jobs are done, and about how long the others take."""
         left = self.hours_left()
-        told = f", {duration(left)} left" if left else ""
-        return f"{self.completed} of {self.total_jobs} jobs{told}"
+        more = f", {duration(left)} left" if left else ""
+        return f"{self.completed} of {self.total_jobs} jobs{more}"
 
     def hours_left(self) -> float | None:
         """Return hours by the jobs that have finished, else by configs/costs.yaml; or None."""
@@ -144,8 +144,8 @@ class Events(EventHandler):
     def __rich__(self) -> Group:
         """The running jobs, for the live display."""
         now = time.monotonic()
-        told = [job.told(now) for job in self.running.values() if job.log]
-        rows = [Text(row, no_wrap=True, overflow="ellipsis") for row in told]
+        jobs = [job.described(now) for job in self.running.values() if job.log]
+        rows = [Text(row, no_wrap=True, overflow="ellipsis") for row in jobs]
         return Group(Text(self.standing(), style="bold"), *rows)
 
     def _count(self) -> None:
@@ -158,7 +158,7 @@ class Events(EventHandler):
         while not self.ended.wait(EVERY):
             now = time.monotonic()
             for job in [job for job in self.running.values() if job.log]:
-                self._say(f"{time.strftime('%H:%M')} running: {job.told(now)}")
+                self._say(f"{time.strftime('%H:%M')} running: {job.described(now)}")
 
     def _say(self, text: str, style: str = "") -> None:
         self.console.print(Text(text.rstrip("\n"), style=style), soft_wrap=True)

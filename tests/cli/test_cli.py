@@ -95,12 +95,12 @@ def refused(empty, monkeypatch, capsys):
         before = files(empty)
         assert main(list(args)) == 2
         assert files(empty) == before  # nothing half-written
-        return told(args[0], capsys.readouterr().err)
+        return message_of(args[0], capsys.readouterr().err)
 
     return call
 
 
-def told(verb, stderr):
+def message_of(verb, stderr):
     (line,) = stderr.splitlines()
     assert line.startswith(f"seesaw {verb}: ") and line[-1] in ".?"
     return line.removeprefix(f"seesaw {verb}: ")
@@ -178,13 +178,13 @@ def test_a_config_that_is_none_is_one_line(empty, content, said):
     (empty / "configs/table_a1/a02_syncbn.py").write_text(content)
     done = run("diff", "a01", "a02", cwd=empty)
     assert (done.returncode, done.stdout) == (2, "")
-    assert told("diff", done.stderr).startswith(f"configs/table_a1/a02_syncbn.py {said}")
+    assert message_of("diff", done.stderr).startswith(f"configs/table_a1/a02_syncbn.py {said}")
 
 
 def test_missing_data_in_a_process_of_its_own(empty):
     done = run("train", "a01", cwd=empty)
     assert (done.returncode, done.stdout) == (2, "")
-    assert told("train", done.stderr) == f"data/mini_lvis/manifest.json {MISSING}"
+    assert message_of("train", done.stderr) == f"data/mini_lvis/manifest.json {MISSING}"
 
 
 def test_wrong_arguments_exit_with_two():
@@ -207,7 +207,7 @@ def least(verb):
 def test_outside_of_a_clone_every_verb_says_so(tmp_path, monkeypatch, capsys, verb):
     monkeypatch.chdir(tmp_path)
     assert main(least(verb)) == 2
-    said = told(verb, capsys.readouterr().err)
+    said = message_of(verb, capsys.readouterr().err)
     assert said.startswith(f"{tmp_path} is no clone of the repository (") and "SEESAW_ROOT" in said
     assert files(tmp_path) == set()
 

@@ -58,9 +58,9 @@ def clone(tmp_path):
 
 def test_every_verb_refuses_a_wrong_name_before_it_loads_or_misses_anything(clone):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SEESAW_")}
-    told = json.dumps([WRONG, [*FREE], MORE, RIGHT])
+    given = json.dumps([WRONG, [*FREE], MORE, RIGHT])
     done = subprocess.run(
-        [sys.executable, "-c", CALLS, told],
+        [sys.executable, "-c", CALLS, given],
         cwd=clone,
         capture_output=True,
         text=True,

@@ -32,7 +32,7 @@ def test_a_unique_prefix_is_enough():
 @pytest.mark.parametrize(
     ("given", "said"), [("a", "a01_mask_rcnn, a10"), ("zzz", "use one of a01"), ("", "use one of")]
 )
-def test_else_the_choice_is_told(given, said):
+def test_else_the_choice_is_reported(given, said):
     with pytest.raises(UserError, match=said):
         unique(given, IDS, "the rung")
 

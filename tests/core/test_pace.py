@@ -19,7 +19,7 @@ def test_the_time_left_is_that_of_this_attempts_speed(clock, capsys):
     work = pace.Pace("images", 5000, done=2000)  # 2,000 by an earlier attempt
     for done in range(2001, 2101):
         clock.time += 6.0
-        work.tell(done)
+        work.report(done)
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 20 and said[-1] == "2,100 of 5,000 images, 290 min left"
     assert all(PACE.fullmatch(line) for line in said)  # status shows them
@@ -29,5 +29,5 @@ def test_short_work_says_nothing(clock, capsys):
     work = pace.Pace("images", 10)
     for done in range(11):
         clock.time += 2.0
-        work.tell(done)
+        work.report(done)
     assert capsys.readouterr().out == ""

@@ -216,19 +216,19 @@ def test_pieces_of_any_size_give_the_same_records(small_set, monkeypatch):
     assert len(whole.ints) == len(json.loads(raw)["annotations"])
 
 
-def test_what_is_accepted_and_not_trained_on_is_told(tmp_path):
+def test_what_is_accepted_and_not_trained_on_is_reported(tmp_path):
     content = copy.deepcopy(BASE)
     content["images"].append(content["images"][1] | {"id": 10})
     content["annotations"][0]["iscrowd"] = 1
     found = read_annotations(write(tmp_path / "a.json", content))
     assert not found.faults and (found.trained, found.trained_images) == (0, 0)
-    told = " ".join(found.notes)
+    notes = " ".join(found.notes)
     for number in ("1 annotations without area", "1 annotations with iscrowd", "3 images of less",
                    "1 images without"):  # fmt: skip
-        assert number in told
+        assert number in notes
 
 
-def test_boxes_as_corners_are_refused_and_a_stray_one_is_told(small_set, tmp_path):
+def test_boxes_as_corners_are_refused_and_a_stray_one_is_reported(small_set, tmp_path):
     content = json.loads((small_set[0] / "annotations/train.json").read_text())
     for annotation in content["annotations"]:
         x, y, w, h = annotation["bbox"]
@@ -298,7 +298,7 @@ def test_what_splits_need(tmp_path, split, change, message):
             content.refuse()
 
 
-def test_images_of_train_in_val_are_told(tmp_path):
+def test_images_of_train_in_val_are_reported(tmp_path):
     root = small_folder.make(tmp_path / "set")
     path_of(root, "val").write_bytes(path_of(root, "train").read_bytes())
     files = {s: f"annotations/{s}.json" for s in ("train", "val")}

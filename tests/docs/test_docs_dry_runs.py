@@ -64,5 +64,5 @@ def rule_graph(clone: Path, profile: str) -> set[tuple[str, str]]:
 def test_the_architectures_table_is_snakemakes_graph(clone):
     page = (REPOSITORY / "docs/architecture.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| ([\w`, ]*)\|[^|]+\|$", page, re.M)
-    told = {(before, rule) for rule, cell in rows for before in re.findall(r"\w+", cell)}
-    assert told == rule_graph(clone, "local") | rule_graph(clone, "slurm")
+    stated = {(before, rule) for rule, cell in rows for before in re.findall(r"\w+", cell)}
+    assert stated == rule_graph(clone, "local") | rule_graph(clone, "slurm")

@@ -123,14 +123,14 @@ def test_no_file_of_the_users_is_replaced(weights, images, capsys):
     (images / "other").mkdir()
     (images / "other/alpha.png").symlink_to(images / "alpha.png")
     before = {p: p.read_bytes() for p in images.iterdir() if p.is_file()}
-    for name, out, told in (
+    for name, out, replaced in (
         ("alpha.png", images, images / "alpha.png"),
         ("alpha.png", images / "linked", images / "linked/alpha.png"),
         ("alpha.png", images / "other", images / "other/alpha.png"),
         ("a photo.jpg", images, images / "a photo.json"),
     ):
         assert predict(weights, images, name, out=out) == 2
-        assert f"{told} would be replaced" in capsys.readouterr().err
+        assert f"{replaced} would be replaced" in capsys.readouterr().err
     assert {p: p.read_bytes() for p in images.iterdir() if p.is_file()} == before
     assert [p.name for p in (images / "other").iterdir()] == ["alpha.png"]
     (images / "a photo.json").unlink()

@@ -60,7 +60,7 @@ def detect(cfg) -> None:
 
 
 @contextmanager
-def told(found: dict) -> Iterator[None]:
+def noting_faults(found: dict) -> Iterator[None]:
     """Note a failure with the innermost lines of this project or of mmdet."""
     try:
         yield
@@ -97,7 +97,7 @@ def walk_faults() -> dict:
     for name, run in FAULTS.items():
         noted.clear()
         made[name] = found = {}
-        with told(found), Everywhere():
+        with noting_faults(found), Everywhere():
             run()
         found["waits"] = list(noted)
     return made
@@ -126,7 +126,7 @@ def main(what: str, names: list[str]) -> None:
                 rows = [dict(id=i, **row) for i in classes]
                 hook.category_counts = dict(annotated_images=9, categories=rows)
         made[name] = found = {}
-        with told(found):
+        with noting_faults(found):
             (train if what == "training" else detect)(cfg)
         found["waits"] = sorted(set(noted))
     print(json.dumps(made))

@@ -43,17 +43,17 @@ def walk(*arguments) -> dict:
 
 def test_what_fails_on_a_gpu_fails_here():
     found = walk("faults")
-    faults = {name for name, told in found.items() if "fault" in told}
+    faults = {name for name, facts in found.items() if "fault" in facts}
     assert faults == {"mixed", "numpy", "cpu_only_kernel"}
-    waits = {name for name, told in found.items() if told["waits"]}
+    waits = {name for name, facts in found.items() if facts["waits"]}
     assert waits == {"item", "if", "tolist", "to_cpu", "mask", "nonzero"}
 
 
 def test_a_step_of_every_training():
     found = walk("training")
     assert len(found) == 30
-    assert not {name: told["fault"] for name, told in found.items() if "fault" in told}
-    waits = {wait for told in found.values() for wait in told["waits"]}
+    assert not {name: facts["fault"] for name, facts in found.items() if "fault" in facts}
+    waits = {wait for facts in found.values() for wait in facts["waits"]}
     assert not {wait for wait in waits if not wait.startswith(tuple(KNOWN))}
     assert not {known for known in KNOWN if not any(wait.startswith(known) for wait in waits)}
 
@@ -61,4 +61,4 @@ def test_a_step_of_every_training():
 def test_detections():
     names = ["a01_mask_rcnn", "a06_mask_scoring", "a11_dual_head", "a12_test_time_augmentation"]
     found = walk("detection", *names, "b02_htc_without_semantic")
-    assert not {name: told["fault"] for name, told in found.items() if "fault" in told}
+    assert not {name: facts["fault"] for name, facts in found.items() if "fault" in facts}

@@ -69,9 +69,9 @@ def test_files_that_are_no_checkpoint_are_told_in_one_sentence(tmp_path, evil):
     contents = [b"", b"text", whole[:-100], pickle.dumps(evil), pickle.dumps(evil, protocol=2)]
     for content in contents:
         path.write_bytes(content)
-        with pytest.raises(UserError) as told:
+        with pytest.raises(UserError) as error:
             weights.state_dict(path, FIX)
-        said = str(told.value)
+        said = str(error.value)
         assert said.startswith(f"{path} is no readable model (") and said.endswith(f"; {FIX}.")
         assert "\n" not in said and "\x1b" not in said and "weights_only`" not in said
     for content in ([1], {}, {"state_dict": {}}, {"state_dict": {"a": 1}}, STATE["a"]):

@@ -102,7 +102,7 @@ def test_levels_of_generated_data_are_no_verdict(tmp_path, monkeypatch):
     assert judge(model, scale, ZOO.tolerance).verdict == "not comparable"
 
 
-def test_weights_that_do_not_fit_are_told(tmp_path):
+def test_weights_that_do_not_fit_are_reported(tmp_path):
     model = ZOO.models["zoo_mask_rcnn_r50_random"]
     cfg = resolve(model.evaluation.config_path, Scale("smoke"))
     state = build(cfg).state_dict()
@@ -127,7 +127,7 @@ def test_weights_that_do_not_fit_are_told(tmp_path):
     assert saved.keys() == state.keys() and all(torch.equal(saved[k], state[k]) for k in state)
 
 
-def test_an_unknown_model_is_told():
+def test_an_unknown_model_is_reported():
     with pytest.raises(UserError, match=r"configs/zoo.yaml: the model 'zoo_yolo' is unknown"):
         zoo.model("zoo_yolo")
     with pytest.raises(UserError, match="'zoo_mask_rcnn_r50' is not unique"):

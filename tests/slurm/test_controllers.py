@@ -28,8 +28,8 @@ def root(cluster, time_outs, new_clone):
     assert "--unlock" in refused(cluster, root)
     cluster.run(root, *BOTH, "--unlock")
     again = cluster.start(root, *BOTH)
-    told = f"job {job} of an earlier call is RUNNING and is taken over"
-    wait_for(lambda: told in (root / "said").read_text(), again)
+    sentence = f"job {job} of an earlier call is RUNNING and is taken over"
+    wait_for(lambda: sentence in (root / "said").read_text(), again)
     (root / "work/taken/go").touch()
     assert again.wait() == 0
     return root

@@ -43,11 +43,11 @@ def test_an_orphan_and_its_twin_never_write_both(root):
     assert records(root / "work/orphan")[-1]["status"] == 0
 
 
-def test_a_node_that_does_not_come_back_is_told(root):
-    told = re.search(
+def test_a_node_that_does_not_come_back_is_reported(root):
+    found = re.search(
         r"job \d+ waits with the reason (.*?): `sinfo -R`", (root / "said").read_text()
     )
-    assert "node" in told.group(1).lower()
+    assert "node" in found.group(1).lower()
     assert len(parts(root, "pinned", 3)) == 1
 
 

@@ -35,7 +35,7 @@ def test_a_rule_by_hand(place):
     assert use == efficiency.Use("train", 2, 3, 3.0, 1 / 6, 24.0, 1.0, 0.75)
 
 
-def test_what_is_not_known_is_not_told(place):
+def test_what_is_not_known_is_not_reported(place):
     job(1, "mini/speed", {})
     (use,) = efficiency.used("mini", place)
     assert use == efficiency.Use("speed", 1, 1, 0.0, 0.0, 0.0, None, None)

@@ -54,8 +54,8 @@ def test_a_fresh_checkout_a_comment_and_touched_data_retrain_nothing(checkout):
 def test_a_hyper_parameter_retrains_what_depends_on_it(checkout):
     with (checkout / "configs/table_a1/a10_seesaw.py").open("a") as config:
         config.write("optim_wrapper = dict(optimizer=dict(lr=0.011))\n")
-    told = planned(checkout)
-    trained = set(re.findall(r"Train (\w+), seed", told))
+    output = planned(checkout)
+    trained = set(re.findall(r"Train (\w+), seed", output))
     assert trained == {"a10_seesaw", "a11_dual_head"}
-    written = set(re.findall(r"Write (?:the )?(\w+)", told))
-    assert written == {"table_a1", "report"} and "Pre-train" not in told
+    written = set(re.findall(r"Write (?:the )?(\w+)", output))
+    assert written == {"table_a1", "report"} and "Pre-train" not in output

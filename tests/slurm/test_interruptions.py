@@ -26,8 +26,8 @@ def said(cluster, time_outs, root) -> str:
         return submit
 
     def obey() -> object:
-        told = re.search(r"job \d+ waits with the reason JobHeldUser: `(.*?)`", said_so_far())
-        return cluster.ask(*told.group(1).split())
+        found = re.search(r"job \d+ waits with the reason JobHeldUser: `(.*?)`", said_so_far())
+        return cluster.ask(*found.group(1).split())
 
     def said_so_far() -> str:
         return (root / "said").read_text()
@@ -117,5 +117,5 @@ def test_time_outs_without_progress_end_with_a_sentence(time_outs):
     running, folder = time_outs["stuck"]
     assert running.wait() == 1
     assert [s["status"] for s in records(folder / "work/stuck")] == [75] * 3
-    told = "work/stuck: 3 jobs in a row were cut off and none came further than 0; make `segment`"
-    assert told in (folder / "said").read_text()
+    said = (folder / "said").read_text()
+    assert re.search(r"work/stuck: 3 jobs in a row .* further than 0; make `segment`", said)

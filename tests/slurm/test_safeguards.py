@@ -206,11 +206,11 @@ def test_a_reason_that_does_not_end_is_said_once(place, monkeypatch):
     (sentence,) = said
     assert sentence.startswith("job 2 waits with the reason InvalidQOS")
     known = json.loads((ledger.FOLDER / "run.json").read_text())
-    assert not known["1"]["told"] and known["2"]["told"]
+    assert not known["1"]["reported"] and known["2"]["reported"]
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"),
+    ("reason", "expected"),
     [
         (
             "JobHeldUser",
@@ -229,8 +229,8 @@ def test_a_reason_that_does_not_end_is_said_once(place, monkeypatch):
         ),
     ],
 )
-def test_what_to_type_for_a_job_that_nothing_starts(reason, told):
-    assert queue.waits(reason, ["7"]) == told
+def test_what_to_type_for_a_job_that_nothing_starts(reason, expected):
+    assert queue.waits(reason, ["7"]) == expected
 
 
 def test_a_submission_is_noted_and_a_running_one_taken_over(place):

@@ -69,17 +69,17 @@ def test_defaults_are_what_the_example_says(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("partitoin: gpu", "partitoin is no known key"),
         ("gpus: {paper: 12}", "more GPUs than gpus_per_node must fill whole nodes"),
         ("segment: 1 day", "segment is '1 day'"),
     ],
 )
-def test_a_wrong_setting_is_told(tmp_path, text, told):
+def test_a_wrong_setting_is_named(tmp_path, text, expected):
     path = tmp_path / "site.yaml"
     path.write_text(text)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=expected):
         site.load(path)
 
 

@@ -55,14 +55,14 @@ def test_models_have_as_many_classes_as_their_dataset(folder, scale):
         assert classes_of(resolve(scale.table.trainings[training].config, scale)) == {2}
 
 
-def test_a_missing_file_is_told(folder):
+def test_a_missing_file_is_reported(folder):
     (folder / "annotations/val.json").rename(folder / "annotations/val.json.part")
     entry = datasets.DatasetEntry(name="m", root=folder, train="x", val="annotations/val.json")
     with pytest.raises(UserError, match=r"val\.json does not exist: build the data set or correct"):
         _ = entry.classes
 
 
-def test_a_wrong_statement_is_told(folder, tmp_path, monkeypatch, capsys):
+def test_a_wrong_statement_is_reported(folder, tmp_path, monkeypatch, capsys):
     (folder / "val").mkdir()
     (folder / "val/1.png").write_bytes(b"x")
     table = {"mine": dict(root=str(folder), train="annotations/train.json",

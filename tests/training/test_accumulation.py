@@ -48,7 +48,7 @@ def test_split_attention_needs_two_images_in_a_pass():
     assert passes(16, 2, 1, least=2) == (1, 8)
 
 
-def test_a_batch_that_cannot_be_shared_is_told(tmp_path):
+def test_a_batch_that_cannot_be_shared_is_reported(tmp_path):
     with pytest.raises(UserError, match="batch_size is 16, which 3 GPUs cannot share evenly"):
         passes(16, 3, 2)
     assert attempt(tmp_path, ranks=2, batch=3) == 2

@@ -117,6 +117,6 @@ def test_the_hook_adds_up_all_steps_of_all_ranks(tmp_path):
     assert made[1]["positive"] == pytest.approx(made[2]["positive"], rel=0.3)
 
 
-def test_another_loss_is_told(tmp_path):
+def test_another_loss_is_reported(tmp_path):
     assert attempt(tmp_path, hooks=[], loss=dict(use_sigmoid=True), plain=True) == 2
     assert "not CrossEntropyLoss; take it out of custom_hooks" in (tmp_path / "log.0").read_text()

@@ -131,7 +131,7 @@ def test_one_setting_decides(tmp_path, monkeypatch, setting, environment, mode):
     assert runs.mode() == mode
 
 
-def test_a_wrong_mode_is_told(monkeypatch):
+def test_a_wrong_mode_is_reported(monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "on")
     with pytest.raises(UserError) as error:
         runs.mode()

@@ -25,10 +25,10 @@ def test_only_a_permanent_failure_of_the_same_fingerprint_counts(tmp_path):
     pv.refuse_known_failure(model, "f")
     fail(model, PermanentError("the loss is not finite."))
     pv.refuse_known_failure(model, "g")
-    with pytest.raises(PermanentError, match=r"^the loss is not finite\. .* rm ") as told:
+    with pytest.raises(PermanentError, match=r"^the loss is not finite\. .* rm ") as error:
         pv.refuse_known_failure(model, "f")
     # the command that it names forgets it
-    command = shlex.split(str(told.value).rpartition("to try again all the same: ")[2])
+    command = shlex.split(str(error.value).rpartition("to try again all the same: ")[2])
     assert command == ["rm", str(pv.failure_path(model))]
     subprocess.run(command, check=True)
     pv.refuse_known_failure(model, "f")

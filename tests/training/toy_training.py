@@ -185,9 +185,9 @@ def _attempt(folder, rank, ranks, port, patch, log, make, changes):
             options["hooks"] = [hook] if hook else []
             facts = train(make(**changes), 3, work, output, **options)
         (folder / f"facts.{rank}").write_text(json.dumps(facts, default=str))
-    except (UserError, Interrupted) as told:
-        print(f"{type(told).__name__}: {told}")
-        code = 2 if isinstance(told, UserError) else 75
+    except (UserError, Interrupted) as error:
+        print(f"{type(error).__name__}: {error}")
+        code = 2 if isinstance(error, UserError) else 75
     sys.stdout.flush()
     os._exit(code)
 

@@ -81,8 +81,8 @@ def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
         f"If the weights stay the same: {accept}; to train again: rm {' '.join(MODELS[1:])}" in said
     )
     for verb in ("plan", "status"):
-        told = run(root, "seesaw.cli", verb, "table_a1", "--scale", "paper").stdout
-        assert f"{accept}; to train again: rm {' '.join(MODELS[1:])}" in " ".join(told.split())
+        output = run(root, "seesaw.cli", verb, "table_a1", "--scale", "paper").stdout
+        assert f"{accept}; to train again: rm {' '.join(MODELS[1:])}" in " ".join(output.split())
     # what does not need the two is planned
     assert dry(root, MODELS[0])[0] == 0
     # a training that is not finished is nobody's loss, and at other scales nothing is asked

@@ -17,7 +17,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         ({"config": {"a.b": 2, "a.c": [1, 2]}}, ["a.b 1 -> 2"]),
         (
@@ -34,10 +34,10 @@ def elsewhere(tmp_path, monkeypatch):
         ),
     ],
 )
-def test_what_changed_is_named(change, told):
+def test_what_changed_is_named(change, expected):
     acceptances.remember("old", PARTS)
     acceptances.remember("new", PARTS | change)
-    assert acceptances.changes("old", "new") == told
+    assert acceptances.changes("old", "new") == expected
 
 
 def test_what_nobody_remembers_is_not_made_up():
@@ -61,7 +61,7 @@ def test_an_entry_counts_for_its_scale_and_the_last_one_holds():
     assert acceptances.stands_for("mini") == {}
 
 
-def test_a_wrong_entry_is_told():
+def test_a_wrong_entry_is_reported():
     paths.ACCEPTED.write_text(ENTRY % "later")
     with pytest.raises(UserError, match=r"accepted.yaml: accepted.0.accepted is 'later'"):
         acceptances.load()

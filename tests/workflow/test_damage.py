@@ -77,8 +77,8 @@ def test_the_verb_that_reads_it_refuses(damaged, capsys):
     before = {p: p.stat().st_mtime_ns for p in Path("results").rglob("*") if p != path}
     for verb in READ[str(path)]:
         assert main([*verb.split(), "--scale", "smoke"]) == 2, verb
-        told = capsys.readouterr().err.strip().splitlines()[-1]
-        assert told.startswith(f"seesaw {verb.split()[0]}: ") and str(path) in told
+        message = capsys.readouterr().err.strip().splitlines()[-1]
+        assert message.startswith(f"seesaw {verb.split()[0]}: ") and str(path) in message
     after = {p: p.stat().st_mtime_ns for p in Path("results").rglob("*") if p != path}
     assert {p: t for p, t in after.items() if p.is_file()} == {
         p: t for p, t in before.items() if p.is_file()

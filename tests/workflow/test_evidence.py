@@ -75,10 +75,10 @@ def test_the_run_is_one_curve_with_its_ap_in_the_log_and_in_wandb(root):
     runs = sorted((root / "wandb").glob("offline-run-*"))
     assert len(runs) == 3  # stopped, resumed, evaluated
     assert {run.name.partition("-a01")[2] for run in runs} == {log.header["id"].removeprefix("a01")}
-    told = subprocess.run(
+    done = subprocess.run(
         [WANDB, "leet", "inspect", "--json", runs[-1]], capture_output=True, text=True, check=True
     )
-    lines = [json.loads(line) for line in told.stdout.splitlines()]
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
     history = [r["history"]["item"] for r in lines if r["type"] == "history"]
     assert [h["loss"] for h in history[:-1]] == [line["loss"] for line in log.steps]
     assert history[-1]["val/AP"] == scored["AP"]
@@ -105,8 +105,8 @@ def test_records_say_commit_config_seed_attempt_and_run(root):
 
 
 def test_a_cell_is_explained_and_all_verifies(root):
-    told = seesaw(root, "explain", "table_a1", "a01", "AP_r")
-    heads = [block.splitlines()[0] for block in told.split("\n\n")[1:]]
+    output = seesaw(root, "explain", "table_a1", "a01", "AP_r")
+    heads = [block.splitlines()[0] for block in output.split("\n\n")[1:]]
     for name in (FILES[2], FILES[1], FILES[0]):
         assert f"{PREFIX}/{name}  as recorded" in heads
     assert "results/smoke/pretrained/resnet18.pth  as recorded" in heads
@@ -120,8 +120,8 @@ def test_a_corrupted_byte_in_each_file_is_found_and_no_table_is_built_over_it(ro
         at = len(content) // 2
         changed = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
         (root / PREFIX / name).write_bytes(changed)
-    told = seesaw(root, "verify", code=1)
-    faults = [line for line in told.splitlines()[:-1] if not line.startswith("  ")]
+    output = seesaw(root, "verify", code=1)
+    faults = [line for line in output.splitlines()[:-1] if not line.startswith("  ")]
     assert [line.partition(": corrupt: sha256 ")[0] for line in faults] == sorted(
         f"{PREFIX}/{name}" for name in FILES
     )

@@ -97,21 +97,21 @@ def test_claims_train_seeds_that_no_other_target_does(clone):
     assert planned["train"] == len(experiments.load().trainings) and "claims" not in planned
     done = snakemake(clone, "--profile", "local", "-n", "claims", "--config", "scale=smoke")
     assert done.returncode != 0
-    told = " ".join((done.stdout + done.stderr).split())
-    assert "configs/claims.yaml is about the scale mini, not smoke; use that." in told
+    output = " ".join((done.stdout + done.stderr).split())
+    assert "configs/claims.yaml is about the scale mini, not smoke; use that." in output
 
 
 @pytest.mark.parametrize(
-    ("setting", "told"),
+    ("setting", "expected"),
     [
         ("scale=huge", "the scale 'huge' is unknown; use one of mini, paper, single_gpu, smoke."),
         ("dataset=nowhere", "the dataset 'nowhere' is neither an entry"),
     ],
 )
-def test_a_wrong_setting_is_told_in_a_sentence(clone, setting, told):
+def test_a_wrong_setting_is_named_in_a_sentence(clone, setting, expected):
     done = snakemake(clone, "-n", "--config", setting, "--", "all")
     assert done.returncode != 0
-    assert told in " ".join((done.stdout + done.stderr).split())
+    assert expected in " ".join((done.stdout + done.stderr).split())
     assert not (clone / "results").exists()
 
 
@@ -122,8 +122,8 @@ def test_a_malformed_row_stops_the_plan_with_its_place(clone):
     done = snakemake(clone, "-n", "all")
     path.write_text(before)
     assert done.returncode != 0
-    told = " ".join((done.stdout + done.stderr).split())
-    assert "configs/experiments.yaml: trainings.a01_mask_rcnn.schedule is '3x'" in told
+    output = " ".join((done.stdout + done.stderr).split())
+    assert "configs/experiments.yaml: trainings.a01_mask_rcnn.schedule is '3x'" in output
 
 
 def test_a_row_without_config_is_not_built_and_not_planned(clone):

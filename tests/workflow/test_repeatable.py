@@ -1,4 +1,4 @@
-"""Trainings in processes of their own: same bytes twice, broken data told in one sentence."""
+"""Trainings in processes of their own: same bytes twice, broken data named in one sentence."""
 
 import hashlib
 import json
@@ -66,7 +66,7 @@ def test_corrupt_images_are_refused_in_one_sentence_and_nothing_is_made(smoke_ro
     assert (tables / "partial/table_a2.txt").is_file()
 
 
-def test_a_damaged_model_is_told(smoke_root, tmp_path):
+def test_a_damaged_model_is_reported(smoke_root, tmp_path):
     copy = shutil.copytree(smoke_root, tmp_path / "copy")
     weights = copy / "results/smoke/a01_mask_rcnn/seed0/model.pth"
     seesaw(copy, "train", "a01", "--fingerprint", "y")

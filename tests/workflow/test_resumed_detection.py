@@ -75,8 +75,8 @@ def test_stopped_at_each_deadline_and_by_a_signal_to_all_its_processes(root):
         stopped = start(root, "detect", "a01", "--deadline", "0.001")
         _, said = stopped.communicate()
         assert stopped.returncode == 75, said[-2000:]
-        told = f"seesaw detect: stopped by the deadline after image {done} of "
-        assert told in said.splitlines()[-1]
+        sentence = f"seesaw detect: stopped by the deadline after image {done} of "
+        assert sentence in said.splitlines()[-1]
     record = root / "work/smoke/detect/a01_mask_rcnn/seed0/interrupted.json"
     images = whole.count(b"\n")
     assert json.loads(record.read_text()) == dict(done=2, total=images, reason="the deadline")

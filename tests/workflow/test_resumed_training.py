@@ -61,7 +61,7 @@ def test_stopped_after_each_of_the_first_iterations(smoke_root, training, how):
         assert {"detections.jsonl", "metrics.json", "table_a1.txt"} <= follows.keys()
 
 
-def test_a_deadline_that_is_no_number_is_told(smoke_root):
+def test_a_deadline_that_is_no_number_is_reported(smoke_root):
     command = [sys.executable, *CLI, "train", "a01", "--scale", "smoke"]
     environment = os.environ | {"SEESAW_DEADLINE": "tomorrow"}
     done = subprocess.run(command, cwd=smoke_root, capture_output=True, text=True, env=environment)

@@ -118,7 +118,7 @@ def test_the_time_left(shown, monkeypatch):
     assert shown.hours_left() == pytest.approx(1 + minutes["table"] / 120, rel=1e-3)
 
 
-def test_without_a_stated_cost_no_time_is_told(shown, monkeypatch):
+def test_without_a_stated_cost_no_time_is_reported(shown, monkeypatch):
     monkeypatch.setenv("SEESAW_WORKFLOW_SCALE", "paper")
     assert shown.hours_left() is None
     assert shown.standing() == "0 of 3 jobs"

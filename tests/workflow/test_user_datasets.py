@@ -27,8 +27,8 @@ def project(rules):
 
 def snakemake(project, *words):
     command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", *words]
-    told = subprocess.STDOUT
-    return subprocess.run(command, cwd=project, stdout=subprocess.PIPE, stderr=told, text=True)
+    errors = subprocess.STDOUT
+    return subprocess.run(command, cwd=project, stdout=subprocess.PIPE, stderr=errors, text=True)
 
 
 @pytest.mark.slow

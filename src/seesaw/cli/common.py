@@ -39,8 +39,8 @@ def need_data(scale: Scale) -> None:
         try:
             path, digest = entry.root / said["annotations"]["file"], said["annotations"]["sha256"]
         except (KeyError, TypeError):
-            told = f"is no manifest; run `{scale.data_command}` again."
-            raise UserError(f"{entry.manifest} {told}") from None
+            fault = f"is no manifest; run `{scale.data_command}` again."
+            raise UserError(f"{entry.manifest} {fault}") from None
         if not path.is_file() or sha256_of(path) != digest:
             raise UserError(
                 f"{path} is not the file that {entry.manifest} was made from; "

@@ -41,8 +41,8 @@ def data(args: Namespace) -> None:
         files["test_dev"] = entry.test_dev
     lost = [entry.root / name for name in files.values() if not (entry.root / name).is_file()]
     if lost and scale.dataset in scale.downloads:
-        told = f"run `seesaw download {scale.dataset}` where there is internet"
-        raise UserError(f"{lost[0]} is missing; {told}, then this again.")
+        fix = f"run `seesaw download {scale.dataset}` where there is internet"
+        raise UserError(f"{lost[0]} is missing; {fix}, then this again.")
     if entry.generate is not None:
         spec = MiniLvisSpec.parse(entry.generate, f"{paths.DATASETS} ({entry.name})")
         generate(spec, entry.root, entry.truth)
@@ -72,9 +72,9 @@ def data(args: Namespace) -> None:
         lvis_folder.write_json(found["train"].counts(), entry.category_counts)
         lvis_folder.write_json(manifest, entry.manifest)
     for split, content in found.items():
-        told = "; ".join(content.notes if split != "test_dev" else [])
+        notes = "; ".join(content.notes if split != "test_dev" else [])
         used = f"{len(content.images)} images, {len(content.ints)} annotations"
-        print(f"{content.path}: {used}" + (f"; {told}" if told else ""))
+        print(f"{content.path}: {used}" + (f"; {notes}" if notes else ""))
     print(f"{entry.manifest}: {entry.name} is complete")
 
 

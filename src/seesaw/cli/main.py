@@ -91,9 +91,9 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in _NO_PLACE:
             raise
-        told = f"{error.filename or 'a file'} cannot be written or read ({error.strerror})"
+        fault = f"{error.filename or 'a file'} cannot be written or read ({error.strerror})"
         fix = "give this user the permission, make room, or use a copy elsewhere"
-        print(f"seesaw {args.verb}: {masked(told)}; {fix}.", file=sys.stderr)
+        print(f"seesaw {args.verb}: {masked(fault)}; {fix}.", file=sys.stderr)
         return 2
     except Interrupted as stop:
         if os.environ.get("RANK", "0") == "0":  # only one of torchrun's processes prints it

@@ -24,5 +24,5 @@ class Parser(argparse.ArgumentParser):
         """Exit with 2 because of arguments that the verb does not have."""
         given = next((a for a in arguments if a.startswith("-")), arguments[0]).partition("=")[0]
         options = [o for action in self._actions for o in action.option_strings]
-        told = f"; {instead(given, options)}" if close(given, options) else ""
-        self.error(f"unrecognized arguments: {' '.join(arguments)}{told}")
+        hint = f"; {instead(given, options)}" if close(given, options) else ""
+        self.error(f"unrecognized arguments: {' '.join(arguments)}{hint}")

@@ -60,8 +60,8 @@ def _measure(args: Namespace, scale: Scale) -> int:
             f"--measure {unknown[0]}: no such section; use {', '.join(preflight_measure.SECTIONS)}."
         )
     until = None if args.minutes is None else time.time() + 60 * args.minutes
-    tell = partial(print, flush=True)
-    path = preflight_measure.run(scale, sections, args.out or preflight_measure.FOLDER, tell, until)
+    say = partial(print, flush=True)
+    path = preflight_measure.run(scale, sections, args.out or preflight_measure.FOLDER, say, until)
     print(path)
     if failed := preflight_measure.failures(path, sections):
         print(f"{path}: {len(failed)} measurements failed, first {failed[0]}", file=sys.stderr)

@@ -27,8 +27,8 @@ def corrupted(files: Iterable[Path]) -> str | None:
     """
     for path in files:
         with suppress(FileNotFoundError):
-            if provenance_path(path).is_file() and (told := fault(path, sha256_of(path))):
-                return told
+            if provenance_path(path).is_file() and (sentence := fault(path, sha256_of(path))):
+                return sentence
     return None
 
 
@@ -38,8 +38,8 @@ def refuse(files: Iterable[Path]) -> None:
     Raises:
         UserError: the sentence names the first such file and what makes it again.
     """
-    if told := corrupted(files):
-        raise UserError(f"{told}.")
+    if sentence := corrupted(files):
+        raise UserError(f"{sentence}.")
 
 
 def read_output(path: Path, kind: Any) -> Any:

@@ -18,13 +18,13 @@ class Pace:
 
     def __init__(self, unit: str, total: int, done: int = 0):
         self.unit, self.total, self.first = unit, total, done
-        self.begun = self.told = time.monotonic()
+        self.begun = self.printed = time.monotonic()
 
-    def tell(self, done: int) -> None:
+    def report(self, done: int) -> None:
         """Print how many are done, and the time that the others take at the speed so far."""
         now = time.monotonic()
-        if now - self.told < EVERY or done <= self.first:
+        if now - self.printed < EVERY or done <= self.first:
             return
-        self.told = now
+        self.printed = now
         minutes = (now - self.begun) / (done - self.first) * (self.total - done) / 60
         print(f"{done:,} of {self.total:,} {self.unit}, {minutes:,.0f} min left", flush=True)

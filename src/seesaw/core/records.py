@@ -91,8 +91,8 @@ def fault(path: Path, sha256: str | None = None) -> str | None:
     recorded = ((known or {}).get("artefact") or {}).get("sha256")
     if recorded is None or (found := sha256 or sha256_file(path)) == recorded:
         return None
-    told = f"sha256 {found[:12]}, recorded {recorded[:12]}"
-    return f"{path} is not the file that was made ({told}); {remake(path)}"
+    hashes = f"sha256 {found[:12]}, recorded {recorded[:12]}"
+    return f"{path} is not the file that was made ({hashes}); {remake(path)}"
 
 
 def remake(path: Path) -> str:
@@ -266,8 +266,8 @@ def _file(path: Path | str) -> dict:
 
 def _whole(path: Path | str) -> dict:
     found = _file(path)
-    if told := fault(Path(path), found["sha256"]):
-        raise UserError(f"{told}.")
+    if sentence := fault(Path(path), found["sha256"]):
+        raise UserError(f"{sentence}.")
     return found
 
 

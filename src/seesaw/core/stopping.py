@@ -47,7 +47,7 @@ class Watch:
         self._signal = 0
 
     def __enter__(self) -> Watch:
-        self._old = {number: signal.signal(number, self._told) for number in SIGNALS}
+        self._old = {number: signal.signal(number, self._received) for number in SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -65,7 +65,7 @@ class Watch:
             return self._signal
         return _DEADLINE if time.time() > self.deadline - max(LEAST_MARGIN, 3 * saving) else 0
 
-    def _told(self, number: int, frame: object) -> None:
+    def _received(self, number: int, frame: object) -> None:
         self._signal = number
 
 

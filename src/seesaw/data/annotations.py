@@ -106,10 +106,10 @@ class Annotations:
         """Raise a UserError about the first fault, if there is one."""
         if self.faults:
             first, more = self.faults[0], self.found - 1
-            told = f" ({more} more faults in this file)" if more else ""
+            rest = f" ({more} more faults in this file)" if more else ""
             if first.key != "categories" or first.fault.code in ("order", "frequency"):
-                told += "; `seesaw data --fix` writes a copy without such faults"
-            raise UserError(f"{self.path}: {first.who} {first.fault.what}{told}")
+                rest += "; `seesaw data --fix` writes a copy without such faults"
+            raise UserError(f"{self.path}: {first.who} {first.fault.what}{rest}")
 
 
 def read_annotations(
@@ -184,18 +184,18 @@ def _check_categories(made: Annotations, listed: np.ndarray) -> None:
         return
     if missing := sorted(set(range(1, len(found) + 1)) - set(found)):
         twice = [c for c, n in Counter(found).items() if n > 1]
-        told = f"is missing: a training needs ids 1..{len(found)} without gaps; renumber them"
+        what = f"is missing: a training needs ids 1..{len(found)} without gaps; renumber them"
         if twice:
-            told = "appears twice: make ids unique"
-        made.add("categories", 0, (twice or missing)[0], Fault("gap", told))
+            what = "appears twice: make ids unique"
+        made.add("categories", 0, (twice or missing)[0], Fault("gap", what))
     elif found != sorted(found):
         at = next(i for i, c in enumerate(found) if c != i + 1)
-        told = f"stands at place {at + 1}: sort the categories by id"
-        made.add("categories", at, found[at], Fault("order", told))
+        what = f"stands at place {at + 1}: sort the categories by id"
+        made.add("categories", at, found[at], Fault("order", what))
     unknown = listed[~np.isin(listed[:, 2], found)]
     for index, image, category in unknown[np.unique(unknown[:, 0], return_index=True)[1]].tolist():
-        told = f"lists the unknown category {category}: drop it"
-        made.add("images", index, image, Fault("unknown", told))
+        what = f"lists the unknown category {category}: drop it"
+        made.add("images", index, image, Fault("unknown", what))
 
 
 def _check_annotations(made: Annotations) -> None:
@@ -229,17 +229,17 @@ def _check_annotations(made: Annotations) -> None:
     empty = (ints[:, 4] > 0) & (x1 == 0)  # run lengths without a pixel
     outside = ((x1 <= 0) | (y1 <= 0) | (x0 >= width) | (y0 >= height)) & ~empty
     far = (x0 < -width) | (y0 < -height) | (x1 > 2 * width) | (y1 > 2 * height)
-    for where, code, told in (
+    for where, code, text in (
         (other, "segmentation", "has a mask of size {size} in an image of {image}: drop it"),
         (outside, "segmentation", "lies outside its image, over {spans} (x0, y0, x1, y1): drop it"),
         (far, "far", "reaches far out of its image, over {spans} (x0, y0, x1, y1): clip it"),
     ):
 
-        def tell(row: int, told: str = told) -> str:
+        def what(row: int, text: str = text) -> str:
             image, spans = [int(height[row]), int(width[row])], floats[row, 5:].round(1).tolist()
-            return told.format(size=ints[row, 4:6].tolist(), image=image, spans=spans)
+            return text.format(size=ints[row, 4:6].tolist(), image=image, spans=spans)
 
-        _add(made, where & ~wrong, code, tell)
+        _add(made, where & ~wrong, code, what)
         wrong |= where
     _check_boxes(made, wrong, width, height)
     x, y, w, h, area = floats[:, :5].T
@@ -291,8 +291,8 @@ def _notes(made: Annotations, kept: np.ndarray, large: np.ndarray) -> None:
             made.notes.append(f"{number} {what}")
 
 
-def _add(made: Annotations, where: np.ndarray, code: str, told: Callable[[int], str]) -> None:
+def _add(made: Annotations, where: np.ndarray, code: str, what: Callable[[int], str]) -> None:
     for row in np.flatnonzero(where)[: made.limit].tolist():
         index, name = made.ints[row, :2].tolist()
-        made.add("annotations", index, name, Fault(code, told(row)))
+        made.add("annotations", index, name, Fault(code, what(row)))
     made.found += max(int(where.sum()) - (made.limit or len(where)), 0)

@@ -108,8 +108,8 @@ def image_fault(image: dict, lists_needed: bool) -> Fault | None:
         if key not in image and not lists_needed:
             continue
         if not isinstance(found := image.get(key), list):
-            told = f"has {key} {_short(found)}" if key in image else f"has no {key!r}"
-            return Fault(key, f"{told}: write the list of category ids, [] if there are none")
+            what = f"has {key} {_short(found)}" if key in image else f"has no {key!r}"
+            return Fault(key, f"{what}: write the list of category ids, [] if there are none")
         if wrong := [c for c in found if not is_id(c)]:
             return Fault(key, f"lists {_short(wrong[0])} in {key}: write category ids")
     return None
@@ -140,8 +140,8 @@ def annotation_fault(annotation: dict) -> tuple[Fault | None, Outline | None]:
     """Check an annotation, except for what depends on its image and on other annotations."""
     for key in ("id", "image_id", "category_id"):
         if not is_id(value := annotation.get(key)):
-            told = f"has {key} {_short(value)}" if key in annotation else f"has no {key!r}"
-            return Fault(key, f"{told}: write a whole number"), None
+            what = f"has {key} {_short(value)}" if key in annotation else f"has no {key!r}"
+            return Fault(key, f"{what}: write a whole number"), None
     for key in ("segmentation", "bbox", "area"):
         if key not in annotation:
             return Fault(key, f"has no {key!r}: add it"), None
@@ -152,8 +152,8 @@ def annotation_fault(annotation: dict) -> tuple[Fault | None, Outline | None]:
     if not (isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))):
         return Fault("bbox", f"has bbox {_short(box)}: write four numbers x, y, w, h"), outline
     if box[2] < 0 or box[3] < 0:
-        told = f"has bbox {_short(box)}, of negative width or height"
-        return Fault("bbox", f"{told}: write x, y, w, h"), outline
+        what = f"has bbox {_short(box)}, of negative width or height"
+        return Fault("bbox", f"{what}: write x, y, w, h"), outline
     if type(area) not in (int, float) or not 0 <= area <= FAR**2:
         return Fault("area", f"has area {_short(area)}: write its pixels as a number"), outline
     for key in ("iscrowd", "ignore"):
@@ -174,8 +174,8 @@ def outline_of(segmentation: object) -> tuple[str | None, Outline | None]:
         if not isinstance(polygon, list) or not set(map(type, polygon)) <= {int, float}:
             return f"a polygon that is no list of numbers ({_short(polygon)})", None
         if len(polygon) < 6 or len(polygon) % 2:
-            told = f"a polygon of {len(polygon)} numbers"
-            return f"{told} (three or more x, y pairs are needed)", None
+            what = f"a polygon of {len(polygon)} numbers"
+            return f"{what} (three or more x, y pairs are needed)", None
         x, y = polygon[::2], polygon[1::2]
         x0, x1, y0, y1 = min(x), max(x), min(y), max(y)
         if not (x0 >= -FAR and x1 <= FAR and y0 >= -FAR and y1 <= FAR):

@@ -66,8 +66,8 @@ def read(root: Path, files: Mapping[str, str], limit: int | None = 1000) -> dict
     for split, content in found.items():
         for index, category in enumerate(content.categories):
             if category["frequency"] not in FREQUENCIES and split == "val":
-                told = "has no frequency, by which the evaluation groups: write 'r', 'c' or 'f'"
-                content.add("categories", index, category["id"], Fault("frequency", told))
+                what = "has no frequency, by which the evaluation groups: write 'r', 'c' or 'f'"
+                content.add("categories", index, category["id"], Fault("frequency", what))
     if not any(content.faults for content in found.values()):
         _compare(found)
     return found
@@ -93,8 +93,8 @@ def _compare(found: dict[str, Annotations]) -> None:
     if train and val:
         shared = {i.path for i in train.images} & {i.path for i in val.images}
         if shared:
-            told = "images are those of train: the evaluation is of what was trained on"
-            val.notes.append(f"{len(shared)} {told}")
+            what = "images are those of train: the evaluation is of what was trained on"
+            val.notes.append(f"{len(shared)} {what}")
 
 
 def manifest(root: Path, found: Mapping[str, Annotations]) -> dict:

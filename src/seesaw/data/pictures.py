@@ -58,8 +58,8 @@ def check_one(root: Path, image: Image) -> Checked:
             what = "no file" if path.exists() else "missing"
             return Checked(image, b"", _fault("file", path, f"{what} but listed; get it again"))
         if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-            told = "a link out of the data set; copy it there, or link the folder instead"
-            return Checked(image, b"", _fault("file", path, told))
+            what = "a link out of the data set; copy it there, or link the folder instead"
+            return Checked(image, b"", _fault("file", path, what))
         if path.stat().st_size > LARGEST:
             return Checked(image, b"", _fault("file", path, "over 256 MiB; scale it down"))
         content = path.read_bytes()
@@ -74,8 +74,8 @@ def content_fault(path: Path, content: bytes, width: int, height: int) -> Fault 
         with Pillow.open(io.BytesIO(content)) as picture:
             stored = picture.size
             if {*stored} != {width, height}:
-                told = f"{stored[0]}x{stored[1]} pixels but annotated as {width}x{height}"
-                return _fault("other size", path, f"{told}; get the matching file or correct it")
+                what = f"{stored[0]}x{stored[1]} pixels but annotated as {width}x{height}"
+                return _fault("other size", path, f"{what}; get the matching file or correct it")
             if width * height > MOST:
                 return _fault("file", path, f"over {MOST} pixels; scale it down")
             # OpenCV fills up truncated files; here a small, fast decoding notices them.
@@ -94,10 +94,10 @@ def content_fault(path: Path, content: bytes, width: int, height: int) -> Fault 
     )
     # Sizes tell whether a photo turned by 90 degrees was annotated as shown, which is right.
     if size != (width, height) or (turned and size == stored):
-        told = "turned by its EXIF orientation when it is loaded; its annotations may not be"
+        what = "turned by its EXIF orientation when it is loaded; its annotations may not be"
         if not turned:
-            told = f"{size[0]}x{size[1]} pixels but annotated as {width}x{height}"
-        return _fault("turned" if turned else "other size", path, f"{told}; save it upright")
+            what = f"{size[0]}x{size[1]} pixels but annotated as {width}x{height}"
+        return _fault("turned" if turned else "other size", path, f"{what}; save it upright")
     return None
 
 

@@ -63,9 +63,9 @@ def repair(root: Path, files: Mapping[str, str], orientation: str = STORED) -> t
         done = _Copy(root, part, files, orientation).make()
         os.replace(part, target)
     except UserError as error:
-        told = str(error).replace(str(part), str(root))
+        message = str(error).replace(str(part), str(root))
         raise UserError(
-            f"{told} (after what can be mended was mended, the rest left out)"
+            f"{message} (after what can be mended was mended, the rest left out)"
         ) from None
     except OSError as error:
         raise UserError(f"{target} cannot be written ({error.strerror}): make room there") from None

@@ -36,10 +36,10 @@ def refuse_changed(entry: DatasetEntry, split: str, again: str) -> None:
     file = entry.root / said["annotations"].get("file", "")
     if file.is_file() and max(said["annotations"]["bytes"], said["images"]["bytes"]) >= MUCH:
         if sha256_of(file) != said["annotations"]["sha256"]:
-            raise UserError(_told(file, "the annotations", entry, again))
+            raise UserError(_changed(file, "the annotations", entry, again))
         return
     for path, what in changes(entry, known, split):
-        raise UserError(_told(path, what, entry, again))
+        raise UserError(_changed(path, what, entry, again))
 
 
 def changes(entry: DatasetEntry, known: Manifest, split: str) -> Iterator[tuple[Path, str]]:
@@ -57,7 +57,7 @@ def changes(entry: DatasetEntry, known: Manifest, split: str) -> Iterator[tuple[
         yield entry.root / split, "the images"
 
 
-def _told(path: Path, what: str, entry: DatasetEntry, again: str) -> str:
+def _changed(path: Path, what: str, entry: DatasetEntry, again: str) -> str:
     fix = f"restore it, or, if the change is meant, run `{again}`"
     return f"{path}: not {what} of {entry.manifest}; {fix}."
 

@@ -138,7 +138,7 @@ def _write(
                     found.masks,
                     found.mask_scores.cpu().numpy() if "mask_scores" in found else None,
                 )
-            pace.tell(writer.images)
+            pace.report(writer.images)
             if writer.images < total and (code := watch.code()):
                 reason = stopping.reason(code)
                 stopping.note(work, writer.images, total, reason)

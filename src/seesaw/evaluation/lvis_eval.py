@@ -62,7 +62,7 @@ def match(detections: Path | str, truth: GroundTruth, kinds=KINDS) -> dict[str, 
     total, seen = 0, 0
     pace = Pace("images matched", len(truth.image_ids))
     for image in read(detections, truth.images, truth.category_ids):
-        pace.tell(seen)
+        pace.report(seen)
         index = int(np.searchsorted(truth.image_ids, image.image_id))
         rows = slice(truth.offsets[index], truth.offsets[index + 1])
         category_g = truth.category[rows]

@@ -124,7 +124,7 @@ def replicates(ranking: Ranking, count: int = REPLICATES, seed: int = 0) -> np.n
     drawn = np.empty((count, len(NAMES)))
     pace = Pace("bootstrap samples", count)
     for first in range(0, count, LANES):
-        pace.tell(first)
+        pace.report(first)
         size = min(LANES, count - first)
         weights = rng.multinomial(ranking.images, even, size=size).T
         drawn[first : first + size] = _scores(ranking, weights)

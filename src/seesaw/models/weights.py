@@ -118,8 +118,8 @@ def _reason(error: Exception) -> str:
     text = _ESCAPES.sub("", str(error))
     if named := _NAMED.search(text):
         return f"it names {named[1]}, so that reading it could run code"
-    told = text.partition("WeightsUnpickler error: ")[2] or text
-    return re.split(r"\.\s|\n", told.strip())[0].rstrip(".") or type(error).__name__
+    reason = text.partition("WeightsUnpickler error: ")[2] or text
+    return re.split(r"\.\s|\n", reason.strip())[0].rstrip(".") or type(error).__name__
 
 
 def _for_mmengine(file: Any, map_location: Any = None, weights_only: bool | None = None) -> Any:

@@ -125,8 +125,8 @@ def train(
     try:
         runner.train()
     except AssertionError as error:
-        if told := _told(error, cfg.filename or "its config"):
-            raise told from error
+        if explanation := _explained(error, cfg.filename or "its config"):
+            raise explanation from error
         raise
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
@@ -244,10 +244,10 @@ def _remarks(model: torch.nn.Module, images: int, gpus: int, batch: int) -> list
     ]
 
 
-def _told(error: AssertionError, config: str) -> UserError | None:
+def _explained(error: AssertionError, config: str) -> UserError | None:
     """Explain assertions that mean broken data or a diverged training; None for all others."""
-    if told := image_fault(error):
-        return told
+    if fault := image_fault(error):
+        return fault
     if " ".join(str(error).split()) in ("", "None"):  # raised by mmdet's CheckInvalidLossHook
         return PermanentError(
             "the loss is not finite; lower optim_wrapper.optimizer.lr or clip gradients "

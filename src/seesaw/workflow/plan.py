@@ -199,8 +199,8 @@ def summary(made: Plan, costs: Costs) -> list[str]:
         lines.append(f"estimate: ± {percent}, from configs/costs.yaml")
     if unknown := [i for i, c in made.costs.items() if c.basis == "unknown"]:
         asked = {_where(i.partition("/")[0], costs) for i in unknown}
-        told = f"unknown, counted as 0: {', '.join(unknown)}"
-        lines.append(f"{told}; write {' and '.join(sorted(asked))} in configs/costs.yaml")
+        note = f"unknown, counted as 0: {', '.join(unknown)}"
+        lines.append(f"{note}; write {' and '.join(sorted(asked))} in configs/costs.yaml")
     return lines
 
 

@@ -99,15 +99,15 @@ def standing(
         return Standing(job, "outdated", **facts)
     if stop := _interruption(work, last):
         unit = "iteration" if job.rule == "train" else "image"
-        told = f"stopped by {stop['reason']}, saved at {unit} {stop['done']:,}"
+        note = f"stopped by {stop['reason']}, saved at {unit} {stop['done']:,}"
         share = stop["done"] / stop["total"]
         if waits:
-            return Standing(job, "queued", told + _waits(facts["slurm"]), share, **facts)
-        return Standing(job, "stopped", told, share, **facts)
+            return Standing(job, "queued", note + _waits(facts["slurm"]), share, **facts)
+        return Standing(job, "stopped", note, share, **facts)
     if log and mtime(log) >= mtime(marker) and (error := _last_error(log, job.rule)):
         return Standing(job, "failed", error, **facts)
     if signs and age <= patience(progress):
-        note = _told(progress, age)
+        note = _described(progress, age)
         if progress is None and log and (pace := [x for x in lines(log) if PACE.fullmatch(x)]):
             note = f"{pace[-1]}, {note}"
         return Standing(job, "running", note, _share(progress), **facts)
@@ -116,8 +116,8 @@ def standing(
         return Standing(job, "queued", f"for {since}{_waits(facts['slurm'])}", **facts)
     if not signs:
         return Standing(job, "–", **facts)
-    told = f"; stood at {_told(progress)}" if progress and progress.iteration else ""
-    note = f"no sign for {duration(age / 3600)}{told}"
+    reached = f"; stood at {_described(progress)}" if progress and progress.iteration else ""
+    note = f"no sign for {duration(age / 3600)}{reached}"
     return Standing(job, "no sign", note, _share(progress), **facts)
 
 
@@ -130,11 +130,11 @@ def patience(progress: Progress | None) -> float:
 
 def _last_error(log: Path, verb: str) -> str | None:
     """Return the error with which a verb has ended, by the last line of its log; None if none."""
-    told = [line.strip() for line in lines(log) if line.strip()]
-    if told and told[-1].startswith(own := f"seesaw {verb}: "):
-        return told[-1].removeprefix(own)
-    if "Traceback (most recent call last):" in told and re.match(r"[\w.]+(: |$)", told[-1]):
-        return told[-1]
+    written = [line.strip() for line in lines(log) if line.strip()]
+    if written and written[-1].startswith(own := f"seesaw {verb}: "):
+        return written[-1].removeprefix(own)
+    if "Traceback (most recent call last):" in written and re.match(r"[\w.]+(: |$)", written[-1]):
+        return written[-1]
     return None
 
 
@@ -190,8 +190,8 @@ def render(
             _explain(s, scale, console)
     states = {s.state for s in found} - {"done"}
     if not known and dependencies.cache(scale).is_file():
-        told = "Code or configs have changed since the workflow's last call: done means present."
-        console.print(Text(f"{told}\nWhat is made again: {again} -n"), soft_wrap=True)
+        note = "Code or configs have changed since the workflow's last call: done means present."
+        console.print(Text(f"{note}\nWhat is made again: {again} -n"), soft_wrap=True)
     elif states and states <= {"outdated", "–"}:
         console.print(Text(f"next: {again}\nWhat it makes: {again} -n"), soft_wrap=True)
 
@@ -219,7 +219,7 @@ def _share(progress: Progress | None) -> float | None:
     return progress.iteration / progress.total if progress and progress.total else None
 
 
-def _told(progress: Progress | None, age: float | None = None) -> str:
+def _described(progress: Progress | None, age: float | None = None) -> str:
     """Return iteration, loss, pace, remaining time and the age of this information."""
     ago = [] if age is None else [f"last sign {max(age, 0):.0f} s ago"]
     if progress is None or not progress.iteration:
@@ -250,7 +250,7 @@ def _work(job: Job, scale: Scale, fingerprints: Mapping[str, str] | None) -> Pat
 def _waits(slurm: str | None) -> str:
     """Return a job's last known state in SLURM; the command that helps if nothing will start it."""
     seen = ledger.seen(slurm) if slurm else {}
-    if slurm and seen.get("told"):
+    if slurm and seen.get("reported"):
         return f"; {queue.waits(seen['reason'], [slurm])}"
     reason = f" ({seen['reason']})" if seen.get("reason", "None") != "None" else ""
     return f"; the queue said {seen['state']}{reason}" if seen else ""

@@ -70,7 +70,7 @@ def test_epochs_are_those_of_mmdet(tmp_path, monkeypatch):
     assert found["images"] == {"train": 40, "val": 12, "test_dev": 6}
 
 
-def test_a_broken_file_is_told(tmp_path, monkeypatch):
+def test_a_broken_file_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     entry = entry_of(tmp_path, [])
     (tmp_path / "train.json").write_text("{")
@@ -78,20 +78,20 @@ def test_a_broken_file_is_told(tmp_path, monkeypatch):
         facts.facts(entry, 1e-3)
 
 
-def told(checks):
+def by_name(checks):
     return {c.name: (c.ok, c.text) for c in checks}
 
 
 def test_what_is_absent_is_said_and_what_is_wrong_is_red():
     scale, known = Scale("paper"), expected.load().datasets["lvis_v1"]
-    absent = told(preflight_dataset.dataset_checks(scale, {"images": {}}, known))
+    absent = by_name(preflight_dataset.dataset_checks(scale, {"images": {}}, known))
     path = "data/lvis_v1/annotations/lvis_v1_train.json"
     assert absent["train images"] == (None, f"{path} is absent")
     found = {"images": {"train": 100170, "val": 19808}, "epoch": {"random": 99388, "rfs": 99388}}
-    checks = told(preflight_dataset.dataset_checks(scale, found, known))
+    checks = by_name(preflight_dataset.dataset_checks(scale, found, known))
     assert checks["train images"] == (True, "100,170")
     assert checks["val images"] == (False, "19,808, but configs/preflight.yaml says 19,809")
-    checks = told(preflight_dataset.derived_checks(scale, found, known))
+    checks = by_name(preflight_dataset.derived_checks(scale, found, known))
     assert checks["iterations an epoch, random"] == (True, "6,212")
     assert checks["iterations an epoch, rfs"][0] is False
 
@@ -106,7 +106,7 @@ def test_lvis_counts():
     known, folder = expected.load().datasets["lvis_v1"], Path(LVIS)
     rows = json.loads((folder / "lvis_v1_train_cat_info.json").read_text())
     counts = {"annotated_images": known.filtered, "categories": rows}
-    found = told(
+    found = by_name(
         preflight_dataset.derived_checks(Scale("paper"), {"images": {}, "counts": counts}, known)
     )
     assert len(rows) == known.categories == 1203

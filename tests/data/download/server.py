@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that misbehaves as it is told."""
+"""A real HTTP server on loopback that misbehaves as asked."""
 
 import threading
 import time
@@ -29,10 +29,10 @@ def serve():
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             path, asked = self.path[1:], self.headers.get("Range")
-            told.requests.append((path, asked))
-            queue = told.faults.get(path, [])
+            state.requests.append((path, asked))
+            queue = state.faults.get(path, [])
             fault = queue.pop(0) if queue else {}
-            body = fault.get("content", told.files.get(path))
+            body = fault.get("content", state.files.get(path))
             if body is None or "status" in fault:
                 self.send_response(fault.get("status", 404))
                 for name, value in fault.get("headers", {}).items():
@@ -72,11 +72,11 @@ def serve():
             pass  # clients may hang up
 
     with Quiet(("127.0.0.1", 0), Handler) as server:
-        told = Server(server.server_address)
+        state = Server(server.server_address)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
-            yield told
+            yield state
         finally:
             server.shutdown()
             thread.join()

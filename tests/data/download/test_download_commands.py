@@ -167,7 +167,7 @@ def test_a_coco_folder_is_linked_and_its_zips_used_where_they_are(small, server,
         ),
     ],
 )
-def test_what_is_there_already_but_wrong_is_told(small, change, said, capsys):
+def test_what_is_there_already_but_wrong_is_reported(small, change, said, capsys):
     change()
     assert run() == 2
     assert capsys.readouterr().err == f"seesaw download: {said}\n"
@@ -225,7 +225,7 @@ def test_an_archive_that_holds_less_is_told_and_nothing_appears(small, server):
     assert not remote.made.exists()
 
 
-def test_a_damaged_archive_is_told(small):
+def test_a_damaged_archive_is_reported(small):
     remote = downloads.load().find("train")[0]
     broken = bytearray(FILES["train2017.zip"])
     broken[broken.index(IMAGES["train2017/000000000002.jpg"][:50]) + 9] ^= 1
@@ -321,12 +321,12 @@ def test_the_file_of_hashes_may_be_empty(named, content):
     assert yaml.safe_load(lock.read_text())["files"][named].startswith(named[2:10])
 
 
-def test_a_hash_that_is_not_of_the_name_is_told(named, capsys):
+def test_a_hash_that_is_not_of_the_name_is_reported(named, capsys):
     Path("configs/downloads.lock.yaml").write_text(f"files:\n  {named}: {'f' * 64}\n")
     assert run("zoo") == 2
     assert "configs/downloads.lock.yaml does not begin as" in capsys.readouterr().err
 
 
-def test_an_unknown_word_is_told(small, capsys):
+def test_an_unknown_word_is_reported(small, capsys):
     assert run("coco") == 2
     assert "'coco' names no set or file; use one of lvis_v1" in capsys.readouterr().err

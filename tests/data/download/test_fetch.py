@@ -191,13 +191,13 @@ def test_a_file_of_unknown_size_has_a_limit_and_the_mirror_is_tried(server, root
     assert server.ranges("b") == [None] and len(server.ranges("a")) == 2
 
 
-def test_no_secret_of_an_address_is_told(server, root):
+def test_no_secret_of_an_address_is_reported(server, root):
     where = server.url.removeprefix("http://")
     signed = f"{server.url}b?X-Amz-Signature=5ecre7&part=1&token=70ken"
     urls = [f"http://me:p%40ss@{where}a", f"http://me:p/ss@{where}a", signed]
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as error:
         fetch(remote(*urls), patience=QUICK)
-    said = str(told.value)
+    said = str(error.value)
     assert not [s for s in ("p%40ss", "p/ss", "me:", "5ecre7", "70ken") if s in said]
     assert f"{server.url}b?" in said and "part=1" in said and "answers 404" in said
 
@@ -215,7 +215,7 @@ def test_two_downloads_of_one_file_do_not_meet(server, root):
     fetched(server.url + "a")
 
 
-def test_a_full_disk_is_told(server, root, monkeypatch):
+def test_a_full_disk_is_reported(server, root, monkeypatch):
     server.files["a"] = BODY
     monkeypatch.setattr(fetching, "_append", lambda *_: Path("/dev/full").write_text("x" * 99999))
     with pytest.raises(UserError, match=r"cannot be written \(No space left.*it goes on"):

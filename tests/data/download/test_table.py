@@ -46,7 +46,7 @@ def test_every_backbone_of_the_configs_is_in_it_at_the_librarys_own_address():
         assert remote.urls[0] == (vision if scheme == "torchvision" else hub)[name]
 
 
-def test_a_checkpoint_that_is_not_in_it_is_told():
+def test_a_checkpoint_that_is_not_in_it_is_reported():
     assert TABLE.weights("work/own.pth") == Path("work/own.pth")
     with pytest.raises(UserError, match="has `checkpoint: torchvision://resnet34`; add one"):
         TABLE.weights("torchvision://resnet34")

@@ -145,28 +145,28 @@ def test_grading_plays_the_server_and_is_never_called_one(said):
 def test_the_servers_answer(said):
     found = Path(str(TEST_DEV).replace("mini", "paper"))
     paper = ("submit", "--scale", "paper")
-    told = said(*paper, "--record", "pending", code=2)
-    assert told.endswith("submission.zip or its receipt is missing; run `seesaw submit` first.")
+    message = said(*paper, "--record", "pending", code=2)
+    assert message.endswith("submission.zip or its receipt is missing; run `seesaw submit` first.")
     said(*paper)
     assert line("paper") == "not submitted (paper: 38.92)"
     assert said(*paper, "--record", "pending").endswith(": submitted, pending\n")
     assert line("paper") == "submitted, pending (paper: 38.92)"
     for wrong in ("0.3892", "101", "nan", "-1", "soon"):
-        told = said(*paper, "--record", wrong, code=2)
-        assert told.startswith(f"--record {wrong}: give mask AP in percent (38.92, not 0.3892), or")
+        message = said(*paper, "--record", wrong, code=2)
+        assert message.startswith(f"--record {wrong}: ") and "38.92, not 0.3892" in message
     said(*paper, "--record", "37.5")
     day = receipt(found)["records"][-1]["time"][:10]
     assert line("paper") == f"37.50, LVIS server, recorded {day} (paper: 38.92)"
     assert [r["kind"] for r in receipt(found)["records"]] == ["uploaded", "server"]
     with found.with_name("submission.zip").open("ab") as file:
         file.write(b"x")
-    told = said(*paper, "--record", "38", code=2)
-    assert told.endswith(
+    message = said(*paper, "--record", "38", code=2)
+    assert message.endswith(
         "submission.zip is not the file of its receipt; run `seesaw submit` again."
     )
     truth = "data/lvis_v1_test_dev_truth/test_dev.json"
-    told = said("grade", "--scale", "paper", code=2)
-    assert told == f"{truth} is missing: test-dev is graded on generated data only."
+    message = said("grade", "--scale", "paper", code=2)
+    assert message == f"{truth} is missing: test-dev is graded on generated data only."
 
 
 def test_no_server_scores_generated_data_or_val(said):
@@ -189,13 +189,13 @@ def test_on_val_the_package_scores_what_the_table_says(said):
     wrong["segm"]["AP_r"] += 1e-12
     metrics.write_text(json.dumps(wrong))
     record(metrics)
-    told = said("grade", "a12", "--split", "val", code=2)
-    assert "submission.zip scores otherwise than" in told
+    message = said("grade", "a12", "--split", "val", code=2)
+    assert "submission.zip scores otherwise than" in message
 
 
 def test_any_evaluation_by_name(said):
-    told = said("submit", "a01", code=2)
-    assert told == (
+    message = said("submit", "a01", code=2)
+    assert message == (
         "configs/experiments.yaml: a01_mask_rcnn has no evaluation on test_dev; add under "
         "evaluations `test_dev_a01_mask_rcnn: "
         "{training: a01_mask_rcnn, split: test_dev, config: a01_mask_rcnn}`."
@@ -212,8 +212,8 @@ def test_any_evaluation_by_name(said):
     shutil.copy(TEST_DEV, found)
     said("submit", "a01")
     assert receipt(found)["id"] == "test_dev_a01_mask_rcnn"
-    told = said("submit", "a02", "--split", "val", code=2)
-    assert told.endswith(
+    message = said("submit", "a02", "--split", "val", code=2)
+    assert message.endswith(
         "a02_syncbn/detections.jsonl is missing; run `seesaw detect a02_syncbn` first."
     )
 
@@ -245,8 +245,8 @@ def test_a_faulty_detections_file_is_not_packaged(said):
 
 
 def test_test_dev_is_not_evaluated_and_has_no_cell(said):
-    told = "test_dev_a12 is on test_dev, which has no annotations; run `seesaw submit`."
-    assert said("evaluate", "test_dev_a12", code=2) == told
+    message = "test_dev_a12 is on test_dev, which has no annotations; run `seesaw submit`."
+    assert said("evaluate", "test_dev_a12", code=2) == message
     table = Path("configs/experiments.yaml")
     table.write_text(
         table.read_text().replace(
@@ -262,5 +262,5 @@ def test_a_dataset_without_test_dev(said, root):
     (root / "mine/annotations").mkdir(parents=True)
     for split in ("train", "val"):
         (root / f"mine/annotations/{split}.json").write_text(json.dumps(data))
-    told = said("submit", "--dataset", "mine", "--check", "x.json", code=2)
-    assert told == "configs/datasets.yaml: mine has no test_dev; name its file there."
+    message = said("submit", "--dataset", "mine", "--check", "x.json", code=2)
+    assert message == "configs/datasets.yaml: mine has no test_dev; name its file there."

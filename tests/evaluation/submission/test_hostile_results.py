@@ -35,9 +35,9 @@ def examined(small, path):
     """What `seesaw submit --check` prints of a file."""
     try:
         report = validate(path, small.images)
-    except UserError as told:
-        assert str(path) in str(told) and "\n" not in str(told)
-        return str(told)
+    except UserError as error:
+        assert str(path) in str(error) and "\n" not in str(error)
+        return str(error)
     said = "\n".join(report.lines())
     said.encode()  # an output that takes UTF-8 takes it
     assert len(said) < 20_000
@@ -207,7 +207,7 @@ def test_unusual_methods_are_refused(small, tmp_path, method):
     assert "zip it with deflate" in examined(small, path)
 
 
-def test_an_encrypted_zip_is_told(small, tmp_path):
+def test_an_encrypted_zip_is_reported(small, tmp_path):
     path = tmp_path / "results.zip"
     content = bytearray(zipped(path, json.dumps(entries(small))))
     for start, at in ((0, 6), (content.rindex(b"PK\x01\x02"), 8)):

@@ -130,6 +130,6 @@ def test_the_committed_page_is_what_the_verb_writes():
     assert (REPOSITORY / "docs/claims.md").read_text() == made, "run `seesaw claims --page`"
 
 
-def test_another_scale_is_told(clone, capsys):
+def test_another_scale_is_reported(clone, capsys):
     assert main(["claims", "--scale", "paper"]) == 2
     assert "configs/claims.yaml is about the scale mini, not paper" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The table of claims: mistakes told in a sentence, and which runs it asks for."""
+"""The table of claims: mistakes are named in a sentence, and which runs it asks for."""
 
 from collections import Counter
 
@@ -36,12 +36,12 @@ PAIRS = {"a09_stronger_backbone", "a10_seesaw"} | {
     ],
 )
 def test_a_mistake_is_one_sentence(claim, change, said):
-    with pytest.raises(UserError, match=said) as told:
+    with pytest.raises(UserError, match=said) as error:
         claim(**GAIN | change)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
-def test_claims_that_share_an_id_are_told(claim):
+def test_claims_that_share_an_id_are_reported(claim):
     claim(**GAIN)
     text = paths.CLAIMS.read_text()
     row = text[text.index("- ") : text.index("frozen")]

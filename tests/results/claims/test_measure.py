@@ -78,7 +78,7 @@ def test_some_seeds_get_no_verdict_yet(claim):
     assert not report(scale, claims, None).complete
 
 
-def test_a_failed_run_is_told(claim):
+def test_a_failed_run_is_reported(claim):
     scale, claims = claim(**GAIN)
     path = failure_path(scale.model(SEESAW, 2))
     path.parent.mkdir(parents=True)
@@ -103,7 +103,7 @@ def test_a_run_of_other_code_or_configs_does_not_count(claim):
     assert made.note == f"{SEESAW}/seed2: trained with other code or configs than now"
 
 
-def test_an_undefined_metric_is_told(claim):
+def test_an_undefined_metric_is_reported(claim):
     scale, claims = claim(**GAIN)
     for seed in range(5):
         evaluated(scale, CE, seed, None)
@@ -112,7 +112,7 @@ def test_an_undefined_metric_is_told(claim):
     assert (made.state, made.verdict, made.note) == ("undefined", None, "AP_r is undefined")
 
 
-def test_other_annotations_are_told(claim):
+def test_other_annotations_are_reported(claim):
     scale, claims = claim(**GAIN)
     for seed in range(5):
         evaluated(scale, CE, seed, 1)

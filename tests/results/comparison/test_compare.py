@@ -110,15 +110,15 @@ def test_without_images_or_detections_there_are_numbers_but_no_pictures(root, ca
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         ((A, A), f"{A} is compared with itself; name two evaluations."),
         ((A, "a11"), "seesaw evaluate a11_dual_head --seed 0` first."),
     ],
 )
-def test_what_cannot_be_compared_is_told_in_one_sentence(root, capsys, arguments, told):
+def test_what_cannot_be_compared_is_refused_in_one_sentence(root, capsys, arguments, expected):
     assert main(["compare", *arguments, "--scale", "mini"]) == 2
-    assert capsys.readouterr().err.strip().endswith(told)
+    assert capsys.readouterr().err.strip().endswith(expected)
 
 
 def test_a_changed_file_of_matches_is_refused(root, capsys):

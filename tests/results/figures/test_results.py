@@ -88,15 +88,15 @@ def test_nothing_to_show_is_told_in_a_sentence(clone, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["figure_a9"], "'figure_a9' is unknown; did you mean figure_a1 or figure_a2 or"),
         (["figure_a1", "--scale", "huge"], "the scale 'huge' is unknown; use one of mini,"),
     ],
 )
-def test_a_wrong_name_is_told(clone, capsys, arguments, told):
+def test_a_wrong_name_is_refused(clone, capsys, arguments, expected):
     assert main(["figure", *arguments]) == 2
-    assert told in capsys.readouterr().err
+    assert expected in capsys.readouterr().err
 
 
 def test_a_damaged_result_is_named(results):

@@ -39,7 +39,7 @@ def test_it_is_readable_and_asks_for_nothing(scale, tab, width, scheme):
     assert stroke == tab.value(f"{BODY}.color")
 
 
-def test_it_would_be_told(tab, tmp_path):
+def test_it_would_be_noticed(tab, tmp_path):
     """The checks see a page that breaks each of them."""
     page = "<body style='width: 900px; background: #fff'><img src='gone.png'>"
     cut = "<p style='width: 9px; overflow-x: auto'>wider</p>"

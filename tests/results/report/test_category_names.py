@@ -131,7 +131,7 @@ def test_tables_keep_their_shape(name):
     made, usual = (
         Table("table_a1", label, "mini", ["schedule", "AP"], [row], heading=label)
         for label in (name, "pear")
-        for row in [Row("a01", label, "2x", "done", {"AP": 1.0}, {}, remarks=[f"told {label}"])]
+        for row in [Row("a01", label, "2x", "done", {"AP": 1.0}, {}, remarks=[f"about {label}"])]
     )
     tags = [Page(html(table)).tags for table in (made, usual)]
     assert tags[0] == tags[1]

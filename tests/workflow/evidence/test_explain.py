@@ -15,13 +15,13 @@ from seesaw.spec import figures
 REPOSITORY = paths.ROOT.resolve()
 
 
-def told(capsys):
+def output_of(capsys):
     return capsys.readouterr().out
 
 
 def test_a_cell_is_explained_down_to_its_bytes(scale, run, capsys):
     assert main(["explain", "table_a1", "a01", "AP_r"]) == 0
-    out = told(capsys)
+    out = output_of(capsys)
     blocks = out.strip().split("\n\n")
     assert blocks[0].splitlines() == [
         "table_a1, Mask R-CNN (a01_mask_rcnn), AP_r: 10.0000",
@@ -49,45 +49,45 @@ def test_a_cell_is_explained_down_to_its_bytes(scale, run, capsys):
     assert any("attempt 1, on " in line for line in weights)
 
 
-def test_a_damaged_link_is_told(scale, run, capsys):
+def test_a_damaged_link_is_reported(scale, run, capsys):
     flip(run["weights"])
     assert main(["explain", "table_a1", "a01", "AP"]) == 1
-    out = told(capsys)
+    out = output_of(capsys)
     assert "table_a1, Mask R-CNN (a01_mask_rcnn), AP: failed" in out
     assert f"{run['weights']}  corrupt" in out
 
 
-def test_another_version_of_an_input_is_told(scale, run, capsys):
+def test_another_version_of_an_input_is_reported(scale, run, capsys):
     record(write(run["weights"], "trained again"))
     assert main(["explain", "table_a1", "a01"]) == 0
-    assert "(another version is here now)" in told(capsys)
+    assert "(another version is here now)" in output_of(capsys)
 
 
-def test_a_remark_is_told(scale, run, capsys):
+def test_a_remark_is_reported(scale, run, capsys):
     sentence = "batch statistics differ: SyncBN over 4 of 16 images"
     record(run["weights"], remarks=[sentence])
     assert main(["explain", "table_a1", "a01"]) == 0
-    assert f"  remark      {sentence}" in told(capsys).splitlines()
+    assert f"  remark      {sentence}" in output_of(capsys).splitlines()
 
 
 def test_a_child_training_is_followed_to_its_parent(scale, capsys):
     parent = evaluated(scale, "a10_seesaw")
     evaluated(scale, "a11_dual_head")
     assert main(["explain", "table_a1", "a11", "AP_box"]) == 0
-    assert f"{parent['weights']}  as recorded" in told(capsys)
+    assert f"{parent['weights']}  as recorded" in output_of(capsys)
 
 
 def test_a_figures_number_and_a_file(scale, run, capsys):
     path = write(figures.outputs("figure_a1", scale)["csv"], "category,ratio\ncup,0.5\nbus,2.0\n")
     record(path, inputs={"metrics": run["metrics"]})
     assert main(["explain", "figure_a1", "bus"]) == 0
-    out = told(capsys)
+    out = output_of(capsys)
     assert out.startswith(
         f"figure_a1, bus: {path}\n  line 3: category = bus, ratio = 2.0\n\n{path}"
     )
     assert f"{run['weights']}  as recorded" in out
     assert main(["explain", str(run["detections"])]) == 0
-    assert told(capsys).startswith(f"{run['detections']}  as recorded\n")
+    assert output_of(capsys).startswith(f"{run['detections']}  as recorded\n")
 
 
 def test_a_committed_figures_number(capsys):
@@ -95,7 +95,7 @@ def test_a_committed_figures_number(capsys):
     with figures.committed("figure_a1")["csv"].open(encoding="utf-8", newline="") as file:
         line = next(csv.DictReader(file))
     assert main(["explain", "figure_a1", line["category"], "ratio", "--reference"]) == 0
-    out = told(capsys)
+    out = output_of(capsys)
     assert f"  line 2: ratio = {line['ratio']}\n" in out
     assert "paper_figures/figure_a1.csv  no record (in git)\n" in out
     for training in ("mask_rcnn_random_ce", "mask_rcnn_random_seesaw"):
@@ -121,7 +121,7 @@ def test_a_mistake_is_one_sentence(scale, run, capsys, words, said):
 
 def test_what_was_not_computed_says_so(scale, capsys):
     assert main(["explain", "table_a1", "a01", "AP"]) == 1
-    out = told(capsys)
+    out = output_of(capsys)
     assert out.startswith("table_a1, Mask R-CNN (a01_mask_rcnn), AP: not run\n")
     assert "--reference" not in out  # nothing is committed here
 
@@ -130,16 +130,16 @@ def test_what_is_committed_is_named(scale, tmp_path, capsys):
     (tmp_path / "reference").symlink_to(REPOSITORY / "reference")
     for words in (["table_a1", "a01_mask_rcnn", "AP"], ["table_a2", "b01", "fps"]):
         assert main(["explain", *words]) == 1
-        (asked,) = re.findall(r"seesaw (explain .* --reference)$", told(capsys), re.MULTILINE)
+        (asked,) = re.findall(r"seesaw (explain .* --reference)$", output_of(capsys), re.MULTILINE)
         main(asked.split())
-        assert ": not run" not in told(capsys)
+        assert ": not run" not in output_of(capsys)
     assert main(["show", "table_a1"]) == 1
     assert "seesaw show table_a1 --reference" in capsys.readouterr().out
 
 
 def test_git_is_named_for_files_that_it_has(capsys):
     main(["explain", "table_a1", "a10", "AP_r", "--reference"])
-    out = told(capsys)
+    out = output_of(capsys)
     restored = re.findall(r"git checkout -- (\S+)", out)
     assert restored == ["reference/mini/a10_seesaw/seed0/a10_seesaw/metrics.json"]
     made = re.findall(r"remake +(snakemake .*)  \(not in git\)", out)

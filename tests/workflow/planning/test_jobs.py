@@ -101,7 +101,7 @@ rule again:
     assert list(graph.select("again"))[-2:] == ["speed", "again"]
 
 
-def test_a_rule_that_snakemake_refuses_is_told(clone):
+def test_a_rule_that_snakemake_refuses_is_reported(clone):
     path = clone / "workflow/rules/evaluate.smk"
     path.write_text(path.read_text().replace("models=speed_models", "models='nowhere.pth'"))
     with pytest.raises(UserError, match=r"Missing input files for rule speed: .* nowhere.pth"):
@@ -174,8 +174,8 @@ def test_fingerprints_are_known_while_no_file_has_changed(clone):
 
 def test_commands(clone):
     assert snakemake_command(Scale("paper"), "all") == "snakemake --profile slurm all"
-    told = snakemake_command(Scale("mini"), "all", slurm=True)
-    assert told == "snakemake --profile slurm all --config scale=mini"
+    command = snakemake_command(Scale("mini"), "all", slurm=True)
+    assert command == "snakemake --profile slurm all --config scale=mini"
     assert snakemake_command(Scale("mini"), "all") == "snakemake --profile local all"
     said = snakemake_command(Scale("smoke", "mini_lvis"), "all")
     assert said == "snakemake --profile local all --config scale=smoke dataset=mini_lvis"
@@ -189,8 +189,8 @@ def test_what_is_finished_snakemake_does_not_make_again(graph):
         for path in jobs[job].outputs:
             os.utime(path, (NOW - 4e8 + age, NOW - 4e8 + age))
     command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--cores", "1", "-D", "all"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    rows = csv.DictReader(told[told.index("output_file\t") :].splitlines(), delimiter="\t")
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = csv.DictReader(output[output.index("output_file\t") :].splitlines(), delimiter="\t")
     theirs = {row["output_file"] for row in rows if row["plan"] == "update pending"}
     left = graph.select("all").keys() - finished(jobs, None)
     assert {str(path) for i in left for path in jobs[i].outputs} == theirs

@@ -186,12 +186,12 @@ def test_what_is_printed(graph):
     assert f"({low:,.0f} to {high:,.0f})" in summary(made, costs)[0]
 
 
-def test_a_training_without_stated_cost_is_told(paper, planned):
+def test_a_training_without_stated_cost_is_reported(paper, planned):
     write(rates.FILE, rates.FILE.read_text().replace("  a01_mask_rcnn: 139\n", ""))
     made = planned("a01", budget=10**6)
-    told = summary(made, Costs(*paper[:2]))[-1]
-    assert told.startswith("unknown, counted as 0: train/a01_mask_rcnn/seed0, detect/a01_mask")
-    assert "hours" in told and "minutes" not in told
+    line = summary(made, Costs(*paper[:2]))[-1]
+    assert line.startswith("unknown, counted as 0: train/a01_mask_rcnn/seed0, detect/a01_mask")
+    assert "hours" in line and "minutes" not in line
     assert made.rows[0].fits is False
 
 
@@ -208,9 +208,9 @@ def test_a_figure_without_stated_cost_asks_for_minutes(clone):
     write(rates.FILE, rates.FILE.read_text().replace("figure: 0.2, ", ""))
     scale = Scale("mini")
     costs = Costs(scale.table, scale)
-    told = summary(plan(workflow(scale).select("figure_a3"), set(), costs, scale.table), costs)[-1]
-    assert told.startswith("unknown") and "figure/figure_a3" in told
-    assert "scales.mini.minutes" in told and "header" not in told
+    line = summary(plan(workflow(scale).select("figure_a3"), set(), costs, scale.table), costs)[-1]
+    assert line.startswith("unknown") and "figure/figure_a3" in line
+    assert "scales.mini.minutes" in line and "header" not in line
 
 
 def test_single_gpu_takes_two_days(clone):

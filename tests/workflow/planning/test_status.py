@@ -127,7 +127,7 @@ def test_queued(paper, stands):
     seen = {"state": "PENDING", "reason": "Priority", "since": 1.0}
     write(".snakemake/slurm_jobs/call.json", json.dumps({"4711": seen}))
     assert stands(A01).note == "for 2 h 00 min; the queue said PENDING (Priority)"
-    held = seen | {"reason": "JobHeldUser", "told": True}
+    held = seen | {"reason": "JobHeldUser", "reported": True}
     write(".snakemake/slurm_jobs/call.json", json.dumps({"4711": held}))
     assert "JobHeldUser: `scontrol release 4711` lets them go on" in stands(A01).note
 
@@ -203,15 +203,14 @@ def test_what_is_printed(graph, paper, stands, work):
     assert "train: 1 no sign, 1 failed, 9 to do\n" in text and "data: 1 done\n" in text
     rows = [line.split()[0] for line in text.splitlines() if line.startswith((" a1", "a1"))]
     assert rows == ["a10_seesaw", "a11_dual_head", "a12_test_time_augmentation"]
-    told = text[text.index(f"no sign {A01}: no sign for 25 min") :]
-    assert "  | two\n  | three\n  | four\n" in told and "| one" not in told
-    assert f"  log: {log}\n" in told
+    shown = text[text.index(f"no sign {A01}: no sign for 25 min") :]
+    assert "  | two\n  | three\n  | four\n" in shown and "| one" not in shown
+    assert f"  log: {log}\n" in shown
     again = "snakemake --profile slurm results/paper"
-    assert (
-        f"  next: squeue -j 4711; if it is not there: {again}/a01_mask_rcnn/seed0/model.pth" in told
-    )
-    assert "failed train/a02_syncbn/seed0: the disk is full.\n" in told
-    assert f"  next: {again}/a02_syncbn/seed0/model.pth\n" in told
+    assert "  next: squeue -j 4711;" in shown
+    assert f": {again}/a01_mask_rcnn/seed0/model.pth\n" in shown
+    assert "failed train/a02_syncbn/seed0: the disk is full.\n" in shown
+    assert f"  next: {again}/a02_syncbn/seed0/model.pth\n" in shown
     assert "\x1b[" not in text
 
 

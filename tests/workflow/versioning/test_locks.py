@@ -51,16 +51,16 @@ def test_a_lock_without_a_run_is_cleared(tmp_path, locked):
 
 def test_a_lock_stays_while_its_run_works(tmp_path, locked, start):
     process = start(tmp_path, "snakemake")
-    told = []
+    messages = []
 
     def say(text):
-        told.append(text)
+        messages.append(text)
         assert locked.exists()
         threading.Timer(0.3, process.kill).start()
         threading.Timer(0.4, process.wait).start()
 
     unlock(tmp_path, say)
-    assert f"(PID {process.pid})" in told[0] and told[0].startswith("waiting for ")
+    assert f"(PID {process.pid})" in messages[0] and messages[0].startswith("waiting for ")
     assert not locked.exists()
 
 

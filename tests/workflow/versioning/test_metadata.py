@@ -152,7 +152,7 @@ def test_a_half_pulled_record_is_no_reason_to_stop(scale, damage):
     assert metadata.seed(scale) == 0
 
 
-def test_what_the_workflow_has_not_made_is_told(scale):
+def test_what_the_workflow_has_not_made_is_reported(scale):
     snakemake_record("metadata", TABLE).unlink()
     with pytest.raises(UserError, match=r"tables/t\.txt is missing or not made by the workflow"):
         metadata.collect(JOBS)

@@ -96,16 +96,16 @@ def test_tables_are_rebuilt_from_the_committed_metrics_alone(scale, capsys):
         shutil.rmtree(folder)
     assert reference.rebuilt(scale) == {PLACE: []}
     assert main(["reference", "--scale", "smoke"]) == 0
-    told = capsys.readouterr().out
-    assert "reference/smoke/tables/table_a1: rebuilt from its metrics" in told
-    assert "table_a1: nothing computed here yet" in told
+    output = capsys.readouterr().out
+    assert "reference/smoke/tables/table_a1: rebuilt from its metrics" in output
+    assert "table_a1: nothing computed here yet" in output
     assert not Path("results").exists()
     main(["show", PLACE, "--reference", "--scale", "smoke"])
     assert "Mask R-CNN" in capsys.readouterr().out
     assert not Path("results").exists()
 
 
-def test_a_table_that_its_metrics_do_not_give_is_told(scale, capsys):
+def test_a_table_that_its_metrics_do_not_give_is_reported(scale, capsys):
     reference.freeze(scale)
     path = scale.reference / "tables/table_a1.md"
     path.write_bytes(path.read_bytes().replace(b"Mask", b"Musk"))
@@ -189,13 +189,13 @@ def test_a_reference_stays_small(scale, finished, monkeypatch):
     refused(scale, r"reference/smoke would hold \d+ bytes, \d+ of them in .*; the limits are 500")
 
 
-def test_nothing_to_freeze_is_told(rules, monkeypatch):
+def test_nothing_to_freeze_is_reported(rules, monkeypatch):
     shutil.copytree(paths.CONFIGS.resolve(), rules / "configs")
     monkeypatch.chdir(rules)
     refused(Scale("smoke"), "results/smoke holds no metrics; run the workflow first.")
 
 
-def test_no_reference_is_told(scale):
+def test_no_reference_is_reported(scale):
     with pytest.raises(UserError, match=r"holds no tables; make one with `seesaw freeze smoke`"):
         reference.rebuilt(scale)
 

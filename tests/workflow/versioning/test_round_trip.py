@@ -49,8 +49,8 @@ def one(tmp_path_factory, s3):
             time.sleep(0.2)
         killed.kill()  # its Snakemake goes on, and holds the lock
         killed.wait()
-    told = run(root, "dvc", "repro", STAGE, **S3)
-    assert killed.returncode == -9 and "waiting for" in told
+    output = run(root, "dvc", "repro", STAGE, **S3)
+    assert killed.returncode == -9 and "waiting for" in output
     assert run(root, "git", "status", "--porcelain") == "?? smoke/dvc.lock\n"
     assert run(root, "dvc", "status", STAGE) == "Data and pipelines are up to date.\n"
     # of the other scale, which lives in the same clone
@@ -78,10 +78,10 @@ def two(one):
 
 def plan(root):
     """What Snakemake would run: rule -> jobs."""
-    told = run(root, "snakemake", "--profile", "local", "-n", "table_a1", *SMOKE)
-    if NOTHING in told:
+    output = run(root, "snakemake", "--profile", "local", "-n", "table_a1", *SMOKE)
+    if NOTHING in output:
         return {}
-    table = told[told.index("Job stats") :]
+    table = output[output.index("Job stats") :]
     jobs = {k: int(n) for k, n in re.findall(r"^ *(\w+) +(\d+) *$", table, re.M)}
     return {k: n for k, n in jobs.items() if k != "total"}
 
@@ -105,8 +105,8 @@ def test_all_results_are_versioned_and_no_key_is_written(one):
 def test_a_clone_that_pulls_makes_nothing_again(one, name, remote, request):
     root = request.getfixturevalue("two") if name == "two" else clone(one, name, remote)
     assert plan(root) == {}
-    told = run(root, "dvc", "repro", STAGE)
-    assert told.count("didn't change, skipping") == 3 and "Running" not in told
+    output = run(root, "dvc", "repro", STAGE)
+    assert output.count("didn't change, skipping") == 3 and "Running" not in output
     assert run(root, "dvc", "status", STAGE) == "Data and pipelines are up to date.\n"
     assert files(root / "results") == files(one / "results")
     assert run(root, "git", "status", "--porcelain") == ""
@@ -118,8 +118,8 @@ def test_a_clone_that_pulls_makes_nothing_again(one, name, remote, request):
 def test_the_reference_is_frozen_from_a_pulled_clone(two):
     assert plan(two) == {}  # a call of Snakemake restores its metadata
     run(two, "seesaw", "freeze", "smoke")
-    told = run(two, "seesaw", "reference", "--scale", "smoke")
-    assert "every cell computed here is the reference's" in told
+    output = run(two, "seesaw", "reference", "--scale", "smoke")
+    assert "every cell computed here is the reference's" in output
     assert run(two, "git", "status", "--porcelain") == ""  # smoke's is noise: ignored
     first = files(two / "reference")
     run(two, "seesaw", "freeze", "smoke")
@@ -136,9 +136,9 @@ def test_an_edit_remakes_what_depends_on_it_and_going_back_remakes_nothing(one, 
     table.write_text(table.read_text().replace("+ SyncBN", "+ SyncBN, decay"))
     wanted = {"train": 1, "detect": 1, "evaluate": 1, "table": 1, "table a1": 1}
     assert {k: wanted[k] for k in plan(two)} == plan(two) and plan(two)["train"] == 1
-    told = run(two, "dvc", "repro", STAGE)
+    output = run(two, "dvc", "repro", STAGE)
     assert plan(two) == {}
-    assert f"Running stage '{STAGE}'" in told and told.count("didn't change, skipping") == 2
+    assert f"Running stage '{STAGE}'" in output and output.count("didn't change, skipping") == 2
     after = files(two / "results/smoke")
     changed = {path.parts[0] for path in before if after[path] != before[path]}
     assert changed == {"a02_syncbn", "tables", "stages"}

@@ -24,8 +24,8 @@ def made(request):
 def test_the_committed_file_is_what_the_table_gives(made):
     file = COMMITTED[made.scale.name]
     assert made.file == Path(file)
-    told = f"run `seesaw dvc --scale {made.scale.name}`"
-    assert (REPOSITORY / file).read_text() == made.text(), told
+    fix = f"run `seesaw dvc --scale {made.scale.name}`"
+    assert (REPOSITORY / file).read_text() == made.text(), fix
 
 
 def test_the_named_stages_are_there(made):
@@ -128,6 +128,6 @@ def test_dvc_copies_and_reports_nothing_home():
     assert parser["cache"]["type"] == "copy"
 
 
-def test_an_unknown_stage_is_told():
+def test_an_unknown_stage_is_reported():
     with pytest.raises(UserError, match=r"the stage 'table_a3' is unknown; did you mean table_a1"):
         Stages(Scale("mini")).stage("table_a3")

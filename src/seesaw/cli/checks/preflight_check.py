@@ -167,6 +167,6 @@ def compare_weights(name: str, path: Path, cfg: Config) -> Check:
     left = [k for k in state if k not in model and not k.startswith("fc.")]
     other = [k for k in model if k in state and model[k].shape != state[k].shape]
     if wrong := [*missing, *left, *other]:
-        told = f"{len(missing)} tensors missing, {len(left)} unexpected, {len(other)} of another"
-        return Check(name, False, f"{path}: {told} shape, first {wrong[0]}; download it again")
+        fault = f"{len(missing)} tensors missing, {len(left)} unexpected, {len(other)} of another"
+        return Check(name, False, f"{path}: {fault} shape, first {wrong[0]}; download it again")
     return Check(name, True, f"{len(state)} tensors fit")

@@ -23,8 +23,8 @@ def dataset_checks(scale: Scale, found: dict, known: Dataset | None) -> Iterator
     for split, file in (("train", entry.train), ("val", entry.val), ("test_dev", entry.test_dev)):
         name = f"{split} images"
         if split not in found["images"]:
-            told = f"{entry.root / file} is absent" if file else f"{entry.name} has no {split}"
-            yield Check(name, None, told)
+            why = f"{entry.root / file} is absent" if file else f"{entry.name} has no {split}"
+            yield Check(name, None, why)
         elif known is None:
             yield Check(name, True, spelled(found["images"][split]))
         else:
@@ -58,8 +58,8 @@ def derived_checks(scale: Scale, found: dict, known: Dataset | None) -> Iterator
         if "epoch" in found:
             yield same(name, -(-found["epoch"][sampler] // 16), per_epoch)
         else:
-            told = f"{scale.entry.root / scale.entry.train} is absent"
-            yield Check(name, None, f"{told}; {per_epoch:,} taken")
+            why = f"{scale.entry.root / scale.entry.train} is absent"
+            yield Check(name, None, f"{why}; {per_epoch:,} taken")
 
 
 def _loss_checks(scale: Scale, counts: dict, known: Dataset) -> Iterator[Check]:

@@ -71,7 +71,7 @@ def run(
     scale: Scale,
     sections: tuple[str, ...] = SECTIONS,
     folder: Path = FOLDER,
-    tell: Callable[[str], None] = print,
+    say: Callable[[str], None] = print,
     until: float | None = None,
 ) -> Path:
     """Measure section by section, and keep earlier measurements of other sections.
@@ -80,7 +80,7 @@ def run(
         scale: the scale whose configs are measured.
         sections: a subset of `SECTIONS`.
         folder: the folder of the output file.
-        tell: prints a line.
+        say: prints a line.
         until: the value of `time.time()` after which no further measurement is started.
 
     Returns:
@@ -91,7 +91,7 @@ def run(
     known |= _header(scale)
     for section, name, work in _work(scale, sections):
         if until is not None and time.time() > until:
-            tell(f"not begun, for want of time: {section} {name}, and all after it")
+            say(f"not begun, for want of time: {section} {name}, and all after it")
             break
         try:
             made, seconds = measure.timed_call(work)
@@ -99,7 +99,7 @@ def run(
             made, seconds = {"failed": " ".join(str(error).split())[:300]}, 0.0
         measure.free()
         known.setdefault(section, {})[name] = made
-        tell(f"{section} {name} ({seconds:.1f} s): {made}")
+        say(f"{section} {name} ({seconds:.1f} s): {made}")
         write_atomic(path, yaml.safe_dump(known, sort_keys=False, width=100))
     return path
 

@@ -51,8 +51,8 @@ def run(checks: dict[str, Check]) -> dict[str, Finding]:
             else:
                 result = Finding("remark", f"not checked, because of {first}")
         except Exception as error:  # a broken installation can raise any error
-            told = " ".join(str(error).split())[:160]
-            result = Finding("missing", f"{type(error).__name__}: {told}", "tools/setup.sh")
+            message = " ".join(str(error).split())[:160]
+            result = Finding("missing", f"{type(error).__name__}: {message}", "tools/setup.sh")
         found[name] = Finding(result.state, masked(result.found), masked(result.fix))
     return found
 

@@ -88,8 +88,8 @@ def operators() -> Finding:
         return Finding("missing", "mmcv has no CUDA operators", REBUILD)
     if not faults:
         return Finding("ok", f"on {device}: {names}")
-    told = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
-    return Finding("missing", told, REBUILD if device == "cuda" else SETUP)
+    listed = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
+    return Finding("missing", listed, REBUILD if device == "cuda" else SETUP)
 
 
 def nccl(scale: Scale) -> Finding:

@@ -34,20 +34,20 @@ def slurm(scale: Scale) -> Finding:
         fix = f"without SLURM: snakemake --profile local all --config scale={scale.name}"
         return Finding("remark", "no sbatch", fix)
     try:
-        told = _told("sinfo", "-h", "-o", "%R")
+        partitions = _output("sinfo", "-h", "-o", "%R")
     except (OSError, subprocess.TimeoutExpired) as error:
         why = " ".join(str(error).split())[:100]
         return Finding("missing", why, "is this a login node? SLURM's commands do not work here")
     here = site.load()
     for name in filter(None, {here.partition, here.cpu_partition}):
-        if name not in told.split():
-            fix = f"sinfo has {', '.join(sorted(set(told.split())))}: correct {site.FILE}"
+        if name not in partitions.split():
+            fix = f"sinfo has {', '.join(sorted(set(partitions.split())))}: correct {site.FILE}"
             return Finding("missing", f"no partition {name}", fix)
-    age = re.search(r"MinJobAge\s*=\s*(\d+)", _told("scontrol", "show", "config"))
+    age = re.search(r"MinJobAge\s*=\s*(\d+)", _output("scontrol", "show", "config"))
     if age and int(age[1]) < 120:
         fix = "ask for 120 s or more, or jobs may end unseen (docs/cluster.md)"
         return Finding("remark", f"sbatch works; MinJobAge is {age[1]} s", fix)
-    return Finding("ok", f"partitions {', '.join(sorted(set(told.split())))}")
+    return Finding("ok", f"partitions {', '.join(sorted(set(partitions.split())))}")
 
 
 def user() -> Finding:
@@ -98,7 +98,7 @@ def dvc() -> Finding:
     """Check where DVC would push large results."""
     if not (paths.ROOT / ".dvc").is_dir():
         return Finding("remark", "no .dvc here", "`dvc init`, to share results")
-    remotes = _told("dvc", "remote", "list").split()
+    remotes = _output("dvc", "remote", "list").split()
     if remotes:
         return Finding("ok", " ".join(remotes[:2]))
     fix = "to share results: dvc remote add -d NAME URL"
@@ -128,7 +128,7 @@ def weights(scale: Scale) -> Finding:
     return Finding("ok", ", ".join(f.name for f in files))
 
 
-def _told(*command: str) -> str:
+def _output(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
     if done.returncode:
         raise OSError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")

@@ -118,10 +118,10 @@ def fetch(remote: Remote, report: Report = lambda _: None, patience: Patience | 
                 continue
             os.replace(path, target)
             return part.digest.hexdigest()
-    told = masked("; ".join(f"{url}: {fault}" for url, fault in faults.items()))
+    why = masked("; ".join(f"{url}: {fault}" for url, fault in faults.items()))
     kept = f" {part.size:,} bytes are kept." if part.size else ""
     raise UserError(
-        f"{remote.name} could not be downloaded ({told}).{kept} Run `seesaw download {remote.set}` "
+        f"{remote.name} could not be downloaded ({why}).{kept} Run `seesaw download {remote.set}` "
         f"again to go on, or put the file at {target}."
     )
 

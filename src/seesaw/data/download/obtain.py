@@ -10,7 +10,7 @@ from pathlib import Path
 from seesaw.core import paths
 from seesaw.data.download.fetch import Patience, fetch, verify
 from seesaw.data.download.progress import progress
-from seesaw.data.download.unpack import Held, holds, told, unpack
+from seesaw.data.download.unpack import Held, holds, unpack, words
 from seesaw.errors import UserError
 from seesaw.spec.downloads import DIGITS, LOCKED, Remote, keep_hash
 
@@ -157,8 +157,8 @@ def _check(path: Path, remote: Remote, held: Held | None = None) -> dict:
     held = held or holds(path, remote)
     if held.counts != remote.counts:
         raise UserError(
-            f"{path} holds {told(held.counts)}, not {told(remote.counts)}; complete it, or move it "
-            f"away and run `seesaw download {remote.set}` again."
+            f"{path} holds {words(held.counts)}, not {words(remote.counts)}; complete it, or move "
+            f"it away and run `seesaw download {remote.set}` again."
         )
     return facts | {"counts": held.counts} | ({"without_box": b} if (b := held.without_box) else {})
 

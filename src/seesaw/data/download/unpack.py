@@ -55,8 +55,8 @@ def unpack(archive: Path, remote: Remote, report: Report = lambda _: None) -> He
     found = holds(part, remote)
     if found.counts != remote.counts:
         raise UserError(
-            f"{archive} makes {told(found.counts)}, but {told(remote.counts)} are expected; delete "
-            f"{archive} and {part} and run `seesaw download {remote.set}` again."
+            f"{archive} makes {words(found.counts)}, but {words(remote.counts)} are expected; "
+            f"delete {archive} and {part} and run `seesaw download {remote.set}` again."
         )
     os.replace(part, target)
     return found
@@ -128,6 +128,6 @@ def _check_space(members: list[zipfile.ZipInfo], part: Path) -> None:
         )
 
 
-def told(counts: dict[str, int]) -> str:
+def words(counts: dict[str, int]) -> str:
     """Return counts as text."""
     return ", ".join(f"{n:,} {what}" for what, n in counts.items())

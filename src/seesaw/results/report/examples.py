@@ -49,7 +49,7 @@ def examples(scale: Scale) -> Examples:
     with TemporaryDirectory() as folder:
         made, missing = pictures.draw(found, TOP, scale, Path(folder))
         drawn = [path.read_bytes() for path in made]
-    note = missing or _told(found, chosen)
+    note = missing or _summary(found, chosen)
     shown = list(zip(map(_caption, chosen), drawn, strict=True)) if drawn else []
     seed = found.seeds[0]
     read = [path(e, seed) for e in (a, b) for path in (scale.detections, scale.matches)]
@@ -62,9 +62,9 @@ def _caption(c: Category) -> str:
     return f"{c.shown}: AP {c.a:.1f} to {c.b:.1f} ({objects} in {images})"
 
 
-def _told(found: Comparison, chosen: list[Category]) -> str:
+def _summary(found: Comparison, chosen: list[Category]) -> str:
     if not found.categories:
         return "No rare category has an object in the validation images."
     rose, fell = (sum(sign * c.change.value > 0 for c in found.categories) for sign in (1, -1))
-    told = f"Of {len(found.categories)} rare categories {rose} rose and {fell} fell."
-    return told if chosen else f"{told} No object is found by one alone: nothing to show."
+    summary = f"Of {len(found.categories)} rare categories {rose} rose and {fell} fell."
+    return summary if chosen else f"{summary} No object is found by one alone: nothing to show."

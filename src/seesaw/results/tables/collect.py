@@ -200,8 +200,8 @@ def _state(cell: Cell, experiments: Experiments, scale: Scale, complete: bool) -
         for artefact in _chain(evaluation, training, scale, seed):
             if record := failure_of(artefact):
                 return "failed", f"seed {seed}: {record['error']}"
-        if told := corrupted(_files(evaluation, training, scale, seed)):
-            return "failed", f"seed {seed}: {told}"
+        if fault := corrupted(_files(evaluation, training, scale, seed)):
+            return "failed", f"seed {seed}: {fault}"
     return ("done", "") if complete else ("not run", "")
 
 

@@ -106,10 +106,10 @@ def _running(job: str) -> bool:
     """Whether a job occupies a node; assumed if SLURM does not answer."""
     if not job:
         return False
-    told = subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], capture_output=True, text=True)
-    if told.returncode:
-        return "Invalid job id" not in told.stderr
-    return told.stdout.strip() in ("RUNNING", "COMPLETING", "SUSPENDED")
+    answer = subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], capture_output=True, text=True)
+    if answer.returncode:
+        return "Invalid job id" not in answer.stderr
+    return answer.stdout.strip() in ("RUNNING", "COMPLETING", "SUSPENDED")
 
 
 def _dead_here(other: dict) -> bool:

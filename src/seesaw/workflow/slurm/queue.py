@@ -118,7 +118,7 @@ class Watch:
         if row.state == "NODE_FAIL":
             now["failed_node"] = now["node"]
         if any(now[key] != before.get(key) for key in ("state", "reason")):
-            return now | {"since": time.time(), "told": False}
+            return now | {"since": time.time(), "reported": False}
         if row.state in NO_END and time.time() - now["since"] >= LOST:
             now["state"] = self._end(row)
         return now
@@ -139,9 +139,9 @@ class Watch:
             reason = entry["reason"] if entry["state"] == "PENDING" else entry["state"]
             idle = entry["state"] in ("PENDING", "SUSPENDED", "REQUEUE_HOLD")
             long = time.time() - entry["since"] >= WAITING
-            if idle and long and not entry["told"] and reason not in HARMLESS:
+            if idle and long and not entry["reported"] and reason not in HARMLESS:
                 reasons.setdefault(reason, []).append(job)
-                entry["told"] = True
+                entry["reported"] = True
         for reason, some in reasons.items():
             self.say(f"{waits(reason, some)}.")
 

@@ -61,8 +61,8 @@ def main(argv: list[str]) -> int:
     # The sender of a signal decides what follows: SLURM requeues the jobs that it preempts.
     if ended.status != CUT_OFF or ended.signalled:
         return ended.status
-    if told := stuck(work):
-        print(f"seesaw: {told}", file=sys.stderr)
+    if fault := stuck(work):
+        print(f"seesaw: {fault}", file=sys.stderr)
         return MISTAKE
     return _requeue(job)
 
@@ -91,9 +91,9 @@ def stuck(work: Path) -> str | None:
 
 def deadline(job: str) -> float | None:
     """Return by when a job's command must stop, in seconds since 1970; None without a limit."""
-    told = _slurm("squeue", "-h", "-j", job, "-o", "%e")
+    answer = _slurm("squeue", "-h", "-j", job, "-o", "%e")
     try:
-        end = datetime.fromisoformat(told.stdout.strip()).timestamp()
+        end = datetime.fromisoformat(answer.stdout.strip()).timestamp()
     except ValueError:
         return None
     left = end - time.time()
@@ -157,16 +157,16 @@ def _slurm(*command: str) -> subprocess.CompletedProcess[str]:
     """Ask SLURM's controller, which may be unavailable for a while."""
     until = time.monotonic() + ANSWER
     while True:
-        told = subprocess.run(command, capture_output=True, text=True)
-        if told.returncode == 0 or time.monotonic() > until:
-            return told
+        answer = subprocess.run(command, capture_output=True, text=True)
+        if answer.returncode == 0 or time.monotonic() > until:
+            return answer
         time.sleep(5)
 
 
 def _requeue(job: str) -> int:
-    told = _slurm("scontrol", "requeue", job)
-    if told.returncode:
-        print(f"seesaw: job {job} could not requeue itself: {told.stderr.strip()}")
+    answer = _slurm("scontrol", "requeue", job)
+    if answer.returncode:
+        print(f"seesaw: job {job} could not requeue itself: {answer.stderr.strip()}")
     else:
         time.sleep(600)  # until SLURM ends this job, which it usually does at once
     return CUT_OFF
