@@ -8,7 +8,6 @@ Without names all run, and docs/benchmarks.md is written.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -16,6 +15,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from seesaw.core.versions import processor
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "docs" / "benchmarks.md"
@@ -88,16 +89,6 @@ def table(rows: list[dict]) -> str:
     lines.insert(1, tuple("-" * max(3, width) for width in widths))
     padded = [[c.ljust(w) for c, w in zip(line, widths, strict=True)] for line in lines]
     return "\n".join("| " + " | ".join(line) + " |" for line in padded)
-
-
-def processor() -> str:
-    """The CPU's name, where Linux tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def run(name: str, full: bool) -> tuple[list[dict], float]:

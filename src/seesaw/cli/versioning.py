@@ -19,7 +19,10 @@ def add(verb) -> None:
     sub = verb(freeze, "copy a finished run's small results to reference/, for commit")
     # Without a default, which would take the place of --scale.
     sub.add_argument("scale", nargs="?", metavar="SCALE", default=SUPPRESS, help="same as --scale")
-    verb(reference, "check the reference results and tell where the results here differ; 1 if so")
+    verb(
+        reference,
+        "check the reference results and tell whether rows here differ by more than seeds; 1 if so",
+    )
     verb(dvc, "write the scale's dvc.yaml from the experiment table")
     sub = verb(record, "note what travels with a DVC stage's results (called by dvc.yaml)")
     sub.add_argument("stage")
@@ -50,7 +53,8 @@ def freeze(args: Namespace) -> None:
 
 def reference(args: Namespace) -> int:
     """Check the reference and compare the results here with it, cell by cell."""
-    from seesaw.workflow.reference import differences, rebuilt
+    from seesaw.workflow.reference import rebuilt
+    from seesaw.workflow.reruns import OUTSIDE, UNJUDGED, UNNAMED, reruns
 
     scale, wrong = scale_of(args), False
     for place, formats in rebuilt(scale).items():
@@ -58,15 +62,19 @@ def reference(args: Namespace) -> int:
         names = ", ".join(f"{place}.{suffix}" for suffix in formats)
         outcome = f"not what its metrics give: {names}" if formats else "rebuilt from its metrics"
         print(f"{scale.reference}/tables/{place}: {outcome}")
-    for place, cells in differences(scale).items():
-        wrong |= bool(cells)
-        if cells is None:
+    for place, rows in reruns(scale).items():
+        if not rows:
             print(f"{place}: nothing computed here yet")
-        elif not cells:
-            print(f"{place}: every cell computed here is the reference's")
-        for cell in cells or ():
-            old, new = (f"{v:.2f}" if isinstance(v, float) else v for v in cell[3:])
-            print(f"{place}: {cell.row} {cell.column} is {new} here, {old} in the reference")
+        for row in rows:
+            wrong |= row.verdict in (OUTSIDE, UNJUDGED)
+            other = "; ".join(f"{k}: {v}" for k, v in row.differs.items())
+            print(f"{place}: {row.id} is {row.verdict}; {other or UNNAMED}")
+            for cell in row.cells:
+                old, new = (f"{v:.2f}" if isinstance(v, float) else v for v in cell[1:3])
+                spread = f"; the seeds' spread is {cell.noise:.2f}" if cell.noise else ""
+                print(
+                    f"{place}: {row.id} {cell.column} is {new} here, {old} in the reference{spread}"
+                )
     return int(wrong)
 
 

@@ -27,7 +27,7 @@ from seesaw.core import attempts, paths
 from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.json import json_or_none
 from seesaw.core.secrets import masked
-from seesaw.core.versions import git_state, library_versions
+from seesaw.core.versions import git_state, library_versions, processor
 from seesaw.errors import PermanentError, UserError
 
 
@@ -242,7 +242,11 @@ class Provenance:
         if error is not None or not _FIRST:
             return
         seconds = round(time.monotonic() - self._clock, 3)
-        common = {**self.state, "duration": seconds, "device": _device(), **self.facts}
+        name, gpus = _processor()
+        cores = f"{name}, {os.cpu_count()} cores"
+        device = f"{gpus} x {name}" if gpus else f"cpu ({cores})"
+        machine = {"device": device, "processor": name}
+        common = {**self.state, "duration": seconds, **machine, **self.facts}
         records = [dump({"artefact": _file(a), **common}) for a in self.artefacts]
         for artefact, record in zip(self.artefacts, records, strict=True):
             write_atomic(provenance_path(artefact), record)
@@ -279,12 +283,15 @@ def _command() -> list[str]:
     return [Path(sys.argv[0]).name, *sys.argv[1:]]
 
 
-def _device() -> str:
-    """Return the visible GPUs; torch is queried only if the job has imported it."""
+def _processor() -> tuple[str, int]:
+    """Return the GPU's model and the number of visible GPUs, or the CPU's model and 0.
+
+    torch is queried only if the job has imported it.
+    """
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
-    return f"cpu ({platform.machine()}, {os.cpu_count()} cores)"
+        return torch.cuda.get_device_name(), torch.cuda.device_count()
+    return processor(), 0
 
 
 def dump(content: dict) -> str:

@@ -1,4 +1,4 @@
-"""The state of the code: git's commit with uncommitted changes, and versions of libraries."""
+"""What a job ran with: git's commit with uncommitted changes, libraries, the processor."""
 
 from __future__ import annotations
 
@@ -36,6 +36,18 @@ def git_state(root: Path) -> dict[str, str] | None:
         with contextlib.suppress(OSError):  # the file was removed meanwhile, or is a dangling link
             dirty += name + b"\0" + sha256_file(top / os.fsdecode(name)).encode() + b"\0"
     return {"commit": commit} | ({"dirty": hashlib.sha256(dirty).hexdigest()} if dirty else {})
+
+
+def processor() -> str:
+    """Return the model of this machine's CPU, or its architecture where Linux names no model."""
+    with contextlib.suppress(OSError):
+        for line in (
+            Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        ):
+            name, _, value = line.partition(":")
+            if name.strip() == "model name" and value.strip():
+                return value.strip()
+    return platform.machine()
 
 
 def library_versions() -> dict[str, str | None]:

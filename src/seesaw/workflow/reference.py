@@ -1,7 +1,7 @@
 """Reference results: the committed small files of a finished scale, for comparison with reruns.
 
 ``reference/<scale>/`` has the layout of ``results/<scale>/``, without weights and detections, and
-without anything that differs between reruns except the measured speed.
+without anything that differs between reruns except speed and processors.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from seesaw.core.files import write_atomic
 from seesaw.core.records import failure_path, provenance_path, record_of
@@ -19,7 +17,6 @@ from seesaw.errors import UserError
 from seesaw.evaluation.submission import receipt
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.render import FORMATS, write_table
-from seesaw.results.tables.tables import Table
 from seesaw.spec.scales import Scale
 from seesaw.workflow import dependencies, jobs, metadata
 from seesaw.workflow.jobs import Job
@@ -27,7 +24,7 @@ from seesaw.workflow.jobs import Job
 # The fields of a record that are the same in a rerun.
 LASTING = (
     *("artefact", "command", "fingerprint", "config_hash", "seed", "git"),
-    *("inputs", "lock", "versions", "remarks"),
+    *("inputs", "lock", "versions", "processor", "remarks"),
 )
 # The files to copy: of an evaluation its numbers, of a training what lies beside its weights. For
 # seeds that only claims use, claims.json contains their results.
@@ -36,16 +33,6 @@ SMALL = ("metrics.json", "replicates.json", "speed.json", "gradients.json", "cla
 ELSEWHERE = ("download", "data", "figure", "report")
 LARGEST = 1_000_000
 WHOLE = 5_000_000
-
-
-class Difference(NamedTuple):
-    """A cell that differs: numbers in the column's unit, or states; None where undefined."""
-
-    place: str
-    row: str
-    column: str
-    reference: float | str | None
-    here: float | str | None
 
 
 def freeze(scale: Scale) -> Path:
@@ -78,25 +65,6 @@ def freeze(scale: Scale) -> Path:
     return scale.reference
 
 
-def differences(scale: Scale) -> dict[str, list[Difference] | None]:
-    """Return table -> cells in which the results here differ from the reference.
-
-    The value is None if nothing of a table has been computed here. Speed is not compared, because
-    it depends on the machine. A cell that was not run here does not count as a difference.
-    """
-    frozen, found = scale.frozen(), dict[str, list[Difference] | None]()
-    for place in frozen_places(scale):
-        reference = collect(place, frozen.table, frozen)
-        here = collect(place, scale.table, scale)
-        pairs = list(_cells(reference, here))
-        found[place] = (
-            [d for d in pairs if d.reference != d.here]
-            if any(not isinstance(d.here, str) for d in pairs)
-            else None
-        )
-    return found
-
-
 def rebuilt(scale: Scale) -> dict[str, list[str]]:
     """Return table -> formats whose committed file differs from the one the metrics give."""
     frozen, found = scale.frozen(), {}
@@ -122,21 +90,6 @@ def frozen_places(scale: Scale) -> list[str]:
             f"{scale.reference} holds no tables; make one with `seesaw freeze {scale.name}`."
         )
     return [path.stem for path in tables]
-
-
-def _cells(reference: Table, here: Table) -> Iterator[Difference]:
-    rows = {row.id: row for row in here.rows}
-    for old in reference.rows:
-        for column in (c for c in reference.metrics if c != "fps"):
-            new = rows.get(old.id)
-            states = [r.column_state(column) if r else "no row" for r in (old, new)]
-            if states[1] == "not run":
-                continue
-            values = [
-                row.value(column) if row and state == "done" else state
-                for row, state in zip((old, new), states, strict=True)
-            ]
-            yield Difference(reference.name, old.id, column, *values)
 
 
 def _made(job: Job) -> bool:

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from clones import shrink
-from made import evaluated, finish, know
+from made import finish, know
 
 from seesaw.cli.main import main
 from seesaw.core import paths
-from seesaw.core.records import failure_path, record
+from seesaw.core.records import failure_path
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import write_recorded
@@ -111,30 +111,6 @@ def test_a_table_that_its_metrics_do_not_give_is_reported(scale, capsys):
     path.write_bytes(path.read_bytes().replace(b"Mask", b"Musk"))
     assert main(["reference", "--scale", "smoke"]) == 1
     assert "not what its metrics give: table_a1.md" in capsys.readouterr().out
-
-
-def test_a_rerun_is_compared_cell_by_cell_and_overwrites_nothing(scale, finished, capsys):
-    reference.freeze(scale)
-    before = content(scale.reference)
-    assert reference.differences(scale) == {PLACE: []}
-    job = finished[1]["evaluate/a02_syncbn/seed0/a02_syncbn"]
-    evaluated(job, ap=0.2)
-    record(*job.outputs)
-    found = reference.differences(scale)[PLACE]
-    assert [d[:3] for d in found] == [
-        (PLACE, "a02_syncbn", column) for column in ("AP", "AP_r", "AP_c", "AP_f", "AP_box")
-    ]
-    assert found[0].here == pytest.approx(20) and found[4].here == pytest.approx(21)
-    assert main(["reference", "--scale", "smoke"]) == 1
-    assert "table_a1: a02_syncbn AP_box is 21.00 here, " in capsys.readouterr().out
-    assert content(scale.reference) == before
-
-
-def test_a_cell_that_was_not_run_here_is_no_difference(scale, finished):
-    reference.freeze(scale)
-    for path in finished[1]["evaluate/a02_syncbn/seed0/a02_syncbn"].outputs:
-        path.unlink()
-    assert reference.differences(scale) == {PLACE: []}
 
 
 def test_of_claims_the_verdicts_are_kept_and_not_their_seeds(scale):

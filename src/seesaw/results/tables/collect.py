@@ -110,7 +110,7 @@ def _row(
     )
 
 
-def _chain(evaluation: Evaluation, training: Training, scale: Scale, seed: int) -> list[Path]:
+def chain(evaluation: Evaluation, training: Training, scale: Scale, seed: int) -> list[Path]:
     """Return the files from which a row's numbers were made, the earliest first."""
     start = [scale.model(training.init_from, seed)] if training.init_from else []
     own = scale.model(training.id, seed), scale.detections(evaluation, seed)
@@ -131,14 +131,14 @@ def sources(place: str, experiments: Experiments, scale: Scale) -> list[Path]:
 
 def _files(evaluation: Evaluation, training: Training, scale: Scale, seed: int) -> list[Path]:
     beside = scale.matches(evaluation, seed), scale.replicates(evaluation, seed)
-    return [*_chain(evaluation, training, scale, seed), *beside]
+    return [*chain(evaluation, training, scale, seed), *beside]
 
 
 def _remarks(evaluation: Evaluation, training: Training, scale: Scale) -> list[str]:
     """Return the remarks in the records of a row's artefacts, each sentence once."""
     found: dict[str, None] = {}
     for seed in training.seeds:
-        for artefact in _chain(evaluation, training, scale, seed):
+        for artefact in chain(evaluation, training, scale, seed):
             record = record_of(artefact) or {}
             found |= dict.fromkeys(map(str, record.get("remarks") or []))
     return list(found)
@@ -197,7 +197,7 @@ def _state(cell: Cell, experiments: Experiments, scale: Scale, complete: bool) -
     evaluation = experiments.evaluations[cell.evaluation]
     training = experiments.trainings[evaluation.training]
     for seed in training.seeds:
-        for artefact in _chain(evaluation, training, scale, seed):
+        for artefact in chain(evaluation, training, scale, seed):
             if record := failure_of(artefact):
                 return "failed", f"seed {seed}: {record['error']}"
         if fault := corrupted(_files(evaluation, training, scale, seed)):

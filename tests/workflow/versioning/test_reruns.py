@@ -1,0 +1,159 @@
+"""A rerun against the reference: a verdict for each row, and what the records say differs."""
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from clones import shrink
+from made import evaluated
+
+from seesaw.cli.main import main
+from seesaw.core.records import provenance_path, record, record_of, write_failure
+from seesaw.core.versions import processor
+from seesaw.results.claims.result import Report
+from seesaw.results.tables.collect import collect
+from seesaw.results.tables.recorded import write_recorded
+from seesaw.spec.scales import Scale
+from seesaw.workflow.reruns import reruns
+
+REPOSITORY = Path(__file__).parents[3]
+PLACE, A, B = "table_a1", "a01_mask_rcnn", "a02_syncbn"
+
+
+@pytest.fixture
+def scale(tmp_path, monkeypatch):
+    """Mini's results of two rungs, AP 10 and 12 %, and a reference that is equal to them."""
+    shutil.copytree(REPOSITORY / "configs", tmp_path / "configs")
+    shrink(tmp_path / "configs/experiments.yaml")
+    monkeypatch.chdir(tmp_path)
+    return prepared(Scale("mini"))
+
+
+def prepared(scale):
+    for n, name in enumerate((A, B)):
+        evaluation = scale.table.evaluations[name]
+        model, found = scale.model(name, 0), scale.detections(evaluation, 0)
+        found.parent.mkdir(parents=True)
+        for path in (model, found):
+            path.write_text(str(path))
+        record(model, found, fingerprint=name, config_hash=name, seed=0)
+        score(scale, name, 0.10 + n / 50)
+    write_recorded(collect(PLACE, scale.table, scale), scale)
+    shutil.copytree(scale.results, scale.reference)
+    return scale
+
+
+def score(scale, name, ap):
+    evaluation = scale.table.evaluations[name]
+    kinds = scale.metrics, scale.matches, scale.replicates
+    files = [kind(evaluation, 0) for kind in kinds]
+    evaluated(SimpleNamespace(outputs=files), ap)
+    record(*files)
+
+
+def change(artefact, **fields):
+    path = provenance_path(artefact)
+    content = json.loads(path.read_text())
+    kept = {k: v for k, v in (content | fields).items() if v is not None}
+    path.write_text(json.dumps(kept))
+
+
+def rows(scale):
+    return {row.id: row for row in reruns(scale)[PLACE]}
+
+
+def test_equal_results_are_identical_and_overwrite_nothing(scale, capsys):
+    before = {p: p.read_bytes() for p in scale.reference.rglob("*") if p.is_file()}
+    assert [(r.id, r.verdict, r.cells, r.differs) for r in rows(scale).values()] == [
+        (name, "identical", [], {}) for name in (A, B)
+    ]
+    assert main(["reference"]) == 0
+    assert f"{PLACE}: {A} is identical; " in capsys.readouterr().out
+    assert before == {p: p.read_bytes() for p in scale.reference.rglob("*") if p.is_file()}
+
+
+def test_a_difference_is_noise_up_to_twice_the_spread_of_two_single_runs(scale, capsys):
+    # Mini's assumed spreads: 1.2 for AP_r, 1.1 for AP_box, else 1.6; here AP_r = AP / 2.
+    score(scale, B, 0.13)
+    row = rows(scale)[B]
+    assert row.verdict == "within the spread of seeds" and rows(scale)[A].verdict == "identical"
+    noise = {cell.column: cell.noise for cell in row.cells}
+    assert noise == pytest.approx(
+        {c: 2 * 2**0.5 * s for c, s in zip(noise, (1.6, 1.2, 1.6, 1.6, 1.1), strict=True)}
+    )
+    assert row.cells[0][:3] == ("AP", pytest.approx(12), pytest.approx(13))
+    assert main(["reference"]) == 0
+    assert "a02_syncbn AP is 13.00 here, 12.00 in the reference; " in capsys.readouterr().out
+    score(scale, B, 0.16)  # AP_box by 4 > 3.1
+    assert rows(scale)[B].verdict == "outside the spread of seeds"
+    assert main(["reference"]) == 1
+    assert "a02_syncbn is outside the spread of seeds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("spread", "verdict"), [(0.2, "outside"), (3.0, "within")])
+def test_the_spread_is_that_of_the_references_claims(scale, spread, verdict):
+    claim = dict(id="c", says="", where="", kind="gain", pair=(A, B))
+    found = []
+    for metric in ("AP", "AP_r", "AP_c", "AP_f", "AP_box"):
+        runs = [dict(seed=n, a=spread * n, b=spread * n, effect=0) for n in range(3)]
+        one = claim | {"id": metric.lower(), "metric": metric}
+        found.append(dict(claim=one, unit="AP", asked=[0, 1, 2], runs=runs))
+    whole = dict(scale="mini", seeds=[0, 1, 2], frozen=None, design=None, designs=[], claims=found)
+    path = scale.reference / "claims/claims.json"
+    path.parent.mkdir()
+    path.write_text(Report.model_validate(whole).model_dump_json())
+    score(scale, B, 0.13)  # 0, s, 2s have the standard deviation s
+    assert rows(scale)[B].verdict.startswith(verdict)
+    assert rows(scale)[B].cells[0].noise == pytest.approx(2 * 2**0.5 * spread)
+
+
+def test_data_config_code_processor_and_versions_that_differ_are_named(scale):
+    model, here = scale.frozen().model(A, 0), scale.model(A, 0)
+    versions = record_of(model)["versions"]
+    change(here, inputs={"manifest": {"path": "m", "sha256": "1"}})
+    change(model, inputs={"manifest": {"path": "m", "sha256": "2"}}, fingerprint="other")
+    assert rows(scale)[A].differs == {"data": "manifest"}  # which changes the fingerprint
+    change(here, inputs={})
+    assert rows(scale)[A].differs.keys() == {"code"}
+    change(model, config_hash="other")
+    assert rows(scale)[A].differs.keys() == {"config"}
+    change(model, config_hash=A, fingerprint=A, processor="another CPU")
+    change(model, versions=versions | {"torch": "1.0"})
+    told = rows(scale)[A]
+    assert told.verdict == "identical" and told.differs.keys() == {"processor", "versions"}
+    assert told.differs["processor"] == f"{processor()} here, another CPU in the reference"
+    assert told.differs["versions"] == f"torch {versions['torch']} here, 1.0 there"
+    assert rows(scale)[B].differs == {}
+
+
+def test_records_of_old_versions_do_not_name_the_processor(scale):
+    change(scale.frozen().model(A, 0), processor=None, versions=None, lock=None)
+    assert rows(scale)[A].differs == {"processor": "unknown in the reference"}
+    change(scale.model(A, 0), processor=None)
+    provenance_path(scale.frozen().model(B, 0)).unlink()
+    assert rows(scale)[B].differs == {"processor": "unknown in the reference"}
+    assert rows(scale)[A].differs == {"processor": "unknown here"}
+
+
+def test_a_record_names_the_processor(scale):
+    made = record_of(scale.model(A, 0))
+    assert made["processor"] == processor() and processor() in made["device"]
+
+
+def test_a_row_that_was_not_run_here_has_no_verdict_and_a_failed_one_is_outside(scale):
+    evaluation = scale.table.evaluations[A]
+    scale.metrics(evaluation, 0).unlink()
+    write_failure(scale.model(B, 0), "no memory")
+    assert {name: row.verdict for name, row in rows(scale).items()} == {
+        B: "outside the spread of seeds"
+    }
+    assert rows(scale)[B].cells[0].here == "failed"
+
+
+def test_smoke_has_no_spread_and_any_difference_counts(scale):
+    smoke = prepared(Scale("smoke"))
+    score(smoke, B, 0.2)
+    assert rows(smoke)[B].verdict == "different" and rows(smoke)[B].cells[0].noise is None
+    assert main(["reference", "--scale", "smoke"]) == 1
