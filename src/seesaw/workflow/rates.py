@@ -54,7 +54,8 @@ class Measured(NamedTuple):
 
     Attributes:
         device: full name of the GPU.
-        training: training -> seconds of a training step, per image.
+        training: training -> seconds of a training step, per image, or the time in which its
+            loader delivers an image, if that is longer.
         detection: evaluation -> seconds from the loaded image to its detections.
     """
 
@@ -82,8 +83,11 @@ def measured(gpu: str, scale: Scale) -> Measured:
         content = read_yaml(path)
         device = str(content.get("device", ""))
         if content.get("scale") == scale.name and gpu.lower() in device.lower():
-            sections = (_seconds(content.get(name)) for name in ("training", "detection"))
-            return Measured(device, *sections)
+            training, detection = (_seconds(content, name) for name in ("training", "detection"))
+            for loader in content.get("loader", {}).values():
+                for name in training.keys() & loader.get("trainings", ()):
+                    training[name] = max(training[name], 1 / loader["images_per_second"])
+            return Measured(device, training, detection)
     return Measured()
 
 
@@ -93,7 +97,7 @@ def repeats(config: Path) -> bool:
     return any("ClassBalancedDataset" in file.read_text(encoding="utf-8") for file in files)
 
 
-def _seconds(section: dict[str, Any] | None) -> dict[str, float]:
+def _seconds(content: dict[str, Any], section: str) -> dict[str, float]:
     """Return name -> seconds per image; failed measurements have none and are left out."""
-    found = (section or {}).items()
+    found = content.get(section, {}).items()
     return {name: m["seconds_per_image"] for name, m in found if "seconds_per_image" in m}

@@ -136,6 +136,18 @@ def test_the_repeat_factor_sampler_repeats_images(cost):
     assert cost("train/mask_rcnn_rfs_ce/seed0").gpu_hours == 24 * 122784 * 0.25 / 3600
 
 
+def test_a_training_is_no_faster_than_its_loader(cost):
+    measurement()
+    path = paths.CONFIGS / "costs/gpu.paper.yaml"
+    content = json.loads(path.read_text())
+    slow = dict(images_per_second=4.0, workers=4, data="random", trainings=["a01_mask_rcnn"])
+    write(path, json.dumps(content | {"loader": {"a01_mask_rcnn": slow}}))
+    assert cost(A01, gpu="h100").gpu_hours == pytest.approx(24 * 99388 / 4 / 3600)
+    slow["images_per_second"] = 1000.0
+    write(path, json.dumps(content | {"loader": {"a01_mask_rcnn": slow}}))
+    assert cost(A01, gpu="h100").gpu_hours == pytest.approx(139 / 5)
+
+
 def test_a_measurement_at_another_scale_does_not_count(cost):
     measurement(scale="single_gpu")
     with pytest.raises(UserError, match="--gpu h100: its speed is unknown"):

@@ -156,13 +156,13 @@ def _work(scale: Scale, sections: tuple[str, ...]) -> Iterator[tuple[str, str, C
                     config = partial(_config, e.config_path, scale)
                     yield section, e.id, partial(_detection, config)
         elif section == "loader":
-            pipelines = set()
+            alike: dict[str, list[str]] = {}
             for name, config in configs.items():
                 dataset = config().train_dataloader.dataset
-                pipeline = str(dataset.get("dataset", dataset).pipeline)
-                if pipeline not in pipelines:
-                    pipelines.add(pipeline)
-                    yield section, name, partial(_loader, config, scale.entry.manifest.is_file())
+                alike.setdefault(str(dataset.get("dataset", dataset).pipeline), []).append(name)
+            for names in alike.values():
+                real = scale.entry.manifest.is_file()
+                yield section, names[0], partial(_loader, configs[names[0]], real, names)
         elif section == "switches":
             for name in filter(configs.__contains__, _SWITCHED):
                 for label, switches in _SWITCHES.items():
@@ -212,11 +212,12 @@ def _detection(config: Callable[[], Config]) -> dict:
     return measure.detection(config(), images=3 if torch.cuda.is_available() else 1)
 
 
-def _loader(config: Callable[[], Config], real: bool) -> dict:
+def _loader(config: Callable[[], Config], real: bool, trainings: list[str]) -> dict:
     cfg = config()
     cores = len(os.sched_getaffinity(0))
     workers = min(cfg.train_dataloader.num_workers, cores)
-    return loading.measure(cfg, workers, real, seconds=10.0 if torch.cuda.is_available() else 1.0)
+    seconds = 10.0 if torch.cuda.is_available() else 1.0
+    return loading.measure(cfg, workers, real, seconds=seconds) | {"trainings": trainings}
 
 
 def _switched(config: Callable[[], Config], switches: Switches) -> dict:
