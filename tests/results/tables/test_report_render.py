@@ -268,7 +268,7 @@ def test_html():
     page = html(small("paper"))
     paper_line = '<span class="paper">19.4</span><span class="paper"> (+0.5</span>'
     assert f'<span class="state">failed</span><br>{paper_line}' in page
-    judged = "the paper&#x27;s 18.7, difference -8.660, margin 1.523, judged from zero beyond 1.523"
+    judged = "the paper&#x27;s 18.7, difference -8.660, margin 1.523, told from zero beyond 1.523"
     assert f'title="AP 10.04, SE 0.700, 1 seed, {judged}: not reproduced">' in page
 
 
