@@ -81,6 +81,11 @@ class Executor(official.Executor):
         self._job_submission_executor.shutdown(cancel_futures=True)
         super().cancel()
 
+    def run_job_pre(self, job: JobExecutorInterface) -> None:
+        """Announce a job, which waits until SLURM says that it runs."""
+        queue.STATES[job.jobid] = "PENDING"
+        super().run_job_pre(job)
+
     def run_job(self, job: JobExecutorInterface) -> None:
         """Submit a job, again and again while SLURM's controller is away."""
         until, warned = time.monotonic() + queue.PATIENCE, False
@@ -164,6 +169,7 @@ class Executor(official.Executor):
         states = self._watch.states([info.external_jobid for info in active_jobs])
         for info in active_jobs:
             state, log = states[info.external_jobid], info.aux["slurm_logfile"]
+            queue.STATES[info.job.jobid] = state
             if state == "COMPLETED":
                 self.report_job_success(info)
                 if not self.workflow.executor_settings.keep_successful_logs:

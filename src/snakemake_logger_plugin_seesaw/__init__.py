@@ -1,8 +1,9 @@
 """What a run of the workflow shows: `logger: seesaw` in a profile.
 
 The handler of snakemake-logger-plugin-rich, with the jobs by name, what each is at, and the time
-left. It counts as running only what runs (snakemake-logger-plugin-rich 0.5.1 begins at one), shows
-the end of a failed job's log instead of all of it, and no logs of jobs that the user has stopped.
+left. It counts as running only what runs (snakemake-logger-plugin-rich 0.5.1 begins at one, and
+counts jobs in SLURM's queue), shows the end of a failed job's log instead of all of it, no logs of
+jobs that the user has stopped, and in a dry run what would run, and why.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import os
 import re
 import threading
 import time
+from dataclasses import dataclass, field
 from logging import ERROR, LogRecord
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.console import Group
 from rich.panel import Panel
@@ -26,28 +27,62 @@ from seesaw.errors import UserError
 from seesaw.workflow import rates
 from seesaw.workflow.plan import duration
 from seesaw.workflow.progress import lines
-from seesaw.workflow.slurm import ledger
+from seesaw.workflow.slurm import ledger, queue
 
-EVERY = 60.0  # seconds between two reports where no live display can be shown
+EVERY = 60.0  # seconds a line of the reports where no live display can be shown
+FRESH = 5.0  # seconds for which the end of a log is not read again
 TAIL = 20  # lines of a failed job's log
 TOTAL = "Total Progress"  # the display's name for the sum over all rules
 STOPPED = "Terminating processes on user request"
 _STAMP = re.compile(r"^\S+ \S+ - mmengine - INFO - ")
+# The time left in a line of a log: mmengine's, or that of `seesaw.core.pace`.
+_LEFT = re.compile(r"\beta: (?:(\d+) days?, )?(\d+):(\d+):(\d+)|, ([\d,]+) min left$")
 
 
-class Running(NamedTuple):
-    """A job that runs: its rule, its message, when it began, and its log."""
+@dataclass
+class Running:
+    """A job that runs or waits in SLURM's queue.
 
+    Attributes:
+        id: Snakemake's number of the job.
+        rule: name of its rule.
+        name: its message.
+        begun: when it began, by `time.monotonic`; while it waits, when it was submitted.
+        log: its log; None for a target, which runs nothing.
+        waits: it is in SLURM's queue.
+    """
+
+    id: int
     rule: str
     name: str
     begun: float
     log: Path | None
+    waits: bool = False
+    _tail: list[str] = field(default_factory=list)
+    _read: float = float("-inf")
+
+    def look(self, now: float) -> None:
+        """Take over the job's state in SLURM's queue, and the end of its log."""
+        waits = queue.waiting(self.id)
+        if waits != self.waits:
+            self.waits, self.begun = waits, now
+        if self.log and not self.waits and now - self._read >= FRESH:
+            self._read, self._tail = now, [line for line in lines(self.log) if line.strip()]
 
     def described(self, now: float) -> str:
         """Return name, duration and the last line of the log."""
-        last = [line for line in lines(self.log) if line.strip()][-1:] if self.log else []
         parts = [self.name, duration((now - self.begun) / 3600)]
+        last = self._tail[-1:]
         return " · ".join([*parts, *(" ".join(_STAMP.sub("", line).split())[:90] for line in last)])
+
+    def left(self) -> float | None:
+        """Return the seconds left by the job's log; None if it does not say."""
+        found = [m for m in map(_LEFT.search, self._tail) if m]
+        if not found:
+            return None
+        days, *clock, minutes = (int((text or "0").replace(",", "")) for text in found[-1].groups())
+        hours, of_hour, seconds = clock
+        return 86400 * days + 3600 * hours + 60 * (of_hour + minutes) + seconds
 
 
 class Events(EventHandler):
@@ -60,6 +95,12 @@ class Events(EventHandler):
         self.stopping = False
         self.begun = time.monotonic()
         self.ended = threading.Event()
+        self.record: LogRecord | None = None
+
+    def handle(self, record: LogRecord, **kwargs) -> None:
+        """Keep the record, of which the events of snakemake-logger-plugin-rich hold a part."""
+        self.record = record
+        super().handle(record, **kwargs)
 
     def handle_run_info(self, event_data: events.RunInfo, **kwargs) -> None:
         """Show the counts; then report the running jobs where no display is redrawn."""
@@ -69,16 +110,22 @@ class Events(EventHandler):
             threading.Thread(target=self._report, daemon=True).start()
 
     def handle_job_info(self, event_data: events.JobInfo, **kwargs) -> None:
-        """Name a job that begins."""
+        """Name a job that begins or is submitted; in a dry run, one that would."""
         super().handle_job_info(event_data, **kwargs)
-        if self.dryrun:
-            return
         log = Path(event_data.log[0]) if event_data.log else None
         name = event_data.rule_msg or event_data.rule_name
-        job = Running(event_data.rule_name, name, time.monotonic(), log)
-        self.running[event_data.jobid] = job
+        if self.dryrun:
+            if log and not self.verbose:
+                self._say(f"{name}\n    {' '.join((event_data.reason or '').split())}")
+            return
+        number = event_data.jobid
+        job = Running(
+            number, event_data.rule_name, name, time.monotonic(), log, queue.waiting(number)
+        )
+        self.running[number] = job
         if log:  # the others are targets, which run nothing
-            self._say(f"{time.strftime('%H:%M')} begun: {name}")
+            what = "submitted" if job.waits else "begun"
+            self._say(f"{time.strftime('%H:%M')} {what}: {name}")
         self._count()
 
     def handle_job_finished(self, event_data: events.JobFinished, **kwargs) -> None:
@@ -99,9 +146,14 @@ class Events(EventHandler):
         if self.stopping or job is None:
             return
         self._say(f"{time.strftime('%H:%M')} failed: {job.name}", "bold red")
-        if job.log:
-            self._say("".join(f"  | {line[:160]}\n" for line in lines(job.log)[-TAIL:]), "dim")
-            self._say(f"  the whole log: {job.log}")
+        if message := getattr(self.record, "rule_msg", None):
+            self._say(f"  {message}")
+        # A job that SLURM ended may have written nothing; then SLURM's own log says why.
+        logs = [Path(name) for name in getattr(self.record, "log", None) or []]
+        logs = logs or ([job.log] if job.log else [])
+        if log := next(filter(lines, logs), None):
+            self._say("".join(f"  | {line[:400]}\n" for line in lines(log)[-TAIL:]), "dim")
+            self._say(f"  the whole log: {log}")
 
     def handle_error(self, event_data: events.Error, **kwargs) -> None:
         """Show an error, unless it is only that of a job that the user has stopped."""
@@ -121,44 +173,63 @@ class Events(EventHandler):
 
     def standing(self) -> str:
         """Return how many jobs are done, and about how long the others take."""
-        left = self.hours_left()
-        more = f", {duration(left)} left" if left else ""
-        return f"{self.completed} of {self.total_jobs} jobs{more}"
+        waiting = sum(job.waits for job in self.running.values())
+        parts = [f"{self.completed} of {self.total_jobs} jobs"]
+        parts += [f"{waiting} in SLURM's queue"] if waiting else []
+        parts += [f"{duration(left)} left"] if (left := self.hours_left()) else []
+        return ", ".join(parts)
 
     def hours_left(self) -> float | None:
-        """Return hours by the jobs that have finished, else by configs/costs.yaml; or None."""
+        """Return hours by the jobs that run or have finished, else by configs/costs.yaml; or None.
+
+        As many jobs as run now, or ran on average, are taken to go on running at once.
+        """
         now, elapsed = time.monotonic(), time.monotonic() - self.begun
-        work = 0.0
+        running = self._running(now)
+        work, longest = 0.0, 0.0
         for rule, counts in self.rule_counts.items():
-            took, left = self.seconds.get(rule), counts["total"] - counts["completed"]
+            under = [(now - job.begun, job.left()) for job in running if job.rule == rule]
+            took = self.seconds.get(rule, []) + [age + x for age, x in under if x is not None]
             one = sum(took) / len(took) if took else _stated(rule)
+            left = counts["total"] - counts["completed"]
             if one is None and left:
                 return None
-            ages = [now - job.begun for job in self.running.values() if job.rule == rule]
-            work += max(left - len(ages), 0) * (one or 0)
-            work += sum(max((one or 0) - age, 0) for age in ages)
-        busy = sum(map(sum, self.seconds.values()))
-        busy += sum(now - job.begun for job in self.running.values())
-        return work / max(busy / elapsed, 1) / 3600
+            rests = [max((one or 0) - age, 0) if x is None else x for age, x in under]
+            work += max(left - len(under), 0) * (one or 0) + sum(rests)
+            longest = max([longest, *rests])
+        busy = sum(map(sum, self.seconds.values())) + sum(now - job.begun for job in running)
+        return max(work / max(busy / elapsed, len(running), 1), longest) / 3600
 
     def __rich__(self) -> Group:
         """The running jobs, for the live display."""
         now = time.monotonic()
-        jobs = [job.described(now) for job in self.running.values() if job.log]
+        jobs = [job.described(now) for job in self._running(now)]
+        self._count()
         rows = [Text(row, no_wrap=True, overflow="ellipsis") for row in jobs]
         return Group(Text(self.standing(), style="bold"), *rows)
 
+    def _running(self, now: float) -> list[Running]:
+        """Return the jobs that run now; targets and jobs in SLURM's queue do not."""
+        jobs = [job for job in list(self.running.values()) if job.log]
+        for job in jobs:
+            job.look(now)
+        return [job for job in jobs if not job.waits]
+
     def _count(self) -> None:
         for rule, task in self.progress_display.rule_tasks.items():
-            jobs = [job for job in self.running.values() if rule in (job.rule, TOTAL)]
+            every = [job for job in self.running.values() if not job.waits]
+            jobs = [job for job in every if rule in (job.rule, TOTAL)]
             if isinstance(self.progress.tasks[task].fields["active"], int):
                 self.progress.update(task, active=len(jobs))
 
     def _report(self) -> None:
-        while not self.ended.wait(EVERY):
+        jobs: list[Running] = []
+        while not self.ended.wait(EVERY * (1 + len(jobs))):
             now = time.monotonic()
-            for job in [job for job in self.running.values() if job.log]:
-                self._say(f"{time.strftime('%H:%M')} running: {job.described(now)}")
+            jobs = self._running(now)
+            self._say(f"{time.strftime('%H:%M')} {self.standing()}")
+            for job in jobs:
+                self._say(f"  running: {job.described(now)}")
 
     def _say(self, text: str, style: str = "") -> None:
         self.console.print(Text(text.rstrip("\n"), style=style), soft_wrap=True)

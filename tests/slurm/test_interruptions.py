@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from toys import TOY, at_iteration, job_of, parts, submissions
+from toys import TOY, at_iteration, job_of, parts, submissions, submitted
 
 from seesaw.workflow.slurm.segments import memory, records
 
@@ -80,7 +80,7 @@ def test_a_killed_process_loses_nothing_and_gets_more_memory(said, root):
     segments = records(root / "work/killed")
     assert [(s["status"], s["out_of_memory"]) for s in segments] == [(137, True), (0, False)]
     assert memory(100, root / "work/killed") == 150
-    assert "mem_mb=150" in said
+    assert [one["asked"]["--mem"] for one in submitted(root, "killed")] == ["100", "150"]
 
 
 def test_a_job_that_nobody_starts_is_told_with_the_command(said, root):

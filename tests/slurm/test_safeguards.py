@@ -67,6 +67,7 @@ def job(fingerprint: str = "x") -> SimpleNamespace:
         resources=Resources(runtime=60, slurm_partition="gpu", gres=""),
         threads=1,
         is_group=lambda: False,
+        log_info=lambda: None,
     )
 
 
@@ -138,6 +139,17 @@ def test_a_failing_squeue_changes_nothing(place, caplog):
     assert executor.ask() == {"1": "active", "2": "active"}
     assert executor._watch.known == before
     assert "squeue failed (slurm_load_jobs error)" in caplog.text
+
+
+def test_the_display_knows_what_waits(place, monkeypatch):
+    monkeypatch.setattr(queue, "STATES", {})
+    executor = Alone().watching("7")
+    executor.run_job_pre(job())
+    assert queue.waiting(1) and not queue.waiting(2)
+    for state, waits in (("PENDING", True), ("RUNNING", False), ("REQUEUED", True)):
+        listed(place, ("7", state, "None"))
+        executor.ask()
+        assert queue.waiting(1) is waits
 
 
 def test_a_job_in_no_queue_counts_by_its_noted_end(place, lost):

@@ -25,11 +25,16 @@ def job_of(root: Path, toy: str) -> str:
     return json.loads((root / "work" / toy / "lease").read_text())["job"]
 
 
-def submissions(root: Path, toy: str) -> list[str]:
-    """The ids of all jobs that were submitted for a toy."""
+def submitted(root: Path, toy: str) -> list[dict]:
+    """What was noted of all submissions for a toy."""
     lines = (root / ".snakemake/slurm_jobs/submitted.jsonl").read_text().splitlines()
     entries = [json.loads(line) for line in lines]
-    return [e["job"] for e in entries if e["key"] == f"toy/train_wildcards_{toy}"]
+    return [e for e in entries if e["key"] == f"toy/train_wildcards_{toy}"]
+
+
+def submissions(root: Path, toy: str) -> list[str]:
+    """The ids of all jobs that were submitted for a toy."""
+    return [e["job"] for e in submitted(root, toy)]
 
 
 def parts(root: Path, toy: str, iterations: int) -> list[str]:

@@ -1,6 +1,7 @@
 """What a run shows: jobs by name, true counts, the end of a failed log, and how to go on."""
 
 import io
+import logging
 import os
 import signal
 import subprocess
@@ -12,9 +13,12 @@ import pytest
 from rich.console import Console
 from rich.live import Live
 from rich.progress import Progress
+from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_logger_plugin_rich import events
 
+from seesaw.core.yaml import read_yaml
 from seesaw.workflow import rates
+from seesaw.workflow.slurm import queue
 from snakemake_logger_plugin_seesaw import TAIL, TOTAL, Events
 
 REPOSITORY = Path(__file__).parents[2]
@@ -83,8 +87,8 @@ def shown():
     made.close()
 
 
-def begin(shown, number, rule="train"):
-    log = ["x.log"]
+def begin(shown, number, rule="train", log="x.log"):
+    log = [str(log)]
     shown.handle_job_info(events.JobInfo(number, rule, 1, log=log, rule_msg=f"{rule} {number}"))
 
 
@@ -122,3 +126,85 @@ def test_without_a_stated_cost_no_time_is_reported(shown, monkeypatch):
     monkeypatch.setenv("SEESAW_WORKFLOW_SCALE", "paper")
     assert shown.hours_left() is None
     assert shown.standing() == "0 of 3 jobs"
+
+
+@pytest.fixture
+def states(monkeypatch):
+    """The states of SLURM's jobs by Snakemake's number."""
+    monkeypatch.setattr(queue, "STATES", made := {})
+    return made
+
+
+def text(shown):
+    return shown.console.file.getvalue()
+
+
+def test_what_waits_in_slurms_queue_does_not_run(shown, states, tmp_path):
+    states |= {1: "PENDING", 2: "PENDING"}
+    log = tmp_path / "x.log"
+    log.write_text("of an earlier attempt, 1 min left\n")
+    begin(shown, 1, log=log)
+    begin(shown, 2, log=log)
+    assert "submitted: train 1" in text(shown) and "begun" not in text(shown)
+    shown.__rich__()
+    assert active(shown)[TOTAL] == 0 and "2 in SLURM's queue" in shown.standing()
+    submitted = shown.running[1].begun = shown.running[1].begun - 7200.0
+    states[1] = "RUNNING"
+    shown.__rich__()
+    assert active(shown)[TOTAL] == 1 and "1 in SLURM's queue" in shown.standing()
+    assert shown.running[1].begun > submitted + 7000  # the time in the queue is none of the work
+    states[1] = "PENDING"  # requeued
+    shown.__rich__()
+    assert active(shown)[TOTAL] == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "hours"),
+    [
+        (
+            "11/28 07:17:58 - mmengine - INFO - Iter(train) [20/90]  eta: 1 day, 2:30:00",
+            26.5,
+        ),
+        ("Iter(train) [  20/90]  eta: 0:06:00  time: 9", 0.1),
+        ("120 of 5,000 images, 1,200 min left", 20.0),
+    ],
+)
+def test_a_jobs_log_says_how_long_it_takes(shown, monkeypatch, tmp_path, line, hours):
+    """Two trainings, of which one runs; a table takes a minute."""
+    monkeypatch.setenv("SEESAW_WORKFLOW_SCALE", "paper")
+    monkeypatch.setattr("snakemake_logger_plugin_seesaw._stated", {"table": 60.0}.get)
+    log = tmp_path / "x.log"
+    log.write_text(f"eta: 9:00:00\n{line}\nSaving checkpoint at 20 iterations\n")
+    begin(shown, 1, log=log)
+    assert shown.hours_left() == pytest.approx(2 * hours + 1 / 60, rel=1e-3)
+    begin(shown, 2, log=log)
+    assert shown.hours_left() == pytest.approx(hours + 1 / 120, rel=1e-3)
+
+
+def test_why_slurm_ended_a_job_is_shown(shown, states, tmp_path):
+    empty, own = tmp_path / "rule.log", tmp_path / "7.log"
+    empty.touch()
+    own.write_text("slurmstepd: error: node failure\n")
+    begin(shown, 1, log=empty)
+    record = logging.makeLogRecord(
+        {"event": LogEvent.JOB_ERROR, "jobid": 1, "rule_msg": "SLURM job 7 ended as TIMEOUT."}
+        | {"log": [str(empty), str(own)]}
+    )
+    shown.handle(record)
+    assert "SLURM job 7 ended as TIMEOUT." in text(shown)
+    assert "| slurmstepd: error: node failure" in text(shown) and str(own) in text(shown)
+
+
+def test_a_dry_run_lists_jobs_and_reasons(shown):
+    shown.dryrun = True
+    why = {"rule_msg": "Train a01", "reason": "Code has\nchanged"}
+    shown.handle_job_info(events.JobInfo(1, "train", 1, log=["x.log"], **why))
+    shown.handle_job_info(events.JobInfo(2, "all", 1, reason="Input files updated"))
+    assert text(shown).endswith("Train a01\n    Code has changed\n") and not shown.running
+
+
+def test_every_profile_has_the_display():
+    profiles = [*REPOSITORY.glob("profiles/*/config.yaml")]
+    executors = {path.parent.name for path in profiles if "executor" in read_yaml(path)}
+    shown = {path.parent.name for path in profiles if read_yaml(path).get("logger") == "seesaw"}
+    assert shown == executors == {"local", "single_gpu", "slurm"}

@@ -35,7 +35,6 @@ _STYLES = {"done": "green", "running": "cyan", "failed": "bold red"}
 _STYLES |= {"no sign": "yellow", "stopped": "yellow"}
 TAIL = 3
 PACE = re.compile(r"[\d,]+ of [\d,]+ .*, [\d,]+ min left")  # a line of `seesaw.core.pace`
-WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "CONFIGURING")  # states in the queue
 NEEDS_YOU = ("failed", "no sign", "stopped")
 
 
@@ -83,7 +82,7 @@ def standing(
     slurm = slurm or (work and (read_record(work / "lease") or {}).get("job"))
     # A job that has requeued itself has neither.
     slurm = slurm or ledger.last(scale.full_name, job.id)
-    waits = marker.exists() or (ledger.seen(slurm) if slurm else {}).get("state") in WAITING
+    waits = marker.exists() or (ledger.seen(slurm) if slurm else {}).get("state") in queue.IN_QUEUE
     facts: dict[str, Any] = dict(log=log, slurm=str(slurm) if slurm else None)
     if failure := failure_of(job.outputs[0]):
         error = str(failure.get("error") or "no message").strip().split("\n")[0]

@@ -121,10 +121,10 @@ def test_data_config_code_processor_and_versions_that_differ_are_named(scale):
     assert rows(scale)[A].differs.keys() == {"config"}
     change(model, config_hash=A, fingerprint=A, processor="another CPU")
     change(model, versions=versions | {"torch": "1.0"})
-    told = rows(scale)[A]
-    assert told.verdict == "identical" and told.differs.keys() == {"processor", "versions"}
-    assert told.differs["processor"] == f"{processor()} here, another CPU in the reference"
-    assert told.differs["versions"] == f"torch {versions['torch']} here, 1.0 there"
+    row = rows(scale)[A]
+    assert row.verdict == "identical" and row.differs.keys() == {"processor", "versions"}
+    assert row.differs["processor"] == f"{processor()} here, another CPU in the reference"
+    assert row.differs["versions"] == f"torch {versions['torch']} here, 1.0 there"
     assert rows(scale)[B].differs == {}
 
 

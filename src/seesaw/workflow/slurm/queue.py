@@ -15,6 +15,7 @@ from seesaw.core.files import write_atomic
 from seesaw.workflow.slurm import ledger
 from seesaw.workflow.slurm.ledger import Submission
 
+IN_QUEUE = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "CONFIGURING")
 # A job in these states neither waits nor runs. ERROR is set by `Watch` for a lost job.
 FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL")
 FINAL += ("ERROR",)
@@ -27,6 +28,9 @@ HARMLESS = ("None", "Priority", "Resources", "BeginTime", "Cleaning", "Dependenc
 PATIENCE, PAUSE = 3600, 10
 LOST = float(os.environ.get("SEESAW_LOST_SECONDS", 60))
 WAITING = float(os.environ.get("SEESAW_WAITING_SECONDS", 600))
+
+# Snakemake's number of a job -> its last known state, of the jobs that this process submits.
+STATES: dict[int, str] = {}
 
 
 class Queued(NamedTuple):
@@ -76,6 +80,11 @@ def twin(rows: dict[str, Queued], work: Submission) -> Submission | None:
         if one and (one.run, one.key) == (row.name, work.key):
             return one
     return None
+
+
+def waiting(number: int) -> bool:
+    """Whether a job of this process's workflow, by Snakemake's number, is in SLURM's queue."""
+    return STATES.get(number) in IN_QUEUE
 
 
 class Watch:
