@@ -32,6 +32,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "bin"), python, "/usr/bin", "/bin"]))
     monkeypatch.setenv(ledger.SCALE, "mini")
     monkeypatch.setattr(queue, "PAUSE", 0.1)
+    monkeypatch.setattr(queue, "STATES", {})
     # Not everywhere is a SLURM, which an executor looks for; its own test follows at the end.
     monkeypatch.setattr("snakemake_executor_plugin_seesaw_slurm.no_cluster", lambda: None)
     return tmp_path
@@ -141,8 +142,7 @@ def test_a_failing_squeue_changes_nothing(place, caplog):
     assert "squeue failed (slurm_load_jobs error)" in caplog.text
 
 
-def test_the_display_knows_what_waits(place, monkeypatch):
-    monkeypatch.setattr(queue, "STATES", {})
+def test_the_display_knows_what_waits(place):
     executor = Alone().watching("7")
     executor.run_job_pre(job())
     assert queue.waiting(1) and not queue.waiting(2)

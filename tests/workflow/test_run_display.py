@@ -78,7 +78,14 @@ def test_of_a_failed_job_the_end_of_its_log_is_shown(tmp_path):
 
 
 @pytest.fixture
-def shown():
+def states(monkeypatch):
+    """The states of SLURM's jobs by Snakemake's number."""
+    monkeypatch.setattr(queue, "STATES", made := {})
+    return made
+
+
+@pytest.fixture
+def shown(states):
     """The events of a run with two trainings and a table, of which nothing has begun."""
     console, progress = Console(file=io.StringIO()), Progress()
     made = Events(console=console, progress=progress, live_display=Live(console=console))
@@ -126,13 +133,6 @@ def test_without_a_stated_cost_no_time_is_reported(shown, monkeypatch):
     monkeypatch.setenv("SEESAW_WORKFLOW_SCALE", "paper")
     assert shown.hours_left() is None
     assert shown.standing() == "0 of 3 jobs"
-
-
-@pytest.fixture
-def states(monkeypatch):
-    """The states of SLURM's jobs by Snakemake's number."""
-    monkeypatch.setattr(queue, "STATES", made := {})
-    return made
 
 
 def text(shown):
