@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from facts import lacks
 
 from seesaw.spec import experiments
 
@@ -97,14 +98,13 @@ def test_claims_train_seeds_that_no_other_target_does(clone):
     assert planned["train"] == len(experiments.load().trainings) and "claims" not in planned
     done = snakemake(clone, "--profile", "local", "-n", "claims", "--config", "scale=smoke")
     assert done.returncode != 0
-    output = " ".join((done.stdout + done.stderr).split())
-    assert "configs/claims.yaml is about the scale mini, not smoke; use that." in output
+    assert not lacks(done.stdout + done.stderr, "configs/claims.yaml", "mini, not smoke")
 
 
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [
-        ("scale=huge", "the scale 'huge' is unknown; use one of mini, paper, single_gpu, smoke."),
+        ("scale=huge", "the scale 'huge' is unknown"),
         ("dataset=nowhere", "the dataset 'nowhere' is neither an entry"),
     ],
 )
@@ -122,8 +122,8 @@ def test_a_malformed_row_stops_the_plan_with_its_place(clone):
     done = snakemake(clone, "-n", "all")
     path.write_text(before)
     assert done.returncode != 0
-    output = " ".join((done.stdout + done.stderr).split())
-    assert "configs/experiments.yaml: trainings.a01_mask_rcnn.schedule is '3x'" in output
+    said = done.stdout + done.stderr
+    assert not lacks(said, "configs/experiments.yaml: trainings.a01_mask_rcnn.schedule is '3x'")
 
 
 def test_a_row_without_config_is_not_built_and_not_planned(clone):

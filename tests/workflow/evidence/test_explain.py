@@ -105,7 +105,7 @@ def test_a_committed_figures_number(capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["table_a1"], "table_a1 is no file; name a row, as in `explain table_a1 a10 AP_r`."),
+        (["table_a1"], "table_a1 is no file"),
         (["table_a1", "a01", "AP_x"], "table_a1 has no column 'AP_x'; did you mean AP_"),
         (["table_a1", "b01"], "b01_cascade_mask_rcnn is no row of table_a1; see `seesaw show"),
         (
