@@ -8,7 +8,7 @@ from statistics import mean
 
 from seesaw.cli.common import scale_of
 from seesaw.core import paths
-from seesaw.core.files import write_atomic
+from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.integrity import read_output
 from seesaw.spec.metrics import METRICS
 from seesaw.spec.outputs import Metrics
@@ -90,12 +90,16 @@ def dvc(args: Namespace) -> None:
 def record(args: Namespace) -> None:
     """Write a stage's permanent workflow metadata and its metrics for ``dvc metrics``."""
     from seesaw.workflow import metadata
-    from seesaw.workflow.dvc import Stages
+    from seesaw.workflow.dvc import SHARED, Stages
 
     stages = Stages(scale_of(args))
     stage = stages.stage(args.stage)
     folder = stages.folder(stage.name)
     metadata.write(stage.jobs, folder / metadata.NAME)
+    if stage.name in SHARED:
+        made = (path for job in stage.owned for path in job.outputs)
+        hashes = {path.as_posix(): sha256_file(path) for path in made}
+        write_atomic(stages.hashes(stage.name), json.dumps(hashes, indent=1) + "\n")
     rows = []
     for evaluation, path in stages.summaries(stage.name).items():
         row = _summary(stages, evaluation)

@@ -98,6 +98,14 @@ class Stages:
         """Return the folder for the files that accompany a stage's results."""
         return self.scale.results / "stages" / stage
 
+    def hashes(self, stage: str) -> Path:
+        """Return the file with the hashes of a shared stage's outputs.
+
+        It is a parameter of other stages instead of the outputs being dependencies, because `dvc
+        repro --dry` ends at a dependency that does not exist yet.
+        """
+        return self.folder(stage) / "outputs.json"
+
     def summaries(self, stage: str) -> dict[str, Path]:
         """Return evaluation -> the file with its metrics for ``dvc metrics``."""
         scored = {
@@ -161,18 +169,11 @@ class Stages:
         if self.file.parent != paths.ROOT:
             made["wdir"] = ".."
         made["deps"] = [*CODE, *self._configs(stage)]
-        above = [name for name in SHARED if name in self.all and name != stage.name]
-        if stage.name not in SHARED:
-            made["deps"] += [path for name in above for path in self._read(name)]
-        elif stage.name == "pretrained":
-            made["deps"] += self._read("data")
-        made["params"] = self._params(stage)
+        above = list(SHARED)[: list(SHARED).index(stage.name)] if stage.name in SHARED else SHARED
+        shared = [self.hashes(name).as_posix() for name in above if name in self.all]
+        made["params"] = [*self._params(stage), *({path: None} for path in shared)]
         made["outs"] = [{path: {"persist": True}} for path in self.outputs(stage.name)]
         return made
-
-    def _read(self, name: str) -> list[str]:
-        """Return the outputs of a shared stage that other stages depend on."""
-        return [str(path) for job in self.all[name].owned for path in job.outputs]
 
     def _configs(self, stage: Stage) -> list[str]:
         """Return the config files and folders that a stage's jobs depend on."""

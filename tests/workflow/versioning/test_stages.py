@@ -2,15 +2,17 @@
 
 import configparser
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+from clones import run
 
 from seesaw.errors import UserError
 from seesaw.spec.experiments import config_files
 from seesaw.spec.scales import Scale
-from seesaw.workflow.dvc import CODE, Stages
+from seesaw.workflow.dvc import CODE, SHARED, Stages
 
 REPOSITORY = Path(__file__).parents[3]
 COMMITTED = {"mini": "dvc.yaml", "paper": "paper/dvc.yaml"}
@@ -105,6 +107,20 @@ def test_the_scales_share_no_output():
 def test_outputs_are_kept_when_a_stage_runs_again(made):
     for stage in yaml.safe_load(made.text())["stages"].values():
         assert all(out == {path: {"persist": True}} for out in stage["outs"] for path in out)
+
+
+def test_a_dry_run_needs_no_data(made, tmp_path):
+    """DVC alone ends at a dependency that does not exist yet, as data in a new clone."""
+    for name in (*CODE, "configs", "paper_figures", ".dvc/config", *COMMITTED.values()):
+        source, target = REPOSITORY / name, tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+    run(tmp_path, "dvc", "config", "core.no_scm", "true")
+    output = run(tmp_path, "dvc", "repro", "--dry", made.file.as_posix())
+    stages = re.findall(r"> seesaw record (\w+)", output)
+    shared = [name for name in SHARED if name in made.all]
+    assert stages[: len(shared)] == shared and sorted(stages) == sorted(made.all)
+    assert not any((tmp_path / name).exists() for name in ("data", "results"))
 
 
 def test_no_rule_calls_dvc():
