@@ -369,6 +369,18 @@ def test_a_lease_stays_where_slurm_does_not_answer(place):
     assert json.loads(path.read_text()) == holder
 
 
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"job": 1}', '{"job": "1"}'])
+def test_a_damaged_lease_is_replaced_and_its_holder_stops(place, text):
+    command(place, "squeue", "echo RUNNING")
+    path = place / "lease"
+    with Lease(path, "1", period=0.01) as first:
+        path.write_text(text)
+        assert first.holder() is None
+        with Lease(path, "2", period=0.01, wait=0.05) as second:
+            assert second.holder() == "2" and not first.held()
+    assert not path.exists()
+
+
 def line(status: int, done: int | None, out_of_memory: bool = False) -> str:
     record = dict(status=status, done=done, out_of_memory=out_of_memory)
     return json.dumps(record) + "\n"

@@ -14,14 +14,15 @@ from seesaw.core.records import record
 pytestmark = pytest.mark.slow
 RUN = "results/smoke/a01_mask_rcnn/seed0"
 OWN = f"{RUN}/a01_mask_rcnn"
+PREDICT = "predict data/smoke_lvis/val/000000100001.png --model a01"
 READ = {
     "data/smoke_lvis/manifest.json": ("train a01", "detect a01", "evaluate a01"),
     "data/smoke_lvis/category_counts.json": ("train a01",),
     "data/smoke_lvis/annotations/train.json": ("train a01",),
     "data/smoke_lvis/annotations/val.json": ("detect a01", "evaluate a01"),
     "results/smoke/pretrained/resnet18.pth": ("train a01",),
-    f"{RUN}/model.pth": ("detect a01", "table table_a1"),
-    f"{RUN}/model.pth.provenance.json": ("detect a01", "table table_a1"),
+    f"{RUN}/model.pth": ("detect a01", "table table_a1", PREDICT),
+    f"{RUN}/model.pth.provenance.json": ("detect a01", "table table_a1", PREDICT),
     f"{OWN}/detections.jsonl": ("evaluate a01", "table table_a1"),
     f"{OWN}/metrics.json": ("table table_a1",),
     f"{OWN}/metrics.json.provenance.json": ("table table_a1",),

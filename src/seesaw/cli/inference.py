@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from seesaw.cli.common import load_libraries, scale_of
+from seesaw.core.integrity import refuse
 from seesaw.errors import UserError
 
 
@@ -42,6 +43,7 @@ def predict(args: Namespace) -> None:
             f"{weights} is missing; train {evaluation.training} at the scale {scale.name}, or name "
             "weights of that model by --weights."
         )
+    refuse([weights])
     load_libraries(args)
     from seesaw.evaluation.predict import names_of
     from seesaw.evaluation.predict import predict as run

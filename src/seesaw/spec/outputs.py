@@ -5,9 +5,9 @@ Further keys are allowed: each type names those without which a reader cannot wo
 
 from __future__ import annotations
 
-from typing import Any, NotRequired
+from typing import Annotated, Any, NotRequired
 
-from pydantic import ConfigDict, with_config
+from pydantic import AfterValidator, ConfigDict, with_config
 from typing_extensions import TypedDict
 
 _open = with_config(ConfigDict(extra="allow"))
@@ -47,13 +47,23 @@ class Speed(TypedDict, total=False):
 
 
 @_open
-class Gradients(TypedDict):
+class _Gradients(TypedDict):
     """``gradients.json``: cumulative gradients in the order of the categories' ids."""
 
     categories: list[int]
     positive: list[float]
     negative_foreground: list[float]
     negative_background: list[float]
+
+
+def _aligned(content: _Gradients) -> _Gradients:
+    fields = ("categories", "positive", "negative_foreground", "negative_background")
+    if len({len(content[name]) for name in fields}) > 1:  # type: ignore[literal-required]
+        raise ValueError("its lists differ in length")
+    return content
+
+
+Gradients = Annotated[_Gradients, AfterValidator(_aligned)]
 
 
 @_open

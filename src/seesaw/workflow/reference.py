@@ -12,6 +12,7 @@ import uuid
 from pathlib import Path
 
 from seesaw.core.files import write_atomic
+from seesaw.core.integrity import refuse
 from seesaw.core.records import failure_path, provenance_path, record_of
 from seesaw.errors import UserError
 from seesaw.evaluation.submission import receipt
@@ -109,6 +110,7 @@ def _copy(made: list[Job], scale: Scale, new: Path) -> None:
         for path in {*job.outputs, *beside} if job.rule not in ELSEWHERE else ():
             target = new / path.relative_to(scale.results)
             if path.name in SMALL:
+                refuse([path])
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
             if record := record_of(path):

@@ -12,6 +12,7 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from seesaw.cli.main import main
+from seesaw.core.records import record
 from seesaw.evaluation import resample
 from seesaw.results.comparison import pictures
 from seesaw.results.comparison.categories import category_ap, category_replicates, found
@@ -121,11 +122,20 @@ def test_what_cannot_be_compared_is_refused_in_one_sentence(root, capsys, argume
     assert capsys.readouterr().err.strip().endswith(expected)
 
 
-def test_a_changed_file_of_matches_is_refused(root, capsys):
-    path = Path(f"results/mini/{B}/seed0/{B}/matches.npz")
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
+FILES = ("metrics.json", "matches.npz", "replicates.json", "detections.jsonl")
+
+
+@pytest.mark.parametrize("damage", [lambda c: c[:-1] + b"x", lambda c: c[:-9], lambda _: b"{}"])
+@pytest.mark.parametrize("name", [*FILES, "metrics.json.provenance.json", "val.json"])
+def test_a_damaged_file_is_named_and_nothing_is_written(root, capsys, name, damage):
+    folder = Path(f"results/mini/{B}/seed0/{B}")
+    path = Path("data/mini_lvis/annotations/val.json") if name == "val.json" else folder / name
+    record(folder / "detections.jsonl")
+    path.write_bytes(damage(path.read_bytes()))
     assert main(["compare", A, B, "--scale", "mini"]) == 2
-    assert f"{path} is not the file that was made" in capsys.readouterr().err
+    error = capsys.readouterr().err.strip()
+    assert error.startswith(f"seesaw compare: {path} is ") and "\n" not in error
+    assert not Path("results/mini/compare").exists()
 
 
 def test_the_categories_draws_are_those_of_the_metrics():

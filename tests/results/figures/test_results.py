@@ -99,11 +99,18 @@ def test_a_wrong_name_is_refused(clone, capsys, arguments, expected):
     assert expected in capsys.readouterr().err
 
 
-def test_a_damaged_result_is_named(results):
+def test_a_damaged_result_is_named(results, capsys):
     path = Path(f"results/smoke/{CE}/seed0/gradients.json")
-    path.write_text('{"positive"')
-    with pytest.raises(UserError, match=f"{path} is damaged"):
-        Results("figure_a1", "smoke").of(CE)
+    whole = json.loads(path.read_text())
+    short = json.dumps(whole | {"positive": whole["positive"][1:]})
+    for text in ('{"positive"', "", "{}", "[]", "null", short):
+        path.write_text(text)
+        with pytest.raises(UserError, match=f"{path} is damaged"):
+            Results("figure_a1", "smoke").of(CE)
+    record(path)
+    path.write_text(json.dumps(whole | {"positive": whole["positive"][::-1]}))
+    assert main(["figure", "figure_a1", "--scale", "smoke"]) == 2
+    assert f"{path} is not the file that was made" in capsys.readouterr().err
 
 
 def test_each_figure_reads_its_own_results_only(clone):

@@ -109,6 +109,15 @@ def test_the_spread_is_that_of_the_references_claims(scale, spread, verdict):
     assert rows(scale)[B].cells[0].noise == pytest.approx(2 * 2**0.5 * spread)
 
 
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"scale": "mini"}'])
+def test_damaged_claims_are_named(scale, capsys, text):
+    path = scale.reference / "claims/claims.json"
+    path.parent.mkdir()
+    path.write_text(text)
+    assert main(["reference"]) == 2
+    assert f"{path} is damaged" in capsys.readouterr().err
+
+
 def test_data_config_code_processor_and_versions_that_differ_are_named(scale):
     model, here = scale.frozen().model(A, 0), scale.model(A, 0)
     versions = record_of(model)["versions"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from seesaw.core.borders import plain
-from seesaw.core.integrity import read_output, refuse
+from seesaw.core.integrity import read_output, refuse, sha256_of
 from seesaw.errors import UserError
 from seesaw.evaluation import replicates, resample, uncertainty
 from seesaw.evaluation.ground_truth import GROUPS
@@ -120,7 +120,7 @@ def compare(
         and (change := estimates[2][name])
     }
     ranked = [[resample.load(scale.matches(e, seed))[kind] for seed in seeds] for e in (a, b)]
-    names, image_ids = _annotations(scale)
+    names, image_ids = _annotations(scale, runs[0][0].annotations)
     ids = [int(i) for i in _metrics(a, seeds[0], scale)["per_category"][kind]]
     categories = _categories(ranked[0], ranked[1], ids, names, image_ids, errors)
     return Comparison(a.id, b.id, kind, seeds, levels, categories)
@@ -161,7 +161,7 @@ def found(ranking: Ranking, category: int) -> np.ndarray:
 
 
 def _run(evaluation: Evaluation, seed: int, scale: Scale) -> replicates.Replicates:
-    files = (scale.metrics, scale.matches, scale.replicates)
+    files = (scale.detections, scale.metrics, scale.matches, scale.replicates)
     refuse(path(evaluation, seed) for path in files)
     metrics = _metrics(evaluation, seed, scale)
     return replicates.load(scale.replicates(evaluation, seed), metrics)
@@ -176,11 +176,21 @@ def _metrics(evaluation: Evaluation, seed: int, scale: Scale) -> dict:
     return read_output(path, Metrics)
 
 
-def _annotations(scale: Scale) -> tuple[dict[int, str], list[int] | None]:
-    """Return category id -> name and the sorted image ids; empty and None without the dataset."""
+def _annotations(scale: Scale, scored: str) -> tuple[dict[int, str], list[int] | None]:
+    """Return category id -> name and the sorted image ids; empty and None without the dataset.
+
+    Args:
+        scale: the scale.
+        scored: sha256 of the annotations with which the metrics were computed.
+    """
     path = scale.annotations("val")
     if not path.is_file():
         return {}, None
+    if sha256_of(path) != scored:
+        raise UserError(
+            f"{path} is not the file with which the metrics were computed; restore it, or run "
+            f"`{scale.data_command}` and evaluate again."
+        )
     data = load_annotations(path)
     names = {c["id"]: c["name"] for c in data["categories"]}
     return names, sorted(image["id"] for image in data["images"])

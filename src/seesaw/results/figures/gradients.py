@@ -51,7 +51,7 @@ def gradients(contents: list[dict], categories: list[Category]) -> Gradients:
     """Sum the contents of each seed's ``gradients.json``, in the order of ``categories``.
 
     Raises:
-        UserError: a file lacks a category or a key.
+        UserError: a file lacks a category.
     """
     total = {kind: np.zeros(len(categories)) for kind in KINDS}
     for content in contents:
@@ -60,10 +60,10 @@ def gradients(contents: list[dict], categories: list[Category]) -> Gradients:
             order = [rows[category.id] for category in categories]
             for kind in KINDS:
                 total[kind] += np.asarray(content[kind], np.float64)[order]
-        except (KeyError, IndexError) as error:
+        except KeyError as error:
             raise UserError(
-                f"gradients.json lacks {error}; delete it with the model.pth beside it and train "
-                "again."
+                f"gradients.json lacks category {error}; delete it with the model.pth beside it "
+                "and train again."
             ) from None
     return Gradients(**total)
 

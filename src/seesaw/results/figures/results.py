@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from seesaw.core import hashing
 from seesaw.core.files import sha256_file
@@ -16,7 +17,7 @@ from seesaw.spec import figures
 from seesaw.spec.outputs import Counts, Gradients, Metrics, Speed
 from seesaw.spec.scales import Scale, snakemake_command
 
-KINDS: dict[str, type] = {"metrics.json": Metrics, "gradients.json": Gradients}
+KINDS: dict[str, Any] = {"metrics.json": Metrics, "gradients.json": Gradients}
 KINDS |= {"category_counts.json": Counts, "speed.json": Speed}
 
 

@@ -43,12 +43,12 @@ def examples(scale: Scale) -> Examples:
     a, b = (scale.table.evaluations[name] for name in pair)
     try:
         found = rare(categories.compare(a, b, scale.table, scale, errors=False))
+        with TemporaryDirectory() as folder:
+            made, missing = pictures.draw(found, TOP, scale, Path(folder))
+            drawn = [path.read_bytes() for path in made]
     except UserError as error:
         return Examples(pair, note=f"Not computed: {error}")
     chosen = [c for c in found.largest(TOP) if c.examples]
-    with TemporaryDirectory() as folder:
-        made, missing = pictures.draw(found, TOP, scale, Path(folder))
-        drawn = [path.read_bytes() for path in made]
     note = missing or _summary(found, chosen)
     shown = list(zip(map(_caption, chosen), drawn, strict=True)) if drawn else []
     seed = found.seeds[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from seesaw.core import paths
 from seesaw.core.integrity import corrupted
@@ -205,7 +206,7 @@ def _state(cell: Cell, experiments: Experiments, scale: Scale, complete: bool) -
     return ("done", "") if complete else ("not run", "")
 
 
-def read(path: Path, kind: type) -> dict:
+def read(path: Path, kind: Any) -> dict:
     """Return a result's JSON; empty if the file is missing or has changed since it was recorded."""
     if corrupted([path]) or not path.is_file():
         return {}

@@ -17,11 +17,20 @@ import uuid
 from pathlib import Path
 
 import psutil
+from typing_extensions import TypedDict
 
+from seesaw.core.json import json_or_none
 from seesaw.errors import UserError
 
 PERIOD = 20.0
 WAIT = 600.0
+
+
+class _Holder(TypedDict):
+    job: str
+    host: str
+    pid: int
+    id: str
 
 
 class Lease:
@@ -68,9 +77,10 @@ class Lease:
         except OSError:
             return True
 
-    def holder(self) -> str:
-        """Return the id of the job that holds the lease; "nobody" if none does."""
-        return self._other().get("job", "nobody")
+    def holder(self) -> str | None:
+        """Return the id of the job that holds the lease; None if the file is gone or damaged."""
+        other = self._other()
+        return other["job"] if other else None
 
     def _take(self, own: Path) -> None:
         until = time.monotonic() + self.wait
@@ -80,9 +90,9 @@ class Lease:
                 return
             except FileExistsError:
                 other = self._other()
-            if other.get("job") == self.job or not _running(other.get("job", "")):
+            if other is None or other["job"] == self.job or not _running(other["job"]):
                 os.replace(own, self.path)
-                if not _dead_here(other):
+                if other is None or not _dead_here(other):
                     time.sleep(2 * self.period)  # until it has noticed the loss
                 if self.held():
                     return
@@ -95,11 +105,9 @@ class Lease:
             else:
                 time.sleep(min(self.period, max(self.wait / 10, 0.1)))
 
-    def _other(self) -> dict:
-        try:
-            return json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
+    def _other(self) -> _Holder | None:
+        """Return what the lease says; a damaged one is replaced, which its holder notices."""
+        return json_or_none(self.path, _Holder)
 
 
 def _running(job: str) -> bool:
@@ -112,5 +120,5 @@ def _running(job: str) -> bool:
     return answer.stdout.strip() in ("RUNNING", "COMPLETING", "SUSPENDED")
 
 
-def _dead_here(other: dict) -> bool:
-    return other.get("host") == platform.node() and not psutil.pid_exists(other.get("pid", -1))
+def _dead_here(other: _Holder) -> bool:
+    return other["host"] == platform.node() and not psutil.pid_exists(other["pid"])

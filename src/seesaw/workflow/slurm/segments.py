@@ -121,9 +121,11 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> Ended:
         except subprocess.TimeoutExpired:
             if not lease.held():
                 _kill(child)
+                holder = lease.holder()
+                lost = f"job {holder} has taken this work over" if holder else "damaged or deleted"
+                fix = "nothing is to be done" if holder else "run the same command again"
                 raise UserError(
-                    f"{lease.path}: job {lease.holder()} has taken this work over; "
-                    f"this one ({job}) has stopped and nothing is to be done."
+                    f"{lease.path}: {lost}; this job ({job}) has stopped and {fix}."
                 ) from None
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if status and (work / Interrupted.RECORD).exists():
