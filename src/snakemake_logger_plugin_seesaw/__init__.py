@@ -176,29 +176,35 @@ class Events(EventHandler):
         waiting = sum(job.waits for job in self.running.values())
         parts = [f"{self.completed} of {self.total_jobs} jobs"]
         parts += [f"{waiting} in SLURM's queue"] if waiting else []
-        parts += [f"{duration(left)} left"] if (left := self.hours_left()) else []
+        running = any(job.log and not job.waits for job in self.running.values())
+        left, whole = self.hours_left()
+        if left and (whole or running):
+            parts.append(f"{'' if whole else 'over '}{duration(left)} left")
         return ", ".join(parts)
 
-    def hours_left(self) -> float | None:
-        """Return hours by the jobs that run or have finished, else by configs/costs.yaml; or None.
+    def hours_left(self) -> tuple[float, bool]:
+        """Return hours by the jobs that run or have finished, else by configs/costs.yaml.
 
-        As many jobs as run now, or ran on average, are taken to go on running at once.
+        As many jobs as run now, or ran on average, are taken to go on running at once. The second
+        value is false while a rule's time is unknown: such jobs are left out, and if they run,
+        the answer is 0.
         """
         now, elapsed = time.monotonic(), time.monotonic() - self.begun
         running = self._running(now)
-        work, longest = 0.0, 0.0
+        work, longest, whole = 0.0, 0.0, True
         for rule, counts in self.rule_counts.items():
             under = [(now - job.begun, job.left()) for job in running if job.rule == rule]
             took = self.seconds.get(rule, []) + [age + x for age, x in under if x is not None]
             one = sum(took) / len(took) if took else _stated(rule)
             left = counts["total"] - counts["completed"]
-            if one is None and left:
-                return None
+            if one is None and under:
+                return 0.0, False
+            whole &= one is not None or not left
             rests = [max((one or 0) - age, 0) if x is None else x for age, x in under]
             work += max(left - len(under), 0) * (one or 0) + sum(rests)
             longest = max([longest, *rests])
         busy = sum(map(sum, self.seconds.values())) + sum(now - job.begun for job in running)
-        return max(work / max(busy / elapsed, len(running), 1), longest) / 3600
+        return max(work / max(busy / elapsed, len(running), 1), longest) / 3600, whole
 
     def __rich__(self) -> Group:
         """The running jobs, for the live display."""

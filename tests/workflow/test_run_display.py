@@ -120,19 +120,24 @@ def test_the_time_left(shown, monkeypatch):
     monkeypatch.setenv("SEESAW_WORKFLOW_SCALE", "mini")
     minutes = rates.assumed().scales["mini"].minutes
     stated = (2 * minutes["train"] + minutes["table"]) / 60
-    assert shown.hours_left() == pytest.approx(stated)
+    assert shown.hours_left() == (pytest.approx(stated), True)
     shown.seconds["train"] = [7200.0]
     shown.rule_counts["train"]["completed"] = 1
     shown.begun -= 7200.0  # one after another
-    assert shown.hours_left() == pytest.approx(2 + minutes["table"] / 60, rel=1e-3)
+    assert shown.hours_left()[0] == pytest.approx(2 + minutes["table"] / 60, rel=1e-3)
     shown.begun += 3600.0  # two at once
-    assert shown.hours_left() == pytest.approx(1 + minutes["table"] / 120, rel=1e-3)
+    assert shown.hours_left()[0] == pytest.approx(1 + minutes["table"] / 120, rel=1e-3)
 
 
 def test_without_a_stated_cost_no_time_is_reported(shown, monkeypatch):
     monkeypatch.setenv("SEESAW_WORKFLOW_SCALE", "paper")
-    assert shown.hours_left() is None
+    assert shown.hours_left()[1] is False
     assert shown.standing() == "0 of 3 jobs"
+    begin(shown, 3, "table")
+    shown.seconds["table"] = [7200.0]  # known of tables, not of trainings
+    assert "over 2 h" in shown.standing()
+    begin(shown, 1)
+    assert "left" not in shown.standing()
 
 
 def text(shown):
@@ -176,9 +181,9 @@ def test_a_jobs_log_says_how_long_it_takes(shown, monkeypatch, tmp_path, line, h
     log = tmp_path / "x.log"
     log.write_text(f"eta: 9:00:00\n{line}\nSaving checkpoint at 20 iterations\n")
     begin(shown, 1, log=log)
-    assert shown.hours_left() == pytest.approx(2 * hours + 1 / 60, rel=1e-3)
+    assert shown.hours_left() == (pytest.approx(2 * hours + 1 / 60, rel=1e-3), True)
     begin(shown, 2, log=log)
-    assert shown.hours_left() == pytest.approx(hours + 1 / 120, rel=1e-3)
+    assert shown.hours_left() == (pytest.approx(hours + 1 / 120, rel=1e-3), True)
 
 
 def test_why_slurm_ended_a_job_is_shown(shown, states, tmp_path):
