@@ -9,7 +9,7 @@ model = dict(
     roi_head=dict(
         type="ClassIndexedStandardRoIHead",
         bbox_head=dict(type="LazyNMSShared2FCBBoxHead", num_classes=1203),
-        mask_head=dict(type="ClassIndexedFCNMaskHead", num_classes=1203),
+        mask_head=dict(type="ClassIndexedFCNMaskHead", num_classes=1203, predictor_rate=1.0),
     ),
     # mmdet's released LVIS configs; the main paper's text says 1e-3
     test_cfg=dict(rcnn=dict(score_thr=1e-4, max_per_img=300)),

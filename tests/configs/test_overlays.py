@@ -42,6 +42,7 @@ ALLOWED = [
     "schedule.milestones",
     "schedule.warmup_iters",
     "batch_size",
+    "model.roi_head.mask_head.*predictor_rate",
     # image sizes
     "*_dataloader.dataset*pipeline.*.scale",
     "*_dataloader.dataset*pipeline.*.scales",

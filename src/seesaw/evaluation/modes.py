@@ -45,8 +45,8 @@ def in_mode(config: Any, mode: str) -> Any:
         kind = config.get("type")
         if isinstance(kind, str) and kind in _TYPES[mode]:
             config["type"] = _TYPES[mode][kind]
-            if kind == "HTCRoIHeadFixed":
-                config.pop("mask_stages", None)  # mmdet's own head has no such option
+            for ours in ("mask_stages", "predictor_rate"):  # mmdet's heads have no such options
+                config.pop(ours, None)
         return config
     if isinstance(config, list | tuple):
         return type(config)(in_mode(item, mode) for item in config)

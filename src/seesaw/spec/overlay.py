@@ -21,6 +21,7 @@ SETTINGS: dict[str, list[str]] = {
     "warmup_iterations": ["schedule.warmup_iters"],
     "images_per_batch": ["batch_size"],
     "learning_rate": ["optim_wrapper.optimizer.lr"],
+    "mask_predictor_rate": ["model.roi_head.mask_head.*predictor_rate"],
     # image sizes
     "image_short_edge": ["*_dataloader.*.pipeline.*.scale", "*_dataloader.*.pipeline.*.scales"],
     "crop_edge": [

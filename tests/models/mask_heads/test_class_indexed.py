@@ -133,3 +133,29 @@ def test_initial_weights_are_the_dense_heads_with_a_predictor_as_small_as_for_lv
     torch.testing.assert_close(ours[shrunk], dense[shrunk] * math.sqrt(classes / 1203))
     assert classes < 1203 or torch.equal(ours[shrunk], dense[shrunk])
     assert all(torch.equal(dense[key], ours[key]) for key in dense if key != shrunk)
+
+
+@pytest.mark.parametrize("rate", [1.0, 9.0])
+def test_the_predictors_rate_is_that_of_its_effective_weight(rate):
+    torch.manual_seed(0)
+    cfg = dict(num_convs=1, in_channels=8, conv_out_channels=8, num_classes=CLASSES)
+    head = MODELS.build(dict(type="ClassIndexedFCNMaskHead", **cfg, predictor_rate=rate)).double()
+    torch.manual_seed(0)
+    head.init_weights()
+    torch.manual_seed(0)
+    plain = MODELS.build(dict(type="ClassIndexedFCNMaskHead", **cfg)).double()
+    torch.manual_seed(0)
+    plain.init_weights()
+    x, labels = torch.randn(4, 8, 14, 14, dtype=torch.float64), torch.tensor([0, 5, 2, 2])
+    changes = []
+    for one in (head, plain):
+        with one.class_indexed(labels):
+            out = one(x)
+        if one is head:
+            start = out
+        else:
+            torch.testing.assert_close(out, start)
+        layer = one.conv_logits
+        (gradient,) = torch.autograd.grad(out.square().sum(), layer.weight)
+        changes.append(-0.1 * gradient * layer.gain)
+    torch.testing.assert_close(changes[0], rate * changes[1])

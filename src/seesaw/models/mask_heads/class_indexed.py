@@ -30,6 +30,7 @@ class ClassIndexedConv2d(nn.Conv2d):
     """
 
     labels: Tensor | None = None
+    gain: float = 1.0  # the weight is stored divided by it
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features (n, in_channels, h, w) to logits (n, 1, h, w)."""
@@ -37,10 +38,10 @@ class ClassIndexedConv2d(nn.Conv2d):
             raise UserError(
                 "A class-indexed mask head got no labels from its RoI head: set roi_head.type to "
                 "ClassIndexedStandardRoIHead, ClassIndexedCascadeRoIHead, HTCRoIHeadFixed or "
-                "HTCLiteRoIHead, or mask_head.type to FCNMaskHead or HTCMaskHead."
+                "HTCLiteRoIHead, or mask_head to FCNMaskHead or HTCMaskHead without predictor_rate."
             )
         labels = self.labels.expand(len(x))
-        rows = self._normalise_rows(self.weight[labels].flatten(1))
+        rows = self._normalise_rows(self.weight[labels].flatten(1) * self.gain)
         logits = torch.bmm(rows[:, None], x.flatten(2)).unflatten(2, x.shape[2:])
         logits = self._normalise_logits(logits, x)
         return logits if self.bias is None else logits + self.bias[labels].view(-1, 1, 1, 1)
@@ -74,11 +75,24 @@ INDEXED = {
 class ClassIndexedMaskHead:
     """Mixin before an ``FCNMaskHead`` class: one class's mask per RoI.
 
+    Args:
+        predictor_cfg: as mmdet's.
+        predictor_rate: learning rate of the predictor's weight, relative to that of other layers. A
+            row learns from the RoIs of its own class alone, of which a short training has few. The
+            weight is stored divided by the root of the rate (equalised learning rate, arXiv
+            1710.10196, section 4.1).
+
     Raises:
         UserError: ``predictor_cfg.type`` is a layer without one weight row per class.
     """
 
-    def __init__(self, *args, predictor_cfg: dict | None = None, **kwargs) -> None:
+    def __init__(
+        self,
+        *args,
+        predictor_cfg: dict | None = None,
+        predictor_rate: float = 1.0,
+        **kwargs,
+    ) -> None:
         predictor_cfg = dict(predictor_cfg or dict(type="Conv"))
         if predictor_cfg["type"] not in INDEXED:
             raise UserError(
@@ -88,6 +102,7 @@ class ClassIndexedMaskHead:
             )
         predictor_cfg["type"] = INDEXED[predictor_cfg["type"]]
         super().__init__(*args, predictor_cfg=predictor_cfg, **kwargs)
+        self.conv_logits.gain = predictor_rate**0.5
         # A class-agnostic head has one row, which is used for every label.
         self._one_row = self.class_agnostic
         # From here on mmdet sees one channel per RoI, for the loss as for pasting.
@@ -100,8 +115,9 @@ class ClassIndexedMaskHead:
         that the few RoIs of a rare class cannot change the direction of its row.
         """
         super().init_weights()
+        layer = self.conv_logits
         with torch.no_grad():
-            self.conv_logits.weight *= (len(self.conv_logits.weight) / LVIS_CLASSES) ** 0.5
+            layer.weight *= (len(layer.weight) / LVIS_CLASSES) ** 0.5 / layer.gain
 
     @contextmanager
     def class_indexed(self, labels: Tensor) -> Iterator[None]:
