@@ -159,6 +159,14 @@ def test_a_table_that_was_edited_is_not_frozen(scale):
     refused(scale, r"results/smoke/tables/table_a1\.csv is not what the metrics give; run the wor")
 
 
+def test_a_damaged_file_is_not_frozen(scale, finished):
+    path = finished[1]["evaluate/a02_syncbn/seed0/a02_syncbn"].outputs[2]
+    known = path.stat()
+    path.write_bytes(path.read_bytes().replace(b"2", b"3"))
+    os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
+    refused(scale, f"{path} is not the file that was made")
+
+
 def test_a_reference_stays_small(scale, finished, monkeypatch):
     reference.freeze(scale)
     monkeypatch.setattr(reference, "LARGEST", 3000)
