@@ -99,6 +99,7 @@ EXPLAINED = {
     "model.data_preprocessor.pad_mask=True": SAME,  # targets are cut from the masks' own pixels
     "model.roi_head.type={ClassIndexed{Standard,Cascade}RoIHead,HTCRoIHeadFixed}": SAME,
     "model.roi_head.mask_head.*.predictor_cfg.*=None": SAME,  # absent, which is a convolution
+    "model.roi_head.mask_head.*predictor_rate=1.0": SAME,  # that of every other layer
     "test.LoadAnnotations.*=None": SAME,  # detection needs none
     "train.pipeline.InstaBoost.type=SafeInstaBoost": SAME,
     "model.backbone.with_cp=True": SAME,
