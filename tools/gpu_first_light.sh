@@ -20,10 +20,12 @@ export PYTHONPATH=$PWD/src:$site PYTHONUNBUFFERED=1 PYTHONWARNINGS=ignore OMP_NU
 export NUMBA_CACHE_DIR=$site/numba
 
 left() { echo $((limit - (SECONDS - started))); }
-step() { # NAME COMMAND...: its output goes to OUT/NAME.log
-  local name=$1; shift
-  local begin=$SECONDS
-  timeout -s INT -k 15 "$(( $(left) > 5 ? $(left) : 5 ))" "$@" > "$out/$name.log" 2>&1
+step() { # NAME COMMAND...: its output goes to OUT/NAME.log; at most AT_MOST seconds
+  local name=$1 begin=$SECONDS seconds
+  shift
+  seconds=$(( $(left) > 5 ? $(left) : 5 ))
+  seconds=$(( ${AT_MOST:-$seconds} < seconds ? AT_MOST : seconds ))
+  timeout -s INT -k 15 "$seconds" "$@" > "$out/$name.log" 2>&1
   local code=$?
   echo "first light: $name ended with $code after $((SECONDS - begin)) s, $(left) s left" | tee -a "$out/steps.log"
   return $code
@@ -59,7 +61,8 @@ END
 tail -n 2 "$out/versions.log"
 
 failed=0
-step tests "$python" -m pytest -v -p no:cacheprovider -n "${TEST_PROCESSES:-8}" --timeout 200 tests/gpu || failed=1
+# The measurements after them take five to six minutes.
+AT_MOST=${TEST_SECONDS:-200} step tests "$python" -m pytest -v -p no:cacheprovider -n "${TEST_PROCESSES:-8}" --timeout 200 tests/gpu || failed=1
 tail -n 40 "$out/tests.log" | cut -c1-300
 # Two processes: an error that poisons one's CUDA context leaves the other.
 measure() { # NAME SECTION...

@@ -17,6 +17,7 @@ from seesaw.models.ops.carafe_down import CARAFEDown
 from seesaw.models.ops.deform_conv import DeformConvAny
 from seesaw.models.ops.deform_roi_pool import DeformRoIPoolAny
 from seesaw.models.ops.multiclass_nms import lazy_multiclass_nms
+from seesaw.models.sampler import RandomSamplerAny
 from seesaw.training.gradients import absolute_gradients
 
 CLASSES = 1203
@@ -221,3 +222,14 @@ def test_other_heads(cfg, shape):
                 return self.head([x])
 
         assert_same(Context, torch.randn(shape))
+
+
+def test_random_sampler_takes_each_entry_equally_often():
+    sampler = RandomSamplerAny(num=8, pos_fraction=0.5)
+    gallery = torch.arange(5, 25, device=GPU)
+    torch.manual_seed(0)
+    drawn = torch.stack([sampler.random_choice(gallery, 4) for _ in range(2000)])
+    assert drawn.device == gallery.device
+    assert all(len(set(row)) == 4 for row in drawn.tolist())
+    counts = torch.bincount(drawn.flatten().cpu(), minlength=25)
+    assert (counts[:5] == 0).all() and (counts[5:] - 400).abs().max() < 100  # 5 deviations

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from mmdet.models.roi_heads import cascade_roi_head, htc_roi_head
 from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+from mmdet.models.task_modules.samplers import RandomSampler
 from mmdet.structures.mask import encode_mask_results
 from torch import Tensor, nn
 
@@ -32,7 +33,8 @@ _DENSE: dict[str, Any] = {
     "ClassIndexedHTCMaskHead": "HTCMaskHead",
     "ClassIndexedStandardRoIHead": "StandardRoIHead",
     "ClassIndexedCascadeRoIHead": "CascadeRoIHead",
-    "SingleRoIExtractor": SingleRoIExtractor,  # ours is registered under its name
+    "SingleRoIExtractor": SingleRoIExtractor,  # ours are registered under their names
+    "RandomSampler": RandomSampler,
 }
 _SHIPPED = _DENSE | {"HTCRoIHeadFixed": "HybridTaskCascadeRoIHead"}
 _TYPES = {"old": _DENSE, "mmdet": _SHIPPED, "ours": {}}
