@@ -50,8 +50,8 @@ def typical_px(cfg: Config) -> tuple[int, int]:
 def build(cfg: Config, seed: int = 0, train: bool = True) -> nn.Module:
     """Build a config's detector with random weights, on the GPU if there is one.
 
-    The backbone's batch statistics are those of a random image, so that features have a normal
-    magnitude without training.
+    The backbone's batch statistics are those of a random image with its padding, so that features
+    have a normal magnitude without training.
     """
     init_default_scope(cfg.default_scope)
     MMLogger.get_instance("measure", log_level="WARNING")  # otherwise it logs a line per weight
@@ -63,15 +63,15 @@ def build(cfg: Config, seed: int = 0, train: bool = True) -> nn.Module:
         model = MODELS.build(config)
         model.init_weights()
     model = for_device(model)
-    image = view(cfg, seed)["inputs"][0]
-    image = image if isinstance(image, Tensor) else image[0]  # of several views the first
-    scale = model.data_preprocessor
-    _calibrate(model.backbone, ((image.to(scale.mean.device) - scale.mean) / scale.std)[None])
+    data = view(cfg, seed)
+    if not isinstance(data["inputs"][0], Tensor):  # several views, of which the first is taken
+        data = {key: list(views[0]) for key, views in data.items()}
+    _calibrate(model.backbone, model.data_preprocessor(data)["inputs"])
     return model.train() if train else model.eval()
 
 
 @torch.no_grad()
-def _calibrate(backbone: nn.Module, image: Tensor) -> None:
+def _calibrate(backbone: nn.Module, images: Tensor) -> None:
     # Split attention normalises one value an image and channel, which has no statistics.
     pooled = {m.norm1 for m in backbone.modules() if isinstance(m, SplitAttentionConv2d)}
     norms = [m for m in backbone.modules() if isinstance(m, _BatchNorm)]
@@ -79,7 +79,7 @@ def _calibrate(backbone: nn.Module, image: Tensor) -> None:
     for norm in norms:
         norm.momentum = 1.0
         norm.train(norm not in pooled)
-    backbone(image)
+    backbone(images)
     for norm, (momentum, training) in zip(norms, before, strict=True):
         norm.momentum = momentum
         norm.train(training)
