@@ -52,6 +52,7 @@ _PEERS = (
     "b01_cascade_mask_rcnn",
     "b02_htc_without_semantic",
 )
+_LARGE = {"a01_mask_rcnn": 16, "b01_cascade_mask_rcnn": 16}  # images of a further step on a GPU
 _ROIS = 1024  # in a pass of two images
 _LEFT_FREE = 2e9  # bytes of a GPU that PyTorch does not use
 
@@ -172,7 +173,10 @@ def _work(scale: Scale, sections: tuple[str, ...]) -> Iterator[tuple[str, str, C
                 yield section, name, partial(_modes, name, configs[name])
         elif section == "peer":
             for name in filter(configs.__contains__, _PEERS):
-                yield section, name, partial(_peer, configs[name])
+                yield section, name, partial(_peer, configs[name], 2)
+                if name in _LARGE and torch.cuda.is_available():
+                    images = _LARGE[name]
+                    yield section, f"{name}, {images} images", partial(_peer, configs[name], images)
             yield section, "seesaw_loss", partial(_loss_peer, scale.entry.classes)
 
 
@@ -232,14 +236,14 @@ def _modes(name: str, config: Callable[[], Config]) -> dict:
     }
 
 
-def _peer(config: Callable[[], Config]) -> dict:
+def _peer(config: Callable[[], Config], images: int) -> dict:
     """Time the same step with mmdet's own heads and losses alternately, twice."""
     cfg = config()
     theirs = measure.as_mmdet_ships(cfg)
     laps: dict[str, list[dict]] = {"ours": [], "mmdet": []}
     for _ in range(2):
         for name, one in (("ours", cfg), ("mmdet", theirs)):
-            laps[name].append(measure.Trainer(one).measure())
+            laps[name].append(measure.Trainer(one).measure(images))
             measure.free()
     best = {
         name: {key: min(lap[key] for lap in found) for key in ("seconds_per_image", "gigabytes")}
