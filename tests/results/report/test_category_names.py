@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from two_evaluations import A, B
+from two_evaluations import A, B, evaluate
 
 from seesaw.cli.main import main
 from seesaw.core.borders import file_name, plain
@@ -107,6 +107,7 @@ def test_the_verbs_take_what_reads_as_markup_everywhere(scale, capsys):
     for category in named["categories"]:
         category["name"] = name
     path.write_text(json.dumps(named))
+    evaluate(scale)
     assert main(["compare", A, B, "--scale", "mini"]) == 0
     assert main(["report", "--scale", "mini", "--partial"]) == 0
     folder = Path(f"results/mini/compare/{A}_vs_{B}")
