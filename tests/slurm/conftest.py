@@ -56,7 +56,7 @@ class Cluster:
         """The same, to its end; what it said."""
         before = (root / "said").stat().st_size if (root / "said").exists() else 0
         status = self.start(root, *arguments).wait()
-        said = (root / "said").read_text()[before:]
+        said = (root / "said").read_bytes()[before:].decode()
         assert status == 0, said[-5000:]
         return said
 

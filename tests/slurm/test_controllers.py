@@ -38,7 +38,7 @@ def root(cluster, time_outs, new_clone):
 def refused(cluster, root, *arguments: str) -> str:
     before = (root / "said").stat().st_size
     assert cluster.start(root, *BOTH, *arguments).wait() == 1
-    return (root / "said").read_text()[before:]
+    return (root / "said").read_bytes()[before:].decode()
 
 
 def test_running_jobs_are_taken_over_and_finished_ones_kept(root):
