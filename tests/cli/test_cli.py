@@ -232,3 +232,12 @@ def test_another_root_is_read(empty, tmp_path_factory):
     made = empty / "results/mini/tables/table_a2.csv"
     assert str(made) in done.stdout and "HTC-Lite" in made.read_text()
     assert files(elsewhere) == set()
+
+
+def test_train_offers_every_precision():
+    """The option's choices are written out, because the parser must not import torch."""
+    from seesaw.models.precision import PRECISIONS
+
+    for precision in PRECISIONS:
+        args = parser().parse_args(["train", "a01", "--precision", precision])
+        assert args.precision == precision

@@ -84,7 +84,7 @@ def measured(gpu: str, scale: Scale) -> Measured:
         device = str(content.get("device", ""))
         if content.get("scale") == scale.name and gpu.lower() in device.lower():
             training, detection = (_seconds(content, name) for name in ("training", "detection"))
-            for loader in content.get("loader", {}).values():
+            for loader in (content.get("loader") or {}).values():
                 for name in training.keys() & loader.get("trainings", ()):
                     training[name] = max(training[name], 1 / loader["images_per_second"])
             return Measured(device, training, detection)
@@ -99,5 +99,5 @@ def repeats(config: Path) -> bool:
 
 def _seconds(content: dict[str, Any], section: str) -> dict[str, float]:
     """Return name -> seconds per image; failed measurements have none and are left out."""
-    found = content.get(section, {}).items()
+    found = (content.get(section) or {}).items()
     return {name: m["seconds_per_image"] for name, m in found if "seconds_per_image" in m}

@@ -135,6 +135,12 @@ def test_initial_weights_are_the_dense_heads_with_a_predictor_as_small_as_for_lv
     assert all(torch.equal(dense[key], ours[key]) for key in dense if key != shrunk)
 
 
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
+def test_a_rate_that_is_not_positive_is_refused(rate):
+    with pytest.raises(UserError, match="predictor_rate"):
+        MODELS.build(dict(type="ClassIndexedFCNMaskHead", predictor_rate=rate))
+
+
 @pytest.mark.parametrize("rate", [1.0, 9.0])
 def test_the_predictors_rate_is_that_of_its_effective_weight(rate):
     torch.manual_seed(0)

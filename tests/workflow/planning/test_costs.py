@@ -143,6 +143,8 @@ def test_a_training_is_no_faster_than_its_loader(cost):
     slow = dict(images_per_second=4.0, workers=4, data="random", trainings=["a01_mask_rcnn"])
     write(path, json.dumps(content | {"loader": {"a01_mask_rcnn": slow}}))
     assert cost(A01, gpu="h100").gpu_hours == pytest.approx(24 * 99388 / 4 / 3600)
+    write(path, json.dumps(content | {"loader": None, "detection": None}))
+    assert cost(A01, gpu="h100").gpu_hours == pytest.approx(139 / 5)
     slow["images_per_second"] = 1000.0
     write(path, json.dumps(content | {"loader": {"a01_mask_rcnn": slow}}))
     assert cost(A01, gpu="h100").gpu_hours == pytest.approx(139 / 5)

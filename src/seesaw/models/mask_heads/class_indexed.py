@@ -83,7 +83,8 @@ class ClassIndexedMaskHead:
             1710.10196, section 4.1).
 
     Raises:
-        UserError: ``predictor_cfg.type`` is a layer without one weight row per class.
+        UserError: ``predictor_cfg.type`` is a layer without one weight row per class, or
+            ``predictor_rate`` is not positive.
     """
 
     def __init__(
@@ -93,6 +94,8 @@ class ClassIndexedMaskHead:
         predictor_rate: float = 1.0,
         **kwargs,
     ) -> None:
+        if not predictor_rate > 0:
+            raise UserError(f"mask_head.predictor_rate is {predictor_rate}; set a positive number.")
         predictor_cfg = dict(predictor_cfg or dict(type="Conv"))
         if predictor_cfg["type"] not in INDEXED:
             raise UserError(
