@@ -62,7 +62,8 @@ ALLOWED = [
     "*_dataloader.dataset*.ann_file",
 ]
 # in these cells alone; why stands in the overlay
-OWN = {("mini", e): ["optim_wrapper.optimizer.lr"] for e in BUILT if e.endswith("_bags")}
+FIGURE_A2 = {c.evaluation for c in TABLE.place_cells("figure_a2")}
+OWN = {("mini", e): ["optim_wrapper.optimizer.lr"] for e in FIGURE_A2}
 EPOCHS = {"1x": 12, "2x": 24, "45e": 45}
 
 
@@ -130,29 +131,28 @@ def test_every_setting_of_an_overlay_changes_something(scale):
 
 
 def test_sizes_lengths_and_numbers_of_mini():
-    """By hand: 0.18 of the paper's sizes for tests, a tenth for crops, 2x of 3.94 epochs."""
+    """By hand: 0.14 of the paper's sizes for tests, a tenth for crops, 2x of 5 epochs."""
     a06, a12 = (resolved(e, "mini") for e in ("a06_mask_scoring", "a12_test_time_augmentation"))
     pipelines = a06.train_dataloader.dataset.pipeline, a06.test_dataloader.dataset.pipeline
     (train,), (test,) = ([t for t in p if t.type.endswith("Resize")] for p in pipelines)
-    edges = [640 * 0.18, 672 * 0.18, 704 * 0.18, 736 * 0.18, 768 * 0.18, 144]
-    assert [list(s) for s in train.scales] == [[round(1333 * 0.18), round(e)] for e in edges]
-    assert list(test.scale) == [240, 144]
+    edges = [640 * 0.14, 672 * 0.14, 704 * 0.14, 736 * 0.14, 768 * 0.14, 112]
+    assert [list(s) for s in train.scales] == [[round(1333 * 0.14), round(e)] for e in edges]
+    assert list(test.scale) == [187, 112]
     views = a12.test_dataloader.dataset.pipeline[-1].transforms[0]
-    assert [view.scale[0] for view in views] == [112, 131, 149, 168, 187]
+    assert [view.scale[0] for view in views] == [88, 103, 117, 132, 147]
     schedule = a06.schedule
-    assert (schedule.epochs, schedule.warmup_iters) == (3.94, 100)
-    assert schedule.milestones == pytest.approx([16 / 24 * 3.94, 22 / 24 * 3.94], abs=1e-6)
-    assert {s.sampler.num for s in a06.model.train_cfg.rcnn} == {64}
+    assert (schedule.epochs, schedule.warmup_iters) == (5, 50)
+    assert schedule.milestones == pytest.approx([16 / 24 * 5, 22 / 24 * 5], abs=1e-6)
+    assert {s.sampler.num for s in a06.model.train_cfg.rcnn} == {32}
 
 
 def test_a_setting_for_one_training_acts_there_alone():
     """The settings of all trainings hold there too."""
     rates = {e: resolved(e, "mini").optim_wrapper.optimizer.lr for e in BUILT}
-    bags = {e for e, lr in rates.items() if lr == 0.01}
-    assert bags == {e for e in BUILT if e.endswith("_bags")}
-    assert len(bags) == 4
-    assert {lr for e, lr in rates.items() if e not in bags} == {0.02}
-    assert resolved("cascade_rfs_bags", "mini").batch_size == 3
+    lower = {e for e, lr in rates.items() if lr == 0.01}
+    assert lower == FIGURE_A2 and len(lower) == 16
+    assert {lr for e, lr in rates.items() if e not in lower} == {0.02}
+    assert resolved("cascade_rfs_bags", "mini").batch_size == 6
 
 
 def test_a_setting_for_an_unknown_training_is_one_sentence(tmp_path, monkeypatch):

@@ -87,12 +87,12 @@ def threshold(scale):
 
 
 def test_repeat_factors_reach_the_share_of_lvis(scale, train):
-    """796 of 1,203 there, all rare and common ones; the rarest at mini 3.27 times (LVIS: 9.97)."""
+    """796 of 1,203 there, all rare and common ones; the rarest at mini 3.87 times (LVIS: 9.97)."""
     r = train.repeats(threshold(scale))
     assert sum(x > 1 for x in r) / len(r) == pytest.approx(796 / 1203, abs=0.01)
     assert [x > 1 for x in r] == [c >= train.frequent for c in range(len(r))]
     if scale == "mini":
-        assert max(r) == pytest.approx(math.sqrt(0.134 * 320 / 4))
+        assert max(r) == pytest.approx(math.sqrt(0.05 * 1200 / 4))
 
 
 def test_a_repeat_factor_epoch_is_longer_than_a_random_one(scale, train):

@@ -80,7 +80,8 @@ def pretrain(args: Namespace) -> None:
     assert config
     cfg: Config = resolve(config, scale)
     output = scale.pretrained(args.backbone)
-    backbone, settings = cfg.model.backbone.to_dict(), scale.overlay.pretrain
+    backbone = cfg.model.backbone.to_dict()
+    settings = scale.overlay.pretrainings[args.backbone]
     inputs = {"manifest": scale.entry.manifest}
     digest = runs.config_hash({"backbone": backbone, **settings})
     with Provenance(output, inputs=inputs, config_hash=digest, seed=0) as provenance:

@@ -47,6 +47,20 @@ class Estimate:
         """The 95 % interval."""
         return self.value - self.half_width, self.value + self.half_width
 
+    def with_spread(self, spread: float, dof: int) -> Estimate:
+        """Return the estimate of several seeds with a pooled standard deviation between runs.
+
+        Args:
+            spread: standard deviation between single runs, in place of the seeds' own.
+            dof: its degrees of freedom; those of the images are so many that they do not count.
+        """
+        assert self.spread is not None  # one seed has none that could be replaced
+        seeds = spread**2 / self.seeds
+        variance = max(self.se**2 - self.spread**2 / self.seeds, 0.0) + seeds
+        se = float(np.sqrt(variance))
+        half = _half_width(se, dof * (variance / seeds) ** 2) if seeds else self.half_width
+        return Estimate(self.value, se, self.images, half, self.seeds, spread)
+
 
 def combine(values: ArrayLike, drawn: ArrayLike) -> Estimate | None:
     """Return the mean over seeds with its uncertainty from images and seeds.

@@ -61,12 +61,16 @@ REFERENCE_PX = {"image_short_edge": 800, "crop_edge": 1280, "tta_short_edge": 12
 
 
 class StandIn(BaseModel):
-    """The small backbone that replaces one of the paper's backbones at this scale."""
+    """The small backbone that replaces one of the paper's backbones at this scale.
+
+    ``pretrain`` replaces some of the scale's own ``pretrain``, as its number of iterations.
+    """
 
     model_config = ConfigDict(extra="forbid")
     name: str
     set: dict[str, Any]
     out_channels: list[int]
+    pretrain: dict[str, Any] = {}
 
 
 class Overlay(BaseModel):
@@ -86,6 +90,11 @@ class Overlay(BaseModel):
     set_in: dict[str, dict[str, Any]] = {}
     backbones: dict[str, StandIn] = {}
     pretrain: dict[str, Any] = {}
+
+    @property
+    def pretrainings(self) -> dict[str, dict[str, Any]]:
+        """Stand-in -> arguments of its pre-training."""
+        return {s.name: self.pretrain | s.pretrain for s in self.backbones.values()}
 
     @field_validator("set")
     @classmethod

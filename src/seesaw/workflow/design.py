@@ -39,7 +39,7 @@ def fingerprint(claims: Claims, scale: Scale, data: str) -> str:
     return hashing.fingerprint(
         data=data,
         configs=configs,
-        pretrain=scale.overlay.pretrain,
+        pretrain=scale.overlay.pretrainings,
         claims=[
             claim.model_dump(exclude={"says", "where"}) | {"seeds": claims.seeds_of(claim)}
             for claim in claims.claims

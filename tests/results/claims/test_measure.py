@@ -14,7 +14,7 @@ from seesaw.spec import claims as table
 
 GAIN = dict(kind="gain", pair=["mask_rcnn_random_ce", "mask_rcnn_random_seesaw"], metric="AP_r")
 CE, SEESAW = GAIN["pair"]
-T4, T2 = 2.7764451, 4.3026527  # Student's t, 97.5 %, 4 and 2 degrees of freedom
+T8, T2 = 2.3060041, 4.3026527  # Student's t, 97.5 %, 8 and 2 degrees of freedom
 
 
 def found(scale, claims, design=None):
@@ -32,16 +32,34 @@ def found(scale, claims, design=None):
 def test_a_gain_over_five_seeds(claim, differences, mean, verdict):
     scale, claims = claim(**GAIN)
     for seed, difference in enumerate(differences):
-        evaluated(scale, CE, seed, 10 + seed)
-        evaluated(scale, SEESAW, seed, 10 + seed + difference)
+        evaluated(scale, CE, seed, 10)
+        evaluated(scale, SEESAW, seed, 10 + difference)
     made = found(scale, claims)
-    # no spread by images; that of five seeds is sqrt(2.5)
+    # no spread by images; the variances between runs, 0 and 2.5, are pooled: 2 * 1.25 / 5
     assert (made.effect, made.verdict, made.state) == (mean, verdict, "done")
     assert made.se == pytest.approx(sqrt(0.5), abs=1e-6)
-    assert made.low == pytest.approx(mean - T4 * sqrt(0.5), abs=1e-5)
-    assert made.high == pytest.approx(mean + T4 * sqrt(0.5), abs=1e-5)
-    assert [run.effect for run in made.runs] == differences and made.spread is None
-    assert (made.runs[4].a, made.runs[4].b) == (14, 14 + differences[4])
+    assert made.low == pytest.approx(mean - T8 * sqrt(0.5), abs=1e-5)
+    assert made.high == pytest.approx(mean + T8 * sqrt(0.5), abs=1e-5)
+    assert [run.effect for run in made.runs] == differences
+    assert made.spread == pytest.approx(sqrt(1.25), abs=1e-6) and not made.assumed
+    assert (made.runs[4].a, made.runs[4].b) == (10, 10 + differences[4])
+
+
+def test_the_spread_of_other_rungs_counts_with_a_claims_own(claim):
+    """Three seeds alone have four degrees of freedom; a quiet rung of another claim adds two."""
+    scale, _ = claim(**GAIN, seeds=(0, 1, 2))
+    content = yaml.safe_load(paths.CLAIMS.read_text())
+    other = dict(id="d", says="s", where="w", kind="gain", pair=[CE, "a10_seesaw"], metric="AP_r")
+    paths.CLAIMS.write_text(yaml.safe_dump(content | dict(claims=[*content["claims"], other])))
+    for seed in range(3):
+        evaluated(scale, CE, seed, 10)
+        evaluated(scale, SEESAW, seed, 12 + seed)
+        evaluated(scale, "a10_seesaw", seed, 11)
+    made = found(scale, table.of(scale))
+    # variances between runs 0, 1 and 0; 3 * 2 = 6 degrees of freedom, for which t is 2.4469119
+    assert made.spread == pytest.approx(sqrt(1 / 3), abs=1e-6)
+    assert made.se == pytest.approx(sqrt(2 / 3 / 3), abs=1e-6)
+    assert made.low == pytest.approx(3 - 2.4469119 * made.se, abs=1e-5)
 
 
 def test_images_and_seeds_both_count(claim):
@@ -52,7 +70,7 @@ def test_images_and_seeds_both_count(claim):
     made = found(scale, claims)
     # the draws vary alike in all seeds, by 400 / 399; the seeds by 2.5 / 5
     assert made.se == pytest.approx(sqrt(400 / 399 + 0.5), abs=1e-5)
-    assert made.verdict == "supported" and made.low == pytest.approx(0.511, abs=1e-3)
+    assert made.verdict == "supported" and made.low == pytest.approx(0.557, abs=1e-3)
 
 
 def test_nothing_found_on_either_side_shows_nothing(claim):

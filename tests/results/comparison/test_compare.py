@@ -14,12 +14,19 @@ from PIL import Image
 from seesaw.cli.main import main
 from seesaw.core.records import record
 from seesaw.evaluation import resample
+from seesaw.evaluation.detections import DetectionWriter
 from seesaw.results.comparison import pictures
-from seesaw.results.comparison.categories import category_ap, category_replicates, found
+from seesaw.results.comparison.categories import (
+    category_ap,
+    category_replicates,
+    compare,
+    found,
+)
+from seesaw.spec.scales import Scale
 
 sys.path.append(str(Path(__file__).parents[2] / "evaluation"))
 from simulated import simulate
-from two_evaluations import A, B, make
+from two_evaluations import A, B, evaluate, make, square
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +90,28 @@ def test_pictures_show_the_objects_in_colour_and_the_rest_in_grey(root):
     assert shares[0] > 0.03 and shares[1] == 0 and shares[2] > 0.03  # truth and B, not A
 
 
+def test_a_category_is_drawn_if_both_are_sure(root, tmp_path):
+    """A's apple in image 7 lies where none is: it is shown, with its score, and finds nothing."""
+    scale = Scale("mini")
+    a, b = (scale.table.evaluations[name] for name in (A, B))
+    with DetectionWriter(scale.detections(a, 0)) as writer:
+        for i in range(1, 13):
+            number, score = (1, 0.9) if i < 7 else (int(i == 7), 0.4)
+            boxes, masks = [[24, 4, 36, 16]] * number, [square(1 if i < 7 else 2)] * number
+            writer.write(i, 40, 40, boxes, np.full(number, score), [0] * number, masks)
+    evaluate(scale)
+    compared = compare(a, b, scale.table, scale, errors=False)
+    for least, names in ((0.4, ["1_apple.png"]), (0.5, [])):
+        made, missing = pictures.draw(compared, 2, scale, tmp_path, least)
+        assert [path.name for path in made] == names and missing == ""
+
+
 def test_the_image_borders_cut_no_score(tmp_path):
     path = tmp_path / "image.png"
     Image.new("RGB", (60, 40)).save(path)
     corners = [(0, 0), (50, 0), (0, 30), (50, 30)]
     mask = np.zeros((40, 60), bool)
-    shown = [pictures._Shown([x, y, 10, 10], mask, "0.06") for x, y in corners]
+    shown = [pictures._Shown([x, y, 10, 10], mask, 0.06) for x, y in corners]
     figure = pictures._picture("title", ["one"], [(path, [shown])])
     FigureCanvasAgg(figure).draw()
     (axis,) = figure.axes

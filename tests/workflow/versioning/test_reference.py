@@ -238,7 +238,7 @@ def test_the_readme_shows_the_reference(tmp_path, monkeypatch):
     monkeypatch.setattr(readme, "README", tmp_path / "README.md")
     monkeypatch.setattr(readme, "PICTURE", tmp_path / "detections.png")
     pictures = SimpleNamespace(pictures=[("first", b"\x89PNG"), ("second", b"other")])
-    monkeypatch.setattr(readme, "examples", lambda scale: pictures)
+    monkeypatch.setattr(readme, "examples", lambda *_, **__: pictures)
     readme.README.write_text(f"before\n{readme.BEGIN}old\n{readme.END}after\n")
     readme.commit(shown)
     text = readme.README.read_text("utf-8")

@@ -127,25 +127,30 @@ def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fo
         raise UserError(f"{' and '.join(claim.pair)}: {error}") from None
     if made is None:
         return _found(claim, seeds, runs, scale, undefined="too few replicates")
-    value, se, (low, high), spread = made.value, made.se, made.interval, None
+    between, spread = trainings_between(*claim.pair, scale.table), None
+    if between:
+        # Runs are few, so the spread is pooled, as for the tables' verdicts: docs/verdicts.md.
+        spread, dof = _spread(claim.metric, paths, scale)
+    if spread and made.seeds > 1 and not spread.assumed:
+        made = made.with_spread(sqrt(between) * spread.value, dof)
+    elif made.seeds > 1:
+        spread = None
+    value, se, (low, high) = made.value, made.se, made.interval
     if made.seeds == 1:
-        # The same rule as for the tables' verdicts: docs/verdicts.md.
-        between = trainings_between(*claim.pair, scale.table)
-        spread = _spread(claim.metric, paths, scale) if between else None
         se = hypot(made.images, sqrt(between) * (spread.value if spread else 0.0))
         low, high = value - FACTOR * se, value + FACTOR * se
     return _found(claim, seeds, runs, scale, (value, se, low, high), spread)
 
 
-def _spread(metric: str, paths: dict, scale: Scale) -> Spread | None:
-    """Return the standard deviation between runs, pooled over evaluations with several seeds."""
+def _spread(metric: str, paths: dict, scale: Scale) -> tuple[Spread | None, int]:
+    """Return the pooled standard deviation between runs, and its degrees of freedom."""
     kind, key = METRICS[metric]
     values: dict[str, list[float]] = {}
     for name, path in paths["metrics"].items():
         if (value := read(path, Metrics).get(kind, {}).get(key)) is not None:
             values.setdefault(name.partition("/")[0], []).append(PERCENT * value)
     several = [(len(v), float(np.std(v, ddof=1))) for v in values.values() if len(v) > 1]
-    return pooled_spread(several, metric, scale.name)
+    return pooled_spread(several, metric, scale.name), sum(n - 1 for n, _ in several)
 
 
 def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:

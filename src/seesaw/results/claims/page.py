@@ -27,8 +27,8 @@ HEAD = """\
 Levels of AP at {scale} scale say nothing about the paper's. What one change does to a long tail can
 be tested: each row below is a claim of the paper, with the effect that was measured here and what
 follows from it. A claim that fails is shown as failed. `configs/claims.yaml` holds the claims,
-`make claims` trains what they need ({seeds}: 80 minutes on two cores after
-`make all`), and `seesaw claims` shows what is there so far. This page is generated.
+`make claims` trains what they need ({seeds}: about five hours on two cores
+after `make all`), and `seesaw claims` shows what is there so far. This page is generated.
 
 """
 RULES = """\
@@ -49,14 +49,13 @@ excluded. A claim gets its verdict when all of its seeds have run, never before:
 *incomplete* or *not run*. *Failed* quotes the job that ended with an error. A run whose training
 was of other code or configs than now does not count.
 
-- **Several seeds, AP.** b and a are compared within each seed and on the same images. The standard
-  error holds both, the resampled images and the spread between seeds; the interval is Student's t,
-  its degrees of freedom by Welch and Satterthwaite (`docs/verdicts.md`).
-- **One seed, AP.** Its standard error takes the run-to-run spread from the other claims' runs over
-  several seeds, pooled, or assumes one where these are too few, as the tables do
-  (`docs/verdicts.md`); the column *seeds* says which. The interval is ± {factor:g} standard errors.
-  The spread counts twice for two trainings, once where b was trained on from a; of the same weights
-  only the images vary.
+- **AP.** b and a are compared within each seed and on the same images. The standard error holds
+  both, the resampled images and the run-to-run spread, which is the standard deviation between the
+  seeds of an evaluation, pooled over the evaluations of all claims about the metric. It counts
+  twice for two trainings, once where b was trained on from a; of the same weights only the images
+  vary. The interval is Student's t, its degrees of freedom by Welch and Satterthwaite
+  (`docs/verdicts.md`); with one seed it is ± {factor:g} standard errors. While too few runs exist
+  for a pooled spread, one is assumed where a claim has one seed.
 - **Gradient ratio.** Positive over negative gradients on a category's logit, summed over the whole
   training and over the categories of a group (r, c or f), as in Figure A1. Mean and Student's t
   interval over seeds, on the logarithm; SE is that of the logarithm.
@@ -194,7 +193,7 @@ def _cells(f: Found) -> list[str]:
     """Return the cells with seeds, effect, SE and interval."""
     seeds = f"{len(f.runs)} of {len(f.asked)}" if f.asked else f"{len(f.runs)} rounds"
     if f.spread is not None:
-        seeds += f", spread {f.spread:.2g} {'assumed' if f.assumed else 'of others'}"
+        seeds += f", spread {f.spread:.2g} {'assumed' if f.assumed else 'pooled'}"
     if f.effect is None or f.low is None or f.high is None:
         return [seeds, "–", "–", "–"]
     effect, low, high = (_effect(f, v) for v in (f.effect, f.low, f.high))

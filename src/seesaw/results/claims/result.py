@@ -37,8 +37,8 @@ class Found(_Strict):
         se: standard error of the effect; for a factor, that of its natural logarithm.
         low: lower end of the 95 % interval.
         high: upper end of the 95 % interval.
-        spread: run-to-run standard deviation in points of AP, used where there is a single pair.
-        assumed: whether ``spread`` is assumed instead of measured on the runs of other claims.
+        spread: run-to-run standard deviation in points of AP, pooled over the claims' evaluations.
+        assumed: whether ``spread`` is assumed, since too few runs exist.
         state: the verdict is valid only where this is "done".
         verdict: None where the claim could not be judged.
         note: why a result is missing.

@@ -11,7 +11,7 @@ from pycocotools import mask as mask_api
 
 from seesaw.core.borders import drawing, file_name, plain
 from seesaw.evaluation import detections
-from seesaw.results.comparison.categories import Comparison
+from seesaw.results.comparison.categories import Category, Comparison
 from seesaw.spec.annotations import load_annotations
 from seesaw.spec.scales import Scale
 
@@ -24,10 +24,12 @@ ROWS = 2  # images per category
 class _Shown(NamedTuple):
     box: list[float]  # [x, y, w, h]
     mask: np.ndarray  # (H, W) bool
-    text: str
+    score: float | None  # None for an object
 
 
-def draw(comparison: Comparison, top: int, scale: Scale, folder: Path) -> tuple[list[Path], str]:
+def draw(
+    comparison: Comparison, top: int, scale: Scale, folder: Path, least: float = 0.0
+) -> tuple[dict[Path, Category], str]:
     """Draw the first seed's detections on examples of the categories with the largest changes.
 
     A category's highest-scored detections over all images are shown, as many as it has objects.
@@ -37,9 +39,10 @@ def draw(comparison: Comparison, top: int, scale: Scale, folder: Path) -> tuple[
         top: number of gains and of losses.
         scale: the scale whose detections, annotations and images are read.
         folder: output folder.
+        least: a category is drawn if both evaluations show a detection with at least this score.
 
     Returns:
-        The pictures, and a sentence that names the files that were missing ("" if none was).
+        The pictures with their categories, and a sentence that names the missing files or is "".
     """
     categories = [c for c in comparison.largest(top) if c.examples]
     wanted = {c.id: c.examples[:ROWS] for c in categories}
@@ -48,24 +51,31 @@ def draw(comparison: Comparison, top: int, scale: Scale, folder: Path) -> tuple[
     annotations = scale.annotations("val")
     for path in (annotations, *files):
         if not path.is_file():
-            return [], f"No pictures: {path} is not here."
+            return {}, f"No pictures: {path} is not here."
     images, truth = _truth(annotations, wanted)
     paths = {i: scale.entry.root / _file(image) for i, image in images.items()}
     for path in paths.values():
         if not path.is_file():
-            return [], f"No pictures: {path} is not here."
+            return {}, f"No pictures: {path} is not here."
     objects = {c.id: c.objects for c in categories}
     columns = [truth, *(_top(path, comparison.kind, wanted, objects) for path in files)]
     titles = ["ground truth", comparison.a, comparison.b]
-    made = []
-    for c in categories:
-        made.append(folder / f"{c.id}_{file_name(c.name)}.png")
+    made: dict[Path, Category] = {}
+    for c in (c for c in categories if _surest(columns[1:], c.id, wanted[c.id]) >= least):
+        path = folder / f"{c.id}_{file_name(c.name)}.png"
+        made[path] = c
         rows = [(paths[i], [column[c.id, i] for column in columns]) for i in wanted[c.id]]
-        made[-1].parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with drawing():
             figure = _picture(f"{c.shown} ({c.group}): {c.a:.1f} to {c.b:.1f} AP", titles, rows)
-            figure.savefig(made[-1], dpi=110, metadata={"Software": None})
+            figure.savefig(path, dpi=110, metadata={"Software": None})
     return made, ""
+
+
+def _surest(columns: list[dict], category: int, images: list[int]) -> float:
+    """Return the highest score that is shown, of the evaluation where it is lower."""
+    shown = ([s.score for i in images for s in column[category, i]] for column in columns)
+    return min(max(scores, default=0.0) for scores in shown)
 
 
 def _truth(path: Path, wanted: dict[int, list[int]]) -> tuple[dict, dict]:
@@ -78,7 +88,7 @@ def _truth(path: Path, wanted: dict[int, list[int]]) -> tuple[dict, dict]:
         category, image = annotation["category_id"], annotation["image_id"]
         if image in wanted.get(category, ()):
             size = images[image]["height"], images[image]["width"]
-            shown[category, image].append(_Shown(annotation["bbox"], _mask(annotation, size), ""))
+            shown[category, image].append(_Shown(annotation["bbox"], _mask(annotation, size), None))
     return images, shown
 
 
@@ -102,7 +112,7 @@ def _top(path: Path, kind: str, wanted: dict[int, list[int]], objects: dict[int,
             if image.image_id in wanted[category]:
                 size = [image.height, image.width]
                 mask = mask_api.decode({"size": size, "counts": image.counts[n].encode()})
-                shown = _Shown(image.boxes[n].tolist(), mask.astype(bool), f"{score:.2f}")
+                shown = _Shown(image.boxes[n].tolist(), mask.astype(bool), score)
                 near[category, image.image_id].append((score, shown))
     least = {c: sorted(found)[-objects[c] :][0] for c, found in scores.items()}
     kept = defaultdict(list)
@@ -136,7 +146,7 @@ def _picture(title: str, titles: list[str], rows: list) -> Figure:
                 axis.text(
                     left + width if right else left,
                     top,
-                    shown.text,
+                    "" if shown.score is None else f"{shown.score:.2f}",
                     ha="right" if right else "left",
                     va="bottom" if low else "top",
                     fontsize=7,

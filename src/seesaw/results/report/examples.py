@@ -36,21 +36,23 @@ def rare(comparison: Comparison) -> Comparison:
     return replace(comparison, categories=[c for c in comparison.categories if c.group == "r"])
 
 
-def examples(scale: Scale) -> Examples:
-    """Return the pictures of the scale's pair of evaluations, for the first seed."""
+def examples(scale: Scale, top: int = TOP, least: float = 0.0) -> Examples:
+    """Return the pictures of the scale's pair of evaluations, for the first seed.
+
+    ``top`` and ``least`` are those of `pictures.draw`.
+    """
     if (pair := report.pair(scale.table)) is None:
         return Examples(note="This scale has no pair of them.")
     a, b = (scale.table.evaluations[name] for name in pair)
     try:
         found = rare(categories.compare(a, b, scale.table, scale, errors=False))
         with TemporaryDirectory() as folder:
-            made, missing = pictures.draw(found, TOP, scale, Path(folder))
-            drawn = [path.read_bytes() for path in made]
+            made, missing = pictures.draw(found, top, scale, Path(folder), least)
+            shown = [(_caption(c), path.read_bytes()) for path, c in made.items()]
     except UserError as error:
         return Examples(pair, note=f"Not computed: {error}")
-    chosen = [c for c in found.largest(TOP) if c.examples]
+    chosen = [c for c in found.largest(top) if c.examples]
     note = missing or _summary(found, chosen)
-    shown = list(zip(map(_caption, chosen), drawn, strict=True)) if drawn else []
     seed = found.seeds[0]
     read = [path(e, seed) for e in (a, b) for path in (scale.detections, scale.matches)]
     return Examples(pair, shown, note, [path for path in read if path.is_file()])
