@@ -104,7 +104,9 @@ def _made(job: Job) -> bool:
 def _copy(made: list[Job], scale: Scale, new: Path) -> None:
     # The properties of the data that figures need, because a clone has no data.
     new.mkdir(parents=True)
-    shutil.copyfile(scale.entry.category_counts, new / scale.entry.category_counts.name)
+    counts = scale.entry.category_counts
+    shutil.copyfile(counts, new / counts.name)
+    _copy_record(counts, new / counts.name)
     for job in made:
         beside = [path for output in job.outputs for path in output.parent.glob("*.json")]
         for path in {*job.outputs, *beside} if job.rule not in ELSEWHERE else ():
@@ -113,10 +115,14 @@ def _copy(made: list[Job], scale: Scale, new: Path) -> None:
                 refuse([path])
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
-            if record := record_of(path):
-                _write(provenance_path(target), {key: record.get(key) for key in LASTING})
+            _copy_record(path, target)
         if job.rule == "submit" and (record := receipt.lasting(job.outputs[0])):
             _write(new / receipt.receipt_path(job.outputs[0]).relative_to(scale.results), record)
+
+
+def _copy_record(path: Path, target: Path) -> None:
+    if record := record_of(path):
+        _write(provenance_path(target), {key: record.get(key) for key in LASTING})
 
 
 def _compare(live: list[Path], frozen: Path) -> None:

@@ -113,6 +113,16 @@ def test_a_table_that_its_metrics_do_not_give_is_reported(scale, capsys):
     assert "not what its metrics give: table_a1.md" in capsys.readouterr().out
 
 
+def test_counts_that_were_edited_are_found(scale):
+    """Figure A1 takes the categories' groups from them where there is no data."""
+    reference.freeze(scale)
+    counts = scale.reference / scale.entry.category_counts.name
+    assert verify(Evidence(scale.frozen()))[0] == []
+    counts.write_text("{}")
+    (fault,) = verify(Evidence(scale.frozen()))[0]
+    assert fault.path == counts and fault.what.startswith("corrupt: sha256")
+
+
 def test_of_claims_the_verdicts_are_kept_and_not_their_seeds(scale):
     pair = ["a01_mask_rcnn", "a02_syncbn"]
     row = dict(id="c", says="it does", where="here", kind="gain", pair=pair, metric="AP")
