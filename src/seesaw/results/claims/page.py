@@ -78,7 +78,8 @@ claim has results. Only then do the claims' seeds run; git's history shows the o
 
 def markdown(made: Report) -> str:
     """Return the content of docs/claims.md."""
-    seeds = f"seeds {', '.join(map(str, made.seeds))}"
+    asked = sorted({len(f.asked) for f in made.claims if f.asked})
+    seeds = f"{' to '.join(map(str, dict.fromkeys([*asked[:1], *asked[-1:]])))} seeds"
     parts = [HEAD.format(scale=made.scale, seeds=seeds), f"{state(made)}\n\n{_summary(made)}\n\n"]
     rows = [
         [f.claim.says, f.claim.where, f.claim.kind.replace("_", " "), *_cells(f), _verdict(f, made)]
