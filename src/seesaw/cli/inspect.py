@@ -1,23 +1,73 @@
-"""``seesaw diff`` and ``seesaw fingerprints``: the results of resolving configs and code."""
+"""``seesaw config``, ``diff`` and ``fingerprints``: the results of resolving configs and code."""
 
 from __future__ import annotations
 
 import json
 import sys
 from argparse import Namespace
+from ast import literal_eval
 from contextlib import redirect_stdout
+from pathlib import Path
 
-from seesaw.cli.common import scale_of
+from seesaw.cli.common import load_mmdet, scale_of
+from seesaw.core.files import write_atomic
 from seesaw.errors import UserError
 from seesaw.spec import experiments
+from seesaw.spec.experiments import Evaluation
 
 
 def add(verb) -> None:
     """Declare the verbs."""
+    sub = verb(config, "write a stand-alone config for mmdet's tools")
+    sub.add_argument("evaluation")
+    sub.add_argument("-o", "--out", type=Path, help="the config file, *.py (default: printed)")
+    sub.add_argument(
+        "--gpus", type=int, help="GPUs that share a batch (default: 8, or 1 for a smaller batch)"
+    )
+    sub.add_argument(
+        "--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="values to replace"
+    )
     sub = verb(diff, "the difference of two resolved configs")
     sub.add_argument("a")
     sub.add_argument("b")
     verb(fingerprints, "what each training, detection and evaluation depends on, as hashes")
+
+
+def config(args: Namespace) -> None:
+    """Write a config that mmengine's Runner takes whole."""
+    scale = scale_of(args)
+    evaluation = scale.table.evaluation(args.evaluation)
+    path, start = _built(evaluation), scale.table.trainings[evaluation.training].init_from
+    if args.out and args.out.suffix != ".py":
+        raise UserError(f"--out {args.out}: mmdet's tools read *.py; name it so.")
+    load_mmdet()
+    from seesaw.spec.config import resolve
+    from seesaw.training.standalone import standalone
+
+    cfg = resolve(path, scale)
+    gpus = (8 if cfg.batch_size % 8 == 0 else 1) if args.gpus is None else args.gpus
+    made = standalone(cfg, scale, gpus, str(scale.model(start, 0)) if start else None)
+    made.merge_from_dict(dict(map(_option, args.cfg_options)))
+    if args.out:
+        write_atomic(args.out, made.pretty_text)
+    print(args.out or made.pretty_text)
+
+
+def _option(text: str) -> tuple[str, object]:
+    """Return key and value of KEY=VALUE; what is no Python literal is text."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--cfg-options {text}: write KEY=VALUE.")
+    try:
+        return key, literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key, value
+
+
+def _built(evaluation: Evaluation) -> Path:
+    if evaluation.config_path is None:
+        raise UserError(f"configs/*/{evaluation.id}.py is missing: this rung is not built.")
+    return evaluation.config_path
 
 
 def diff(args: Namespace) -> None:
@@ -25,12 +75,7 @@ def diff(args: Namespace) -> None:
     from seesaw.spec.config import difference, resolve
 
     scale, rows = scale_of(args), experiments.load()
-    files = []
-    for name in (args.a, args.b):
-        evaluation = rows.evaluation(name)
-        if evaluation.config_path is None:
-            raise UserError(f"configs/*/{evaluation.id}.py is missing: this rung is not built.")
-        files.append(evaluation.config_path)
+    files = [_built(rows.evaluation(name)) for name in (args.a, args.b)]
     for key, old, new in difference(*(resolve(path, scale, register=False) for path in files)):
         print(f"{key}: {json.dumps(old, default=str)} -> {json.dumps(new, default=str)}")
 

@@ -1,0 +1,60 @@
+"""AP by the LVIS protocol in mmengine's test loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from mmdet.registry import METRICS
+from mmdet.structures.mask import encode_mask_results
+from mmengine.evaluator import BaseMetric
+
+from seesaw.evaluation.detections import DetectionWriter
+from seesaw.evaluation.lvis_eval import evaluate
+
+
+@METRICS.register_module()
+class StreamedLVISMetric(BaseMetric):
+    """mmdet's LVISMetric with the evaluation of `seesaw evaluate`.
+
+    mmdet's calls lvis 0.5.3, which ends in an AttributeError with NumPy 1.24 and later (`np.float`,
+    lvis-api#37).
+
+    Args:
+        ann_file: annotations in LVIS format.
+        options: those of mmengine's `BaseMetric`.
+    """
+
+    default_prefix = "lvis"
+
+    def __init__(self, ann_file: str, **options: Any):
+        super().__init__(**options)
+        self._annotations = ann_file
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep the detections of a batch, masks as run lengths."""
+        for sample in data_samples:
+            found = sample["pred_instances"]
+            masks = found["masks"]
+            if isinstance(masks, torch.Tensor):
+                masks = encode_mask_results(masks.cpu().numpy())
+            arrays = [found[name].cpu().numpy() for name in ("bboxes", "scores", "labels")]
+            own = found["mask_scores"].cpu().numpy() if "mask_scores" in found else None
+            self.results.append((sample["img_id"], *sample["ori_shape"][:2], *arrays, masks, own))
+
+    def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
+        """Return the metrics of boxes and masks, as fractions; -1 where one is undefined."""
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "detections.jsonl"
+            with DetectionWriter(path) as writer:
+                for found in sorted(results, key=lambda found: found[0]):
+                    writer.write(*found)
+            scored = evaluate(path, self._annotations)
+        return {
+            f"{kind}_{name}": -1.0 if value is None else value
+            for kind in ("bbox", "segm")
+            for name, value in scored[kind].items()
+        }

@@ -1,0 +1,104 @@
+"""`seesaw config`: stand-alone configs, in mmdet's own tools."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import mmdet
+import pytest
+from mmengine.config import Config
+
+from seesaw.cli.main import main
+from seesaw.core import paths
+from seesaw.spec.config import resolve
+from seesaw.spec.scales import Scale
+
+TOOLS = Path(mmdet.__file__).parent / ".mim/tools"
+
+
+def run(root, *command):
+    done = subprocess.run(
+        [sys.executable, *map(str, command)], cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout + done.stderr
+
+
+def scored(output):
+    """AP of masks and boxes, in percent, that a tool printed last."""
+    return [float(re.findall(rf"lvis/{kind}_AP: (\S+)", output)[-1]) for kind in ("segm", "bbox")]
+
+
+@pytest.mark.slow
+def test_mmdets_tools_train_and_give_our_ap(smoke_root):
+    def seesaw(*words):
+        return run(smoke_root, "-m", "seesaw.cli", *words, "--scale", "smoke")
+
+    short = ["train_cfg.max_iters=2", "train_cfg.val_interval=2", "optim_wrapper.optimizer.lr=0.01"]
+    alone = [
+        f"{part}_dataloader.{option}"
+        for part in ("train", "val", "test")
+        for option in ("num_workers=0", "persistent_workers=False")
+    ]
+    seesaw("config", "b03", "-o", "b03.py", "--cfg-options", *short, *alone)
+    output = run(smoke_root, TOOLS / "train.py", "b03.py", "--work-dir", "made")
+    assert "Iter(val)" in output and all(ap >= 0 for ap in scored(output))
+
+    for verb in ("train", "detect", "evaluate"):
+        seesaw(verb, "b03")
+    scale = Scale("smoke")
+    model = scale.model("b03_htc_lite", 0)
+    path = scale.metrics(scale.table.evaluations["b03_htc_lite"], 0)
+    ours = json.loads((smoke_root / path).read_text())
+    output = run(smoke_root, TOOLS / "test.py", "b03.py", model, "--work-dir", "tested")
+    assert scored(output) == pytest.approx([ours[k]["AP"] for k in ("segm", "bbox")], abs=6e-5)
+
+
+def test_a_training_of_the_paper_on_eight_gpus(tmp_path):
+    """By hand: 16 images, 45 epochs with steps after 30 and 40, 500 iterations of warm-up."""
+    path = tmp_path / "a10.py"
+    assert main(["config", "a10", "--scale", "paper", "-o", str(path)]) == 0
+    made = Config.fromfile(path, import_custom_modules=False)
+    assert made.train_dataloader.batch_size == 2 and made.auto_scale_lr.base_batch_size == 16
+    assert made.train_cfg.max_epochs == 45 and made.train_dataloader.sampler.shuffle is True
+    warmup, steps = made.param_scheduler
+    assert (warmup.begin, warmup.end, warmup.by_epoch) == (0, 500, False)
+    assert (steps.milestones, steps.gamma, steps.by_epoch) == ([30, 40], 0.1, True)
+    scale = Scale("paper")
+    asked = resolve(scale.table.evaluations["a10_seesaw"].config_path, scale)
+    assert made.model.to_dict() == asked.model.to_dict()
+    assert made.optim_wrapper.to_dict() == asked.optim_wrapper.to_dict()
+
+
+def test_what_starts_from_or_wraps_another_model(tmp_path):
+    for name in ("a11", "a12"):
+        assert main(["config", name, "--scale", "paper", "-o", str(tmp_path / f"{name}.py")]) == 0
+    a11, a12 = (
+        Config.fromfile(tmp_path / f"{name}.py", import_custom_modules=False)
+        for name in ("a11", "a12")
+    )
+    assert a11.load_from == str(Scale("paper").model("a10_seesaw", 0))
+    assert a12.model.type == "InstSegTTAModel" and a12.model.module.to_dict() == a11.model.to_dict()
+    assert "train_cfg" not in a12 and a12.test_dataloader.dataset.pipeline[-1].type == "TestTimeAug"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["a10", "--scale", "paper", "-o", "a10.yaml"], "--out a10.yaml"),
+        (["a10", "--scale", "paper", "-o", "a.py", "--gpus", "5"], "--gpus is 5"),
+        (["a10", "--scale", "paper", "-o", "a.py", "--gpus", "0"], "--gpus is 0"),
+        (["a10", "--scale", "paper", "-o", "a.py", "--cfg-options", "lr"], "--cfg-options lr"),
+        (["a99", "--scale", "paper", "-o", "a.py"], "a99"),
+        (["a10", "--scale", "smoke", "-o", "a.py"], "data/smoke_lvis/annotations/train.json"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_writes_nothing(words, said, tmp_path, monkeypatch, capsys):
+    (tmp_path / "configs").symlink_to(paths.CONFIGS.resolve())
+    monkeypatch.chdir(tmp_path)
+    assert main(["config", *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+    assert not [*tmp_path.glob("a*")]
