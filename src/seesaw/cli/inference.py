@@ -1,23 +1,26 @@
-"""``seesaw predict``."""
+"""``seesaw predict`` and ``seesaw publish``."""
 
 from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
 
-from seesaw.cli.common import load_libraries, scale_of
+from seesaw.cli.common import load_libraries, load_mmdet, scale_of
 from seesaw.core.integrity import refuse
 from seesaw.errors import UserError
 
 
 def add(verb) -> None:
-    """Declare the verb."""
+    """Declare the verbs."""
     sub = verb(predict, "detect on images of your own: a picture and COCO-style JSON of each")
     sub.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
-    sub.add_argument("--model", default="a12", help="evaluation (default: %(default)s)")
+    sub.add_argument("--model", help="evaluation (default: a12, or the published one)")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument(
-        "--weights", type=Path, metavar="FILE", help="of that model (default: as trained here)"
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help="of that model, or a folder of `seesaw publish` (default: as trained here)",
     )
     sub.add_argument(
         "--out", type=Path, default=Path("predictions"), help="folder (default: %(default)s)"
@@ -26,14 +29,28 @@ def add(verb) -> None:
         "--score", type=float, default=0.3, help="least score of what is drawn (default: 0.3)"
     )
     sub.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    sub = verb(publish, "a folder for others: weights, config, model card, checksums")
+    sub.add_argument("evaluation")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument(
+        "--out", type=Path, default=Path("published"), help="folder (default: %(default)s)"
+    )
 
 
 def predict(args: Namespace) -> None:
     """Detect on images; the JSON has all detections, the picture those above the score."""
     from seesaw.evaluation.images import check_images
 
+    classes = None
+    if args.weights and args.weights.is_dir():
+        load_mmdet()
+        from seesaw.results.publish import META, published
+
+        args.weights, meta = published(args.weights)
+        args.scale, classes = meta[META]["scale"], meta["dataset_meta"]["classes"]
+        args.model = args.model or meta[META]["evaluation"]
     scale = scale_of(args)
-    evaluation = scale.table.evaluation(args.model)
+    evaluation = scale.table.evaluation(args.model or "a12")
     if evaluation.config_path is None:
         raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
     check_images(args.images, args.out)
@@ -50,5 +67,23 @@ def predict(args: Namespace) -> None:
     from seesaw.spec.config import resolve
 
     cfg = resolve(evaluation.config_path, scale)
-    for made in run(cfg, weights, args.images, args.out, names_of(scale.entry), args.score):
+    names = classes or names_of(scale.entry)
+    for made in run(cfg, weights, args.images, args.out, names, args.score):
         print(f"{made.json}, {made.picture}: {made.detections} detections, {made.drawn} drawn")
+
+
+def publish(args: Namespace) -> None:
+    """Write a folder with a trained model for others."""
+    scale = scale_of(args)
+    evaluation = scale.table.evaluation(args.evaluation)
+    if evaluation.config_path is None:
+        raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
+    if evaluation.split != "val":
+        raise UserError(f"{evaluation.id} is on {evaluation.split}, which has no AP; name another.")
+    load_mmdet()
+    from seesaw.evaluation.predict import names_of
+    from seesaw.results import publish as publishing
+    from seesaw.spec.config import resolve
+
+    cfg, names = resolve(evaluation.config_path, scale), names_of(scale.entry)
+    print(publishing.publish(cfg, evaluation, scale, args.seed, names, args.out))

@@ -1,0 +1,168 @@
+"""A folder with a trained model for others: weights, config, model card and checksums."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from seesaw.core.files import sha256_file, write_atomic
+from seesaw.core.integrity import read_output, refuse
+from seesaw.core.records import record_of
+from seesaw.errors import UserError
+from seesaw.models import weights as weights_of
+from seesaw.spec.experiments import Evaluation
+from seesaw.spec.metrics import METRICS
+from seesaw.spec.outputs import Metrics
+from seesaw.spec.scales import Scale
+from seesaw.training.standalone import standalone
+
+META = "seesaw"  # key of a published checkpoint's `meta`
+CARD = """\
+---
+license: apache-2.0
+pipeline_tag: image-segmentation
+tags: [instance-segmentation, long-tail, lvis, seesaw-loss, mmdet]
+---
+
+# {name}
+
+{warning}Weights of `{evaluation}`, trained at {scale} scale with seed {seed}, of the workflow that
+rebuilds the supplementary of *Seesaw Loss for Long-Tailed Instance Segmentation* (CVPR 2021,
+arXiv:2008.10032).
+
+| | {columns} |
+|---|{rules}|
+| percent, val | {values} |
+
+## Use
+
+With mmdet, where the package of the workflow is installed:
+
+```python
+import seesaw
+from mmdet.apis import inference_detector, init_detector
+
+model = init_detector("config.py", "{weights}", device="cpu")
+result = inference_detector(model, "photo.jpg")
+```
+
+In the workflow's repository: `seesaw predict photo.jpg --weights THIS_FOLDER`.
+
+## Evidence
+
+| what | sha256 or fingerprint |
+|---|---|
+{evidence}
+
+`SHA256SUMS` holds the files of this folder: `sha256sum -c SHA256SUMS`.
+
+## Licence
+
+Apache-2.0, as the workflow. The dataset has its own.
+"""
+
+
+def publish(
+    cfg: Config, evaluation: Evaluation, scale: Scale, seed: int, names: Sequence[str], out: Path
+) -> Path:
+    """Write the folder and return it; its name ends in the first digits of the weights' hash.
+
+    Args:
+        cfg: the evaluation's resolved config.
+        evaluation: the evaluation whose weights and metrics are published.
+        scale: the scale at which it ran.
+        seed: seed of the training.
+        names: names of the classes, by label.
+        out: folder in which the new folder is made.
+
+    Raises:
+        UserError: weights or metrics are missing or damaged, the folder exists, or the evaluation
+            only adds test-time augmentation, which mmdet's `inference_detector` cannot apply.
+    """
+    if "tta_model" in cfg:
+        raise UserError(
+            f"{evaluation.id} only adds test-time augmentation to the weights of "
+            f"{evaluation.training}; publish {evaluation.training}."
+        )
+    model, metrics = scale.model(evaluation.training, seed), scale.metrics(evaluation, seed)
+    content = read_output(metrics, Metrics)
+    refuse([model])
+    facts = dict(evaluation=evaluation.id, scale=scale.full_name, seed=seed)
+    state = weights_of.state_dict(model, f"train {evaluation.training} again")
+    stream = io.BytesIO()
+    meta = {"dataset_meta": {"classes": list(names), "palette": "random"}, META: facts}
+    torch.save({"state_dict": state, "meta": meta}, stream)
+    digest = sha256(stream.getbuffer()).hexdigest()[:8]
+    folder = out / f"{evaluation.id}-{digest}"
+    if folder.exists():
+        raise UserError(f"{folder} exists; the same weights have been published there.")
+    counts = scale.entry.category_counts
+    config = standalone(_without_files(cfg), scale, gpus=1).pretty_text
+    # mmengine replaces the variable by the folder of the config file
+    config = config.replace(repr(str(counts)), repr(f"{{{{ fileDirname }}}}/{counts.name}"))
+    weights = f"{evaluation.id}-{digest}.pth"
+    shown = {name: content[kind][key] for name, (kind, key) in METRICS.items()}
+    card = CARD.format(
+        name=f"{evaluation.id} ({scale.full_name} scale)",
+        warning="" if scale.full_name == "paper" else "**Not the paper's model or data.** ",
+        **facts,
+        weights=weights,
+        columns=" | ".join(shown),
+        rules="|".join("---:" for _ in shown),
+        values=" | ".join("–" if v is None else f"{100 * v:.1f}" for v in shown.values()),
+        evidence="\n".join(_evidence(model, metrics)),
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".publish-", dir=out) as temporary:
+        part = Path(temporary) / folder.name
+        part.mkdir()
+        (part / weights).write_bytes(stream.getbuffer())
+        write_atomic(part / "config.py", config)
+        write_atomic(part / counts.name, counts.read_text("utf-8"))
+        write_atomic(part / "README.md", card)
+        sums = [f"{sha256_file(path)}  {path.name}\n" for path in sorted(part.iterdir())]
+        write_atomic(part / "SHA256SUMS", "".join(sums))
+        os.replace(part, folder)
+    return folder
+
+
+def published(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Return the weights of a published folder and their ``meta``.
+
+    Raises:
+        UserError: the folder has not exactly one published checkpoint.
+    """
+    found = sorted(folder.glob("*.pth"))
+    if len(found) != 1:
+        raise UserError(f"{folder} has {len(found)} files *.pth; a published model has one.")
+    content = weights_of.load(found[0], "publish it again")
+    meta = content.get("meta") if isinstance(content, dict) else None
+    if not isinstance(meta, dict) or META not in meta:
+        raise UserError(f"{found[0]} was not made by `seesaw publish`; name the file itself.")
+    return found[0], meta
+
+
+def _without_files(cfg: Config) -> Config:
+    """Return the config without pre-trained weights, which the published ones replace."""
+    cfg = cfg.copy()
+    cfg.model.backbone.init_cfg = None
+    return cfg
+
+
+def _evidence(model: Path, metrics: Path) -> list[str]:
+    lines = []
+    for what, path in (("weights as trained", model), ("metrics", metrics)):
+        record = record_of(path) or {}
+        lines.append(f"| {what} (`{path.name}`) | {sha256_file(path)} |")
+        for key in ("fingerprint", "config_hash", "git"):
+            if value := record.get(key):
+                lines.append(f"| {what}: {key} | {value} |")
+    return lines

@@ -1,0 +1,92 @@
+"""`seesaw publish`: the folder in mmdet and in `seesaw predict`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmdet.apis import inference_detector, init_detector
+from pycocotools import mask as rle
+
+from seesaw.cli.main import main
+from seesaw.results.publish import published
+
+TRAINING = "b03_htc_lite"
+
+
+@pytest.fixture(scope="module")
+def root(smoke_root):
+    """A folder with a trained, evaluated and published model."""
+    for words in (["train", "b03"], ["detect", "b03"], ["evaluate", "b03"], ["publish", "b03"]):
+        command = [sys.executable, "-m", "seesaw.cli", *words, "--scale", "smoke"]
+        done = subprocess.run(command, cwd=smoke_root, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-4000:]
+    return smoke_root
+
+
+@pytest.fixture
+def folder(root, monkeypatch):
+    monkeypatch.chdir(root)
+    (made,) = Path("published").iterdir()
+    return made
+
+
+@pytest.mark.slow
+def test_mmdet_and_predict_detect_the_same_with_our_names(folder, tmp_path):
+    image = min(Path("data/smoke_lvis/val").glob("*"))
+    assert main(["predict", str(image), "--weights", str(folder), "--out", str(tmp_path)]) == 0
+    ours = json.loads((tmp_path / image.name).with_suffix(".json").read_text())
+
+    model = init_detector(str(folder / "config.py"), str(published(folder)[0]), device="cpu")
+    classes = model.dataset_meta["classes"]
+    assert all(c["name"] == classes[c["id"] - 1] for c in ours["categories"])
+    found = inference_detector(model, str(image)).pred_instances
+    assert len(found) == len(ours["annotations"]) > 0
+    order = np.argsort([-a["score"] for a in ours["annotations"]], kind="stable")
+    for i, j in enumerate(order):
+        said = ours["annotations"][j]
+        assert said["score"] == pytest.approx(float(found.scores[i]), abs=1e-6)
+        assert said["category_id"] == int(found.labels[i]) + 1
+        mask = rle.decode(said["segmentation"]).astype(bool)
+        assert (mask == found.masks[i].numpy()).mean() > 0.999
+
+
+@pytest.mark.slow
+def test_names_and_sums_are_those_of_the_bytes(folder):
+    done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=folder, capture_output=True)
+    assert done.returncode == 0 and done.stdout.count(b": OK") == 4
+    (weights,) = folder.glob("*.pth")
+    digest = (folder / "SHA256SUMS").read_text().split(f"  {weights.name}")[0].split()[-1]
+    assert weights.name == f"{TRAINING}-{digest[:8]}.pth" and folder.name == weights.stem
+    card = (folder / "README.md").read_text()
+    metrics = json.loads(
+        Path(f"results/smoke/{TRAINING}/seed0/{TRAINING}/metrics.json").read_text()
+    )
+    assert f"| {100 * metrics['segm']['AP']:.1f} |" in card and "Not the paper's" in card
+
+
+@pytest.mark.slow
+def test_mistakes_are_one_sentence_and_write_nothing(folder, tmp_path, capsys):
+    before = sorted(folder.parent.iterdir())
+    model = Path(f"results/smoke/{TRAINING}/seed0/model.pth")
+    whole = model.read_bytes()
+    for words, said in (
+        (["publish", "b03"], f"{folder} exists"),
+        (["publish", "a01"], "metrics.json is missing"),
+        (["publish", "a12"], "publish a11_dual_head"),
+        (["publish", "test_dev_a12"], "test_dev"),
+        (["predict", "x.png", "--weights", str(tmp_path)], "has 0 files *.pth"),
+        (["predict", "x.png", "--weights", str(model.parent)], "was not made by `seesaw publish`"),
+    ):
+        assert main([*words, "--scale", "smoke"]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1, words
+    try:
+        model.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        assert main(["publish", "b03", "--scale", "smoke"]) == 2
+        assert "model.pth" in capsys.readouterr().err
+    finally:
+        model.write_bytes(whole)
+    assert sorted(folder.parent.iterdir()) == before
