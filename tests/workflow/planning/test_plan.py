@@ -231,9 +231,9 @@ def test_a_scale_on_cpus_has_no_gpu_hours(clone):
     graph = workflow(Scale("mini"))
     chosen, costs = graph.select("a01"), Costs(graph.scale.table, graph.scale)
     made = plan(chosen, set(), costs, costs.table)
-    # data 0.3, pre-training 1.1, training 3.1, detection 0.7, evaluation 0.1 minutes
-    assert (made.gpu_hours, made.hours) == (0, pytest.approx(5.3 / 60))
+    # data 0.5, pre-training 2.9, training 5.1, detection 0.7, evaluation 0.1 minutes
+    assert (made.gpu_hours, made.hours) == (0, pytest.approx(9.3 / 60))
     out = io.StringIO()
     render(made, chosen, costs, Console(file=out, width=100))
     assert "GPU" not in out.getvalue()
-    assert "5 jobs: 5 min one after another, 0.1 GB on disk" in out.getvalue()
+    assert "5 jobs: 9 min one after another, 0.1 GB on disk" in out.getvalue()
