@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mmdet.apis import inference_detector, init_detector
 from pycocotools import mask as rle
 
@@ -83,6 +84,9 @@ def test_mistakes_are_one_sentence_and_write_nothing(folder, tmp_path, capsys):
         assert main([*words, "--scale", "smoke"]) == 2
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1, words
+    torch.save({"meta": {"seesaw": {"scale": 7}}}, tmp_path / "strange.pth")
+    assert main(["predict", "x.png", "--weights", str(tmp_path)]) == 2
+    assert "was not made by `seesaw publish`" in capsys.readouterr().err
     try:
         model.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
         assert main(["publish", "b03", "--scale", "smoke"]) == 2

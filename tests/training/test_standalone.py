@@ -91,6 +91,10 @@ def test_what_starts_from_or_wraps_another_model(tmp_path):
         (["a10", "--scale", "paper", "-o", "a.py", "--gpus", "5"], "--gpus is 5"),
         (["a10", "--scale", "paper", "-o", "a.py", "--gpus", "0"], "--gpus is 0"),
         (["a10", "--scale", "paper", "-o", "a.py", "--cfg-options", "lr"], "--cfg-options lr"),
+        (
+            ["a10", "--scale", "paper", "-o", "a.py", "--cfg-options", "param_scheduler.7.end=1"],
+            "--cfg-options param_scheduler.7.end",
+        ),
         (["a99", "--scale", "paper", "-o", "a.py"], "a99"),
         (["a10", "--scale", "smoke", "-o", "a.py"], "data/smoke_lvis/annotations/train.json"),
     ],

@@ -41,14 +41,14 @@ def predict(args: Namespace) -> None:
     """Detect on images; the JSON has all detections, the picture those above the score."""
     from seesaw.evaluation.images import check_images
 
-    classes = None
+    classes: list[str] = []
     if args.weights and args.weights.is_dir():
         load_mmdet()
-        from seesaw.results.publish import META, published
+        from seesaw.results.publish import published
 
-        args.weights, meta = published(args.weights)
-        args.scale, classes = meta[META]["scale"], meta["dataset_meta"]["classes"]
-        args.model = args.model or meta[META]["evaluation"]
+        args.weights, facts, classes = published(args.weights)
+        args.scale, args.dataset = facts["scale"], facts["dataset"]
+        args.model = args.model or facts["evaluation"]
     scale = scale_of(args)
     evaluation = scale.table.evaluation(args.model or "a12")
     if evaluation.config_path is None:

@@ -47,7 +47,12 @@ def config(args: Namespace) -> None:
     cfg = resolve(path, scale)
     gpus = (8 if cfg.batch_size % 8 == 0 else 1) if args.gpus is None else args.gpus
     made = standalone(cfg, scale, gpus, str(scale.model(start, 0)) if start else None)
-    made.merge_from_dict(dict(map(_option, args.cfg_options)))
+    for key, value in map(_option, args.cfg_options):
+        try:
+            made.merge_from_dict({key: value})
+        except (KeyError, TypeError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"--cfg-options {key}: {reason}; correct the key.") from None
     if args.out:
         write_atomic(args.out, made.pretty_text)
     print(args.out or made.pretty_text)

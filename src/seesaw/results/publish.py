@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -20,7 +19,7 @@ from seesaw.errors import UserError
 from seesaw.models import weights as weights_of
 from seesaw.spec.experiments import Evaluation
 from seesaw.spec.metrics import METRICS
-from seesaw.spec.outputs import Metrics
+from seesaw.spec.outputs import Counts, Metrics
 from seesaw.spec.scales import Scale
 from seesaw.training.standalone import standalone
 
@@ -34,9 +33,9 @@ tags: [instance-segmentation, long-tail, lvis, seesaw-loss, mmdet]
 
 # {name}
 
-{warning}Weights of `{evaluation}`, trained at {scale} scale with seed {seed}, of the workflow that
-rebuilds the supplementary of *Seesaw Loss for Long-Tailed Instance Segmentation* (CVPR 2021,
-arXiv:2008.10032).
+{warning}Weights of `{evaluation}`, trained at {scale} scale on {dataset} with seed {seed}, of the
+workflow that rebuilds the supplementary of *Seesaw Loss for Long-Tailed Instance Segmentation*
+(CVPR 2021, arXiv:2008.10032).
 
 | | {columns} |
 |---|{rules}|
@@ -93,9 +92,10 @@ def publish(
             f"{evaluation.training}; publish {evaluation.training}."
         )
     model, metrics = scale.model(evaluation.training, seed), scale.metrics(evaluation, seed)
-    content = read_output(metrics, Metrics)
+    counts = scale.entry.category_counts
+    content, _ = read_output(metrics, Metrics), read_output(counts, Counts)
     refuse([model])
-    facts = dict(evaluation=evaluation.id, scale=scale.full_name, seed=seed)
+    facts = dict(evaluation=evaluation.id, scale=scale.name, dataset=scale.dataset, seed=seed)
     state = weights_of.state_dict(model, f"train {evaluation.training} again")
     stream = io.BytesIO()
     meta = {"dataset_meta": {"classes": list(names), "palette": "random"}, META: facts}
@@ -104,7 +104,6 @@ def publish(
     folder = out / f"{evaluation.id}-{digest}"
     if folder.exists():
         raise UserError(f"{folder} exists; the same weights have been published there.")
-    counts = scale.entry.category_counts
     config = standalone(_without_files(cfg), scale, gpus=1).pretty_text
     # mmengine replaces the variable by the folder of the config file
     config = config.replace(repr(str(counts)), repr(f"{{{{ fileDirname }}}}/{counts.name}"))
@@ -134,20 +133,24 @@ def publish(
     return folder
 
 
-def published(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """Return the weights of a published folder and their ``meta``.
+def published(folder: Path) -> tuple[Path, dict[str, str], list[str]]:
+    """Return a published folder's weights, their evaluation, scale and dataset, and class names.
 
     Raises:
-        UserError: the folder has not exactly one published checkpoint.
+        UserError: the folder has not exactly one published checkpoint, or it cannot be read.
     """
     found = sorted(folder.glob("*.pth"))
     if len(found) != 1:
         raise UserError(f"{folder} has {len(found)} files *.pth; a published model has one.")
     content = weights_of.load(found[0], "publish it again")
-    meta = content.get("meta") if isinstance(content, dict) else None
-    if not isinstance(meta, dict) or META not in meta:
+    try:
+        facts, names = content["meta"][META], content["meta"]["dataset_meta"]["classes"]
+        known = {key: facts[key] for key in ("evaluation", "scale", "dataset")}
+    except (KeyError, TypeError, IndexError):
+        known, names = {}, []
+    if not known or not all(isinstance(text, str) for text in (*known.values(), *names)):
         raise UserError(f"{found[0]} was not made by `seesaw publish`; name the file itself.")
-    return found[0], meta
+    return found[0], known, names
 
 
 def _without_files(cfg: Config) -> Config:

@@ -69,26 +69,17 @@ def _training(cfg: Config, scale: Scale, gpus: int) -> dict:
     loader = cfg.train_dataloader.to_dict() | dict(batch_size=cfg.batch_size // gpus)
     schedule = cfg.schedule
     whole = all(float(n).is_integer() for n in (schedule.epochs, *schedule.milestones))
-    if whole:
-        total, steps = int(schedule.epochs), [int(n) for n in schedule.milestones]
+    if whole:  # with one iteration an epoch, total and milestones are epochs
+        total, (warmup, decay) = iterations(schedule, 1, 1)
         loop: dict = dict(type="EpochBasedTrainLoop", max_epochs=total, val_interval=total)
         loader |= dict(sampler=dict(type="DefaultSampler", shuffle=True))
     else:
-        total, (_, decay) = iterations(schedule, _images(cfg, scale), cfg.batch_size)
-        steps = decay["milestones"]
+        total, (warmup, decay) = iterations(schedule, _images(cfg, scale), cfg.batch_size)
         loop = dict(type="IterBasedTrainLoop", max_iters=total, val_interval=total)
-    warmup = dict(
-        type="LinearLR",
-        start_factor=schedule.warmup_start,
-        by_epoch=False,
-        begin=0,
-        end=schedule.warmup_iters,
-    )
-    decay = dict(type="MultiStepLR", by_epoch=whole, end=total, milestones=steps)
     return dict(
         train_dataloader=loader,
         train_cfg=loop,
-        param_scheduler=[warmup, decay | dict(begin=0, gamma=schedule.gamma)],
+        param_scheduler=[warmup, decay | dict(by_epoch=whole)],
         auto_scale_lr=dict(enable=False, base_batch_size=cfg.batch_size),
         default_hooks=dict(
             timer=dict(type="IterTimerHook"),

@@ -127,19 +127,19 @@ def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fo
         raise UserError(f"{' and '.join(claim.pair)}: {error}") from None
     if made is None:
         return _found(claim, seeds, runs, scale, undefined="too few replicates")
-    between, spread = trainings_between(*claim.pair, scale.table), None
-    if between:
-        # Runs are few, so the spread is pooled, as for the tables' verdicts: docs/verdicts.md.
-        spread, dof = _spread(claim.metric, paths, scale)
-    if spread and made.seeds > 1 and not spread.assumed:
-        made = made.with_spread(sqrt(between) * spread.value, dof)
-    elif made.seeds > 1:
-        spread = None
-    value, se, (low, high) = made.value, made.se, made.interval
+    # Runs are few, so the spread is pooled, as for the tables' verdicts: docs/verdicts.md.
+    between = trainings_between(*claim.pair, scale.table)
+    spread, dof = _spread(claim.metric, paths, scale) if between else (None, 0)
+    if made.seeds > 1 and spread and spread.assumed:
+        spread = None  # their own spread is better than an assumed one
+    single = sqrt(between) * spread.value if spread else 0.0
     if made.seeds == 1:
-        se = hypot(made.images, sqrt(between) * (spread.value if spread else 0.0))
-        low, high = value - FACTOR * se, value + FACTOR * se
-    return _found(claim, seeds, runs, scale, (value, se, low, high), spread)
+        se = hypot(made.images, single)
+        low, high = made.value - FACTOR * se, made.value + FACTOR * se
+    else:
+        made = made.with_spread(single, dof) if spread else made
+        se, (low, high) = made.se, made.interval
+    return _found(claim, seeds, runs, scale, (made.value, se, low, high), spread)
 
 
 def _spread(metric: str, paths: dict, scale: Scale) -> tuple[Spread | None, int]:
