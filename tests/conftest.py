@@ -9,17 +9,10 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-JOBS = Path(".cache/jobs")
 
 # The suite runs in parallel and must not oversubscribe.
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(name, "1")
-
-
-@pytest.fixture(scope="session")
-def job_graphs(tmp_path_factory):
-    """The job graphs that tests have read: they hold in every clone with the same files."""
-    return tmp_path_factory.mktemp("jobs")
 
 
 @pytest.fixture(scope="session")
@@ -31,19 +24,32 @@ def tab(tmp_path_factory):
         yield opened
 
 
+@pytest.fixture(scope="session")
+def job_graphs(tmp_path_factory, worker_id):
+    """A folder of this call's job graphs, which Snakemake takes seconds to make."""
+    own = tmp_path_factory.getbasetemp()
+    return (own if worker_id == "master" else own.parent) / "graphs"
+
+
 @pytest.fixture
-def rules(tmp_path, job_graphs):
+def rules(tmp_path, job_graphs, monkeypatch):
     """A folder with the workflow's files; configs, data and results are the test's own."""
+    from seesaw.core.hashing import cached_json, digest
+    from seesaw.core.integrity import sha256_of
+    from seesaw.workflow import jobs
+
+    def by_content(key_files, cache_path, compute):
+        files = [*key_files]
+        key = digest({str(f): sha256_of(f) if f.is_file() else None for f in files})
+        return cached_json(files, job_graphs / f"{key}-{cache_path.name}", compute)
+
+    monkeypatch.setattr(jobs, "cached_json", by_content)
     for name in ("Snakefile", "environment.yml"):
         shutil.copy(REPOSITORY / name, tmp_path)
     for name in ("workflow", "profiles"):
         shutil.copytree(REPOSITORY / name, tmp_path / name)
     (tmp_path / "slurm").symlink_to("profiles/slurm")
-    shutil.copytree(job_graphs, tmp_path / JOBS)
-    yield tmp_path
-    for graph in (tmp_path / JOBS).iterdir():
-        if not (job_graphs / graph.name).exists():
-            shutil.copy(graph, job_graphs)
+    return tmp_path
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from logging import ERROR, LogRecord
 from pathlib import Path
 
@@ -241,11 +242,18 @@ class Events(EventHandler):
         self.console.print(Text(text.rstrip("\n"), style=style), soft_wrap=True)
 
 
+@cache  # asked eight times a second
+def _minutes(scale: str) -> dict[str, float] | None:
+    try:
+        return rates.assumed().scales[scale].minutes
+    except (UserError, KeyError):
+        return None
+
+
 def _stated(rule: str) -> float | None:
     """Return the seconds of a rule's job by configs/costs.yaml; None if it depends on the job."""
-    try:
-        stated = rates.assumed().scales[os.environ.get(ledger.SCALE, "").partition("@")[0]].minutes
-    except (UserError, KeyError):
+    stated = _minutes(os.environ.get(ledger.SCALE, "").partition("@")[0])
+    if stated is None:
         return None
     return 60 * stated.get(rule, 0.0) if rule in stated or rule not in ("train", "detect") else None
 

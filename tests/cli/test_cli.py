@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from facts import lacks
 
 from seesaw.cli.main import main, parser
 from seesaw.core import paths
@@ -181,16 +182,21 @@ def test_a_config_that_is_none_is_one_line(empty, content, said):
     assert message_of("diff", done.stderr).startswith(f"configs/table_a1/a02_syncbn.py {said}")
 
 
-def test_missing_data_in_a_process_of_its_own(empty):
-    done = run("train", "a01", cwd=empty)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert message_of("train", done.stderr) == f"data/mini_lvis/manifest.json {MISSING}"
-
-
-def test_wrong_arguments_exit_with_two():
-    done = run("trian", "a01")
-    assert done.returncode == 2 and "'trian'" in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize(
+    ("words", "least"),
+    [
+        (("compare", "a09", "a10", "--top", "0"), 1),
+        (("speed", "--rounds", "-1"), 1),
+        (("train", "a01", "--seed", "1.5"), 0),
+        (("train", "a01", "--workers", "-1"), 0),
+    ],
+)
+def test_a_number_out_of_range_is_named(capsys, words, least):
+    with pytest.raises(SystemExit) as ended:
+        main([*words])
+    *_, option, given = words
+    assert ended.value.code == 2
+    assert not lacks(capsys.readouterr().err, option, repr(given), f"at least {least}")
 
 
 def least(verb):

@@ -50,7 +50,7 @@ def test_what_cannot_be_written_is_one_sentence(number, monkeypatch, capsys):
     def refuse(*_):
         raise OSError(number, os.strerror(number), "/place/manifest.json")
 
-    monkeypatch.setattr("seesaw.cli.claims.scale_of", refuse)
+    monkeypatch.setattr("seesaw.cli.results.scale_of", refuse)
     assert cli.main(["claims"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "/place/manifest.json" in line and os.strerror(number) in line

@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from seesaw.core.records import Provenance
+from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from seesaw.core.records import Provenance
+from seesaw.core.provenance import Provenance
 with Provenance(sys.argv[1], root=Path(sys.argv[2])):
     print("held", flush=True)
     time.sleep(600)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from seesaw.core import provenance
 from seesaw.core import records as pv
 from seesaw.core.files import sha256_file, write_atomic
 from seesaw.errors import UserError
@@ -63,7 +64,7 @@ def test_record_holds_what_was_used(repo, artefact, monkeypatch):
     source.write_text("abc")
     inputs = {"data": source}
     facts = {"fingerprint": "f0", "config_hash": "c0", "seed": 3, "attempt": 2}
-    with pv.Provenance(artefact, inputs=inputs, root=repo, **facts) as p:
+    with provenance.Provenance(artefact, inputs=inputs, root=repo, **facts) as p:
         source.write_text("changed by the work")
         artefact.write_text("made")
         p.facts["wandb_run"] = "r1"
@@ -87,7 +88,7 @@ def test_record_holds_what_was_used(repo, artefact, monkeypatch):
 def test_several_artefacts_and_plain_record(repo, artefact):
     other = artefact.with_name("table.md")
     other.write_text("abc")
-    pv.record(artefact, other, root=repo, device="GPU")
+    provenance.record(artefact, other, root=repo, device="GPU")
     assert read(artefact)["artefact"]["sha256"] == read(other)["artefact"]["sha256"] == ABC
     assert read(other)["device"] == "GPU" and read(other)["seed"] is None
     assert read(other)["inputs"] == {}
@@ -95,7 +96,7 @@ def test_several_artefacts_and_plain_record(repo, artefact):
 
 def test_dirty_hash_follows_the_sources(repo):
     def dirty() -> str | None:
-        return pv.git_state(repo).get("dirty")
+        return provenance.git_state(repo).get("dirty")
 
     assert dirty() is None
     (repo / "results").mkdir()
@@ -112,21 +113,21 @@ def test_dirty_hash_follows_the_sources(repo):
     (repo / "new.py").unlink()
     assert dirty() == edited
     (repo / "sub").mkdir()
-    assert pv.git_state(repo / "sub") == pv.git_state(repo)
+    assert provenance.git_state(repo / "sub") == provenance.git_state(repo)
 
 
 def test_outside_git_and_before_the_first_commit(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert pv.git_state(tmp_path) is None
+    assert provenance.git_state(tmp_path) is None
     git(tmp_path, "init", "-q")
-    assert pv.git_state(tmp_path) is None
+    assert provenance.git_state(tmp_path) is None
     monkeypatch.setenv("PATH", "")
-    assert pv.git_state(tmp_path) is None
+    assert provenance.git_state(tmp_path) is None
 
 
 def test_no_lock_is_none(tmp_path):
     (tmp_path / "a").write_text("abc")
-    pv.record(tmp_path / "a", root=tmp_path)
+    provenance.record(tmp_path / "a", root=tmp_path)
     assert read(tmp_path / "a")["lock"] is None
 
 
@@ -136,8 +137,8 @@ def test_planted_secrets_are_nowhere(repo, artefact, monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "argv", ["seesaw", f"--key={planted['WANDB_API_KEY']}", "train"])
     url = f"s3://{planted['AWS_SECRET_ACCESS_KEY']}@host"
-    pv.record(artefact, root=repo, remote={"urls": [url]}, where=Path(url))
-    pv.write_failure(artefact, OSError(f"cannot reach {url}"))
+    provenance.record(artefact, root=repo, remote={"urls": [url]}, where=Path(url))
+    provenance.write_failure(artefact, OSError(f"cannot reach {url}"))
     assert read(artefact)["command"] == ["seesaw", "--key=***", "train"]
     assert read(artefact)["remote"] == {"urls": ["s3://***@host"]}
     for path in (pv.provenance_path(artefact), pv.failure_path(artefact)):
@@ -150,41 +151,41 @@ def test_failure_is_recorded_and_cleared_at_the_next_start(repo, artefact):
     failed = pv.failure_path(artefact)
     with (
         pytest.raises(ValueError, match="loss is nan"),
-        pv.Provenance(artefact, root=repo, attempt=2),
+        provenance.Provenance(artefact, root=repo, attempt=2),
     ):
         raise ValueError("loss is nan")
     got = pv.read_record(failed)
     assert (got["type"], got["error"], got["attempt"]) == ("ValueError", "loss is nan", 2)
     assert not pv.provenance_path(artefact).exists()
-    with pv.Provenance(artefact, root=repo):
+    with provenance.Provenance(artefact, root=repo):
         assert not failed.exists()
     assert read(artefact)["artefact"]["sha256"] == ABC and not failed.exists()
 
 
 def test_an_interruption_is_no_failure(repo, artefact):
-    with pytest.raises(KeyboardInterrupt), pv.Provenance(artefact, root=repo):
+    with pytest.raises(KeyboardInterrupt), provenance.Provenance(artefact, root=repo):
         raise KeyboardInterrupt
     assert sorted(artefact.parent.iterdir()) == [artefact]
 
 
 def test_missing_input_or_artefact(repo, artefact):
     with pytest.raises(UserError, match="gone cannot be read"):
-        pv.record(artefact, "gone", root=repo)
+        provenance.record(artefact, "gone", root=repo)
     with pytest.raises(UserError, match="none cannot be read"):
-        pv.record(artefact, inputs={"data": "none"}, root=repo)
+        provenance.record(artefact, inputs={"data": "none"}, root=repo)
     assert sorted(artefact.parent.iterdir()) == [artefact]
 
 
 def test_failure_in_a_folder_not_yet_made(tmp_path):
-    path = pv.write_failure(tmp_path / "run" / "model.pth", "out of memory")
+    path = provenance.write_failure(tmp_path / "run" / "model.pth", "out of memory")
     assert pv.read_record(path)["error"] == "out of memory"
     assert pv.read_record(path)["type"] is None
     assert pv.read_record(tmp_path / "none") is None
     for text in ("[1]", '{"error": "x'):
         path.write_text(text)
         assert pv.read_record(path) is None
-    pv.clear_failure(tmp_path / "run" / "model.pth")
-    pv.clear_failure(tmp_path / "run" / "model.pth")
+    provenance.clear_failure(tmp_path / "run" / "model.pth")
+    provenance.clear_failure(tmp_path / "run" / "model.pth")
     assert not path.exists()
 
 
@@ -212,28 +213,31 @@ def test_a_full_disk_leaves_the_old_record_whole(tmp_path):
 
 
 def test_killed_work_leaves_no_record_and_is_counted(repo, artefact):
-    code = "import os, sys; from seesaw.core.records import Provenance\n"
+    code = "import os, sys; from seesaw.core.provenance import Provenance\n"
     code += "with Provenance(sys.argv[1]): os.kill(os.getpid(), 9)"
     for _ in range(2):
         run = subprocess.run([sys.executable, "-c", code, str(artefact)], cwd=repo)
         assert run.returncode == -9
     assert list(artefact.parent.iterdir()) == [artefact]
-    with pv.Provenance(artefact, root=repo):
+    with provenance.Provenance(artefact, root=repo):
         pass
     assert read(artefact)["attempt"] == 3
-    pv.record(artefact, root=repo)  # made again: a first attempt
+    provenance.record(artefact, root=repo)  # made again: a first attempt
     assert read(artefact)["attempt"] == 1
 
 
 def test_another_fingerprint_is_other_work(repo, artefact):
     for fingerprint, attempt in (("a", 1), ("a", 2), ("b", 1)):
-        with pytest.raises(ValueError), pv.Provenance(artefact, root=repo, fingerprint=fingerprint):
+        with (
+            pytest.raises(ValueError),
+            provenance.Provenance(artefact, root=repo, fingerprint=fingerprint),
+        ):
             raise ValueError("no")
         got = pv.read_record(pv.failure_path(artefact))
         assert (got["attempt"], got["fingerprint"]) == (attempt, fingerprint)
 
 
 def test_one_process_of_several_writes(repo, artefact, monkeypatch):
-    monkeypatch.setattr(pv, "_FIRST", False)
-    pv.record(artefact, root=repo)
+    monkeypatch.setattr(provenance, "_FIRST", False)
+    provenance.record(artefact, root=repo)
     assert not pv.provenance_path(artefact).exists() and not (repo / ".cache").exists()

@@ -6,13 +6,11 @@ import json
 
 import orjson
 import pytest
-import small_folder
-from small_folder import PREFIX, edit, path_of
+from small_folder import PREFIX
 
-from seesaw.data import lvis_folder
 from seesaw.data.annotations import read_annotations
 from seesaw.data.format import frequency_of
-from seesaw.data.lvis_folder import image_file, training_counts, write_json
+from seesaw.data.lvis_folder import image_file, training_counts
 from seesaw.errors import UserError
 from seesaw.spec.annotations import load_annotations
 
@@ -244,62 +242,3 @@ def test_boxes_as_corners_are_refused_and_a_stray_one_is_reported(small_set, tmp
     found = read_annotations(write(tmp_path / "b.json", content))
     assert len(content["annotations"]) > 1000 and not found.faults
     assert f"first {content['annotations'][5]['id']}" in found.notes[0]
-
-
-def hashed(root):
-    files = {s: f"annotations/{s}.json" for s in ("train", "val")}
-    return lvis_folder.manifest(root, lvis_folder.read(root, files))
-
-
-def test_manifest_changes_with_the_data_and_only_then(small_set, tmp_path):
-    root = small_set[0]
-    first = hashed(root)
-    assert first == hashed(root)
-    assert first["categories"] == 12 and first["hash"] == "content"
-    assert first["splits"]["train"]["images"]["count"] == 240
-    raw = (root / "annotations/val.json").read_bytes()
-    assert first["splits"]["val"]["annotations"] == {
-        "file": "annotations/val.json", "bytes": len(raw),
-        "sha256": hashlib.sha256(raw).hexdigest(),
-    }  # fmt: skip
-    assert lvis_folder.hashes(root, "annotations/val.json") == first["splits"]["val"]
-    image = next((root / "val").iterdir())
-    before = image.read_bytes()
-    try:
-        image.write_bytes(before + b"\0")
-        changed = hashed(root)
-        assert changed["splits"]["train"] == first["splits"]["train"]
-        assert changed["splits"]["val"]["images"] != first["splits"]["val"]["images"]
-    finally:
-        image.write_bytes(before)
-    write_json(first, tmp_path / "m/a.json")
-    write_json({k: first[k] for k in reversed(first)}, tmp_path / "m/b.json")
-    assert (tmp_path / "m/a.json").read_bytes() == (tmp_path / "m/b.json").read_bytes()
-    assert orjson.loads((tmp_path / "m/a.json").read_bytes()) == first
-    assert len(list((tmp_path / "m").iterdir())) == 2
-
-
-@pytest.mark.parametrize(
-    ("split", "change", "message"),
-    [
-        ("val", put((*CAT, "name"), "wasp"), r"val\.json has other categories"),
-        ("val", lambda c: c["categories"].pop(), "has other categories|unknown category"),
-        ("val", put((*CAT, "frequency"), ...), r"val\.json: category 1 has no frequency"),
-        ("train", put(("annotations",), []), r"train\.json has no annotation to train on"),
-        ("val", put(("annotations",), []), r"val\.json has no annotation .* to score"),
-    ],
-)
-def test_what_splits_need(tmp_path, split, change, message):
-    root = small_folder.make(tmp_path / "set")
-    edit(root, split, change)
-    files = {s: f"annotations/{s}.json" for s in ("train", "val")}
-    with pytest.raises(UserError, match=message):
-        for content in lvis_folder.read(root, files).values():
-            content.refuse()
-
-
-def test_images_of_train_in_val_are_reported(tmp_path):
-    root = small_folder.make(tmp_path / "set")
-    path_of(root, "val").write_bytes(path_of(root, "train").read_bytes())
-    files = {s: f"annotations/{s}.json" for s in ("train", "val")}
-    assert lvis_folder.read(root, files)["val"].notes[0].startswith("10 images are those of train")

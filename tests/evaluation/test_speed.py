@@ -203,7 +203,7 @@ from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 from seesaw.spec import experiments
 from seesaw.spec.config import resolve
-from seesaw.core.records import record
+from seesaw.core.provenance import record
 from seesaw.spec.scales import Scale
 from seesaw.training.train import save_model
 table, scale = experiments.load(), Scale("smoke")

@@ -9,6 +9,8 @@ import pytest
 import torch
 from detector_cases import KINDS, build, picture, predict
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import sys
 import torch

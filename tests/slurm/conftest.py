@@ -1,4 +1,4 @@
-"""A Slurm of its own for these tests, stopped at the end."""
+"""A Slurm of its own for these tests, stopped at the end, and a folder for stand-ins."""
 
 import os
 import shutil
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from toys import TOY
+
+from seesaw.workflow.slurm import ledger, queue
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -134,3 +136,24 @@ def time_outs(cluster, new_clone):
     for process, _ in running.values():
         process.kill()  # only if a test has failed before its end
         process.wait()
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder to work in, with a `bin` that is searched first."""
+    (tmp_path / "bin").mkdir()
+    monkeypatch.chdir(tmp_path)
+    python = str(Path(sys.executable).parent)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "bin"), python, "/usr/bin", "/bin"]))
+    monkeypatch.setenv(ledger.SCALE, "mini")
+    monkeypatch.setattr(queue, "PAUSE", 0.1)
+    monkeypatch.setattr(queue, "STATES", {})
+    # Not everywhere is a SLURM, which an executor looks for; test_submissions.py tests that.
+    monkeypatch.setattr("snakemake_executor_plugin_seesaw_slurm.no_cluster", lambda: None)
+    return tmp_path
+
+
+@pytest.fixture
+def lost(monkeypatch):
+    """Sets after how many seconds a job counts as lost."""
+    return lambda seconds: monkeypatch.setattr(queue, "LOST", seconds)

@@ -42,6 +42,13 @@ def classes_of(config):
     return {int(part.split(",")[0].split("}")[0]) for part in text.split('"num_classes": ')[1:]}
 
 
+def test_a_folder_named_as_the_scales_dataset_is_another(folder):
+    own = folder.rename(folder.with_name("mini_lvis"))
+    scale = Scale("mini", str(own))
+    assert scale.full_name == "mini@mini_lvis" and scale.results != Scale("mini").results
+    assert f"--dataset {own}" in scale.data_command
+
+
 def test_stated_planned_or_counted(folder):
     assert [datasets.load(n).classes for n in ("lvis_v1", "mini_lvis", "smoke_lvis")] == [
         1203, 36, 12,

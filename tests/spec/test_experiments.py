@@ -152,7 +152,7 @@ def test_a_unique_prefix_is_enough():
     assert TABLE.training("a01").id == "a01_mask_rcnn"
     assert TABLE.evaluation("a12").training == "a11_dual_head"
     assert TABLE.training("mask_rcnn_random_ce").id == "mask_rcnn_random_ce"
-    assert TABLE.place("table_a2").columns[-1] == "fps"
+    assert TABLE.place_id("table_a2") == "table_a2"
 
 
 def test_all_of_the_paper_is_listed():
@@ -256,6 +256,9 @@ def test_dataset_entries(root):
         datasets.load("coco")
     paths.DATASETS.write_text("datasets:\n  mine:\n    root: data/mine\n    train: a.json\n")
     with pytest.raises(UserError, match=r"datasets\.yaml: val is missing; add it\."):
+        datasets.load("mine")
+    paths.DATASETS.write_text("datasets:\n  mine:\n")
+    with pytest.raises(UserError, match=r"datasets\.yaml: root is missing; add it"):
         datasets.load("mine")
     folder = root / "folder"
     (folder / "annotations").mkdir(parents=True)

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 from toy_training import attempt
 
+from seesaw.core import provenance
 from seesaw.core import records as pv
 from seesaw.errors import PermanentError, UserError
 
@@ -13,34 +14,34 @@ from seesaw.errors import PermanentError, UserError
 def fail(model, error, fingerprint="f"):
     with (
         pytest.raises(type(error)),
-        pv.Provenance(model, root=model.parent, fingerprint=fingerprint),
+        provenance.Provenance(model, root=model.parent, fingerprint=fingerprint),
     ):
         raise error
 
 
 def test_only_a_permanent_failure_of_the_same_fingerprint_counts(tmp_path):
     model = tmp_path / "the model.pth"
-    pv.refuse_known_failure(model, "f")
+    provenance.refuse_known_failure(model, "f")
     fail(model, UserError("the disk is full."))
-    pv.refuse_known_failure(model, "f")
+    provenance.refuse_known_failure(model, "f")
     fail(model, PermanentError("the loss is not finite."))
-    pv.refuse_known_failure(model, "g")
+    provenance.refuse_known_failure(model, "g")
     with pytest.raises(PermanentError, match=r"^the loss is not finite\. .* rm ") as error:
-        pv.refuse_known_failure(model, "f")
+        provenance.refuse_known_failure(model, "f")
     # the command that it names forgets it
     command = shlex.split(str(error.value).rpartition("to try again all the same: ")[2])
     assert command == ["rm", str(pv.failure_path(model))]
     subprocess.run(command, check=True)
-    pv.refuse_known_failure(model, "f")
+    provenance.refuse_known_failure(model, "f")
 
 
 def test_a_rank_that_loses_contact_does_not_hide_why(tmp_path):
     model = tmp_path / "model.pth"
     with (
         pytest.raises(RuntimeError),
-        pv.Provenance(model, root=tmp_path, fingerprint="f", attempt=2),
+        provenance.Provenance(model, root=tmp_path, fingerprint="f", attempt=2),
     ):
-        pv.write_failure(model, PermanentError("the loss is not finite."), fingerprint="f")
+        provenance.write_failure(model, PermanentError("the loss is not finite."), fingerprint="f")
         raise RuntimeError("connection closed by peer")
     record = pv.read_record(pv.failure_path(model))
     assert (record["type"], record["error"]) == ("PermanentError", "the loss is not finite.")

@@ -9,7 +9,7 @@ import pytest
 
 from seesaw.cli.main import main
 from seesaw.core import paths
-from seesaw.core.records import record
+from seesaw.core.provenance import record
 
 pytestmark = pytest.mark.slow
 RUN = "results/smoke/a01_mask_rcnn/seed0"

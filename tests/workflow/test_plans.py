@@ -1,4 +1,7 @@
-"""Dry runs of the workflow: which jobs a target needs, and what a wrong call says."""
+"""Dry runs of the workflow: which jobs a target needs, and what a wrong call says.
+
+Fast tests of the same jobs, from Snakemake's graph without a dry run, are in planning/.
+"""
 
 import re
 import shutil
@@ -54,6 +57,7 @@ def test_paper_scale_plans_every_training_from_a_fresh_clone(clone):
     assert planned["figure"] == 4 and planned["report"] == 1
 
 
+@pytest.mark.slow
 def test_the_released_models_need_no_training(clone):
     done = snakemake(clone, "--profile", "slurm", "-n", "zoo")
     planned = jobs(done)
@@ -63,6 +67,7 @@ def test_the_released_models_need_no_training(clone):
     assert jobs(done)["convert"] == 12 and "download" not in jobs(done)
 
 
+@pytest.mark.slow
 def test_a_submission_needs_the_entrys_trainings_and_test_dev_only(clone):
     done = snakemake(clone, "--profile", "local", "-n", "submission")
     planned = jobs(done)
@@ -70,6 +75,7 @@ def test_a_submission_needs_the_entrys_trainings_and_test_dev_only(clone):
     assert "evaluate" not in planned
 
 
+@pytest.mark.slow
 def test_one_table_plans_only_its_rungs(clone):
     done = snakemake(clone, "--profile", "local", "-n", "table_a1")
     planned, table = jobs(done), experiments.load()
@@ -80,12 +86,14 @@ def test_one_table_plans_only_its_rungs(clone):
     assert planned["pretrain"] == 2 and "speed" not in planned
 
 
+@pytest.mark.slow
 def test_figure_a1_needs_its_two_trainings_only(clone):
     planned = jobs(snakemake(clone, "--profile", "local", "-n", "figure_a1"))
     assert (planned["data"], planned["train"], planned["figure"]) == (1, 2, 1)
     assert "detect" not in planned
 
 
+@pytest.mark.slow
 def test_claims_train_seeds_that_no_other_target_does(clone):
     done = snakemake(clone, "--profile", "local", "-n", "claims")
     planned = jobs(done)
@@ -114,6 +122,7 @@ def test_a_wrong_setting_is_named_in_a_sentence(clone, setting, expected):
     assert not (clone / "results").exists()
 
 
+@pytest.mark.slow
 def test_a_malformed_row_stops_the_plan_with_its_place(clone):
     path = clone / "configs/experiments.yaml"
     before = path.read_text()
@@ -125,6 +134,7 @@ def test_a_malformed_row_stops_the_plan_with_its_place(clone):
     assert not lacks(said, "configs/experiments.yaml: trainings.a01_mask_rcnn.schedule is '3x'")
 
 
+@pytest.mark.slow
 def test_a_row_without_config_is_not_built_and_not_planned(clone):
     config = clone / "configs/table_a1/a12_test_time_augmentation.py"
     kept = config.read_text()

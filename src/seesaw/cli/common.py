@@ -6,7 +6,9 @@ for each verb does the work and imports heavy libraries itself.
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
 
@@ -90,6 +92,17 @@ def fingerprints_of(args: Namespace) -> dict[str, str]:
     return cached(scale_of(args))
 
 
+def at_least(least: int) -> Callable[[str], int]:
+    """Return the type of a command's option that is a whole number of at least ``least``."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"-?\d+", text) or int(text) < least:
+            raise ArgumentTypeError(f"{text!r} is no whole number of at least {least}")
+        return int(text)
+
+    return parse
+
+
 def stopping_options(verb: ArgumentParser) -> None:
     """Declare the options of verbs that stop in time and have loader workers."""
     verb.add_argument(
@@ -101,7 +114,7 @@ def stopping_options(verb: ArgumentParser) -> None:
     )
     verb.add_argument(
         "--workers",
-        type=int,
+        type=at_least(0),
         metavar="N",
         help="processes that load images (default: the config's on a GPU, none on a CPU)",
     )

@@ -6,7 +6,7 @@ from argparse import Namespace
 from contextlib import suppress
 
 from seesaw.cli.common import scale_of
-from seesaw.core.records import Provenance
+from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
 from seesaw.spec.datasets import DatasetEntry
 from seesaw.spec.scales import Scale

@@ -6,6 +6,7 @@ import json
 from argparse import Namespace
 
 from seesaw.cli.common import (
+    at_least,
     check_data,
     evaluation_of,
     fingerprints_of,
@@ -16,7 +17,8 @@ from seesaw.cli.common import (
 )
 from seesaw.core import hashing, stopping
 from seesaw.core.files import sha256_file, write_atomic
-from seesaw.core.records import Provenance, record_of
+from seesaw.core.provenance import Provenance
+from seesaw.core.records import record_of
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale
 from seesaw.training import runs
@@ -26,16 +28,19 @@ def add(verb) -> None:
     """Declare the verbs."""
     sub = verb(detect, "detect on the evaluation's split", threads=True)
     sub.add_argument("evaluation")
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--seed", type=at_least(0), default=0)
     stopping_options(sub)
     sub = verb(evaluate, "score detections by the LVIS protocol")
     sub.add_argument("evaluation")
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--seed", type=at_least(0), default=0)
     sub = verb(speed, "time the frameworks of Table A2, interleaved", threads=True)
-    sub.add_argument("--images", type=int, default=5, help="images a round (default: 5)")
-    sub.add_argument("--rounds", type=int, default=5, help="rounds (default: 5)")
+    sub.add_argument("--images", type=at_least(1), default=5, help="images a round (default: 5)")
+    sub.add_argument("--rounds", type=at_least(1), default=5, help="rounds (default: 5)")
     sub.add_argument(
-        "--detections", type=int, default=300, help="of LVIS-size post-processing (default: 300)"
+        "--detections",
+        type=at_least(1),
+        default=300,
+        help="of LVIS-size post-processing (default: 300)",
     )
 
 

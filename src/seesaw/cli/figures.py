@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seesaw.cli.common import fingerprints_of, scale_of
 from seesaw.core import paths
-from seesaw.core.records import Provenance
+from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
 from seesaw.spec import figures
 from seesaw.spec.scales import Scale, snakemake_command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from seesaw.cli.common import load_libraries, load_mmdet, scale_of
+from seesaw.cli.common import at_least, load_libraries, load_mmdet, scale_of
 from seesaw.core.integrity import refuse
 from seesaw.errors import UserError
 
@@ -15,7 +15,7 @@ def add(verb) -> None:
     sub = verb(predict, "detect on images of your own: a picture and COCO-style JSON of each")
     sub.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     sub.add_argument("--model", help="evaluation (default: a12, or the published one)")
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--seed", type=at_least(0), default=0)
     sub.add_argument(
         "--weights",
         type=Path,
@@ -28,10 +28,10 @@ def add(verb) -> None:
     sub.add_argument(
         "--score", type=float, default=0.3, help="least score of what is drawn (default: 0.3)"
     )
-    sub.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    sub.add_argument("--threads", type=at_least(1), default=1, help="CPU threads (default: 1)")
     sub = verb(publish, "a folder for others: weights, config, model card, checksums")
     sub.add_argument("evaluation")
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--seed", type=at_least(0), default=0)
     sub.add_argument(
         "--out", type=Path, default=Path("published"), help="folder (default: %(default)s)"
     )

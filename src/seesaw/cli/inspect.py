@@ -9,7 +9,7 @@ from ast import literal_eval
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from seesaw.cli.common import load_mmdet, scale_of
+from seesaw.cli.common import at_least, load_mmdet, scale_of
 from seesaw.core.files import write_atomic
 from seesaw.errors import UserError
 from seesaw.spec import experiments
@@ -22,7 +22,9 @@ def add(verb) -> None:
     sub.add_argument("evaluation")
     sub.add_argument("-o", "--out", type=Path, help="the config file, *.py (default: printed)")
     sub.add_argument(
-        "--gpus", type=int, help="GPUs that share a batch (default: 8, or 1 for a smaller batch)"
+        "--gpus",
+        type=at_least(1),
+        help="GPUs that share a batch (default: 8, or 1 for a smaller batch)",
     )
     sub.add_argument(
         "--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="values to replace"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from seesaw import __version__
+from seesaw.cli.common import at_least
 from seesaw.cli.parser import Parser
 from seesaw.core import paths
 from seesaw.core.secrets import masked
@@ -24,10 +25,7 @@ MODULES = (
     "zoo",
     "submission",
     "tracking",
-    "reporting",
-    "claims",
-    "report",
-    "comparison",
+    "results",
     "evidence",
     "figures",
     "planning",
@@ -62,7 +60,9 @@ def parser() -> Parser:
             "--dataset", help="dataset entry or LVIS-format folder (default: the scale's)"
         )
         if threads:
-            sub.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+            sub.add_argument(
+                "--threads", type=at_least(1), default=1, help="CPU threads (default: 1)"
+            )
         return sub
 
     for name in MODULES:

@@ -8,7 +8,7 @@ from argparse import Namespace
 
 from rich.text import Text
 
-from seesaw.cli.common import scale_of
+from seesaw.cli.common import at_least, scale_of
 from seesaw.core import paths
 from seesaw.core.borders import console
 from seesaw.errors import UserError
@@ -26,7 +26,9 @@ def add(verb) -> None:
     """Declare the verbs."""
     sub = verb(plan, "what a target still costs: GPU-hours, wall time, disk, critical path")
     sub.add_argument("target", nargs="?", default="all", help=TARGET)
-    sub.add_argument("--gpus", type=int, help="GPUs of a training (default: the site's, or 8)")
+    sub.add_argument(
+        "--gpus", type=at_least(1), help="GPUs of a training (default: the site's, or 8)"
+    )
     sub.add_argument("--gpu", help="their type (default: the site's, or v100)")
     sub.add_argument("--budget", metavar="GPU-HOURS", help="say what fits, for instance 200gpuh")
     sub = verb(accept, "say that a change leaves finished trainings as they are: they stay")
@@ -43,8 +45,9 @@ def plan(args: Namespace) -> None:
     here = site.load()
     budget = planning.parse_budget(args.budget)
     gpus = args.gpus if args.gpus is not None else here.gpus.get(scale.name) or 8
-    graph, rows = jobs.workflow(scale), jobs.rows(scale, args.target)
-    chosen = graph.select(args.target)
+    graph = jobs.workflow(scale)
+    target = graph.target(args.target)
+    chosen, rows = graph.select(target), jobs.rows(scale, target)
     costs = Costs(rows, scale, gpus, args.gpu or here.gpu_model or None)
     costs.fingerprints = known = dependencies.cached(scale)
     made = planning.plan(chosen, jobs.finished(graph.every, known), costs, rows, budget)
@@ -85,11 +88,11 @@ def status(args: Namespace) -> int:
     """Print the state of a target's experiments; exit code 1 if one needs the user's attention."""
     scale = scale_of(args)
     graph, known = jobs.workflow(scale), dependencies.known(scale)
-    chosen, done = graph.select(args.target), jobs.finished(graph.every, known)
+    target, done = graph.target(args.target), jobs.finished(graph.every, known)
+    chosen = graph.select(target)
     found = [standings.standing(job, done, scale, known, time.time()) for job in chosen.values()]
-    rows = jobs.rows(scale, args.target)
-    name = args.target if args.target in graph.targets else "all"
-    standings.render(found, rows, scale, console(), known is not None, name)
+    rows, again = jobs.rows(scale, target), graph.command(target)
+    standings.render(found, rows, scale, console(), again, known is not None)
     _ask(scale, known)
     return int(any(s.state in standings.NEEDS_YOU for s in found))
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from seesaw.cli.common import scale_of
+from seesaw.cli.common import at_least, scale_of
 from seesaw.core.integrity import read_output
-from seesaw.core.records import Provenance
+from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
 from seesaw.evaluation.submission import receipt
 from seesaw.spec.outputs import Metrics
@@ -16,7 +16,7 @@ def add(verb) -> None:
     """Declare the verbs."""
     sub = verb(submit, "package detections for the LVIS server, or enter what it said")
     sub.add_argument("evaluation", nargs="?", help="default: the entry, a12")
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--seed", type=at_least(0), default=0)
     sub.add_argument("--split", choices=["test_dev", "val"], default="test_dev")
     instead = sub.add_mutually_exclusive_group()
     instead.add_argument(
@@ -27,7 +27,7 @@ def add(verb) -> None:
     )
     sub = verb(grade, "score a package as the server does, where the truth is known")
     sub.add_argument("evaluation", nargs="?", help="default: the entry, a12")
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--seed", type=at_least(0), default=0)
     sub.add_argument("--split", choices=["test_dev", "val"], default="test_dev")
 
 

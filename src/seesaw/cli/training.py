@@ -6,6 +6,7 @@ from argparse import Namespace
 
 import seesaw
 from seesaw.cli.common import (
+    at_least,
     check_data,
     fingerprints_of,
     load_libraries,
@@ -15,7 +16,7 @@ from seesaw.cli.common import (
 )
 from seesaw.core import stopping
 from seesaw.core.names import unique
-from seesaw.core.records import Provenance, refuse_known_failure
+from seesaw.core.provenance import Provenance, refuse_known_failure
 from seesaw.errors import UserError
 from seesaw.spec import claims, downloads
 from seesaw.training import run_log, runs
@@ -27,12 +28,12 @@ def add(verb) -> None:
     sub.add_argument("backbone", help="name in the scale's file")
     sub = verb(train, "train one rung with one seed", threads=True)
     sub.add_argument("training")
-    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--seed", type=at_least(0), default=0)
     sub.add_argument("--fingerprint", help="the training's hash, if known (default: computed)")
     stopping_options(sub)
     sub.add_argument(
         "--images-per-gpu",
-        type=int,
+        type=at_least(1),
         metavar="N",
         help="images that a GPU has room for; gradients are accumulated up to the config's batch "
         "(default: any number)",

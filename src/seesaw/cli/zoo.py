@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from seesaw.cli.common import fingerprints_of, load_libraries, scale_of
 from seesaw.core.files import write_atomic
-from seesaw.core.records import Provenance
+from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
 
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seesaw.errors import UserError
+
+
+class Strict(BaseModel):
+    """A part of one of the project's YAML files; it has no other keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -29,6 +39,8 @@ def read_yaml(path: Path) -> dict:
         raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run from the repository's root.") from None
+    except ValueError as error:  # an impossible date
+        raise UserError(f"{path}: {error}; correct the YAML.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
@@ -37,6 +49,23 @@ def read_yaml(path: Path) -> dict:
     if not isinstance(raw, dict):
         raise UserError(f"{path} holds no mapping; restore it from git.")
     return raw
+
+
+def read_model(path: Path, model: type[_Model], raw: object = None) -> _Model:
+    """Return the content of a YAML file as a model.
+
+    Args:
+        path: the file.
+        model: what the file has to hold.
+        raw: the content, if it has been read and completed before.
+
+    Raises:
+        UserError: the file is missing or invalid; the message names file, key, value and fix.
+    """
+    try:
+        return model.model_validate(read_yaml(path) if raw is None else raw)
+    except ValidationError as error:
+        raise UserError(one_sentence(path, error)) from None
 
 
 def one_sentence(path: Path, error: ValidationError) -> str:
@@ -50,4 +79,8 @@ def one_sentence(path: Path, error: ValidationError) -> str:
         return f"{path}: {where} is missing; add it{more}."
     message = first["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
-    return f"{path}: {where} is {first['input']!r}, but {message}; correct it{more}."
+    if where and not isinstance(first["input"], dict):
+        message = f"{where} is {first['input']!r}, but {message}"
+    elif where:
+        message = f"{where}: {message}"
+    return f"{path}: {message}; correct it{more}."

@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from seesaw.core import paths
-from seesaw.core.yaml import one_sentence, read_yaml
+from seesaw.core.names import instead
+from seesaw.core.yaml import Strict, read_model
 from seesaw.errors import UserError
 from seesaw.spec.experiments import Experiments
 from seesaw.spec.scales import Scale
@@ -28,11 +29,7 @@ OWN = {
 }
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Claim(_Row):
+class Claim(Strict):
     """A claim that compares evaluation b with a, ``pair`` = (a, b); ``margin`` is in AP points."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -58,7 +55,7 @@ class Claim(_Row):
         return self
 
 
-class Design(_Row):
+class Design(Strict):
     """A design that was tried before the claims' seeds were run; numbers are AP in percent."""
 
     name: str
@@ -68,7 +65,26 @@ class Design(_Row):
     chosen: bool = False
 
 
-class Claims(_Row):
+class Curve(Strict):
+    """AP of a claim's pair by the length of a training, for a step that does not show.
+
+    ``epochs`` are those of the schedule 2x; ``a`` and ``b`` are AP in percent at these lengths.
+    """
+
+    claim: str
+    seed: int = Field(ge=100)
+    epochs: list[float] = Field(min_length=3)
+    a: list[float]
+    b: list[float]
+
+    @model_validator(mode="after")
+    def _equally_long(self) -> Curve:
+        if not len(self.epochs) == len(self.a) == len(self.b):
+            raise ValueError("epochs, a and b are as many numbers")
+        return self
+
+
+class Claims(Strict):
     """The content of configs/claims.yaml."""
 
     scale: str
@@ -76,6 +92,7 @@ class Claims(_Row):
     frozen: str | None = Field(pattern=r"^[0-9a-f]{16}$")
     designs: list[Design] = []
     claims: list[Claim]
+    curves: list[Curve] = []
 
     def seeds_of(self, claim: Claim) -> list[int]:
         """Return the seeds of a claim; a claim about speed has none."""
@@ -115,10 +132,7 @@ def load() -> Claims:
     Raises:
         UserError: the file is missing or invalid; the message names file, row, value and fix.
     """
-    try:
-        return Claims.model_validate(read_yaml(paths.CLAIMS))
-    except ValidationError as error:
-        raise UserError(one_sentence(paths.CLAIMS, error)) from None
+    return read_model(paths.CLAIMS, Claims)
 
 
 def of(scale: Scale) -> Claims | None:
@@ -144,6 +158,8 @@ def of(scale: Scale) -> Claims | None:
                     f"{path}: the claim {claim.id} names {name!r}, which is no evaluation on val; "
                     f"use one of {known}."
                 )
+    if odd := next((curve.claim for curve in claims.curves if curve.claim not in seen), None):
+        raise UserError(f"{path}: curves: {odd!r} is no claim; {instead(odd, seen)}")
     return claims
 
 

@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seesaw.core import paths
 from seesaw.core.names import instead
-from seesaw.core.yaml import one_sentence, read_yaml
+from seesaw.core.yaml import Strict, read_model, read_yaml
 from seesaw.errors import UserError
 
 
-class DatasetEntry(BaseModel):
+class DatasetEntry(Strict):
     """A dataset in LVIS format: folder, annotation files and, if generated, its specification."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     root: Path
     train: str
@@ -68,10 +66,8 @@ def load(name: str) -> DatasetEntry:
     """
     table = read_yaml(paths.DATASETS).get("datasets", {})
     if name in table:
-        try:
-            entry = DatasetEntry.model_validate({"name": name, **table[name]})
-        except ValidationError as error:
-            raise UserError(one_sentence(paths.DATASETS, error)) from None
+        row = table[name] if isinstance(table[name], dict) else {}
+        entry = read_model(paths.DATASETS, DatasetEntry, {"name": name, **row})
         return entry.model_copy(update={"root": paths.ROOT / entry.root})
     folder = Path(name)
     if not folder.is_dir():

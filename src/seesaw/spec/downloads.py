@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from seesaw.core import paths
 from seesaw.core.names import instead
-from seesaw.core.yaml import one_sentence, read_yaml
+from seesaw.core.yaml import Strict, read_model, read_yaml
 from seesaw.errors import UserError
 from seesaw.spec import datasets
 
@@ -27,13 +27,12 @@ DIGITS = 64  # of a whole sha256
 _NAMED = re.compile(r"-([0-9a-f]{8})\.\w+$")
 
 
-class Remote(BaseModel):
+class Remote(Strict):
     """A file to download, and the file or folder that is made from it.
 
     ``sha256`` is whole, or the eight digits in the file's name; ``source`` is the file that has it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
     set: str
     address: str
@@ -75,10 +74,9 @@ class Remote(BaseModel):
         return "files" in self.counts
 
 
-class Downloads(BaseModel):
+class Downloads(Strict):
     """The table of downloads: set -> file name -> file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     addresses: dict[str, tuple[str, ...]]
     sets: dict[str, dict[str, Remote]]
 
@@ -133,10 +131,7 @@ def load(path: Path | None = None) -> Downloads:
             sets[group][name] = {"name": name, "set": group, "urls": urls, **row}
             if name in locked and "sha256" not in row:
                 sets[group][name] |= {"sha256": locked[name], "source": LOCKED}
-    try:
-        return Downloads.model_validate({"addresses": addresses, "sets": sets})
-    except ValidationError as error:
-        raise UserError(one_sentence(path, error)) from None
+    return read_model(path, Downloads, {"addresses": addresses, "sets": sets})
 
 
 def keep_hash(name: str, sha256: str) -> None:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from seesaw.core import paths
-from seesaw.core.yaml import one_sentence, read_yaml
-from seesaw.errors import UserError
+from seesaw.core.yaml import Strict, read_model
 
 FILE = paths.CONFIGS / "preflight.yaml"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Dataset(_Strict):
+class Dataset(Strict):
     """The expected counts of a dataset's files; an iteration has 16 images."""
 
     images: dict[str, int]
@@ -29,7 +22,7 @@ class Dataset(_Strict):
     bags_groups: list[int]
 
 
-class Memory(_Strict):
+class Memory(Strict):
     """How the bytes that a training keeps relate to the memory of a GPU, in GB."""
 
     factor: float
@@ -42,7 +35,7 @@ class Memory(_Strict):
         return self.gpus[known[-1]] if known else None
 
 
-class Expected(_Strict):
+class Expected(Strict):
     """The content of configs/preflight.yaml."""
 
     datasets: dict[str, Dataset]
@@ -57,7 +50,4 @@ def load() -> Expected:
     Raises:
         UserError: the file is missing or invalid; the message names file, key and fix.
     """
-    try:
-        return Expected.model_validate(read_yaml(FILE))
-    except ValidationError as error:
-        raise UserError(one_sentence(FILE, error)) from None
+    return read_model(FILE, Expected)

@@ -13,21 +13,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from seesaw.core import paths
 from seesaw.core.names import instead, unique
-from seesaw.core.yaml import one_sentence, read_yaml
+from seesaw.core.yaml import Strict, read_model, read_yaml
 from seesaw.errors import UserError
 
 PLACES = ("table_a1", "table_a2", "figure_a2")
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Place(_Row):
+class Place(Strict):
     """A table or figure of the paper."""
 
     title: str
@@ -36,7 +32,7 @@ class Place(_Row):
     increments: list[Literal["AP", "AP_box"]] = []
 
 
-class Training(_Row):
+class Training(Strict):
     """A training, which gives one model per seed; its config is ``configs/*/<id>.py``."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -58,7 +54,7 @@ class Training(_Row):
         return config_file(self.id)
 
 
-class Evaluation(_Row):
+class Evaluation(Strict):
     """An evaluation of a training's model on a split with the inference settings of ``config``."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -72,7 +68,7 @@ class Evaluation(_Row):
         return config_file(self.config or self.training)
 
 
-class Cell(_Row):
+class Cell(Strict):
     """A row of a table or figure, and the evaluation whose metrics it shows."""
 
     place: str
@@ -81,7 +77,7 @@ class Cell(_Row):
     schedule: str | None = None
 
 
-class _File(_Row):
+class _File(Strict):
     places: dict[str, Place]
     trainings: dict[str, Training]
     evaluations: dict[str, Evaluation] = {}
@@ -175,9 +171,9 @@ class Experiments:
         """Return an evaluation by its id or a unique prefix of it."""
         return self.evaluations[self._unique("evaluation", name, self.evaluations)]
 
-    def place(self, name: str) -> Place:
-        """Return a table or figure by its id."""
-        return self.places[self._unique("table or figure", name, self.places)]
+    def place_id(self, name: str) -> str:
+        """Return the id of a table or figure by a unique prefix of it."""
+        return self._unique("table or figure", name, self.places)
 
     def place_cells(self, place: str) -> list[Cell]:
         """Return the cells of a table or figure, in the order of its rows."""
@@ -234,11 +230,7 @@ def load(path: Path | None = None) -> Experiments:
             raw[key] = {
                 i: {"id": i, **row} if isinstance(row, dict) else row for i, row in rows.items()
             }
-    try:
-        file = _File.model_validate(raw)
-    except ValidationError as error:
-        raise UserError(one_sentence(path, error)) from None
-    return Experiments(file, path)
+    return Experiments(read_model(path, _File, raw), path)
 
 
 def config_files(path: Path) -> set[Path]:

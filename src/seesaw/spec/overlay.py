@@ -11,7 +11,9 @@ from fnmatch import translate
 from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import field_validator
+
+from seesaw.core.yaml import Strict
 
 # Setting -> the config values that it replaces: dotted paths, in which an index is a part and * is
 # anything.
@@ -60,20 +62,19 @@ SETTINGS: dict[str, list[str]] = {
 REFERENCE_PX = {"image_short_edge": 800, "crop_edge": 1280, "tta_short_edge": 1200}
 
 
-class StandIn(BaseModel):
+class StandIn(Strict):
     """The small backbone that replaces one of the paper's backbones at this scale.
 
     ``pretrain`` replaces some of the scale's own ``pretrain``, as its number of iterations.
     """
 
-    model_config = ConfigDict(extra="forbid")
     name: str
     set: dict[str, Any]
     out_channels: list[int]
     pretrain: dict[str, Any] = {}
 
 
-class Overlay(BaseModel):
+class Overlay(Strict):
     """The changes that a scale makes to the paper's configs.
 
     ``set`` gives some of the `SETTINGS` a value; ``set_in`` does so in one config only, given by
@@ -82,7 +83,6 @@ class Overlay(BaseModel):
     finished training is repeated only after the user has agreed (`seesaw.workflow.acceptances`).
     """
 
-    model_config = ConfigDict(extra="forbid")
     dataset: str
     only: list[str] | None = None
     ask_before_retraining: bool = False

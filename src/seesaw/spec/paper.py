@@ -5,18 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from seesaw.core import paths
-from seesaw.core.yaml import one_sentence, read_yaml
-from seesaw.errors import UserError
+from seesaw.core.yaml import Strict, read_model
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class PaperRow(_Strict):
+class PaperRow(Strict):
     """A row of a table as printed: AP in percent, fps in images per second, increments in AP."""
 
     AP: float
@@ -28,7 +21,7 @@ class PaperRow(_Strict):
     increments: dict[Literal["AP", "AP_box"], float] = {}
 
 
-class TestDev(_Strict):
+class TestDev(Strict):
     """The entry's score on the test-dev split, AP in percent."""
 
     __test__ = False  # keeps pytest from collecting this class by its name
@@ -36,7 +29,7 @@ class TestDev(_Strict):
     AP: float
 
 
-class PaperValues(_Strict):
+class PaperValues(Strict):
     """The numbers that the paper reports; ``parameters`` are in millions, at paper scale."""
 
     table_a1: dict[str, PaperRow]
@@ -60,7 +53,4 @@ def load(path: Path | None = None) -> PaperValues:
         UserError: the file is missing or invalid; the message names file, key, value and fix.
     """
     path = path or paths.PAPER_VALUES
-    try:
-        return PaperValues.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise UserError(one_sentence(path, error)) from None
+    return read_model(path, PaperValues)

@@ -11,11 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from seesaw.core import paths
 from seesaw.core.names import instead
-from seesaw.core.yaml import one_sentence, read_yaml
+from seesaw.core.yaml import read_model
 from seesaw.errors import UserError
 from seesaw.spec import datasets, downloads, experiments
 from seesaw.spec.overlay import Overlay
@@ -37,15 +35,12 @@ class Scale:
         if not path.is_file():
             known = [p.stem for p in paths.SCALES.glob("*.yaml")]
             raise UserError(f"{path}: the scale {name!r} is unknown; {instead(name, known)}")
-        try:
-            self.overlay = Overlay.model_validate(read_yaml(path))
-        except ValidationError as error:
-            raise UserError(one_sentence(path, error)) from None
+        self.overlay = read_model(path, Overlay)
         self.name: ScaleName = name  # type: ignore[assignment]  # one with a file
         self.path = path
         self.dataset = dataset or self.overlay.dataset
         self.entry = datasets.load(self.dataset)
-        own = self.entry.name == self.overlay.dataset
+        own = self.dataset == self.overlay.dataset
         self.full_name = name if own else f"{name}@{self.entry.name}"
 
     @cached_property
@@ -121,6 +116,13 @@ class Scale:
     def replicates(self, evaluation: experiments.Evaluation, seed: int) -> Path:
         """Return the path of an evaluation's bootstrap replicates, used for standard errors."""
         return self.metrics(evaluation, seed).with_name("replicates.json")
+
+    def chain(self, evaluation: experiments.Evaluation, seed: int) -> list[Path]:
+        """Return an evaluation's numbers and the files from which they were made, in order."""
+        start = self.table.trainings[evaluation.training].init_from
+        models = [self.model(t, seed) for t in (start, evaluation.training) if t]
+        made = self.detections, self.metrics, self.matches, self.replicates
+        return [*models, *(path(evaluation, seed) for path in made)]
 
     def submission(self, evaluation: experiments.Evaluation, seed: int) -> Path:
         """Return the path of an evaluation's detections, packaged for the LVIS server."""

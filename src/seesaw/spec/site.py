@@ -8,28 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveInt,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from seesaw.core import paths
-from seesaw.core.yaml import one_sentence, read_yaml
-from seesaw.errors import UserError
+from seesaw.core.yaml import Strict, read_model
 
 FILE = paths.ROOT / "site.yaml"
 GPUS = {"single_gpu": 1, "paper": 8}  # GPUs of a training, unless site.yaml sets them
 
 
-class Site(BaseModel):
+class Site(Strict):
     """Settings that differ from cluster to cluster; site.yaml.example explains each key."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     partition: str = ""
     cpu_partition: str = ""
     account: str = ""
@@ -72,7 +62,4 @@ def load(path: Path = FILE) -> Site:
     """
     if not path.is_file():
         return Site()
-    try:
-        return Site.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise UserError(one_sentence(path, error)) from None
+    return read_model(path, Site)

@@ -7,22 +7,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from seesaw.core import paths
 from seesaw.core.names import unique
-from seesaw.core.yaml import one_sentence, read_yaml
-from seesaw.errors import UserError
+from seesaw.core.yaml import Strict, read_model, read_yaml
 from seesaw.spec import downloads
 from seesaw.spec.experiments import Evaluation
 
 FILE = paths.CONFIGS / "zoo.yaml"
 
 
-class Released(BaseModel):
+class Released(Strict):
     """A released checkpoint; AP is in percent."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     id: str = Field(pattern=r"^zoo_[a-z0-9_]+$")
     label: str
     config: str
@@ -43,10 +41,9 @@ class Released(BaseModel):
         return downloads.load().sets["zoo"][self.checkpoint].path
 
 
-class Zoo(BaseModel):
+class Zoo(Strict):
     """All released models, and the tolerance for differences from their published AP."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     tolerance: float = Field(gt=0)
     models: dict[str, Released]
 
@@ -59,11 +56,8 @@ def load(path: Path | None = None) -> Zoo:
     """
     path = path or FILE
     raw = read_yaml(path)
-    raw["models"] = {i: {"id": i, **row} for i, row in (raw.get("models") or {}).items()}
-    try:
-        return Zoo.model_validate(raw)
-    except ValidationError as error:
-        raise UserError(one_sentence(path, error)) from None
+    raw["models"] = {i: {"id": i, **(row or {})} for i, row in (raw.get("models") or {}).items()}
+    return read_model(path, Zoo, raw)
 
 
 def model(name: str) -> Released:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.core import hashing
-from seesaw.core.records import Provenance
+from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
 from seesaw.spec import site
 from seesaw.spec.experiments import Evaluation, Experiments, Training

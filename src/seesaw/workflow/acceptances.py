@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from seesaw.core import paths
 from seesaw.core.files import write_atomic
 from seesaw.core.records import is_current, provenance_path, read_record, record_of
 from seesaw.core.secrets import masked
-from seesaw.core.yaml import one_sentence, read_yaml
-from seesaw.errors import UserError
+from seesaw.core.yaml import Strict, read_model
 from seesaw.spec.scales import Scale
 
 HEAD = """\
@@ -37,10 +36,9 @@ _HASH = r"^[0-9a-f]{16}$"
 SHOWN = 4
 
 
-class Acceptance(BaseModel):
+class Acceptance(Strict):
     """One finished training and the state of code and configs for which it is accepted."""
 
-    model_config = ConfigDict(extra="forbid")
     training: str
     seed: int
     scale: str
@@ -65,8 +63,7 @@ class Acceptance(BaseModel):
         )
 
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _File(Strict):
     accepted: list[Acceptance] = []
 
 
@@ -78,10 +75,7 @@ def load() -> list[Acceptance]:
     """
     if not paths.ACCEPTED.is_file():
         return []
-    try:
-        return _File.model_validate(read_yaml(paths.ACCEPTED)).accepted
-    except ValidationError as error:
-        raise UserError(one_sentence(paths.ACCEPTED, error)) from None
+    return read_model(paths.ACCEPTED, _File).accepted
 
 
 def stands_for(scale: str) -> dict[tuple[str, str], str]:

@@ -69,10 +69,12 @@ class Costs:
         self.gpu = self._kind(name) or name
         self.here = self.assumed.scales.get(scale.name) or rates.ScaleCosts()
         self.measured = rates.measured(self.gpu, scale)
-        if (share := self._share(self.gpu)) is None:
+        share = self._share(self.gpu) or (None if self.on_gpus else 1.0)
+        if share is None:
+            known = ", ".join(self.assumed.gpus)
             raise UserError(
-                f"--gpu {gpu}: its speed is unknown; use one of {', '.join(self.assumed.gpus)} "
-                f"or add it under gpus in {rates.FILE}."
+                f"the speed of the GPU {name!r} is unknown; use one of {known} or add it under "
+                f"gpus in {rates.FILE}."
             )
         self.share = share
         if gpus < 1 or self.assumed.batch % gpus:

@@ -21,7 +21,7 @@ from seesaw.errors import UserError
 from seesaw.spec import claims as claim_table
 from seesaw.spec import figures, zoo
 from seesaw.spec.experiments import PLACES, Experiments, Training
-from seesaw.spec.scales import Scale
+from seesaw.spec.scales import Scale, snakemake_command
 from seesaw.workflow import dependencies
 
 
@@ -77,21 +77,35 @@ class Graph:
         """The jobs of the experiment table: all except those that only the target ``zoo`` needs."""
         return self._needed(i for name, ids in self.targets.items() if name != "zoo" for i in ids)
 
-    def select(self, target: str) -> dict[str, Job]:
-        """Return a target's jobs: a rule without wildcards, or an experiment (or unique prefix).
+    def target(self, given: str) -> str:
+        """Return the target that the user means: a rule without wildcards, or an experiment.
+
+        Args:
+            given: its name, or how the name of no other target begins.
 
         Raises:
             UserError: the target does not exist.
         """
-        if target == "claims" and target not in self.targets:
+        if given == "claims" and given not in self.targets:
             raise UserError(claim_table.elsewhere(self.scale))
         known = dict.fromkeys([*self.targets, *self.scale.table.evaluations])
-        name = unique(target, known, f"{self.scale.path}: the target")
+        name = unique(given, known, f"{self.scale.path}: the target")
         if name not in self.targets:
             raise UserError(f"configs/*/{name}.py is missing: this rung is not built; write it.")
         if not self.targets[name] and name in (*PLACES, *figures.FIGURES):
             raise UserError(f"{self.scale.path}: none of its experiments stands in {name}.")
-        return self._needed(self.targets[name])
+        return name
+
+    def select(self, target: str) -> dict[str, Job]:
+        """Return a target's jobs; the target is named as in `target`."""
+        return self._needed(self.targets[self.target(target)])
+
+    def command(self, target: str) -> str:
+        """Return Snakemake's command that makes a target."""
+        names = [target]
+        if target in self.scale.table.evaluations:
+            names = [str(self.every[i].outputs[0]) for i in self.targets[target]]
+        return snakemake_command(self.scale, *names)
 
     def _needed(self, ids: Iterable[str]) -> dict[str, Job]:
         wanted = closure(self.every, ids)
@@ -161,7 +175,8 @@ def finished(jobs: Mapping[str, Job], fingerprints: Mapping[str, str] | None) ->
 def snakemake_record(kind: str, output: Path) -> Path:
     """Return where Snakemake stores a file's record; ``kind`` is "metadata" or "incomplete"."""
     name = urlsafe_b64encode(str(output).encode()).decode()
-    return paths.ROOT / ".snakemake" / kind / name
+    *folders, last = [name[i : i + 254] for i in range(0, len(name), 254)]  # of at most 255
+    return paths.ROOT.joinpath(".snakemake", kind, *(f"@{part}" for part in folders), last)
 
 
 def _done(job: Job, fingerprint: str | None) -> bool:

@@ -9,11 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from seesaw.core import paths
-from seesaw.core.yaml import one_sentence, read_yaml
-from seesaw.errors import UserError
+from seesaw.core.yaml import Strict, read_model, read_yaml
 from seesaw.spec import experiments
 from seesaw.spec.scales import Scale
 
@@ -21,10 +18,9 @@ FILE = paths.CONFIGS / "costs.yaml"
 FOLDER = paths.CONFIGS / "costs"
 
 
-class ScaleCosts(BaseModel):
+class ScaleCosts(Strict):
     """Costs of one scale; ``epochs`` and ``image`` relate its trainings to the paper's hours."""
 
-    model_config = ConfigDict(extra="forbid")
     minutes: dict[str, float] = {}
     gigabytes: dict[str, float] = {}
     gpus: dict[str, int] = {}
@@ -33,10 +29,9 @@ class ScaleCosts(BaseModel):
     image: float = 1.0
 
 
-class Estimates(BaseModel):
+class Estimates(Strict):
     """The content of configs/costs.yaml."""
 
-    model_config = ConfigDict(extra="forbid")
     uncertainty: float
     reference: str
     gpus: dict[str, float]
@@ -71,10 +66,7 @@ def assumed(path: Path | None = None) -> Estimates:
         UserError: one sentence with the file, the key and the fix.
     """
     path = path or FILE
-    try:
-        return Estimates.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise UserError(one_sentence(path, error)) from None
+    return read_model(path, Estimates)
 
 
 def measured(gpu: str, scale: Scale) -> Measured:

@@ -16,8 +16,10 @@ from seesaw.core.integrity import refuse
 from seesaw.core.records import failure_path, provenance_path, record_of
 from seesaw.errors import UserError
 from seesaw.evaluation.submission import receipt
+from seesaw.results.claims import page
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.render import FORMATS, write_table
+from seesaw.spec import claims as claim_table
 from seesaw.spec.scales import Scale
 from seesaw.workflow import dependencies, jobs, metadata
 from seesaw.workflow.jobs import Job
@@ -54,6 +56,7 @@ def freeze(scale: Scale) -> Path:
     try:
         frozen = scale.frozen(new)
         _copy(made, scale, new)
+        _copy_claims(scale, new)
         tables = [job.id.partition("/")[2] for job in made if job.rule == "table"]
         for place in tables:
             written = write_table(collect(place, scale.table, frozen), frozen.tables)
@@ -118,6 +121,16 @@ def _copy(made: list[Job], scale: Scale, new: Path) -> None:
             _copy_record(path, target)
         if job.rule == "submit" and (record := receipt.lasting(job.outputs[0])):
             _write(new / receipt.receipt_path(job.outputs[0]).relative_to(scale.results), record)
+
+
+def _copy_claims(scale: Scale, new: Path) -> None:
+    """Copy the claims' results, of which some may still lack seeds."""
+    if claims := claim_table.of(scale):
+        found, written = page.write(scale, claims, dependencies.cached(scale))
+        if any(claim.runs for claim in found.claims):
+            target = new / claim_table.outputs(scale)["json"].relative_to(scale.results)
+            write_atomic(target, written["json"].read_text("utf-8"))
+            _copy_record(written["json"], target)
 
 
 def _copy_record(path: Path, target: Path) -> None:

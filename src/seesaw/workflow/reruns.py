@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from seesaw.core.records import record_of
 from seesaw.results.claims import page
-from seesaw.results.tables.collect import chain, collect
+from seesaw.results.tables.collect import collect
 from seesaw.results.tables.tables import Row, Table
 from seesaw.results.tables.verdicts import FACTOR, pooled_spread
 from seesaw.spec.scales import Scale
@@ -145,9 +145,8 @@ def _differs(old: Row, new: Row, scale: Scale) -> dict[str, str]:
     found: dict[str, dict[str, None]] = {}
     frozen = scale.frozen()
     evaluation = scale.table.evaluations[old.id]
-    training = scale.table.trainings[evaluation.training]
     for seed in sorted(old.evidence.keys() & new.evidence.keys()):
-        paths = [chain(evaluation, training, s, seed) for s in (frozen, scale)]
+        paths = [s.chain(evaluation, seed) for s in (frozen, scale)]
         for pair in zip(*paths, strict=True):
             records = [record_of(path) for path in pair]
             for name, text in _compared(*(record or {} for record in records)):

@@ -148,8 +148,8 @@ def render(
     table: Experiments,
     scale: Scale,
     console: Console,
+    again: str,
     known: bool = True,
-    target: str = "all",
 ) -> None:
     """Print all states: a row per experiment and seed, the running jobs, those that need the user.
 
@@ -158,10 +158,9 @@ def render(
         table: the experiment table.
         scale: the scale, for the commands that are shown.
         console: the console to print to.
+        again: the command that makes the target.
         known: whether fingerprints were known; otherwise *done* only means that outputs exist.
-        target: what the user asked about, for the command that makes it.
     """
-    again = snakemake_command(scale, target)
     cells = {(s.job.experiment, s.job.seed, s.job.rule): s for s in found if s.job.experiment}
     body = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
     body.add_column("experiment")

@@ -30,6 +30,7 @@ IGNORED = frozenset(
         "core.integrity",
         "core.json",
         "core.paths",
+        "core.provenance",
         "core.records",
         "core.versions",
         "core.stopping",

@@ -24,7 +24,7 @@ EXPECTED = expected.load()
 def one(training="mask_rcnn_rfs_seesaw", scale="single_gpu"):
     """A scale for one training alone."""
     scale = Scale(scale)
-    scale.overlay.only = [training]
+    scale.overlay = scale.overlay.model_copy(update={"only": [training]})
     return scale
 
 

@@ -46,7 +46,7 @@ def test_a_measurement_that_fails_is_written_down_and_fails_the_command(tmp_path
 
     monkeypatch.setattr(preflight_measure, "_detection", fail)
     options = ["--measure", "detection", "--out", str(tmp_path)]
-    assert main(["preflight", "--scale", "smoke", *options]) == 1
+    assert main(["preflight", "--scale", "single_gpu", *options]) == 1
     (path,) = tmp_path.iterdir()
     rows = yaml.safe_load(path.read_text())["detection"]
     assert rows and all(row == {"failed": "out of memory"} for row in rows.values())

@@ -1,89 +1,22 @@
 """`seesaw download` on a small copy of the table, served on loopback."""
 
 import hashlib
-import io
 import json
 import re
 import shutil
-import zipfile
 from pathlib import Path
 
 import pytest
-import yaml
+from downloads_cases import ANNOTATIONS, FILES, IMAGES, WEIGHTS, put_file, run, zipped
 from facts import lacks
 
 from seesaw.cli import main
-from seesaw.core import paths
 from seesaw.data.download import obtain
 from seesaw.errors import UserError
 from seesaw.spec import downloads
 from seesaw.spec.scales import Scale
 
-WEIGHTS = b"weights of a backbone"
-ANNOTATIONS = {
-    "images": [{"id": 1}, {"id": 2}],
-    "categories": [{"id": 1}],
-    "annotations": [
-        {"id": 7, "area": 9.0, "bbox": [0, 0, 3, 3]},
-        {"id": 8, "area": 0.2, "bbox": [0, 0, 0.5, 3]},
-    ],
-}
-
-
-def zipped(files):
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return stream.getvalue()
-
-
-IMAGES = {f"train2017/{i:012}.jpg": bytes([i]) * 2000 for i in range(5)}
-FILES = {
-    "lvis_v1_train.json.zip": zipped({"lvis_v1_train.json": json.dumps(ANNOTATIONS)}),
-    "train2017.zip": zipped({"train2017/": b"", **IMAGES, "__MACOSX/train2017/._1.jpg": b"no"}),
-    "resnet50.pth": WEIGHTS,
-}
-MORE = {
-    "lvis_v1_train.json.zip": {
-        "makes": "annotations/lvis_v1_train.json",
-        "counts": {"images": 2, "annotations": 2, "categories": 1},
-        "invalid": [7],
-    },
-    "train2017.zip": {"makes": "train2017", "counts": {"files": 5}},
-    "resnet50.pth": {"checkpoint": "torchvision://resnet50"},
-}
-
-
-@pytest.fixture
-def small(root, server):
-    """A repository whose table of downloads points at the server."""
-    shutil.copytree(REPOSITORY / "configs", root / "configs")
-    server.files |= FILES
-    rows = {
-        name: {
-            "address": "loopback",
-            "bytes": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-            **MORE[name],
-        }
-        for name, content in FILES.items()
-    }
-    pretrained = {"resnet50.pth": rows.pop("resnet50.pth")}
-    content = {
-        "addresses": {"loopback": [server.url]},
-        "sets": {"lvis_v1": rows, "pretrained": pretrained},
-    }
-    (root / "configs/downloads.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    return root
-
-
-REPOSITORY = paths.ROOT.resolve()
 RECORD = Path("data/downloads/lvis_v1.json")
-
-
-def run(*words):
-    return main.main(["download", *words, "--scale", "paper"])
 
 
 def test_the_paper_scales_needs_arrive_and_a_second_call_asks_nothing(small, server, capsys):
@@ -144,19 +77,19 @@ def test_a_coco_folder_is_linked_and_its_zips_used_where_they_are(small, server,
             ["site.yaml", "coco is '/no/such/place'", "no folder"],
         ),
         (
-            lambda: _file("data/lvis_v1/train2017/1.jpg", b"1"),
+            lambda: put_file("data/lvis_v1/train2017/1.jpg", b"1"),
             ["data/lvis_v1/train2017", "1 files, not 5 files", "`seesaw download lvis_v1`"],
         ),
         (
-            lambda: _file("data/downloads/train2017.zip", b"1"),
+            lambda: put_file("data/downloads/train2017.zip", b"1"),
             ["data/downloads/train2017.zip", "sha256", "delete it", "`seesaw download lvis_v1`"],
         ),
         (
-            lambda: _file("data/pretrained/resnet50.pth", b"1"),
+            lambda: put_file("data/pretrained/resnet50.pth", b"1"),
             ["data/pretrained/resnet50.pth", "sha256", "delete it", "`seesaw download pretrained`"],
         ),
         (
-            lambda: _file("data/lvis_v1/annotations/lvis_v1_train.json", b"{}"),
+            lambda: put_file("data/lvis_v1/annotations/lvis_v1_train.json", b"{}"),
             [
                 "data/lvis_v1/annotations/lvis_v1_train.json",
                 "0 images, 0 annotations, 0 categories",
@@ -173,19 +106,14 @@ def test_what_is_there_already_but_wrong_is_reported(small, change, facts, capsy
     assert sentence.startswith("seesaw download: ") and not lacks(sentence, *facts)
 
 
-def _file(path, content):
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(content)
-
-
 def test_weights_in_torchs_cache_are_copied(small, server):
-    _file("torch/hub/checkpoints/resnet50.pth", WEIGHTS)
+    put_file("torch/hub/checkpoints/resnet50.pth", WEIGHTS)
     assert run("pretrained") == 0
     assert Path("data/pretrained/resnet50.pth").read_bytes() == WEIGHTS and not server.requests
 
 
 def test_another_file_of_that_name_in_torchs_cache_is_passed_over(small, server, capsys):
-    _file("torch/hub/checkpoints/resnet50.pth", b"other" * 9)
+    put_file("torch/hub/checkpoints/resnet50.pth", b"other" * 9)
     assert run("pretrained") == 0
     assert "another sha256): passed over" in capsys.readouterr().out and len(server.requests) == 1
 
@@ -229,7 +157,7 @@ def test_a_damaged_archive_is_reported(small):
     remote = downloads.load().find("train")[0]
     broken = bytearray(FILES["train2017.zip"])
     broken[broken.index(IMAGES["train2017/000000000002.jpg"][:50]) + 9] ^= 1
-    _file(remote.path, bytes(broken))
+    put_file(remote.path, bytes(broken))
     remote = remote.model_copy(update={"sha256": hashlib.sha256(broken).hexdigest()})
     with pytest.raises(UserError, match=re.escape("is damaged (Bad CRC-32 for file 'train2017")):
         obtain.obtain(remote, None)
@@ -251,7 +179,7 @@ def test_room_is_reckoned_before_anything_is_asked_of_the_network(
 
 def test_the_list_says_what_is_there(small, capsys):
     run("pretrained")
-    _file("data/downloads/train2017.zip.part", bytes(2_000_000))
+    put_file("data/downloads/train2017.zip.part", bytes(2_000_000))
     capsys.readouterr()
     assert run("--list") == 0
     lines = capsys.readouterr().out.splitlines()
@@ -265,66 +193,3 @@ def test_the_list_says_what_is_there(small, capsys):
         "train2017.zip": "2 MB there",
         "resnet50.pth": "there",
     }
-
-
-@pytest.fixture
-def named(small, server):
-    """A file of which only the digits in its name are known."""
-    name = f"w-{hashlib.sha256(WEIGHTS).hexdigest()[:8]}.pth"
-    path = small / "configs/downloads.yaml"
-    table = yaml.safe_load(path.read_text())
-    table["sets"]["zoo"] = {name: {"address": "loopback"}}
-    path.write_text(yaml.safe_dump(table, sort_keys=False))
-    server.files[name] = WEIGHTS
-    return name
-
-
-def test_the_first_downloads_whole_hash_is_kept(named, server, capsys):
-    whole, lock = hashlib.sha256(WEIGHTS).hexdigest(), Path("configs/downloads.lock.yaml")
-    assert downloads.load().find("zoo")[0].sha256 == whole[:8]
-    assert run("zoo", "--list") == 0 and "8 of 64 digits" in capsys.readouterr().out
-    assert run("zoo") == 0
-    assert not lacks(capsys.readouterr().out, "8 of 64 digits", "sha256", lock)
-    assert yaml.safe_load(lock.read_text()) == {"files": {named: whole}}
-    assert downloads.load().find("zoo")[0].sha256 == whole
-    assert (
-        json.loads(Path("data/downloads/zoo.json").read_text())["files"][named]["sha256"] == whole
-    )
-    before = lock.read_bytes()
-    assert run("zoo") == 0 and lock.read_bytes() == before
-    assert "8 of 64" not in capsys.readouterr().out
-
-
-def test_another_file_with_the_same_digits_is_refused(named, server, capsys):
-    lock, kept = Path("configs/downloads.lock.yaml"), named[2:10] + "0" * 56
-    lock.write_text(f"files:\n  {named}: {kept}\n")
-    assert run("zoo") == 2
-    assert f"not {kept[:16]}" in capsys.readouterr().err
-    _file(f"data/zoo/{named}", WEIGHTS)
-    assert run("zoo") == 2
-    assert f"data/zoo/{named} is not the file of {lock} (another" in capsys.readouterr().err
-    with pytest.raises(UserError, match=f"{lock} says {kept}"):
-        downloads.keep_hash(named, hashlib.sha256(WEIGHTS).hexdigest())
-    assert lock.read_text() == f"files:\n  {named}: {kept}\n"
-
-
-OTHER = f"# kept\nfiles:\n  other.pth: {'1' * 64}\n"
-
-
-@pytest.mark.parametrize("content", [None, "", "files:\n", OTHER])
-def test_the_file_of_hashes_may_be_empty(named, content):
-    lock = Path("configs/downloads.lock.yaml")
-    lock.unlink() if content is None else lock.write_text(content)
-    assert run("zoo") == 0
-    assert yaml.safe_load(lock.read_text())["files"][named].startswith(named[2:10])
-
-
-def test_a_hash_that_is_not_of_the_name_is_reported(named, capsys):
-    Path("configs/downloads.lock.yaml").write_text(f"files:\n  {named}: {'f' * 64}\n")
-    assert run("zoo") == 2
-    assert "configs/downloads.lock.yaml does not begin as" in capsys.readouterr().err
-
-
-def test_an_unknown_word_is_reported(small, capsys):
-    assert run("coco") == 2
-    assert "'coco' names no set or file; use one of lvis_v1" in capsys.readouterr().err

@@ -12,7 +12,7 @@ from small_set import Small, generated
 
 from seesaw.cli.main import main
 from seesaw.core import paths
-from seesaw.core.records import record
+from seesaw.core.provenance import record
 from seesaw.data.lvis_folder import hashes, image_file, write_json
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect

@@ -21,9 +21,10 @@ def clone(rules, monkeypatch):
 def claim(clone):
     """Writes configs/claims.yaml with one claim and returns the scale and the claims."""
 
-    def write(frozen=None, seeds=(0, 1, 2, 3, 4), **row):
+    def write(frozen=None, seeds=(0, 1, 2, 3, 4), curves=(), **row):
         rows = [{"id": "c", "says": "it does", "where": "Table 1", **row}]
         content = {"scale": "mini", "seeds": [*seeds], "frozen": frozen, "claims": rows}
+        content["curves"] = [*curves]
         paths.CLAIMS.write_text(yaml.safe_dump(content))
         scale = Scale("mini")
         return scale, claims.of(scale)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from claim_results import evaluated
 
-from seesaw.cli import claims as commands
+from seesaw.cli import results as commands
 from seesaw.cli.main import main
 from seesaw.core import paths
 from seesaw.errors import UserError

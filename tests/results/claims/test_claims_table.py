@@ -41,6 +41,22 @@ def test_a_mistake_is_one_sentence(claim, change, said):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"claim": "d"}, "curves: 'd' is no claim; use one of c"),
+        ({"a": [1.0]}, r"curves\.0: epochs, a and b are as many numbers"),
+        ({"epochs": [1, 2]}, r"curves\.0\.epochs "),
+        ({"seed": 0}, r"curves\.0\.seed is 0, but "),
+    ],
+)
+def test_a_mistake_in_a_curve_is_one_sentence(claim, change, said):
+    curve = dict(claim="c", seed=100, epochs=[1, 2, 4], a=[1, 2, 3], b=[0, 1, 2])
+    assert claim(**GAIN, curves=[curve])[1].curves[0].epochs == [1, 2, 4]
+    with pytest.raises(UserError, match=said):
+        claim(**GAIN, curves=[curve | change])
+
+
 def test_claims_that_share_an_id_are_reported(claim):
     claim(**GAIN)
     text = paths.CLAIMS.read_text()

@@ -7,9 +7,11 @@ import yaml
 from claim_results import evaluated, timed, trained
 
 from seesaw.core import paths
-from seesaw.core.records import failure_path, record
+from seesaw.core.provenance import record
+from seesaw.core.records import failure_path
 from seesaw.errors import UserError
-from seesaw.results.claims.measure import report
+from seesaw.results.claims.measure import _Results, report
+from seesaw.results.tables.verdicts import Spread
 from seesaw.spec import claims as table
 
 GAIN = dict(kind="gain", pair=["mask_rcnn_random_ce", "mask_rcnn_random_seesaw"], metric="AP_r")
@@ -43,6 +45,31 @@ def test_a_gain_over_five_seeds(claim, differences, mean, verdict):
     assert [run.effect for run in made.runs] == differences
     assert made.spread == pytest.approx(sqrt(1.25), abs=1e-6) and not made.assumed
     assert (made.runs[4].a, made.runs[4].b) == (10, 10 + differences[4])
+
+
+def test_an_evaluation_of_the_same_models_adds_no_runs(claim):
+    pair = ["a11_dual_head", "a12_test_time_augmentation"]
+    scale, claims = claim(kind="gain", pair=pair, metric="AP", seeds=(0, 1, 2))
+    for seed in range(3):
+        evaluated(scale, pair[0], seed, 10 + 2 * seed)
+        evaluated(scale, pair[1], seed, 12 + 5 * seed)
+    assert _Results(scale, claims, {}).spread("AP") == (Spread(2.0, assumed=False), 2)
+
+
+def test_an_untimed_model_has_no_speed(claim):
+    scale, claims = claim(kind="faster", pair=[CE, "b03_htc_lite"], mode="ours")
+    timed(scale, b03_htc_lite=[1.0, 2.0])
+    assert found(scale, claims).state == "not run"
+
+
+def test_a_failure_of_the_training_before_is_quoted(claim):
+    pair = ["a10_seesaw", "a11_dual_head"]
+    scale, claims = claim(kind="gain", pair=pair, metric="AP")
+    model = scale.model("a10_seesaw", 0)
+    model.parent.mkdir(parents=True)
+    failure_path(model).write_text('{"error": "the disk is full."}')
+    made = found(scale, claims)
+    assert made.state == "failed" and "the disk is full." in made.note
 
 
 def test_the_spread_of_other_rungs_counts_with_a_claims_own(claim):

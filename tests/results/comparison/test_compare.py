@@ -12,7 +12,7 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from seesaw.cli.main import main
-from seesaw.core.records import record
+from seesaw.core.provenance import record
 from seesaw.evaluation import resample
 from seesaw.evaluation.detections import DetectionWriter
 from seesaw.results.comparison import pictures

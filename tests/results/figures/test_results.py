@@ -9,7 +9,7 @@ from facts import lacks
 from hand_made import CE, CELLS, ORDER, SEESAW, gradients, write
 
 from seesaw.cli.main import main
-from seesaw.core.records import record, write_failure
+from seesaw.core.provenance import record, write_failure
 from seesaw.errors import UserError
 from seesaw.results.figures import freeze
 from seesaw.results.figures.results import Results, table

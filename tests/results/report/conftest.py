@@ -10,7 +10,8 @@ import pytest
 sys.path += [str(Path(__file__).parents[1] / "comparison"), str(Path(__file__).parent)]
 from two_evaluations import A, B, make
 
-from seesaw.core.records import provenance_path, record
+from seesaw.core.provenance import record
+from seesaw.core.records import provenance_path
 from seesaw.spec import figures
 from seesaw.spec.scales import Scale
 

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from seesaw.core.records import record
+from seesaw.core.provenance import record
 from seesaw.spec.scales import Scale
 
 NUMBERS = {"AP": 0.2, "AP_r": 0.1, "AP_c": 0.2, "AP_f": 0.3}

@@ -10,7 +10,8 @@ from finished_run import evaluated
 
 from seesaw.cli.main import main
 from seesaw.core import paths
-from seesaw.core.records import provenance_path, record
+from seesaw.core.provenance import record
+from seesaw.core.records import provenance_path
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import write_recorded
 

@@ -9,7 +9,7 @@ from finished_run import evaluated, flip, write
 from seesaw.cli.main import main
 from seesaw.core import paths
 from seesaw.core.files import sha256_file
-from seesaw.core.records import record
+from seesaw.core.provenance import record
 from seesaw.spec import figures
 
 REPOSITORY = paths.ROOT.resolve()

@@ -4,7 +4,8 @@ import pytest
 from finished_run import flip, write
 
 from seesaw.cli.main import main
-from seesaw.core.records import provenance_path, record
+from seesaw.core.provenance import record
+from seesaw.core.records import provenance_path
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import write_recorded
 from seesaw.workflow.evidence.chain import Evidence

@@ -152,8 +152,13 @@ def test_a_training_is_no_faster_than_its_loader(cost):
 
 def test_a_measurement_at_another_scale_does_not_count(cost):
     measurement(scale="single_gpu")
-    with pytest.raises(UserError, match="--gpu h100: its speed is unknown"):
+    with pytest.raises(UserError, match="the GPU 'h100' is unknown"):
         cost(A01, gpu="h100")
+
+
+def test_a_gpu_of_unknown_speed_is_no_matter_on_cpus(clone):
+    scale = Scale("mini")
+    assert Costs(scale.table, scale, gpu="h100").on_gpus is False
 
 
 def test_what_remains_of_a_training_under_way(paper, cost):
@@ -185,7 +190,7 @@ def test_a_training_without_stated_hours_is_unknown(cost):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"gpu": "abacus"}, "--gpu abacus: its speed is unknown; use one of v100, a100 or add"),
+        ({"gpu": "abacus"}, "the GPU 'abacus' is unknown; use one of v100, a100 or add"),
         ({"gpus": 3}, "--gpus 3: 16 images a batch cannot be shared evenly"),
         ({"gpus": 0}, "--gpus 0: "),
     ],

@@ -157,6 +157,8 @@ def test_snakemake_names_its_records_by_the_path():
     name = "cmVzdWx0cy9taW5pL2EwM19jYXJhZmUvc2VlZDAvbW9kZWwucHRo"
     path = snakemake_record("incomplete", Path("results/mini/a03_carafe/seed0/model.pth"))
     assert path == Path(".snakemake/incomplete") / name
+    *_, folder, file = snakemake_record("incomplete", Path("r" * 200)).parts
+    assert (folder, file) == ("@" + "cnJy" * 63 + "cn", "JycnJycnJycnI=")
 
 
 def test_fingerprints_are_known_while_no_file_has_changed(clone):

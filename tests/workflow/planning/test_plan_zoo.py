@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 from traces import NOW, make
 
+from seesaw.cli.main import main
 from seesaw.spec.scales import Scale
 from seesaw.workflow import plan, status
 from seesaw.workflow.costs import Costs
@@ -36,6 +37,12 @@ def test_its_cost_is_that_of_the_detections(clone):
     assert not [cost for cost in made.costs.values() if cost.basis == "unknown"]
 
 
+@pytest.mark.parametrize("verb", ["plan", "status"])
+def test_how_its_name_begins_is_enough(clone, capsys, verb):
+    assert main([verb, "zo", "--scale", "paper"]) == 0
+    assert FIRST in capsys.readouterr().out
+
+
 def test_a_converted_model_stands_in_its_own_column(clone, capsys):
     scale = Scale("smoke")
     table, jobs = rows(scale, "zoo"), workflow(scale).select("zoo")
@@ -43,7 +50,7 @@ def test_a_converted_model_stands_in_its_own_column(clone, capsys):
     assert finished(jobs, {f"convert/{FIRST}": "f1"}) == {CONVERT}
     assert finished(jobs, {f"convert/{FIRST}": "f2"}) == set()
     found = [status.standing(job, {CONVERT}, scale, None, NOW) for job in jobs.values()]
-    status.render(found, table, scale, Console(width=100))
+    status.render(found, table, scale, Console(width=100), "")
     head, _, first, second, *_ = capsys.readouterr().out.splitlines()
     assert head.split()[:2] == ["experiment", "convert"]
     assert first.split() == [FIRST, "done", "–", "–"] and second.split()[1] == "–"

@@ -198,7 +198,7 @@ def test_what_is_printed(graph, paper, stands, work):
     write(failure_path(failed.outputs[0]), json.dumps({"error": "the disk is full."}))
     out = io.StringIO()
     found = [stands(i) for i in graph.select("table_a1")]
-    render(found, table, scale, Console(file=out, width=100))
+    render(found, table, scale, Console(file=out, width=100), "")
     text = out.getvalue()
     assert "train: 1 no sign, 1 failed, 9 to do\n" in text and "data: 1 done\n" in text
     rows = [line.split()[0] for line in text.splitlines() if line.startswith((" a1", "a1"))]
@@ -243,6 +243,9 @@ def test_the_next_command(clone, capsys):
     assert main(["status", "table_a2", "--scale", "paper"]) == 0
     said = capsys.readouterr().out
     assert "last call" in said and f"{again} -n" in said
+    assert main(["status", "a01", "--scale", "paper"]) == 0
+    final = "results/paper/a01_mask_rcnn/seed0/a01_mask_rcnn/metrics.json"
+    assert f"snakemake --profile slurm {final} -n" in capsys.readouterr().out
 
 
 def test_the_verb_loads_neither_torch_nor_mmdet(clone):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from seesaw.core.files import sha256_file
-from seesaw.core.records import record
+from seesaw.core.provenance import record
 from seesaw.evaluation import replicates
 from seesaw.spec.metrics import MASK
 from seesaw.spec.scales import Scale

@@ -21,7 +21,7 @@ from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import write_recorded
 from seesaw.spec import claims as claim_table
 from seesaw.spec.scales import Scale
-from seesaw.workflow import dependencies, readme, reference
+from seesaw.workflow import dependencies, jobs, readme, reference
 from seesaw.workflow.evidence.chain import Evidence
 from seesaw.workflow.evidence.verify import verify
 
@@ -44,6 +44,7 @@ def finished(tmp_path_factory):
         scale = Scale("smoke")
         made = finish(scale)
         table(scale)
+        jobs.workflow(scale)  # kept by the copies
     finally:
         os.chdir(here)
     return root, made

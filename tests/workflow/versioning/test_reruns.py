@@ -10,7 +10,8 @@ from clones import shrink
 from made import evaluated
 
 from seesaw.cli.main import main
-from seesaw.core.records import provenance_path, record, record_of, write_failure
+from seesaw.core.provenance import record, write_failure
+from seesaw.core.records import provenance_path, record_of
 from seesaw.core.versions import processor
 from seesaw.results.claims.result import Report
 from seesaw.results.tables.collect import collect

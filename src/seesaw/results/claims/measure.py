@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import exp, hypot, isfinite, log, sqrt
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +20,7 @@ from seesaw.results.figures.gradients import gradients
 from seesaw.results.figures.results import Category
 from seesaw.results.tables.collect import DIGITS, PERCENT, read, trainings_between
 from seesaw.results.tables.verdicts import FACTOR, Spread, pooled_spread
-from seesaw.spec.claims import Claim, Claims, files
+from seesaw.spec.claims import Claim, Claims
 from seesaw.spec.metrics import METRICS
 from seesaw.spec.outputs import Counts, Gradients, Metrics, Speed
 from seesaw.spec.scales import Scale
@@ -65,18 +66,16 @@ def report(
     Raises:
         UserError: a result is damaged.
     """
-    paths = files(scale, claims)
-    runs = {*paths["metrics"], *paths["gradients"]}
-    outdated = {run for run in runs if _outdated(run, scale, known)}
-    for kind in ("metrics", "gradients"):
-        paths[kind] = {run: path for run, path in paths[kind].items() if run not in outdated}
+    results = _Results(scale, claims, known)
     how = {"gain": _difference, "no_loss": _difference, "faster": _speed}
     how["gradient_ratio"] = _gradients
     found = []
     for claim in claims.claims:
         seeds = claims.seeds_of(claim)
-        made = how[claim.kind](claim, seeds, paths, scale)
-        if stale := [run for run in sorted(outdated) if run in _names(claim, seeds)]:
+        made = how[claim.kind](claim, seeds, results)
+        runs = [(name, seed) for name in dict.fromkeys(claim.pair) for seed in seeds]
+        stale = [f"{name}/seed{seed}" for name, seed in runs if results.outdated(name, seed)]
+        if stale and made.state != "failed":
             note = f"{', '.join(stale)}: trained with other code or configs than now"
             made = made.model_copy(update={"note": note})
         found.append(made)
@@ -87,31 +86,60 @@ def report(
         design=design,
         designs=claims.designs,
         claims=found,
+        curves=claims.curves,
     )
 
 
-def _names(claim: Claim, seeds: list[int]) -> set[str]:
-    return {f"{name}/seed{seed}" for name in claim.pair for seed in seeds}
+@dataclass(frozen=True)
+class _Results:
+    """The results that claims are measured on; those of an outdated training are left out."""
+
+    scale: Scale
+    claims: Claims
+    known: Mapping[str, str]
+
+    def outdated(self, name: str, seed: int) -> bool:
+        """Whether an evaluation's training was of other code or configs than now."""
+        training = self.scale.table.evaluations[name].training
+        record = record_of(self.scale.model(training, seed))
+        return not is_current(record, self.known.get(f"train/{training}/seed{seed}"))
+
+    def metrics(self, name: str, seed: int) -> dict:
+        """Return an evaluation's metrics; empty if there are none."""
+        path = self.scale.metrics(self.scale.table.evaluations[name], seed)
+        return {} if self.outdated(name, seed) else read(path, Metrics)
+
+    def gradients(self, name: str, seed: int) -> dict:
+        """Return the gradients of an evaluation's training; empty if there are none."""
+        model = self.scale.model(self.scale.table.evaluations[name].training, seed)
+        path = model.with_name("gradients.json")
+        return {} if self.outdated(name, seed) else read(path, Gradients)
+
+    def spread(self, metric: str) -> tuple[Spread | None, int]:
+        """Return the pooled standard deviation between runs, and its degrees of freedom."""
+        kind, key = METRICS[metric]
+        several, counted = [], set()
+        for name, seeds in self.claims.evaluated.items():
+            training = self.scale.table.evaluations[name].training
+            if training in counted:  # the same models in another evaluation
+                continue
+            counted.add(training)
+            found = [self.metrics(name, seed).get(kind, {}).get(key) for seed in seeds]
+            values = [PERCENT * value for value in found if value is not None]
+            if len(values) > 1:
+                several.append((len(values), float(np.std(values, ddof=1))))
+        return pooled_spread(several, metric, self.scale.name), sum(n - 1 for n, _ in several)
 
 
-def _outdated(run: str, scale: Scale, known: Mapping[str, str]) -> bool:
-    name, seed = run.split("/seed")
-    training = scale.table.evaluations[name].training
-    record = record_of(scale.model(training, int(seed)))
-    return not is_current(record, known.get(f"train/{training}/seed{seed}"))
-
-
-def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
+def _difference(claim: Claim, seeds: list[int], results: _Results) -> Found:
     """Return the difference b - a in points of AP, paired over images and seeds."""
     assert claim.metric  # claims about AP always have a metric
-    kind, key = METRICS[claim.metric]
+    scale, (kind, key) = results.scale, METRICS[claim.metric]
+    evaluations = [scale.table.evaluations[name] for name in claim.pair]
     runs, pairs = [], []
     for seed in seeds:
-        names = [f"{name}/seed{seed}" for name in claim.pair]
-        if not all(n in paths["metrics"] for n in names):  # no config exists for this experiment
-            continue
-        content = [read(paths["metrics"][n], Metrics) for n in names]
-        drawn = [paths["replicates"][n] for n in names]
+        content = [results.metrics(name, seed) for name in claim.pair]
+        drawn = [scale.replicates(e, seed) for e in evaluations]
         if not all(content) or corrupted(drawn) or not all(path.is_file() for path in drawn):
             continue
         a, b = (c[kind][key] for c in content)
@@ -129,7 +157,7 @@ def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fo
         return _found(claim, seeds, runs, scale, undefined="too few replicates")
     # Runs are few, so the spread is pooled, as for the tables' verdicts: docs/verdicts.md.
     between = trainings_between(*claim.pair, scale.table)
-    spread, dof = _spread(claim.metric, paths, scale) if between else (None, 0)
+    spread, dof = results.spread(claim.metric) if between else (None, 0)
     if made.seeds > 1 and spread and spread.assumed:
         spread = None  # their own spread is better than an assumed one
     single = sqrt(between) * spread.value if spread else 0.0
@@ -142,28 +170,17 @@ def _difference(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fo
     return _found(claim, seeds, runs, scale, (made.value, se, low, high), spread)
 
 
-def _spread(metric: str, paths: dict, scale: Scale) -> tuple[Spread | None, int]:
-    """Return the pooled standard deviation between runs, and its degrees of freedom."""
-    kind, key = METRICS[metric]
-    values: dict[str, list[float]] = {}
-    for name, path in paths["metrics"].items():
-        if (value := read(path, Metrics).get(kind, {}).get(key)) is not None:
-            values.setdefault(name.partition("/")[0], []).append(PERCENT * value)
-    several = [(len(v), float(np.std(v, ddof=1))) for v in values.values() if len(v) > 1]
-    return pooled_spread(several, metric, scale.name), sum(n - 1 for n, _ in several)
-
-
-def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
+def _gradients(claim: Claim, seeds: list[int], results: _Results) -> Found:
     """Return the ratio of two groups' gradient ratios; gradients are summed by group and seed."""
-    counts = read(paths["counts"]["category_counts"], Counts) if paths["gradients"] else {}
+    scale = results.scale
+    counts = read(scale.entry.category_counts, Counts)
     rows = [
         Category(c["id"], c["name"], c["frequency"], c["instance_count"])
         for c in counts.get("categories", ())
     ]
     runs = []
     for seed in seeds:
-        found = [paths["gradients"].get(f"{name}/seed{seed}") for name in claim.pair]
-        content = [read(path, Gradients) if path else {} for path in found]
+        content = [results.gradients(name, seed) for name in claim.pair]
         if not rows or not all(content):
             continue
         assert claim.bands  # claims about gradients always have bands
@@ -178,12 +195,12 @@ def _gradients(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Fou
     return _factor(claim, seeds, runs, scale)
 
 
-def _speed(claim: Claim, seeds: list[int], paths: dict, scale: Scale) -> Found:
+def _speed(claim: Claim, seeds: list[int], results: _Results) -> Found:
     """Return images/s of b over a for each round; a round times all models on the same images."""
-    rounds = read(paths["speed"]["speed"], Speed).get("rounds", {}).get(claim.mode, {})
-    pairs = zip(*(rounds.get(name, ()) for name in claim.pair), strict=True)
+    rounds = read(results.scale.speed, Speed).get("rounds", {}).get(claim.mode, {})
+    pairs = zip(*(rounds.get(name, ()) for name in claim.pair), strict=False)
     runs = [Run(seed=n, a=a, b=b, effect=_round(b / a)) for n, (a, b) in enumerate(pairs)]
-    return _factor(claim, seeds, runs, scale)
+    return _factor(claim, seeds, runs, results.scale)
 
 
 def _factor(claim: Claim, seeds: list[int], runs: list[Run], scale: Scale) -> Found:
@@ -226,10 +243,8 @@ def _failure(claim: Claim, seeds: list[int], scale: Scale) -> str:
     """Return the error message of the first failed job of a claim's runs; "" if none failed."""
     made = [scale.speed] if claim.kind == "faster" else []
     for name in claim.pair:
-        e = scale.table.evaluations[name]
         for seed in seeds:
-            made.append(scale.model(e.training, seed))
-            made += [scale.detections(e, seed), scale.metrics(e, seed)]
+            made += scale.chain(scale.table.evaluations[name], seed)
     for path in made:
         if record := failure_of(path):
             return f"{path.relative_to(scale.results)}: {record.get('error')}"

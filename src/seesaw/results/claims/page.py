@@ -15,8 +15,9 @@ from seesaw.core.integrity import read_output
 from seesaw.results.claims.measure import report
 from seesaw.results.claims.result import Found, Report
 from seesaw.results.figures.results import table
+from seesaw.results.tables.recorded import write_texts
 from seesaw.results.tables.verdicts import FACTOR
-from seesaw.spec.claims import Claims
+from seesaw.spec.claims import Claims, files, outputs
 from seesaw.spec.scales import Scale
 
 PAGE = paths.ROOT / "docs/claims.md"
@@ -29,6 +30,14 @@ be tested: each row below is a claim of the paper, with the effect that was meas
 follows from it. A claim that fails is shown as failed. `configs/claims.yaml` holds the claims,
 `make claims` trains what they need ({seeds}: about five hours on two cores
 after `make all`), and `seesaw claims` shows what is there so far. This page is generated.
+
+"""
+LENGTHS = """\
+
+## By the length of the trainings
+
+Some steps of the paper do not show at the length that this scale affords. The same pair at other
+lengths, the learning rate decaying at the same fractions:
 
 """
 RULES = """\
@@ -51,7 +60,7 @@ was of other code or configs than now does not count.
 
 - **AP.** b and a are compared within each seed and on the same images. The standard error holds
   both, the resampled images and the run-to-run spread, which is the standard deviation between the
-  seeds of an evaluation, pooled over the evaluations of all claims about the metric. It counts
+  seeds of an evaluation, pooled over all trainings that claims about AP compare. It counts
   twice for two trainings, once where b was trained on from a; of the same weights only the images
   vary. The interval is Student's t, its degrees of freedom by Welch and Satterthwaite
   (`docs/verdicts.md`); with one seed it is ± {factor:g} standard errors. While too few runs exist
@@ -89,6 +98,8 @@ def markdown(made: Report) -> str:
     parts += [table(head, rows), "\n"]
     if notes := [f"- {f.claim.id}: {f.note}\n" for f in made.claims if f.note]:
         parts += ["\n", *notes]
+    if made.curves:
+        parts += [LENGTHS, _curves(made), "\n"]
     runs = [
         [f.claim.id, f"`{f.claim.pair[0]}`", f"`{f.claim.pair[1]}`", _asked(f), *_runs(f)]
         for f in made.claims
@@ -125,6 +136,33 @@ def as_json(made: Report) -> str:
 
 
 FORMATS = {"json": as_json, "md": markdown, "csv": as_csv}
+
+
+def write(scale: Scale, claims: Claims, fingerprints: Mapping[str, str]) -> tuple[Report, dict]:
+    """Measure all claims on the results that exist, and write what was found.
+
+    Args:
+        scale: the scale.
+        claims: the table of claims.
+        fingerprints: the current ones.
+
+    Returns:
+        The report, and format -> file. While a claim lacks runs, the files lie in a folder of their
+        own, since the workflow would take them for finished in the usual place.
+    """
+    made = report(scale, claims, fingerprints["design"], fingerprints)
+    written = outputs(scale)
+    if not made.complete:
+        written = {kind: path.parent / "partial" / path.name for kind, path in written.items()}
+    read = {
+        f"{kind}/{name}": path
+        for kind, own in files(scale, claims).items()
+        for name, path in own.items()
+        if path.is_file()
+    }
+    texts = {written[kind]: render(made) for kind, render in FORMATS.items()}
+    write_texts(texts, read | {"claims": paths.CLAIMS})
+    return made, written
 
 
 def lines(made: Report) -> list[str]:
@@ -176,6 +214,17 @@ def commit(scale: Scale, claims: Claims) -> Path:
     """Write docs/claims.md."""
     write_atomic(PAGE, committed(scale, claims))
     return PAGE
+
+
+def _curves(made: Report) -> str:
+    pairs = {f.claim.id: f.claim.pair for f in made.claims}
+    rows = []
+    for curve in made.curves:
+        a, b = pairs[curve.claim]
+        for epochs, one, other in zip(curve.epochs, curve.a, curve.b, strict=True):
+            numbers = f"{one:.1f}", f"{other:.1f}", f"{other - one:+.1f}"
+            rows.append([curve.claim, f"`{a}`, `{b}`", str(curve.seed), f"{epochs:g}", *numbers])
+    return table(["claim", "a, b", "seed", "epochs of 2x", "AP of a", "AP of b", "b - a"], rows)
 
 
 def _verdict(f: Found, made: Report) -> str:

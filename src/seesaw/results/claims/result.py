@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from seesaw.spec.claims import Claim, Design
+from seesaw.spec.claims import Claim, Curve, Design
 
 Verdict = Literal["supported", "not shown", "contradicted"]
 State = Literal["done", "incomplete", "not run", "failed", "undefined"]
@@ -68,6 +68,7 @@ class Report(_Strict):
     design: str | None
     designs: list[Design]
     claims: list[Found]
+    curves: list[Curve] = []
 
     @property
     def exploratory(self) -> bool:

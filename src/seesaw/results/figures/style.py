@@ -127,7 +127,7 @@ def save(name: str, figure: Figure, rows: list[dict]) -> None:
     """
     if not (folder := os.environ.get(OUTPUT)):
         return
-    columns = list(rows[0])
+    columns = list(rows[0]) if rows else []
     if odd := next((row for row in rows if list(row) != columns), None):
         raise UserError(f"{name}.csv: a row has the columns {list(odd)}, the first {columns}.")
     # Neither format may contain the time.

@@ -34,7 +34,7 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
         UserError: no such table exists, or a metrics file is damaged.
     """
     values = paper.load()
-    spec = experiments.place(place)
+    spec = experiments.places[place]
     measured = read(scale.speed, Speed) if "fps" in spec.columns else {}
     damaged = corrupted([scale.speed]) if "fps" in spec.columns else None
     fps = measured.get("fps", {}).get("ours", {})
@@ -111,35 +111,22 @@ def _row(
     )
 
 
-def chain(evaluation: Evaluation, training: Training, scale: Scale, seed: int) -> list[Path]:
-    """Return the files from which a row's numbers were made, the earliest first."""
-    start = [scale.model(training.init_from, seed)] if training.init_from else []
-    own = scale.model(training.id, seed), scale.detections(evaluation, seed)
-    return [*start, *own, scale.metrics(evaluation, seed)]
-
-
 def sources(place: str, experiments: Experiments, scale: Scale) -> list[Path]:
     """Return the files from which a table's numbers were made and those beside them."""
-    spec, found = experiments.place(place), []
-    name = next(n for n, p in experiments.places.items() if p is spec)
-    for cell in experiments.place_cells(name):
+    spec = experiments.places[place]
+    found = [scale.speed] if "fps" in spec.columns else []
+    for cell in experiments.place_cells(place):
         evaluation = experiments.evaluations[cell.evaluation]
-        training = experiments.trainings[evaluation.training]
-        for seed in training.seeds:
-            found += _files(evaluation, training, scale, seed)
-    return list(dict.fromkeys([*found, *([scale.speed] if "fps" in spec.columns else [])]))
-
-
-def _files(evaluation: Evaluation, training: Training, scale: Scale, seed: int) -> list[Path]:
-    beside = scale.matches(evaluation, seed), scale.replicates(evaluation, seed)
-    return [*chain(evaluation, training, scale, seed), *beside]
+        for seed in experiments.seeds(evaluation.id):
+            found += scale.chain(evaluation, seed)
+    return list(dict.fromkeys(found))
 
 
 def _remarks(evaluation: Evaluation, training: Training, scale: Scale) -> list[str]:
     """Return the remarks in the records of a row's artefacts, each sentence once."""
     found: dict[str, None] = {}
     for seed in training.seeds:
-        for artefact in chain(evaluation, training, scale, seed):
+        for artefact in scale.chain(evaluation, seed):
             record = record_of(artefact) or {}
             found |= dict.fromkeys(map(str, record.get("remarks") or []))
     return list(found)
@@ -196,12 +183,12 @@ def _state(cell: Cell, experiments: Experiments, scale: Scale, complete: bool) -
     if not experiments.built(cell.evaluation):
         return "not built", ""
     evaluation = experiments.evaluations[cell.evaluation]
-    training = experiments.trainings[evaluation.training]
-    for seed in training.seeds:
-        for artefact in chain(evaluation, training, scale, seed):
+    for seed in experiments.seeds(evaluation.id):
+        files = scale.chain(evaluation, seed)
+        for artefact in files:
             if record := failure_of(artefact):
                 return "failed", f"seed {seed}: {record['error']}"
-        if fault := corrupted(_files(evaluation, training, scale, seed)):
+        if fault := corrupted(files):
             return "failed", f"seed {seed}: {fault}"
     return ("done", "") if complete else ("not run", "")
 

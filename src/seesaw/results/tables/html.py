@@ -136,7 +136,7 @@ def _hover(value: str, cell: Cell) -> list[str]:
         known += [] if cell.difference is None else [f"difference {cell.difference:+.3f}"]
         margin = "" if cell.margin is None else f"margin {cell.margin:.3f}, "
         known.append(
-            f"{margin}told from zero beyond {cell.bound:.3f}: {cell.verdict}"
+            f"{margin}significant beyond ±{cell.bound:.3f}: {cell.verdict}"
             if cell.verdict in MARKS
             else "not judged"
         )

@@ -8,7 +8,8 @@ from typing import Any
 from seesaw.core import paths
 from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.integrity import corrupted
-from seesaw.core.records import Provenance, is_current, record_of
+from seesaw.core.provenance import Provenance
+from seesaw.core.records import is_current, record_of
 from seesaw.results.tables.render import FORMATS
 from seesaw.results.tables.tables import Table
 from seesaw.spec.scales import Scale

@@ -151,7 +151,8 @@ class Table:
         return {c: spread for c, spread in found.items() if spread}
 
     def _repeated(self, column: str) -> list[tuple[int, float]]:
-        errors = [row.errors[column] for row in self.rows if column in row.errors]
+        rows = [row for row in self.rows if row.trainings]  # not the same models again
+        errors = [row.errors[column] for row in rows if column in row.errors]
         return [(e.seeds, e.spread) for e in errors if e.spread is not None]
 
 

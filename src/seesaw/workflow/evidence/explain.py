@@ -26,9 +26,8 @@ def cell(evidence: Evidence, place: str, row: str, column: str) -> tuple[list[st
     """
     scale = evidence.scale
     table = scale.table
-    spec = table.place(place)
-    name = next(n for n, p in table.places.items() if p is spec)
-    columns = [c for c in spec.columns if c != "schedule"]
+    name = table.place_id(place)
+    columns = [c for c in table.places[name].columns if c != "schedule"]
     if column not in columns:
         raise UserError(f"{name} has no column {column!r}; {instead(column, columns)}")
     evaluation = table.evaluation(row)

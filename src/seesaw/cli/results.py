@@ -1,0 +1,150 @@
+"""``seesaw table``, ``show``, ``claims``, ``report`` and ``compare``."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from seesaw.cli.common import at_least, fingerprints_of, scale_of
+from seesaw.errors import UserError
+
+
+def add(verb) -> None:
+    """Declare the verbs."""
+    sub = verb(table, "write a table from what has been computed")
+    sub.add_argument("place", help="table_a1, table_a2 or figure_a2")
+    sub = verb(show, "print tables in the terminal and where their files lie")
+    sub.add_argument("places", nargs="+")
+    sub.add_argument(
+        "--reference", action="store_true", help="those of the committed metrics, rebuilt"
+    )
+    sub = verb(claims, "test the paper's claims on the runs that exist; 1 if some are missing")
+    group = sub.add_mutually_exclusive_group()
+    group.add_argument(
+        "--freeze",
+        action="store_true",
+        help="write the design's hash into configs/claims.yaml, and the page",
+    )
+    group.add_argument(
+        "--page", action="store_true", help="write docs/claims.md from the reference results"
+    )
+    sub = verb(report, "one page of all results: tables, figures, examples, curves, cost")
+    sub.add_argument(
+        "--partial",
+        action="store_true",
+        help="of what exists, as partial.html where something is missing",
+    )
+    sub = verb(compare, "AP of two evaluations, category by category, with example images")
+    sub.add_argument("a")
+    sub.add_argument("b", help="differences are b - a")
+    sub.add_argument("--boxes", action="store_true", help="AP of boxes (default: of masks)")
+    sub.add_argument(
+        "--top",
+        type=at_least(1),
+        default=5,
+        help="largest gains and losses to show (default: 5 each)",
+    )
+
+
+def table(args: Namespace) -> None:
+    """Write one table from the metrics that exist."""
+    from seesaw.core.integrity import refuse
+    from seesaw.results.tables.collect import collect, sources
+    from seesaw.results.tables.recorded import write_recorded
+
+    scale = scale_of(args)
+    place = scale.table.place_id(args.place)
+    refuse(sources(place, scale.table, scale))
+    made = collect(place, scale.table, scale)
+    for path in write_recorded(made, scale).values():
+        print(path)
+
+
+def show(args: Namespace) -> int:
+    """Print tables; exit code 1 if a cell that could be computed is missing."""
+    from seesaw.results.tables.collect import collect
+    from seesaw.results.tables.recorded import write_recorded
+    from seesaw.results.tables.render import render_terminal
+    from seesaw.results.tables.tables import missing
+
+    scale = scale_of(args).frozen() if args.reference else scale_of(args)
+    rows = scale.table
+    incomplete = False
+    for place in map(rows.place_id, args.places):
+        made = collect(place, rows, scale)
+        if not made.rows:
+            print(f"{made.name}: no row at the scale {scale.name}", end="\n\n")
+            continue
+        render_terminal(made)
+        lacks = missing(made).keys() - {"not built"}
+        # In the usual folder, the workflow would take a partial table for finished.
+        folder = scale.tables / "partial" if lacks else scale.tables
+        # Reference results are changed by `seesaw freeze` alone.
+        files = [scale.tables] if args.reference else write_recorded(made, scale, folder).values()
+        print("  ".join(str(path) for path in files), end="\n\n")
+        incomplete |= bool(lacks)
+    if incomplete and not args.reference and (scale.reference / "tables").is_dir():
+        print(f"the committed results: seesaw show {' '.join(args.places)} --reference")
+    return int(incomplete)
+
+
+def claims(args: Namespace) -> int:
+    """Write and print the verdicts on the claims."""
+    from seesaw.results.claims import page
+    from seesaw.spec import claims as table
+    from seesaw.workflow import design
+
+    scale = scale_of(args)
+    known = table.of(scale)
+    if known is None:
+        raise UserError(table.elsewhere(scale))
+    if args.page:
+        print(page.commit(scale, known))
+        return 0
+    fingerprints = fingerprints_of(args)
+    now = fingerprints["design"]
+    if args.freeze:
+        design.freeze(scale, known, now)
+        frozen = table.of(scale)
+        assert frozen is not None
+        made = f"{table.paths.CLAIMS} and {page.commit(scale, frozen)}"
+        print(f"{made}: frozen at {now}; commit both before the claims' seeds run")
+        return 0
+    made, written = page.write(scale, known, fingerprints)
+    print("\n".join(page.lines(made)))
+    print("  ".join(map(str, written.values())))
+    return int(not made.complete)
+
+
+def report(args: Namespace) -> None:
+    """Write the page; without ``--partial`` only if it is complete."""
+    from seesaw.results.report import content, page
+    from seesaw.spec.scales import snakemake_command
+
+    scale = scale_of(args)
+    found = content.gather(scale)
+    if found.missing and not args.partial:
+        raise UserError(
+            f"{scale.results} lacks {', '.join(found.missing)}; run "
+            f"`{snakemake_command(scale, 'report')}`, or `seesaw report --partial` for what exists."
+        )
+    print(page.write(found, scale, fingerprints_of(args).get("report")))
+    if found.missing:
+        print(f"incomplete: {', '.join(found.missing)}")
+
+
+def compare(args: Namespace) -> None:
+    """Print, write and draw the differences between two evaluations."""
+    scale = scale_of(args)
+    a, b = scale.table.evaluation(args.a), scale.table.evaluation(args.b)
+    from seesaw.core.files import write_atomic
+    from seesaw.results.comparison import categories, pictures, render
+
+    kind = "bbox" if args.boxes else "segm"
+    comparison = categories.compare(a, b, scale.table, scale, kind)
+    render.terminal(comparison, args.top, scale.name)
+    folder = scale.results / "compare" / f"{a.id}_vs_{b.id}"
+    write_atomic(folder / f"{kind}.csv", render.as_csv(comparison))
+    print(folder / f"{kind}.csv")
+    made, missing = pictures.draw(comparison, args.top, scale, folder)
+    for line in (*made, *filter(None, [missing])):
+        print(line)

@@ -1,0 +1,79 @@
+"""Bounds of a requeued job: its lease, its segments without progress and its memory."""
+
+import json
+import os
+import platform
+
+import pytest
+from facts import lacks
+from stand_ins import command
+
+from seesaw.errors import UserError
+from seesaw.workflow.slurm import segments
+from seesaw.workflow.slurm.lease import Lease
+
+
+def test_a_running_job_keeps_its_lease(place):
+    command(place, "squeue", "echo RUNNING")
+    path = place / "lease"
+    with (
+        Lease(path, "1", period=0.01),
+        pytest.raises(UserError, match=r"job 1 on .* does this already.*scancel 1"),
+        Lease(path, "2", period=0.01, wait=0.05),
+    ):
+        pass
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(("job", "answer"), [("1", "echo RUNNING"), ("2", "exit 0")])
+def test_the_requeued_twin_and_the_next_job_take_over(place, job, answer):
+    command(place, "squeue", answer)
+    path = place / "lease"
+    with Lease(path, "1", period=0.01) as orphan:
+        with Lease(path, job, period=0.01):
+            assert not orphan.held()
+        assert not path.exists()
+
+
+def test_a_lease_stays_where_slurm_does_not_answer(place):
+    command(place, "squeue", "exit 1")
+    path = place / "lease"
+    holder = dict(job="1", host=platform.node(), pid=os.getpid(), id="x")
+    path.write_text(json.dumps(holder))
+    with pytest.raises(UserError), Lease(path, "2", period=0.01, wait=0.05):
+        pass
+    assert json.loads(path.read_text()) == holder
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"job": 1}', '{"job": "1"}'])
+def test_a_damaged_lease_is_replaced_and_its_holder_stops(place, text):
+    command(place, "squeue", "echo RUNNING")
+    path = place / "lease"
+    with Lease(path, "1", period=0.01) as first:
+        path.write_text(text)
+        assert first.holder() is None
+        with Lease(path, "2", period=0.01, wait=0.05) as second:
+            assert second.holder() == "2" and not first.held()
+    assert not path.exists()
+
+
+def line(status: int, done: int | None, out_of_memory: bool = False) -> str:
+    record = dict(status=status, done=done, out_of_memory=out_of_memory)
+    return json.dumps(record) + "\n"
+
+
+def test_segments_without_progress_are_bounded(place):
+    file = place / "segments.jsonl"
+    file.write_text(line(75, 1) + line(75, 2) * 2)
+    assert segments.stuck(place) is None
+    file.write_text(line(75, 2) * 3)
+    assert not lacks(segments.stuck(place), place, "3 jobs in a row", "further than 2", "`segment`")
+    file.write_text(line(75, 2) * 2 + line(0, None))
+    assert segments.stuck(place) is None
+
+
+def test_memory_grows_by_recorded_kills_only(place):
+    file = place / "segments.jsonl"
+    assert segments.memory(1000, place) == 1000
+    file.write_text(line(1, None) + line(137, None, True) + line(75, 4) + '{"half')
+    assert segments.memory(1000, place) == 1500

@@ -1,0 +1,123 @@
+"""What the executor makes of squeue's answers and of noted ends, against stand-ins for Slurm."""
+
+import json
+
+import pytest
+from stand_ins import Alone, command, end, job, listed
+
+from seesaw.workflow.slurm import ledger, queue
+from seesaw.workflow.slurm.ledger import Submission
+
+
+def test_a_failing_squeue_changes_nothing(place, caplog):
+    listed(place, ("1", "RUNNING", "None"), ("2", "PENDING", "Priority"))
+    executor = Alone().watching("1", "2")
+    assert executor.ask() == {"1": "active", "2": "active"}
+    before = dict(executor._watch.known)
+    command(place, "squeue", "echo 'slurm_load_jobs error' >&2; exit 1")
+    assert executor.ask() == {"1": "active", "2": "active"}
+    assert executor._watch.known == before
+    assert "squeue failed (slurm_load_jobs error)" in caplog.text
+
+
+def test_the_display_knows_what_waits(place):
+    executor = Alone().watching("7")
+    executor.run_job_pre(job())
+    assert queue.waiting(1) and not queue.waiting(2)
+    for state, waits in (("PENDING", True), ("RUNNING", False), ("REQUEUED", True)):
+        listed(place, ("7", state, "None"))
+        executor.ask()
+        assert queue.waiting(1) is waits
+
+
+def test_a_job_in_no_queue_counts_by_its_noted_end(place, lost):
+    listed(place, *((job, "RUNNING", "None") for job in "124"), ("3", "PREEMPTED", "None"))
+    executor = Alone().watching(*"1234")
+    executor.ask()
+    end("1", "75 9 n1", "0 3 n1")
+    end("4", "0 3 n1", "1 3 n1")
+    listed(place, ("3", "PREEMPTED", "None"))
+    lost(100)
+    assert set(executor.ask().values()) == {"active"}
+    lost(0)
+    reported = {"1": "success", "2": "error", "3": "error", "4": "error"}
+    assert executor.ask() == reported
+    lost(100)
+    assert executor.ask() == reported
+
+
+def test_a_job_that_ended_may_leave_the_queue(place):
+    listed(place, ("1", "FAILED", "None"), ("2", "COMPLETED", "None"))
+    executor = Alone().watching("1", "2")
+    executor.ask()
+    listed(place)
+    assert executor.ask() == {"1": "error", "2": "success"}
+    assert executor.errors == ["SLURM job 1 ended as FAILED. "]
+
+
+def test_a_job_of_an_earlier_call_is_taken_over_and_watched(place, caplog):
+    ledger.note(Submission("7", "before", "mini/train_wildcards_a01_0", "x", {}))
+    listed(place, ("7", "RUNNING", "None"), name="before")
+    executor = Alone()
+    assert executor.submit() == "7" and len(ledger.submitted()) == 1
+    assert "job 7 of an earlier call is RUNNING and is taken over" in caplog.text
+    assert executor.ask() == {"7": "active"}
+    listed(place, ("7", "COMPLETED", "None"), name="before")
+    assert executor.ask() == {"7": "success"}
+
+
+def test_a_job_that_the_queue_forgot_before_it_was_asked(place, lost):
+    listed(place)
+    lost(100)
+    executor = Alone().watching("7")
+    assert executor.ask() == {"7": "active"}
+    end("7", "0 3 n1")
+    lost(0)
+    assert executor.ask() == {"7": "success"}
+
+
+def test_a_failed_node_is_remembered_when_its_job_waits_again(place):
+    ledger.note(Submission("1", "run", "mini/speed", "", {}))
+    listed(place, ("1", "NODE_FAIL", "None"))
+    executor = Alone().watching("1")
+    assert executor.ask() == {"1": "active"}
+    listed(place, ("1", "PENDING", "Priority"))
+    assert executor.ask() == {"1": "active"}
+    assert ledger.bad_nodes("mini/speed") == ["n1"]
+
+
+def test_a_reason_that_does_not_end_is_said_once(place, monkeypatch):
+    monkeypatch.setattr(queue, "WAITING", 0)
+    listed(place, ("1", "PENDING", "Priority"), ("2", "PENDING", "InvalidQOS"))
+    said: list[str] = []
+    watch = queue.Watch("run", said.append)
+    for _ in range(3):
+        watch.states(["1", "2"])
+    (sentence,) = said
+    assert sentence.startswith("job 2 waits with the reason InvalidQOS")
+    known = json.loads((ledger.FOLDER / "run.json").read_text())
+    assert not known["1"]["reported"] and known["2"]["reported"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (
+            "JobHeldUser",
+            "job 7 waits with the reason JobHeldUser: `scontrol release 7` lets them go on; "
+            "or `scancel 7` to submit anew",
+        ),
+        (
+            "InvalidQOS",
+            "job 7 waits with the reason InvalidQOS: `scontrol show job 7` tells more; "
+            "correct site.yaml and `scancel 7` to submit anew",
+        ),
+        (
+            "ReqNodeNotAvail, UnavailableNodes:n1",
+            "job 7 waits with the reason ReqNodeNotAvail, UnavailableNodes:n1: "
+            "`sinfo -R` tells what is wrong with the nodes; or `scancel 7` to submit anew",
+        ),
+    ],
+)
+def test_what_to_type_for_a_job_that_nothing_starts(reason, expected):
+    assert queue.waits(reason, ["7"]) == expected

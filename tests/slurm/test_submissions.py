@@ -1,0 +1,118 @@
+"""Jobs are submitted once, wait for the controller and avoid bad nodes, against stand-ins."""
+
+import re
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import snakemake_executor_plugin_slurm_jobstep as official
+from stand_ins import Alone, command, end, listed
+
+import snakemake_executor_plugin_seesaw_slurm_jobstep as jobstep
+from seesaw.workflow.slurm import ledger, queue
+from seesaw.workflow.slurm.ledger import Submission
+from snakemake_executor_plugin_seesaw_slurm import no_cluster
+
+
+def test_a_submission_is_noted_and_a_running_one_taken_over(place):
+    listed(place)
+    command(place, "sbatch", 'echo "$@" >> calls; echo 7')
+    executor = Alone()
+    assert executor.submit() == "7"
+    (noted,) = ledger.submitted()
+    assert noted == ("7", "run", "mini/train_wildcards_a01_0", "x", {"-t": "60"})
+    listed(place, ("7", "RUNNING", "None"))
+    assert executor.submit() == "7"
+    assert len(Path("calls").read_text().splitlines()) == len(ledger.submitted()) == 1
+    assert executor.submit("y") is None
+    assert "`scancel 7`, then run the same command" in executor.errors[-1]
+    listed(place, ("7", "FAILED", "None"))
+    assert executor.submit("y") == "7"
+    assert len(Path("calls").read_text().splitlines()) == len(ledger.submitted()) == 2
+
+
+def test_a_submission_whose_answer_was_lost_is_found(place):
+    listed(place, ("7", "PENDING", "None"))
+    assert Alone().submit() == "7"
+    assert [s.job for s in ledger.submitted()] == ["7"]
+
+
+def test_a_step_waits_for_the_controller(place, monkeypatch):
+    command(place, "squeue", "[ -e up ]")
+    pauses: list[float] = []
+    clock = SimpleNamespace(
+        monotonic=time.monotonic, sleep=lambda s: pauses.append(s) or Path("up").touch()
+    )
+    monkeypatch.setattr(queue, "time", clock)
+    monkeypatch.setattr(official.Executor, "run_job", lambda self, job: pauses.append(job))
+    for _ in range(2):
+        jobstep.Executor.run_job(object.__new__(jobstep.Executor), "srun")
+    assert pauses == [queue.PAUSE, "srun", "srun"]
+
+
+def test_a_submission_waits_for_the_controller(place, caplog):
+    listed(place)
+    gone = "echo 'sbatch: error: Unable to contact slurm controller' >&2; touch up; exit 1"
+    command(place, "sbatch", f"[ -e up ] || {{ {gone}; }}; echo 7")
+    executor = Alone()
+    assert executor.submit() == "7" and not executor.errors
+    assert "SLURM does not answer; mini/train_wildcards_a01_0 waits for it" in caplog.text
+
+
+def test_a_submission_that_waits_ends_when_snakemake_is_cancelled(place):
+    command(place, "squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    executor = Alone()
+    executor._cancelled.set()
+    assert executor.submit() is None and len(executor.errors) == 1
+
+
+def test_what_slurm_refuses_is_passed_on(place):
+    listed(place)
+    command(place, "sbatch", "echo 'sbatch: error: invalid account' >&2; exit 1")
+    executor = Alone()
+    assert executor.submit() is None
+    assert "sbatch: error: invalid account" in executor.errors[0]
+
+
+def test_an_exception_in_a_submission_fails_the_job_instead_of_hanging(place, monkeypatch):
+    monkeypatch.setattr(queue, "mine", lambda: 1 / 0)
+    executor = Alone()
+    assert executor.submit() is None
+    assert executor.errors == ["The submission failed: ZeroDivisionError: division by zero. "]
+
+
+def test_a_half_written_end_is_left_out(place):
+    end("1", "1 5 n1", "0 3")
+    assert [e.status for e in ledger.ends("1")] == [1]
+
+
+def test_a_node_is_excluded_only_for_what_may_be_its_fault(place):
+    key = "mini/train_wildcards_a01_0"
+    statuses = {"1": "1 5 n1", "2": "2 5 n2", "3": "75 5 n3", "4": "134 5 n4", "5": "137 5 n5"}
+    for job, line in statuses.items():
+        ledger.note(Submission(job, "run", key, "", {}))
+        end(job, line)
+    ledger.note(Submission("6", "run", key, "", {"--nodes": "2"}))
+    end("6", "1 5 n6")
+    assert ledger.bad_nodes(key) == ["n4", "n1"]
+    assert ledger.bad_nodes("mini/train_wildcards_a02_0") == []
+    listed(place)
+    command(place, "sbatch", 'echo "$@" >> calls; case "$*" in *--exclude=*) exit 1;; esac; echo 7')
+    executor = Alone()
+    assert executor.submit() == "7" and not executor.errors  # there is no other node
+    first, second = Path("calls").read_text().splitlines()
+    assert sorted(re.search("--exclude=(\\S+)", first)[1].split(",")) == ["n1", "n4"]
+    assert "--exclude" not in second
+
+
+def test_without_a_cluster_nothing_begins(place, monkeypatch):
+    listed(place)
+    for name in ("sbatch", "scancel"):
+        command(place, name, "exit 0")
+    assert no_cluster() is None
+    command(place, "squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
+    assert no_cluster() is None  # it comes back
+    command(place, "squeue", "echo 'Could not establish a configuration source' >&2; exit 1")
+    assert "configuration source" in no_cluster()
+    monkeypatch.setenv("PATH", str(place / "empty"))
+    assert no_cluster().startswith("sbatch is not installed")
