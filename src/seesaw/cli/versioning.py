@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from argparse import SUPPRESS, Namespace
-from statistics import mean
 
 from seesaw.cli.common import scale_of
 from seesaw.core import paths
 from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.integrity import read_output
-from seesaw.spec.metrics import METRICS
 from seesaw.spec.outputs import Metrics
 
 
@@ -89,6 +87,7 @@ def dvc(args: Namespace) -> None:
 
 def record(args: Namespace) -> None:
     """Write a stage's permanent workflow metadata and its metrics for ``dvc metrics``."""
+    from seesaw.results.tables.collect import means
     from seesaw.workflow import metadata
     from seesaw.workflow.dvc import SHARED, Stages
 
@@ -102,7 +101,9 @@ def record(args: Namespace) -> None:
         write_atomic(stages.hashes(stage.name), json.dumps(hashes, indent=1) + "\n")
     rows = []
     for evaluation, path in stages.summaries(stage.name).items():
-        row = _summary(stages, evaluation)
+        e = stages.table.evaluations[evaluation]
+        files = [stages.scale.metrics(e, seed) for seed in stages.table.seeds(evaluation)]
+        row = means([read_output(path, Metrics) for path in files])
         write_atomic(path, json.dumps(row, indent=1) + "\n")
         rows.append({"evaluation": evaluation} | row)
     if rows:
@@ -119,17 +120,3 @@ def unlock(args: Namespace) -> None:
 
     scale_of(args)
     run(paths.ROOT)
-
-
-def _summary(stages, evaluation: str) -> dict[str, float | None]:
-    """Return column -> AP in percent, the mean over seeds; None where undefined."""
-    e = stages.table.evaluations[evaluation]
-    found = []
-    for seed in stages.table.seeds(evaluation):
-        path = stages.scale.metrics(e, seed)
-        found.append(read_output(path, Metrics))
-    values = {}
-    for column, (kind, key) in METRICS.items():
-        seeds = [metrics[kind][key] for metrics in found]
-        values[column] = None if None in seeds else 100 * mean(seeds)
-    return values

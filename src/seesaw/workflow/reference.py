@@ -12,14 +12,15 @@ import uuid
 from pathlib import Path
 
 from seesaw.core.files import write_atomic
-from seesaw.core.integrity import refuse
+from seesaw.core.integrity import read_output, refuse
 from seesaw.core.records import failure_path, provenance_path, record_of
 from seesaw.errors import UserError
 from seesaw.evaluation.submission import receipt
 from seesaw.results.claims import page
-from seesaw.results.tables.collect import collect
+from seesaw.results.tables.collect import collect, means
 from seesaw.results.tables.render import FORMATS, write_table
 from seesaw.spec import claims as claim_table
+from seesaw.spec.outputs import Metrics
 from seesaw.spec.scales import Scale
 from seesaw.workflow import dependencies, jobs, metadata
 from seesaw.workflow.jobs import Job
@@ -57,6 +58,7 @@ def freeze(scale: Scale) -> Path:
         frozen = scale.frozen(new)
         _copy(made, scale, new)
         _copy_claims(scale, new)
+        _summarise(made, scale, new)
         tables = [job.id.partition("/")[2] for job in made if job.rule == "table"]
         for place in tables:
             written = write_table(collect(place, scale.table, frozen), frozen.tables)
@@ -121,6 +123,14 @@ def _copy(made: list[Job], scale: Scale, new: Path) -> None:
             _copy_record(path, target)
         if job.rule == "submit" and (record := receipt.lasting(job.outputs[0])):
             _write(new / receipt.receipt_path(job.outputs[0]).relative_to(scale.results), record)
+
+
+def _summarise(made: list[Job], scale: Scale, new: Path) -> None:
+    """Write each evaluation's AP for ``dvc metrics`` (reference/dvc.yaml)."""
+    for name in {job.experiment for job in made if job.rule == "evaluate"}:
+        files = [job.outputs[0] for job in made if (job.rule, job.experiment) == ("evaluate", name)]
+        content = means([read_output(path, Metrics) for path in files])
+        _write(new / "summary" / f"{name}.json", content)
 
 
 def _copy_claims(scale: Scale, new: Path) -> None:

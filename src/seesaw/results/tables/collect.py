@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -86,11 +87,7 @@ def _row(
     state, note = _state(cell, experiments, scale, complete=len(done) == len(training.seeds))
     numbers: dict | None = None
     if state == "done":
-        numbers = {}
-        for column, (kind, key) in METRICS.items():
-            seeds = [m[kind][key] for m in done]
-            # The mean over seeds; undefined where the ground truth has no such category.
-            numbers[column] = None if None in seeds else PERCENT * mean(seeds)
+        numbers = means(done)
         if cell.evaluation in fps:
             numbers["fps"] = fps[cell.evaluation]
     return Row(
@@ -109,6 +106,18 @@ def _row(
             for seed in (training.seeds if state == "done" else [])
         },
     )
+
+
+def means(seeds: Sequence[Mapping]) -> dict[str, float | None]:
+    """Return column -> AP in percent, the mean of the seeds' metrics.
+
+    It is None where it is undefined, because the ground truth has no such category.
+    """
+    found = {}
+    for column, (kind, key) in METRICS.items():
+        values = [metrics[kind][key] for metrics in seeds]
+        found[column] = None if None in values else PERCENT * mean(values)
+    return found
 
 
 def sources(place: str, experiments: Experiments, scale: Scale) -> list[Path]:
