@@ -148,6 +148,9 @@ def test_freezing_copies_what_is_drawn(clone):
     assert len(made) == 12 and {p.suffix for p in made} == {".ipynb", ".svg", ".png", ".csv"}
     assert set(Path("paper_figures").iterdir()) == before | set(made)
     assert Path("paper_figures/figure_a2.csv").read_text() == '["figure_a2", "csv"]'
+    (folder / "figure_a2.csv").unlink()  # the next reference lacks it: then so does the folder
+    freeze.freeze(scale)
+    assert {p.suffix for p in Path("paper_figures").glob("figure_a2.*")} == {".py"}
 
 
 def test_numbers_stand_to_the_right():

@@ -16,17 +16,24 @@ LIMIT = 1_000_000  # largest size of a committed file in bytes
 def freeze(scale: Scale) -> list[Path]:
     """Copy the figures of a scale that have been drawn to paper_figures/, to be committed.
 
+    Copies of others are deleted, since the reference does not hold their numbers any more.
+
     Returns:
         The paths of the copies.
 
     Raises:
         UserError: a file is too large to commit; then nothing is copied.
     """
-    live = []
+    live, stale = [], []
     for name in FIGURES:
         files = [outputs(name, scale)[kind] for kind in committed(name)]
-        live += files if all(path.is_file() for path in files) else []
+        if all(path.is_file() for path in files):
+            live += files
+        else:
+            stale += committed(name).values()
     for path in live:
         if (size := path.stat().st_size) > LIMIT:
             raise UserError(f"{path} has {size} bytes, more than {LIMIT}: draw less in it.")
+    for path in stale:
+        path.unlink(missing_ok=True)
     return [Path(shutil.copyfile(path, paths.NOTEBOOKS / path.name)) for path in live]
