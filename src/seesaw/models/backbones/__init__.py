@@ -1,0 +1,1 @@
+"""Backbones on top of mmdet."""
