@@ -15,6 +15,7 @@ def build(kind=ZeroInitResNeSt, **options):
     torch.manual_seed(0)
     net = revert_sync_batchnorm(kind(**SMALL, **options))
     net.init_weights()
+    net.eval()
     return net
 
 
@@ -23,12 +24,12 @@ def blocks(net):
 
 
 def test_each_block_starts_as_an_identity():
-    net = build().eval()
+    net = build()
     assert len(blocks(net)) == 3 + 4 + 6 + 3
     x = torch.rand(2, 32, 12, 12)
     plain = net.layer1[1]  # without a change of size
     assert torch.equal(plain(x), x)
-    assert not torch.equal(build(ResNeSt).eval().layer1[1](x), x)
+    assert not torch.equal(build(ResNeSt).layer1[1](x), x)
 
 
 def test_loaded_weights_stay(tmp_path):

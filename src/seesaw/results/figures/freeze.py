@@ -24,7 +24,8 @@ def freeze(scale: Scale) -> list[Path]:
     Raises:
         UserError: a file is too large to commit; then nothing is copied.
     """
-    live, stale = [], []
+    live: list[Path] = []
+    stale: list[Path] = []
     for name in FIGURES:
         files = [outputs(name, scale)[kind] for kind in committed(name)]
         if all(path.is_file() for path in files):
