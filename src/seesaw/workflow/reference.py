@@ -28,7 +28,7 @@ from seesaw.workflow.jobs import Job
 # The fields of a record that are the same in a rerun.
 LASTING = (
     *("artefact", "command", "fingerprint", "config_hash", "seed", "git"),
-    *("inputs", "lock", "versions", "processor", "remarks"),
+    *("inputs", "lock", "versions", "processor", "remarks", "accuracy"),
 )
 # The files to copy: of an evaluation its numbers, of a training what lies beside its weights. For
 # seeds that only claims use, claims.json contains their results.
@@ -145,7 +145,7 @@ def _copy_claims(scale: Scale, new: Path) -> None:
 
 def _copy_record(path: Path, target: Path) -> None:
     if record := record_of(path):
-        _write(provenance_path(target), {key: record.get(key) for key in LASTING})
+        _write(provenance_path(target), {key: record[key] for key in LASTING if key in record})
 
 
 def _compare(live: list[Path], frozen: Path) -> None:

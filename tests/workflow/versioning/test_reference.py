@@ -255,6 +255,15 @@ def test_the_committed_reference_is_small_and_without_weights(name):
     assert all(k.keys().isdisjoint({"host", "start", "duration", "device"}) for k in kept)
 
 
+def test_the_stand_in_of_the_stronger_backbone_is_stronger():
+    records = REPOSITORY / "reference/mini/pretrained"
+    accuracy = {
+        name: json.loads((records / f"{name}.pth.provenance.json").read_text())["accuracy"]
+        for name in ("resnet18", "resnest50")
+    }
+    assert accuracy["resnest50"] > accuracy["resnet18"] > 0.95
+
+
 @pytest.mark.parametrize("name", FROZEN)
 def test_the_committed_reference_verifies(name):
     faults, files = verify(Evidence(Scale(name).frozen()))
