@@ -60,7 +60,7 @@ def test_a_mistake_in_a_curve_is_one_sentence(claim, change, said):
 def test_claims_that_share_an_id_are_reported(claim):
     claim(**GAIN)
     text = paths.CLAIMS.read_text()
-    row = text[text.index("- ") : text.index("frozen")]
+    row = text[text.index("- ") : text.index("curves")]
     paths.CLAIMS.write_text(text.replace(row, row + row))
     with pytest.raises(UserError, match="the claim c stands there twice; rename one"):
         table.of(Scale("mini"))
