@@ -20,8 +20,9 @@ def on_files(files, config):
         files.append(File.generated(config, target, content=text))
     for figure in figures.FIGURES:
         for path in figures.committed(figure).values():
-            made = File.generated(config, path.as_posix(), abs_src_path=str(root / path))
-            files.append(made)
+            if (root / path).is_file():  # of a figure that the reference holds
+                source = str(root / path)
+                files.append(File.generated(config, path.as_posix(), abs_src_path=source))
     report = page.render(content.gather(Scale(figures.SHOWN).frozen()))
     files.append(File.generated(config, f"{REFERENCE}/report/report.html", content=report))
     return files
