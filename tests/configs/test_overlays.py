@@ -64,6 +64,9 @@ ALLOWED = [
 # in these cells alone; why stands in the overlay
 FIGURE_A2 = {c.evaluation for c in TABLE.place_cells("figure_a2")}
 OWN = {("mini", e): ["optim_wrapper.optimizer.lr"] for e in FIGURE_A2}
+# a ResNeSt that starts as mmdet's ResNet does; a test of it tells that its weights' names stay
+RESNEST = [e for e in BUILT if resolved(e).model.backbone.type == "ResNeSt"]
+OWN |= {("mini", e): ["model.backbone.type"] for e in RESNEST}
 EPOCHS = {"1x": 12, "2x": 24, "45e": 45}
 
 
