@@ -30,7 +30,7 @@ def standalone(cfg: Config, scale: Scale, gpus: int, load_from: str | None = Non
         UserError: the batch cannot be divided evenly, or the training images must be counted and
             are not there.
     """
-    if gpus < 1 or cfg.batch_size % gpus:
+    if cfg.batch_size % gpus:
         raise UserError(
             f"--gpus is {gpus}, which cannot share a batch of {cfg.batch_size} images evenly; "
             f"use a divisor of it."
