@@ -39,7 +39,8 @@ def test_imports_at_its_locked_version(package, module):
 
 def test_every_direct_dependency_is_locked():
     project = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
-    names = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    names = [*project["dependencies"], *extras["workflow"], *extras["dev"]]
     assert sorted(set(names) - {name.lower() for name in LOCK}) == []
 
 

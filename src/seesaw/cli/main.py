@@ -88,6 +88,13 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"seesaw {args.verb}: {masked(error)}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        package = (error.name or "seesaw").partition(".")[0]
+        if package == "seesaw":
+            raise
+        fix = "`tools/setup.sh` installs all, pip install 'PATH_OF_THE_REPOSITORY[workflow]' too"
+        print(f"seesaw {args.verb}: needs the Python package {package}; {fix}.", file=sys.stderr)
+        return 2
     except OSError as error:
         if error.errno not in _NO_PLACE:
             raise

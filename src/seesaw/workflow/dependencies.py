@@ -189,10 +189,13 @@ def answer(module: str, *arguments: str) -> dict:
 
     Raises:
         UserError: the process failed; the message is the last line that it printed.
+        ModuleNotFoundError: a package is missing.
     """
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise UserError(last[0].removeprefix("seesaw fingerprints: "))
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        if missing := re.fullmatch(r"ModuleNotFoundError: No module named '(\S+)'", last):
+            raise ModuleNotFoundError(last, name=missing[1])
+        raise UserError(last.removeprefix("seesaw fingerprints: "))
     return json.loads(done.stdout)

@@ -1,0 +1,97 @@
+"""What works with the packages of pyproject.toml's ``dependencies`` alone, without an extra."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+
+import pytest
+from packaging.requirements import Requirement
+
+from seesaw.cli import main
+from seesaw.core import paths
+from seesaw.workflow import dependencies, jobs
+
+# Refuses to import the modules that its first argument names, then runs the code of the second.
+WITHOUT = """
+import sys
+missing = set(sys.argv[1].split(","))
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in missing:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Missing())
+exec(sys.argv[2])
+"""
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def with_their_own(requirements, found):
+    """Add the distributions of requirements and all that these require, without extras."""
+    for requirement in map(Requirement, requirements):
+        name = canonical(requirement.name)
+        wanted = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if wanted and name not in found:
+            try:
+                further = metadata.distribution(name).requires or []
+            except metadata.PackageNotFoundError:  # a part of CUDA, say
+                continue
+            found.add(name)
+            with_their_own(further, found)
+    return found
+
+
+PROJECT = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
+LIGHT = with_their_own(PROJECT["dependencies"], set())
+
+
+@pytest.fixture(scope="module")
+def missing():
+    modules = metadata.packages_distributions()
+    light = {"seesaw", "pip", "setuptools"} | LIGHT
+    absent = {m for m, names in modules.items() if light.isdisjoint(map(canonical, names))}
+    assert {"snakemake", "dvc", "wandb", "jupytext", "lvis", "instaboostfast"} <= absent
+    return ",".join(absent - set(sys.stdlib_module_names))
+
+
+def run(missing, code):
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT, missing, code], capture_output=True, text=True, env=os.environ
+    )
+
+
+def test_it_adds_few_packages_to_those_of_mmdet():
+    mmdet = with_their_own(["torch", "onedl-mmcv", "onedl-mmdetection"], set())
+    assert len(LIGHT - mmdet) <= 10
+
+
+def test_modules_evaluation_and_submission_check_are_there(missing):
+    code = """
+import seesaw
+seesaw.register()
+from seesaw.evaluation import detect, lvis_eval, metric, predict
+from seesaw.evaluation.submission import package, validate
+print("there")
+"""
+    done = run(missing, code)
+    assert done.stdout.splitlines()[-1:] == ["there"], done.stderr[-2000:]
+
+
+def test_a_verb_that_needs_more_names_the_package_and_the_fix(missing):
+    done = run(missing, "import sys; from seesaw.cli.main import main; sys.exit(main(['crate']))")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    assert re.match(r"seesaw crate: .* rocrate; .*setup.sh.*\[workflow\]", done.stderr)
+
+
+def test_so_does_one_whose_separate_process_needs_it(monkeypatch, tmp_path, capsys):
+    (tmp_path / "needs_more.py").write_text("import no_such_package.part")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setattr(jobs, "cached_json", lambda *_: dependencies.answer("needs_more"))
+    assert main.main(["plan", "--scale", "smoke"]) == 2
+    said = capsys.readouterr().err
+    assert "package no_such_package;" in said and len(said.splitlines()) == 1
