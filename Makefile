@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TARGETS := table_a1 table_a2
 FIGURES := figure_a3 gradient_analysis
 
-.PHONY: reproduce all claims smoke test test-all test-slurm test-gpu lint setup bench docs cli-reference clean help
+.PHONY: reproduce all claims smoke test test-all test-slurm test-gpu lint setup bench docs cli-reference schemas clean help
 
 reproduce: setup  ## Tables A1 and A2, Figure A3, gradients, test-dev package, report; mini scale
 	@snakemake --profile local $(TARGETS) $(FIGURES) submission; status=$$?; \
@@ -43,6 +43,9 @@ docs: setup  ## the docs site in site/; fails on a broken link
 
 cli-reference: setup  ## docs/cli.md from the command line's own parser
 	@python tools/cli_reference.py > docs/cli.md
+
+schemas: setup  ## configs/schemas from the code that reads the YAML files
+	@python tools/schemas.py
 
 setup:  ## .venv with the locked dependencies; every other target runs it first
 	@tools/setup.sh

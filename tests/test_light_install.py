@@ -61,7 +61,10 @@ def missing():
 
 def run(missing, code):
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT, missing, code], capture_output=True, text=True, env=os.environ
+        [sys.executable, "-c", WITHOUT, missing, code],
+        capture_output=True,
+        text=True,
+        env=os.environ,
     )
 
 

@@ -7,6 +7,7 @@ finished smoke run by test_docs_finished.py.
 import contextlib
 import io
 import re
+import sys
 from functools import cache
 
 import pytest
@@ -97,8 +98,17 @@ def check_pytest(words, mention):
 def check_python(words, mention):
     if words[0] == "-c":
         compile(words[1], "docs", "exec")
+    elif words[0] == "-m":
+        assert words[1] in sys.stdlib_module_names
     else:
         assert (REPOSITORY / words[0]).is_file()
+
+
+def check_pip(words, mention):
+    lock = (REPOSITORY / "requirements.lock").read_text().lower()
+    packages = {word for word in words[1:] if not word.startswith("-")}
+    for package in packages - {"PATH_OF_THIS_REPOSITORY"}:
+        assert re.search(rf"^{package}==", lock, re.M), f"the lock has no {package}"
 
 
 def check_tool(words, mention):
@@ -113,6 +123,8 @@ CHECKS = {
     "dvc": check_dvc,
     "pytest": check_pytest,
     "python": check_python,
+    "python3": check_python,
+    "pip": check_pip,
     **{f"tools/{path.name}": check_tool for path in (REPOSITORY / "tools").glob("gpu_*.sh")},
 }
 COMMANDS = list(dict.fromkeys(c for c in commands() if c.words[0] not in UNCHECKED))
