@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TARGETS := table_a1 table_a2
-FIGURES := figure_a3 gradient_analysis
+FIGURES := figure_a3 gradient_analysis error_analysis
 
 .PHONY: reproduce all claims smoke test test-all test-slurm test-gpu lint setup bench docs cli-reference schemas clean help
 

@@ -39,6 +39,7 @@ localrules:
     figure_a2,
     figure_a3,
     gradient_analysis,
+    error_analysis,
     submission,
 
 
@@ -51,6 +52,7 @@ rule all:
         rules.figure_a2.input,
         rules.figure_a3.input,
         rules.gradient_analysis.input,
+        rules.error_analysis.input,
         rules.submission.input,
         rules.report.output,
 

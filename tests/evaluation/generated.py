@@ -131,6 +131,19 @@ def detections(data: dict, seed: int, most: int = 40, apart: bool = False) -> li
     return lines
 
 
+def misnamed(data: dict, lines: list[dict], seed: int, share: float = 0.3) -> list[dict]:
+    """Give a share of detections any category, and all of them distinct scores."""
+    rng = np.random.default_rng(seed)
+    for line in lines:
+        count = len(line["scores"])
+        other = rng.integers(1, len(data["categories"]) + 1, count)
+        wrong = rng.random(count) < share
+        line["category_ids"] = np.where(wrong, other, line["category_ids"]).astype(int).tolist()
+        for name in [name for name in ("scores", "mask_scores") if name in line]:
+            line[name] = np.sort(rng.uniform(size=count))[::-1].tolist()
+    return lines
+
+
 def random_detections(data: dict, count: int, seed: int = 0) -> list[dict]:
     """Lines with ``count`` random ellipses an image; every second category is one annotated."""
     rng = np.random.default_rng(seed)

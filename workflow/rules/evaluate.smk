@@ -55,6 +55,32 @@ rule evaluate:
         "seesaw evaluate {wildcards.evaluation} --seed {wildcards.seed} {params.options} > {log:q} 2>&1"
 
 
+rule errors:
+    input:
+        manifest=str(ENTRY.manifest),
+        detections=lambda w: str(
+            SCALE.detections(EXPERIMENTS.evaluations[w.evaluation], int(w.seed))
+        ),
+    output:
+        f"{RESULTS}/errors/{{evaluation}}/seed{{seed}}/errors.json",
+    log:
+        f"{LOGS}/errors/{{evaluation}}/seed{{seed}}.log",
+    benchmark:
+        f"{BENCHMARKS}/errors/{{evaluation}}_seed{{seed}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        **slurm.job(SITE, mem_mb=4000, runtime="1h"),
+    params:
+        options=OPTIONS,
+        fingerprint=FINGERPRINTS["errors"],
+    message:
+        "Errors of {wildcards.evaluation}, seed {wildcards.seed}"
+    shell:
+        "seesaw errors {wildcards.evaluation} --seed {wildcards.seed} {params.options} > {log:q} 2>&1"
+
+
 rule speed:
     input:
         models=speed_models,

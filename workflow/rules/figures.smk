@@ -51,6 +51,11 @@ rule figure_a3:
         figures.target("figure_a3", EXPERIMENTS, SCALE),
 
 
+rule error_analysis:
+    input:
+        figures.target("error_analysis", EXPERIMENTS, SCALE),
+
+
 rule gradient_analysis:
     input:
         figures.target("gradient_analysis", EXPERIMENTS, SCALE),

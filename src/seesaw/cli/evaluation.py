@@ -1,4 +1,4 @@
-"""``seesaw detect``, ``evaluate`` and ``speed``."""
+"""``seesaw detect``, ``evaluate``, ``errors`` and ``speed``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from seesaw.cli.common import (
     stopping_options,
 )
 from seesaw.core import hashing, stopping
+from seesaw.core.borders import console
 from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.provenance import Provenance
 from seesaw.core.records import record_of
@@ -32,6 +33,9 @@ def add(verb) -> None:
     stopping_options(sub)
     sub = verb(evaluate, "score detections by the LVIS protocol")
     sub.add_argument("evaluation")
+    sub.add_argument("--seed", type=at_least(0), default=0)
+    sub = verb(errors, "where AP50 is lost: error types by frequency group")
+    sub.add_argument("evaluations", nargs="+", metavar="evaluation")
     sub.add_argument("--seed", type=at_least(0), default=0)
     sub = verb(speed, "time the frameworks of Table A2, interleaved", threads=True)
     sub.add_argument("--images", type=at_least(1), default=5, help="images a round (default: 5)")
@@ -120,6 +124,32 @@ def evaluate(args: Namespace) -> None:
             for name, part in errors.items()
         )
     )
+
+
+def errors(args: Namespace) -> None:
+    """Write the error types of evaluations' detections, and print them side by side."""
+    scale = scale_of(args)
+    evaluations = [evaluation_of(scale, name) for name in args.evaluations]
+    need_data(scale)
+    for evaluation in evaluations:
+        if evaluation.split == "test_dev":
+            raise UserError(f"{evaluation.id} is on test_dev, which has no annotations.")
+        if not (detections := scale.detections(evaluation, args.seed)).is_file():
+            raise UserError(f"{detections} is missing; run `seesaw detect {evaluation.id}` first.")
+    check_data(scale, "val")
+    from seesaw.evaluation.errors import analyse, render
+    from seesaw.evaluation.ground_truth import load
+
+    annotations = scale.entry.root / scale.entry.val
+    truth, found = load(annotations), {}
+    for evaluation in evaluations:
+        output = scale.errors(evaluation, args.seed)
+        detections = scale.detections(evaluation, args.seed)
+        inputs = {"detections": detections, "annotations": annotations}
+        with Provenance(output, inputs=inputs, seed=args.seed):
+            found[evaluation.id] = analyse(detections, truth)
+            write_atomic(output, json.dumps(found[evaluation.id], indent=1) + "\n")
+    console().print(render(found))
 
 
 def speed(args: Namespace) -> None:

@@ -8,7 +8,7 @@ from seesaw.core import names, paths
 from seesaw.spec.experiments import Experiments
 from seesaw.spec.scales import Scale
 
-FIGURES = ("figure_a1", "figure_a2", "figure_a3", "gradient_analysis")
+FIGURES = ("figure_a1", "figure_a2", "figure_a3", "gradient_analysis", "error_analysis")
 SHOWN = "mini"  # the scale of the committed figures
 FORMATS = ("ipynb", "pdf", "svg", "png", "csv")
 # The environment variable with a notebook's output folder; unset when a reader runs the notebook.
@@ -45,8 +45,10 @@ def available(table: Experiments) -> list[str]:
 def results(figure: str, table: Experiments, scale: Scale) -> dict[str, Path]:
     """``<evaluation>/seed<k>`` -> the result file that a figure shows, whether it exists or not.
 
-    Figure A1 shows gradients and Figure A2 metrics; the other two figures show no training.
+    Figure A1 shows gradients, Figure A2 metrics and the error analysis errors; the other two
+    figures show no training.
     """
+    of_evaluation = scale.errors if figure == "error_analysis" else scale.metrics
     found = {}
     for cell in table.place_cells(figure):
         evaluation = table.evaluations[cell.evaluation]
@@ -54,7 +56,7 @@ def results(figure: str, table: Experiments, scale: Scale) -> dict[str, Path]:
             found[f"{evaluation.id}/seed{seed}"] = (
                 scale.model(evaluation.training, seed).with_name("gradients.json")
                 if figure == "figure_a1"
-                else scale.metrics(evaluation, seed)
+                else of_evaluation(evaluation, seed)
             )
     return found
 

@@ -23,6 +23,20 @@ class Metrics(TypedDict):
     standard_errors: NotRequired[dict[str, dict[str, Any]]]
 
 
+class Errors(TypedDict):
+    """``errors.json``: where AP50 of masks is lost, as fractions (`seesaw.evaluation.errors`).
+
+    ``cost`` and ``number`` are by type, then, as AP50, by group: all, r, c, f. ``called`` has for
+    each object of a rare category the category of the best-scored detection on it, or none:
+    category id -> category id or "none" -> number of objects.
+    """
+
+    AP50: dict[str, float | None]
+    cost: dict[str, dict[str, float | None]]
+    number: dict[str, dict[str, float | None]]
+    called: dict[str, dict[str, int]]
+
+
 @_open
 class Replicates(TypedDict):
     """``replicates.json``; beside these keys it has one list of replicates for each metric."""

@@ -117,6 +117,10 @@ class Scale:
         """Return the path of an evaluation's bootstrap replicates, used for standard errors."""
         return self.metrics(evaluation, seed).with_name("replicates.json")
 
+    def errors(self, evaluation: experiments.Evaluation, seed: int) -> Path:
+        """Return the path of an evaluation's error types."""
+        return self.results / "errors" / evaluation.id / f"seed{seed}" / "errors.json"
+
     def chain(self, evaluation: experiments.Evaluation, seed: int) -> list[Path]:
         """Return an evaluation's numbers and the files from which they were made, in order."""
         start = self.table.trainings[evaluation.training].init_from

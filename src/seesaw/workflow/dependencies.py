@@ -97,6 +97,7 @@ def compute(scale: Scale) -> dict[str, str]:
         "evaluate": used_code.code_hash(
             ["seesaw.evaluation.resample", "seesaw.evaluation.replicates"]
         )[:16],
+        "errors": used_code.code_hash(["seesaw.evaluation.errors"])[:16],
         "speed": used_code.code_hash(
             ["seesaw.evaluation.speed", "seesaw.evaluation.post_processing"]
         )[:16],

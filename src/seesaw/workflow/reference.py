@@ -32,7 +32,8 @@ LASTING = (
 )
 # The files to copy: of an evaluation its numbers, of a training what lies beside its weights. For
 # seeds that only claims use, claims.json contains their results.
-SMALL = ("metrics.json", "replicates.json", "speed.json", "gradients.json", "claims.json")
+SMALL = ("metrics.json", "replicates.json", "speed.json", "gradients.json", "errors.json")
+SMALL += ("claims.json",)
 # Rules whose outputs lie elsewhere, or are drawn again.
 ELSEWHERE = ("download", "data", "figure", "report")
 LARGEST = 1_000_000

@@ -118,6 +118,9 @@ def test_each_figure_reads_its_own_results_only(clone):
     read = {name: inputs.files(name, scale.table, scale) for name in inputs.FIGURES}
     assert list(read["figure_a1"]) == ["category_counts", f"{CE}/seed0", f"{SEESAW}/seed0"]
     assert list(read["figure_a2"]) == ["category_counts", *(f"{c}/seed0" for c in CELLS)]
+    pair = ("a09_stronger_backbone", "a10_seesaw")
+    assert list(read["error_analysis"])[1:] == [f"{name}/seed0" for name in pair]
+    assert {p.name for p in list(read["error_analysis"].values())[1:]} == {"errors.json"}
     assert read["figure_a3"] == {} and list(read["gradient_analysis"]) == ["category_counts"]
 
 
@@ -144,8 +147,13 @@ def test_freezing_copies_what_is_drawn(clone):
     assert set(Path("paper_figures").iterdir()) == before
     (folder / "figure_a3.png").write_bytes(b"x" * freeze.LIMIT)
     made = freeze.freeze(scale)
-    assert {path.stem for path in made} == {"figure_a2", "figure_a3", "gradient_analysis"}
-    assert len(made) == 12 and {p.suffix for p in made} == {".ipynb", ".svg", ".png", ".csv"}
+    assert {path.stem for path in made} == set(inputs.FIGURES) - {"figure_a1"}
+    assert len(made) == 4 * (len(inputs.FIGURES) - 1) and {p.suffix for p in made} == {
+        ".ipynb",
+        ".svg",
+        ".png",
+        ".csv",
+    }
     assert set(Path("paper_figures").iterdir()) == before | set(made)
     assert Path("paper_figures/figure_a2.csv").read_text() == '["figure_a2", "csv"]'
     (folder / "figure_a2.csv").unlink()  # the next reference lacks it: then so does the folder

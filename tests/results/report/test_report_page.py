@@ -55,8 +55,9 @@ def test_links_lead_to_files_that_are_there(scale, text):
 
 def test_what_lacks_is_named_and_not_made_up(scale, text):
     lacks = "table_a1, table_a2, figure_a2, the drawing of figure_a1, the drawing of figure_a2"
-    assert f"Incomplete: {lacks}, the drawing of gradient_analysis." in text
-    for name in ("figure_a1", "figure_a2", "gradient_analysis"):
+    lacks += ", the drawing of gradient_analysis, the drawing of error_analysis"
+    assert f"Incomplete: {lacks}." in text
+    for name in ("figure_a1", "figure_a2", "gradient_analysis", "error_analysis"):
         after = text[text.index(f'id="{name}-drawing"') :].partition("</h3>")[2]
         assert after.lstrip().startswith('<p class="none">not computed</p>')
     assert text.count('<img class="drawing"') == 1

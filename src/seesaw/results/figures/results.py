@@ -14,10 +14,11 @@ from seesaw.core.integrity import corrupted, read_output
 from seesaw.core.records import failure_path
 from seesaw.errors import UserError
 from seesaw.spec import figures
-from seesaw.spec.outputs import Counts, Gradients, Metrics, Speed
+from seesaw.spec.outputs import Counts, Errors, Gradients, Metrics, Speed
 from seesaw.spec.scales import Scale, snakemake_command
 
 KINDS: dict[str, Any] = {"metrics.json": Metrics, "gradients.json": Gradients}
+KINDS |= {"errors.json": Errors}
 KINDS |= {"category_counts.json": Counts, "speed.json": Speed}
 
 

@@ -29,6 +29,7 @@ TITLES = {
     "figure_a2": "Figure A2: AP of each category, four losses in four settings",
     "figure_a3": "Figure A3: HTC and HTC-Lite, drawn from the models that the configs build",
     "gradient_analysis": "Gradient analysis: what p, q and the counts do to the seesaw factor",
+    "error_analysis": "Error analysis: where AP50 is lost, and what rare objects are taken for",
 }
 NOT_THE_PAPERS = {
     "smoke": "Smoke scale: a few images and iterations prove the plumbing. Every number is noise.",
