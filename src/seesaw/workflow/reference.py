@@ -16,6 +16,7 @@ from seesaw.core.integrity import read_output, refuse
 from seesaw.core.records import failure_path, provenance_path, record_of
 from seesaw.errors import UserError
 from seesaw.evaluation.submission import receipt
+from seesaw.results import metafile
 from seesaw.results.claims import page
 from seesaw.results.tables.collect import collect, means
 from seesaw.results.tables.render import FORMATS, write_table
@@ -127,11 +128,13 @@ def _copy(made: list[Job], scale: Scale, new: Path) -> None:
 
 
 def _summarise(made: list[Job], scale: Scale, new: Path) -> None:
-    """Write each evaluation's AP for ``dvc metrics`` (reference/dvc.yaml)."""
+    """Write each evaluation's AP for ``dvc metrics`` (reference/dvc.yaml) and model indexes."""
+    found = {}
     for name in {job.experiment for job in made if job.rule == "evaluate"}:
         files = [job.outputs[0] for job in made if (job.rule, job.experiment) == ("evaluate", name)]
-        content = means([read_output(path, Metrics) for path in files])
-        _write(new / "summary" / f"{name}.json", content)
+        found[name] = means([read_output(path, Metrics) for path in files])
+        _write(new / "summary" / f"{name}.json", found[name])
+    write_atomic(new / "metafile.yml", metafile.text(scale, found))
 
 
 def _copy_claims(scale: Scale, new: Path) -> None:
