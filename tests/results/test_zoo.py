@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from seesaw.core import paths
 from seesaw.errors import UserError
-from seesaw.results.zoo import judge, lines
+from seesaw.results.zoo import check, lines
 from seesaw.spec import downloads, zoo
 from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale
@@ -84,11 +84,11 @@ def test_verdicts(tmp_path, monkeypatch, ap, box, said):
     model, scale = ZOO.models["zoo_mask_rcnn_r50_random"], Scale("paper")
     assert (model.AP, model.AP_box, ZOO.tolerance) == (25.0, 25.6, 0.3)
     monkeypatch.chdir(tmp_path)
-    assert judge(model, scale, ZOO.tolerance).verdict == "not run"
+    assert check(model, scale, ZOO.tolerance).verdict == "not run"
     path = scale.metrics(model.evaluation, 0)
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"segm": {"AP": ap}, "bbox": {"AP": box}}))
-    found = judge(model, scale, ZOO.tolerance)
+    found = check(model, scale, ZOO.tolerance)
     assert found.verdict == said
     assert lines([found], ZOO)[-1].startswith(f"| {model.label} | {100 * (ap or 0):.1f} / 25.0 |")
 
@@ -99,7 +99,7 @@ def test_levels_of_generated_data_are_no_verdict(tmp_path, monkeypatch):
     path = scale.metrics(model.evaluation, 0)
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"segm": {"AP": 0.25}, "bbox": {"AP": 0.256}}))
-    assert judge(model, scale, ZOO.tolerance).verdict == "not comparable"
+    assert check(model, scale, ZOO.tolerance).verdict == "not comparable"
 
 
 def test_weights_that_do_not_fit_are_reported(tmp_path):

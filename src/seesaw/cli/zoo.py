@@ -45,13 +45,13 @@ def convert(args: Namespace) -> None:
 
 def zoo(args: Namespace) -> int:
     """Write and print the verdicts on the released models."""
-    from seesaw.results import zoo as verdict
+    from seesaw.results import zoo as results
     from seesaw.spec import zoo as table
 
     scale, known = scale_of(args), table.load()
-    found = [verdict.judge(model, scale, known.tolerance) for model in known.models.values()]
-    said = "\n".join(verdict.lines(found, known)) + "\n"
+    found = [results.check(model, scale, known.tolerance) for model in known.models.values()]
+    said = "\n".join(results.lines(found, known)) + "\n"
     write_atomic(scale.tables / "zoo.md", said)
-    write_atomic(scale.tables / "zoo.json", verdict.as_json(found, known) + "\n")
+    write_atomic(scale.tables / "zoo.json", results.as_json(found, known) + "\n")
     print(said)
     return int(any(v.verdict in ("off", "not run") for v in found))

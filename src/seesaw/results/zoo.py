@@ -14,7 +14,7 @@ COLUMNS = {name: METRICS[name] for name in ("AP", "AP_box")}  # what mmdet publi
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Checked:
     """The verdict on one model: AP in percent by column, and whether all are within the tolerance.
 
     ``verdict`` is "not run", "right", "off", or, at scales with generated data, "not comparable".
@@ -27,7 +27,7 @@ class Verdict:
     verdict: str
 
 
-def judge(released: Released, scale: Scale, tolerance: float) -> Verdict:
+def check(released: Released, scale: Scale, tolerance: float) -> Checked:
     """Return the verdict on one released model."""
     expected = {column: getattr(released, column) for column in COLUMNS}
     metrics = read_record(scale.metrics(released.evaluation, 0))
@@ -41,10 +41,10 @@ def judge(released: Released, scale: Scale, tolerance: float) -> Verdict:
         verdict = "off" if off else "right"
         if scale.name != "paper":
             verdict = "not comparable"
-    return Verdict(released.id, released.label, expected, measured, verdict)
+    return Checked(released.id, released.label, expected, measured, verdict)
 
 
-def lines(verdicts: list[Verdict], zoo: Zoo) -> list[str]:
+def lines(verdicts: list[Checked], zoo: Zoo) -> list[str]:
     """Return the lines of a Markdown table of the verdicts."""
     made = [
         f"mmdet's released Seesaw models on LVIS v1 val: measured / published, ± {zoo.tolerance}",
@@ -58,7 +58,7 @@ def lines(verdicts: list[Verdict], zoo: Zoo) -> list[str]:
     return made
 
 
-def as_json(verdicts: list[Verdict], zoo: Zoo) -> str:
+def as_json(verdicts: list[Checked], zoo: Zoo) -> str:
     """Return the verdicts as JSON."""
     return json.dumps(
         {"tolerance": zoo.tolerance, "models": [asdict(v) for v in verdicts]}, indent=1

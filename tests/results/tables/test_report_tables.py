@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from seesaw.evaluation.uncertainty import Estimate
 from seesaw.results.tables.formats import as_json
 from seesaw.results.tables.layout import heading, increment, number, remarks
-from seesaw.results.tables.tables import Cell, Row, Table, as_dict, cells, missing
+from seesaw.results.tables.tables import Number, Row, Table, as_dict, cells, missing
 from seesaw.results.tables.verdicts import Spread
 
 
@@ -35,7 +35,7 @@ def test_an_increment_is_the_difference_of_unrounded_values():
 
 def test_increments_exist_only_in_their_columns_and_below_a_row():
     first, second = cells(table([row("a", 1.0, paper=PAPER), row("b", 2.0, paper=PAPER)]))
-    assert first["AP"][1] == second["AP_r"][1] == Cell("done")
+    assert first["AP"][1] == second["AP_r"][1] == Number("done")
     assert second["AP_box"][1][:3] == ("done", 1.0, 0.1)
 
 
@@ -116,7 +116,7 @@ def test_another_dataset_at_paper_scale_is_not_compared_with_the_paper():
 def test_undefined_is_not_missing_and_unmeasured_is_not_run():
     undefined = Row("a", "a", "2x", "done", {"AP": 1.0, "AP_r": None, "AP_box": 2.0})
     assert missing(table([undefined])) == {}
-    assert cells(table([undefined]))[0]["AP_r"][0] == Cell("done")
+    assert cells(table([undefined]))[0]["AP_r"][0] == Number("done")
     unmeasured = Row("a", "a", "2x", "done", {"AP": 1.0, "AP_box": 2.0})
     assert missing(table([unmeasured])) == {"not run": 1}
 

@@ -26,7 +26,7 @@ from seesaw.spec.outputs import Counts, Gradients, Metrics, Speed
 from seesaw.spec.scales import Scale
 
 
-def judge(claim: Claim, low: float, high: float) -> Verdict:
+def decide(claim: Claim, low: float, high: float) -> Verdict:
     """Return the verdict that a 95 % interval implies.
 
     Args:
@@ -231,7 +231,7 @@ def _found(
         effect, se, low, high = numbers
         shown = [effect, low, high] if unit == "AP" else map(exp, (effect, low, high))
         found |= dict(zip(("effect", "low", "high"), map(_round, shown), strict=True))
-        found |= {"se": _round(se), "verdict": judge(claim, low, high) if complete else None}
+        found |= {"se": _round(se), "verdict": decide(claim, low, high) if complete else None}
     if undefined and (complete or not runs):
         state = "undefined"
     elif not complete and (failure := _failure(claim, seeds, scale)):

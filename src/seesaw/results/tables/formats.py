@@ -20,7 +20,7 @@ from seesaw.results.tables.layout import (
     one_line,
     remarks,
 )
-from seesaw.results.tables.tables import Cell, Row, Table, as_dict, cells
+from seesaw.results.tables.tables import Number, Row, Table, as_dict, cells
 
 HEADS = {"schedule": "Schedule", "AP_box": "AP^box", "delta": "paper Δ"}
 LATEX_HEADS = {
@@ -172,7 +172,7 @@ def _latex_span(span: Span) -> str:
     return rf"{{\scriptsize {text}}}" if span.kind == "se" else text
 
 
-def _compared(name: str, cell: Cell) -> dict:
+def _compared(name: str, cell: Number) -> dict:
     """Return the columns of a comparison with the paper's ``name``."""
     parts = {part: getattr(cell, part) for part in ("difference", "margin", "bound", "verdict")}
     return {f"paper_{name}": cell.paper} | {f"{name}_{part}": v for part, v in parts.items()}

@@ -6,7 +6,7 @@ from html import escape
 
 from seesaw.results.tables.formats import head
 from seesaw.results.tables.layout import Column, Span, banner, columns, grid, heading, remarks
-from seesaw.results.tables.tables import Cell, Row, Table, cells
+from seesaw.results.tables.tables import Number, Row, Table, cells
 from seesaw.results.tables.verdicts import MARKS
 
 HEADS = {
@@ -97,7 +97,7 @@ def _class(column: Column) -> str:
 
 
 def _cell(
-    row: Row, column: Column, spans: list[Span], row_cells: dict[str, tuple[Cell, Cell]]
+    row: Row, column: Column, spans: list[Span], row_cells: dict[str, tuple[Number, Number]]
 ) -> str:
     text = "".join(_span(span) for span in spans)
     if column.key == "label":
@@ -123,7 +123,7 @@ def _runs(row: Row) -> str:
     return f' <span class="runs">{" ".join(links)}</span>'
 
 
-def _hover(value: str, cell: Cell) -> list[str]:
+def _hover(value: str, cell: Number) -> list[str]:
     """Return a line with all that is known about a value or an increment; none without a value."""
     if cell.ours is None:
         return []

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Literal, NamedTuple
 
 from seesaw.core.borders import plain
-from seesaw.results.tables.tables import Cell, Row, Table, cells, missing
+from seesaw.results.tables.tables import Number, Row, Table, cells, missing
 from seesaw.results.tables.verdicts import ASSUMED, MARKS
 
 Kind = Literal["text", "break", "state", "se", "paper", "good", "noise", "bad"]
@@ -155,7 +155,7 @@ def _legend(table: Table) -> list[str]:
 def _spans(
     table: Table,
     row: Row,
-    row_cells: dict[str, tuple[Cell, Cell]],
+    row_cells: dict[str, tuple[Number, Number]],
     column: Column,
     numbers: dict[str, int],
 ) -> list[Span]:
@@ -190,6 +190,6 @@ def _paper(text: str) -> Span:
     return Span(text, "paper")
 
 
-def _mark(cell: Cell) -> list[Span]:
+def _mark(cell: Number) -> list[Span]:
     mark = MARKS.get(cell.verdict or "")
     return [Span(f" {mark}", KINDS[cell.verdict or ""])] if mark else []

@@ -74,7 +74,7 @@ class Row:
         return (self.metrics or {}).get(column) if self.column_state(column) == "done" else None
 
 
-class Cell(NamedTuple):
+class Number(NamedTuple):
     """A value or an increment, compared with the paper's (AP in percent, or fps).
 
     Attributes:
@@ -156,7 +156,7 @@ class Table:
         return [(e.seeds, e.spread) for e in errors if e.spread is not None]
 
 
-def cells(table: Table) -> list[dict[str, tuple[Cell, Cell]]]:
+def cells(table: Table) -> list[dict[str, tuple[Number, Number]]]:
     """Return column -> value and increment for each row; the paper's values at paper scale only."""
     spreads = table.spreads
     return [
@@ -167,16 +167,16 @@ def cells(table: Table) -> list[dict[str, tuple[Cell, Cell]]]:
 
 def _pair(
     table: Table, above: Row | None, row: Row, column: str, spread: Spread | None
-) -> tuple[Cell, Cell]:
+) -> tuple[Number, Number]:
     ours, printed, state = row.value(column), row.paper or {}, row.column_state(column)
     paper = printed.get(column) if table.levels_comparable else None
     value = _cell(table, state, ours, paper, row.errors.get(column), spread, 1)
     if above is None:
-        return value, Cell(state)
+        return value, Number(state)
     if state == "done":
         state = above.column_state(column)
     if column not in table.increments:
-        return value, Cell(state)
+        return value, Number(state)
     step = row.steps.get(column)
     increment = _minus(ours, above.value(column))
     increment = step.value if step and increment is not None else increment
@@ -192,13 +192,13 @@ def _cell(
     error: Estimate | None,
     spread: Spread | None,
     trainings: int,
-) -> Cell:
+) -> Number:
     error = None if ours is None else error
     judged: tuple = (state if state != "done" and paper is not None else None, None, None)
     if ours is not None and paper is not None and error and spread:
         judged = judge(ours, paper, error, spread, trainings, not table.levels_comparable)
     difference = _minus(ours, paper) if table.levels_comparable else None
-    return Cell(state, ours, paper, difference, error, *judged)
+    return Number(state, ours, paper, difference, error, *judged)
 
 
 def missing(table: Table) -> dict[str, int]:
@@ -245,7 +245,7 @@ def _error(error: Estimate | None) -> dict | None:
     return {k: v for k, v in dataclasses.asdict(error).items() if k != "value"}
 
 
-def _judged(cell: Cell) -> dict | None:
+def _judged(cell: Number) -> dict | None:
     judged = {"verdict": cell.verdict, "margin": cell.margin, "bound": cell.bound}
     return None if cell.bound is None else judged
 
