@@ -1,4 +1,4 @@
-"""The part of the README with reference results: tables, claims, Figure A1, detections."""
+"""The part of the README with reference results: tables, claims, figures, detections."""
 
 from pathlib import Path
 from sys import maxsize
@@ -8,25 +8,36 @@ from seesaw.core.files import write_atomic
 from seesaw.errors import UserError
 from seesaw.results.claims import page
 from seesaw.results.report.examples import examples
+from seesaw.spec.figures import committed
 from seesaw.spec.scales import Scale
 
 README, PICTURE = paths.ROOT / "README.md", paths.ROOT / "docs/detections.png"
 BEGIN, END = "<!-- results: written by `seesaw freeze mini` -->\n", "<!-- end of results -->\n"
 PLACES = ("table_a1", "table_a2")
 SURE = 0.3  # score of a detection that both evaluations show in the picture, if there are such
-FIGURE = "paper_figures/figure_a1.png"
+# Figure -> heading and description
+FIGURES = {
+    "figure_a1": (
+        "Figure A1",
+        "Cumulative positive over negative gradients of each category, cross-entropy and Seesaw Loss",
+    ),
+    "error_analysis": (
+        "Error analysis",
+        "Not in the paper: AP50 gained if one type of error is mended, and what rare objects are taken for, with "
+        "cross-entropy and with Seesaw Loss",
+    ),
+}
 
 
 def results(scale: Scale) -> str:
-    """Return the committed tables as Markdown, the claims' verdicts and Figure A1 if they exist."""
+    """Return the committed tables as Markdown, the claims' verdicts and figures if they exist."""
     parts = [(scale.frozen().tables / f"{p}.md").read_text("utf-8") for p in PLACES]
     if made := page.reference(scale):
         parts.append(f"### The paper's claims ({scale.name} scale)\n\n{page.brief(made)}")
-    if (paths.ROOT / FIGURE).is_file():
-        parts.append(
-            f"### Figure A1 ({scale.name} scale)\n\n![Cumulative positive over negative gradients "
-            f"of each category, cross-entropy and Seesaw Loss]({FIGURE})\n"
-        )
+    for name, (heading, described) in FIGURES.items():
+        if (file := committed(name)["png"]).is_file():
+            shown = f"![{described}]({file.as_posix()})"
+            parts.append(f"### {heading} ({scale.name} scale)\n\n{shown}\n")
     return "\n".join(parts)
 
 
