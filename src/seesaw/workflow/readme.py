@@ -19,7 +19,8 @@ SURE = 0.3  # score of a detection that both evaluations show in the picture, if
 FIGURES = {
     "figure_a1": (
         "Figure A1",
-        "Cumulative positive over negative gradients of each category, cross-entropy and Seesaw Loss",
+        "Cumulative positive over negative gradients of each category, cross-entropy and Seesaw "
+        "Loss",
     ),
     "error_analysis": (
         "Error analysis",
