@@ -24,8 +24,8 @@ FIGURES = {
     ),
     "error_analysis": (
         "Error analysis",
-        "Not in the paper: AP50 gained if one type of error is mended, and what rare objects are taken for, with "
-        "cross-entropy and with Seesaw Loss",
+        "Not in the paper: AP50 gained if one type of error is mended, and what rare objects are "
+        "taken for, with cross-entropy and with Seesaw Loss",
     ),
 }
 
