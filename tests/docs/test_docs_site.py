@@ -38,6 +38,7 @@ def wait(tab, expression):
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (768, "light"), (1280, "dark")])
 def test_pages_are_readable_and_ask_for_nothing(site, tab, width, scheme):
     pages = [page for page in site.glob("*.html") if page.name != "404.html"]
+    pages += site.glob("notebooks/*.html")
     assert len(pages) > 20
     for page in pages:
         tab.open(page, width, scheme)
