@@ -1,4 +1,4 @@
-"""mkdocs: README.md, CONTRIBUTING.md, the notebooks and the report of the reference are pages too."""
+"""mkdocs: README, CONTRIBUTING, the notebooks and the report of the reference are pages too."""
 
 import re
 import shutil
