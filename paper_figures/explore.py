@@ -1,0 +1,159 @@
+# %% [markdown]
+# # Explore the results
+#
+# Choose two experiments and a category below, then run all cells. Your own results are shown where
+# both experiments have been evaluated, otherwise the committed reference results, which hold
+# numbers but no training logs and detections.
+
+# %% tags=["parameters"]
+SCALE = "mini"
+DATASET = None
+A, B = "a09", "a10"
+CATEGORY = None  # a name; None: the rare category whose AP rises most from A to B
+
+# %%
+import os
+
+while not os.path.isdir("configs") and os.getcwd() != os.path.dirname(os.getcwd()):
+    os.chdir("..")  # Jupyter starts in the notebook's folder
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from IPython.display import Image, Markdown, display
+
+from seesaw.core.json import read_json
+from seesaw.errors import UserError
+from seesaw.results.comparison import categories, pictures
+from seesaw.results.figures.results import table
+from seesaw.results.figures.style import COLOURS, GROUP_NAMES, use
+from seesaw.spec.outputs import Counts, Errors, Metrics
+from seesaw.spec.scales import Scale
+from seesaw.training import run_log
+
+use()
+scale = Scale(SCALE, DATASET)
+a, b = (scale.table.evaluation(name) for name in (A, B))
+live = all(scale.metrics(e, scale.table.seeds(e.id)[0]).is_file() for e in (a, b))
+shown = scale if live else scale.frozen()
+
+
+def first(path, evaluation):
+    """A file of an evaluation's first seed."""
+    return path(evaluation, scale.table.seeds(evaluation.id)[0])
+
+
+def per_category(evaluation):
+    """Category id -> AP of masks in percent."""
+    metrics = read_json(first(shown.metrics, evaluation), Metrics, "run `make reproduce`")
+    ap = metrics["per_category"]["segm"]
+    return {int(i): 100 * value for i, value in ap.items() if value is not None}
+
+
+counts_file = shown.entry.category_counts if live else shown.reference / "category_counts.json"
+counts = read_json(counts_file, Counts, "run `seesaw data`")
+known = {c["id"]: c for c in counts["categories"]}
+ap_a, ap_b = per_category(a), per_category(b)
+display(Markdown(f"**{scale.full_name} scale, {'your own' if live else 'the reference'} results**"))
+
+# %% [markdown]
+# ## All categories
+
+# %%
+figure, ax = plt.subplots(figsize=(3.6, 3.4))
+for group, marker in zip("rcf", "os^", strict=True):
+    ids = [i for i in ap_a if known[i]["frequency"] == group]
+    points = [ap_a[i] for i in ids], [ap_b[i] for i in ids]
+    ax.scatter(*points, s=16, marker=marker, label=GROUP_NAMES[group])
+ax.axline((0, 0), slope=1, color="#8A9096", linewidth=0.6)
+ax.set_xlabel(f"AP of {a.id}")
+ax.set_ylabel(f"AP of {b.id}")
+ax.legend()
+plt.show()
+
+by_gain = sorted(ap_a, key=lambda i: ap_a[i] - ap_b[i])  # the largest gain first
+rows = []
+for i in [*by_gain[:5], *by_gain[-5:]]:
+    aps = f"{ap_a[i]:.1f}", f"{ap_b[i]:.1f}", f"{ap_b[i] - ap_a[i]:+.1f}"
+    rows.append([known[i]["name"], GROUP_NAMES[known[i]["frequency"]], *aps])
+display(Markdown(table(["category", "group", "AP of A", "AP of B", "B - A"], rows)))
+
+# %% [markdown]
+# ## One category in all evaluations
+
+# %%
+names = {c["name"]: i for i, c in known.items()}
+rare = [i for i in by_gain if known[i]["frequency"] == "r"]
+category = names[CATEGORY] if CATEGORY else (rare or by_gain)[0]
+found = {
+    e.id: per_category(e).get(category)
+    for e in scale.table.evaluations.values()
+    if e.split == "val" and first(shown.metrics, e).is_file()
+}
+figure, ax = plt.subplots(figsize=(6.88, 0.17 * len(found) + 0.5))
+colours = [COLOURS["Seesaw" if name in (a.id, b.id) else "CE"] for name in found]
+ax.barh(list(found), [value or 0 for value in found.values()], color=colours)
+ax.invert_yaxis()
+ax.set_xlabel(f"AP of {known[category]['name']} ({GROUP_NAMES[known[category]['frequency']]})")
+plt.show()
+
+# %% [markdown]
+# ## Errors
+#
+# By how much AP50 would rise if one type of error were mended: `seesaw errors`.
+
+# %%
+files = {e.id: first(shown.errors, e) for e in (a, b)}
+if lacking := [name for name, file in files.items() if not file.is_file()]:
+    display(Markdown(f"Not computed: run `seesaw errors {' '.join(lacking)}`."))
+else:
+    errors = {name: read_json(file, Errors, "run it again") for name, file in files.items()}
+    head = ["mended", *(f"{name}, {g}" for name in errors for g in ("all", "rare"))]
+    rows = [
+        [
+            kind,
+            *(
+                f"{100 * (e['cost'][kind][g] or 0):+.1f}"
+                for e in errors.values()
+                for g in ("all", "r")
+            ),
+        ]
+        for kind in next(iter(errors.values()))["cost"]
+    ]
+    display(Markdown(table(head, rows)))
+
+# %% [markdown]
+# ## Training curves
+
+# %%
+logs = {t: first(lambda _, s, t=t: scale.model(t, s), e) for e in (a, b) for t in [e.training]}
+logs = {t: path.with_name(run_log.NAME) for t, path in logs.items()}
+if not all(path.is_file() for path in logs.values()):
+    display(Markdown("The reference holds no training logs; `make reproduce` makes them."))
+else:
+    figure, ax = plt.subplots(figsize=(6.88, 2.2))
+    for training, path in logs.items():
+        steps = run_log.read(path).steps
+        ax.plot([s["iter"] for s in steps], [s["loss"] for s in steps], label=training)
+    ax.set_xlabel("iteration")
+    ax.set_ylabel("loss")
+    ax.legend()
+    plt.show()
+
+# %% [markdown]
+# ## Images of the category
+
+# %%
+try:
+    compared = categories.compare(a, b, scale.table, scale, errors=False)
+    one = replace(compared, categories=[c for c in compared.categories if c.id == category])
+    with tempfile.TemporaryDirectory() as folder:
+        made, missing = pictures.draw(one, 1, scale, Path(folder))
+        for path in made:
+            display(Image(path.read_bytes()))
+    if not made:
+        display(Markdown(missing or "No object of this category is found by one of them alone."))
+except UserError as error:
+    display(Markdown(f"No images: {error}"))

@@ -1,0 +1,48 @@
+"""The exploring notebook, as a reader of a new clone runs it."""
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from seesaw.errors import UserError
+from seesaw.results.figures.notebook import execute
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def explored(tmp_path, monkeypatch):
+    """Execute it in a clone without data and results; gives its texts and number of pictures."""
+    for name in ("configs", "paper_figures", "reference"):
+        shutil.copytree(REPOSITORY / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "src"))
+    (tmp_path / "out").mkdir()
+
+    def run(**chosen):
+        parameters = {"SCALE": "mini", "DATASET": None, "A": "a09", "B": "a10", "CATEGORY": None}
+        source = Path("paper_figures/explore.py")
+        execute(source, parameters | chosen, Path("out"), Path("failed.ipynb"))
+        notebook = nbformat.read("out/explore.ipynb", as_version=4)
+        shown = [o.get("data", {}) for cell in notebook.cells for o in cell.get("outputs", [])]
+        texts = "\n".join(data["text/markdown"] for data in shown if "text/markdown" in data)
+        return texts, sum("image/png" in data for data in shown)
+
+    return run
+
+
+@pytest.mark.slow
+def test_it_shows_the_reference(explored):
+    texts, pictures = explored()
+    assert "the reference results" in texts and "| classification |" in texts
+    assert pictures == 2  # the reference has neither run logs nor detections
+
+
+@pytest.mark.slow
+def test_it_shows_two_others_and_names_a_mistake(explored):
+    texts, pictures = explored(A="b01", B="b03")
+    assert "seesaw errors b01_cascade_mask_rcnn b03_htc_lite" in texts and pictures == 2
+    with pytest.raises(UserError, match="a13"):
+        explored(A="a13")
