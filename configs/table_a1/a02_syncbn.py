@@ -13,7 +13,11 @@ model = dict(
     backbone=dict(norm_cfg=norm_cfg, norm_eval=False),
     roi_head=dict(
         bbox_head=dict(
-            type="LazyNMSShared4Conv1FCBBoxHead", conv_out_channels=256, norm_cfg=norm_cfg
+            type="LazyNMSConvFCBBoxHead",
+            num_shared_convs=4,
+            num_shared_fcs=1,
+            conv_out_channels=256,
+            norm_cfg=norm_cfg,
         ),
         mask_head=dict(norm_cfg=norm_cfg),
     ),

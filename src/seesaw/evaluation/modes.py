@@ -28,7 +28,7 @@ MODES = ("old", "mmdet", "ours")
 # This project's modules -> those of mmdet with the same weights.
 _DENSE: dict[str, Any] = {
     "LazyNMSShared2FCBBoxHead": "Shared2FCBBoxHead",
-    "LazyNMSShared4Conv1FCBBoxHead": "Shared4Conv1FCBBoxHead",
+    "LazyNMSConvFCBBoxHead": "ConvFCBBoxHead",
     "ClassIndexedFCNMaskHead": "FCNMaskHead",
     "ClassIndexedHTCMaskHead": "HTCMaskHead",
     "ClassIndexedStandardRoIHead": "StandardRoIHead",

@@ -24,6 +24,7 @@ SETTINGS: dict[str, list[str]] = {
     "images_per_batch": ["batch_size"],
     "learning_rate": ["optim_wrapper.optimizer.lr"],
     "mask_predictor_rate": ["model.roi_head.mask_head.*predictor_rate"],
+    "context_loss_weight": ["model.roi_head.glbctx_head.loss_weight"],
     # image sizes
     "image_short_edge": ["*_dataloader.*.pipeline.*.scale", "*_dataloader.*.pipeline.*.scales"],
     "crop_edge": [
@@ -45,6 +46,7 @@ SETTINGS: dict[str, list[str]] = {
     ],
     "fc_channels": ["model.roi_head.*.fc_out_channels"],
     "carafe_channels": ["model.roi_head.*.compressed_channels"],
+    "box_convs": ["model.roi_head.bbox_head.*num_shared_convs"],
     "neck_repeats": ["model.neck.stack_times"],
     # RoI numbers
     "rois_per_image": ["model.train_cfg.rcnn.*sampler.num"],

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead, Shared4Conv1FCBBoxHead
+from mmdet.models.roi_heads.bbox_heads import ConvFCBBoxHead, Shared2FCBBoxHead
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 
@@ -15,7 +15,8 @@ HEAD = dict(in_channels=4, fc_out_channels=8, roi_feat_size=7, num_classes=9)
 
 def heads(base, agnostic):
     torch.manual_seed(0)
-    extra = dict(conv_out_channels=4) if base is Shared4Conv1FCBBoxHead else {}
+    convs = dict(num_shared_convs=4, num_shared_fcs=1, conv_out_channels=4)
+    extra = convs if base is ConvFCBBoxHead else {}
     theirs = base(**HEAD, **extra, reg_class_agnostic=agnostic)
     ours = MODELS.build(
         dict(type=f"LazyNMS{base.__name__}", **HEAD, **extra, reg_class_agnostic=agnostic)
@@ -33,7 +34,7 @@ def predict(head, rois, cfg, rescale):
 
 @pytest.mark.parametrize("rescale", [False, True])
 @pytest.mark.parametrize("agnostic", [False, True])
-@pytest.mark.parametrize("base", [Shared2FCBBoxHead, Shared4Conv1FCBBoxHead])
+@pytest.mark.parametrize("base", [Shared2FCBBoxHead, ConvFCBBoxHead])
 def test_predictions_equal_those_of_the_base_head(base, agnostic, rescale):
     theirs, ours = heads(base, agnostic)
     assert isinstance(ours, LazyNMSMixin) and isinstance(ours, base)

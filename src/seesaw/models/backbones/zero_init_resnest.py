@@ -20,7 +20,7 @@ class ZeroInitResNeSt(ResNeSt):
     def init_weights(self) -> None:
         """Initialise all layers; a block's last norm is zero unless weights are loaded."""
         super().init_weights()
-        if self.init_cfg is None or "Pretrained" not in str(self.init_cfg):
+        if "Pretrained" not in str(self.init_cfg):
             for block in self.modules():
                 if isinstance(block, Bottleneck):
                     nn.init.zeros_(block.norm3.weight)
