@@ -206,7 +206,8 @@ def test_any_evaluation_by_name(said):
     said("submit", "a01")
     assert receipt(found)["id"] == "test_dev_a01_mask_rcnn"
     message = said("submit", "a02", "--split", "val", code=2)
-    assert not lacks(message, "a02_syncbn/detections.jsonl", "`seesaw detect a02_syncbn --scale mini`")
+    command = "`seesaw detect a02_syncbn --scale mini`"
+    assert not lacks(message, "a02_syncbn/detections.jsonl", command)
 
 
 def test_a_foreign_file_is_checked(said, tmp_path):
