@@ -142,6 +142,10 @@ def test_a_users_mistake_is_one_line(refused, args, said):
         (("train", "a11"), "results/mini/a10_seesaw/seed0/model.pth is missing; "),
         (("detect", "a01"), "results/mini/a01_mask_rcnn/seed0/model.pth is missing; run `seesaw "),
         (("evaluate", "a01"), "detections.jsonl is missing; run `seesaw detect a01_mask_rcnn"),
+        (
+            ("errors", "a01", "a02", "--seed", "3", "--scale", "mini"),
+            "run `seesaw detect a01_mask_rcnn --seed 3 --scale mini` first.",
+        ),
         (("submit",), "test_dev_a12/detections.jsonl is missing; run `seesaw detect test_dev_a12"),
         (("grade",), "test_dev_truth/test_dev.json is missing: test-dev is graded on generated"),
         (("pretrain", "vgg"), "the backbone 'vgg' is unknown; use one of resne"),

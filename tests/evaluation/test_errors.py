@@ -8,6 +8,7 @@ import pytest
 
 from seesaw.evaluation import errors
 from seesaw.evaluation.ground_truth import load
+from seesaw.evaluation.lvis_eval import evaluate
 from tests.evaluation import generated
 
 # By tidecv 1.0.1, TIDERun(..., 0.5, 0.1, TIDE.MASK, 300) on the data of `case`, with an ignored
@@ -30,6 +31,16 @@ def test_costs_and_numbers_are_those_of_tidecv(tmp_path, seed):
     for kind, costs in wanted["cost"].items():
         assert found["cost"][kind] == pytest.approx(costs, abs=1e-9), kind
         assert found["number"][kind]["all"] == wanted["number"][kind]
+
+
+def test_ap50_is_that_of_the_evaluation_where_annotations_are_ignored_too(tmp_path):
+    data = generated.dataset(11)
+    for annotation in data["annotations"][::4]:
+        annotation["ignore"] = 1
+    lines = generated.misnamed(data, generated.detections(data, 11), 11)
+    annotations, detections = generated.save(tmp_path, data, lines)
+    wanted = evaluate(detections, annotations)["segm"]["AP50"]
+    assert errors.analyse(detections, load(annotations))["AP50"]["all"] == pytest.approx(wanted)
 
 
 SIDE = 40

@@ -11,6 +11,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
+from pathlib import Path
 
 from seesaw.core.integrity import sha256_of
 from seesaw.core.records import read_record
@@ -25,6 +26,17 @@ NO_ONEDL = "Could not import OneDL. Skipping OneDL datasets."
 def scale_of(args: Namespace) -> Scale:
     """Return the scale of a call."""
     return Scale(args.scale, args.dataset)
+
+
+def need_output(path: Path, command: str, scale: Scale, seed: int) -> None:
+    """Check that an output of another verb exists.
+
+    Raises:
+        UserError: it does not; the sentence gives the whole call that makes it.
+    """
+    if not path.is_file():
+        options = f"--seed {seed} {scale.options}" if seed else scale.options
+        raise UserError(f"{path} is missing; run `seesaw {command} {options}` first.")
 
 
 def need_data(scale: Scale) -> None:

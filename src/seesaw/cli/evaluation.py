@@ -12,6 +12,7 @@ from seesaw.cli.common import (
     fingerprints_of,
     load_libraries,
     need_data,
+    need_output,
     scale_of,
     stopping_options,
 )
@@ -56,9 +57,8 @@ def detect(args: Namespace) -> None:
         raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
     need_data(scale)
     weights = scale.model(evaluation.training, args.seed)
-    if not weights.is_file():
-        verb = "convert" if evaluation.id.startswith("zoo_") else "train"
-        raise UserError(f"{weights} is missing; run `seesaw {verb} {evaluation.training}` first.")
+    verb = "convert" if evaluation.id.startswith("zoo_") else "train"
+    need_output(weights, f"{verb} {evaluation.training}", scale, args.seed)
     check_data(scale, evaluation.split)
     ends, work = stopping.deadline(args.deadline), scale.detecting(evaluation.id, args.seed)
     load_libraries(args)
@@ -91,8 +91,7 @@ def evaluate(args: Namespace) -> None:
         )
     need_data(scale)
     detections = scale.detections(evaluation, args.seed)
-    if not detections.is_file():
-        raise UserError(f"{detections} is missing; run `seesaw detect {evaluation.id}` first.")
+    need_output(detections, f"detect {evaluation.id}", scale, args.seed)
     check_data(scale, "val")
     # Heavy imports follow the checks, so that mistakes are reported at once.
     from seesaw.evaluation import replicates, resample
@@ -134,8 +133,8 @@ def errors(args: Namespace) -> None:
     for evaluation in evaluations:
         if evaluation.split == "test_dev":
             raise UserError(f"{evaluation.id} is on test_dev, which has no annotations.")
-        if not (detections := scale.detections(evaluation, args.seed)).is_file():
-            raise UserError(f"{detections} is missing; run `seesaw detect {evaluation.id}` first.")
+        detections = scale.detections(evaluation, args.seed)
+        need_output(detections, f"detect {evaluation.id}", scale, args.seed)
     check_data(scale, "val")
     from seesaw.evaluation.errors import analyse, render
     from seesaw.evaluation.ground_truth import load

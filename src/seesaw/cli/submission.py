@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from seesaw.cli.common import at_least, scale_of
+from seesaw.cli.common import at_least, need_output, scale_of
 from seesaw.core.integrity import read_output
 from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
@@ -54,8 +54,7 @@ def submit(args: Namespace) -> int:
         print(f"{receipt.receipt_path(output)}: {receipt.status(output)}")
         return 0
     detections, images = scale.detections(evaluation, args.seed), scale.annotations(args.split)
-    if not detections.is_file():
-        raise UserError(f"{detections} is missing; run `seesaw detect {evaluation.id}` first.")
+    need_output(detections, f"detect {evaluation.id}", scale, args.seed)
     inputs = {"detections": detections, "images": images}
     with Provenance(output, inputs=inputs, seed=args.seed):
         facts = package(detections, ImageList.load(images), output)
@@ -77,8 +76,7 @@ def grade(args: Namespace) -> None:
         truth = scale.annotations("val")
     if not truth.is_file():
         raise UserError(f"{truth} is missing: test-dev is graded on generated data only.")
-    if not output.is_file():
-        raise UserError(f"{output} is missing; run `seesaw submit {evaluation.id}` first.")
+    need_output(output, f"submit {evaluation.id}", scale, args.seed)
     metrics = score(output, truth)
     table = scale.metrics(evaluation, args.seed)
     if args.split == "val" and table.is_file():

@@ -56,16 +56,21 @@ class _Tally:
     def add(self, image: ImageDetections, index: int) -> None:
         """Judge the detections of one image."""
         truth = self.truth
-        objects = slice(truth.offsets[index], truth.offsets[index + 1])
-        objects_category = truth.category[objects]
+        every = np.arange(truth.offsets[index], truth.offsets[index + 1])
+        counted = ~truth.ignore[every]
+        objects_category = truth.category[every[counted]]
         top = np.argsort(-image.mask_scores, kind="stable")[:MAX_DETECTIONS]
         top = top[image.masks.areas[top] > 0]
         score = image.mask_scores[top]
         category = np.searchsorted(truth.category_ids, image.category_ids[top])
         ious = _ious(image, top, truth, index)
-        own = category[:, None] == objects_category
+        present = truth.category[every]
+        own = category[:, None] == present
+        on_ignored = np.where(own, ious, 0)[:, ~counted]
+        own, ious = own[:, counted], ious[:, counted]
         at_own, at_other = np.where(own, ious, 0), np.where(own, 0, ious)
         found = _match(at_own)
+        ignored = _match(np.where(found[:, None] >= 0, 0, on_ignored)) >= 0
         free = np.ones(len(objects_category), bool)
         free[found[found >= 0]] = False
 
@@ -77,9 +82,9 @@ class _Tally:
             if free[g] and not usable[g]:
                 usable[g] = True
                 mended[row] = objects_category[g]
-        judged = np.isin(category, np.concatenate([objects_category, truth.negative[index]]))
+        judged = np.isin(category, np.concatenate([present, truth.negative[index]]))
         lenient = np.isin(category, truth.not_exhaustive[index])
-        counts = judged & ((found >= 0) | ~lenient)
+        counts = judged & ((found >= 0) | ~(lenient | ignored))
         self.rows.append((category, score, kind, counts, mended))
         np.add.at(self.missed, objects_category[free & ~usable], 1)
         for g in np.flatnonzero(truth.groups[objects_category] == 0):
@@ -91,7 +96,8 @@ class _Tally:
         """Compute the cost of each type."""
         category, score, kind, counts, mended = map(np.concatenate, zip(*self.rows, strict=True))
         size = len(self.missed)
-        objects = np.bincount(self.truth.category, minlength=size).astype(float)
+        judged = self.truth.category[~self.truth.ignore]
+        objects = np.bincount(judged, minlength=size).astype(float)
         base = _ap50(category[counts], score[counts], kind[counts] == HIT, objects)
         costs, numbers = {}, {}
         for n, name in enumerate(FALSE_POSITIVES):

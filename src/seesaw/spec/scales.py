@@ -165,10 +165,15 @@ class Scale:
         return {split: entry.root / name for split, name in names.items() if name}
 
     @property
+    def options(self) -> str:
+        """The options of a verb that select this scale and data set."""
+        other = f" --dataset {shlex.quote(self.dataset)}" if self.full_name != self.name else ""
+        return f"--scale {self.name}{other}"
+
+    @property
     def data_command(self) -> str:
         """The command that makes the dataset complete, which downloads first what is missing."""
-        options = f"--scale {self.name}"
-        options += f" --dataset {shlex.quote(self.dataset)}" if self.full_name != self.name else ""
+        options = self.options
         there = (self.entry.root / name for name in (self.entry.train, self.entry.val))
         get = self.dataset in self.downloads and not all(path.is_file() for path in there)
         return (f"seesaw download {options} && " if get else "") + f"seesaw data {options}"

@@ -177,7 +177,7 @@ def test_no_server_scores_generated_data_or_val(said):
 
 def test_on_val_the_package_scores_what_the_table_says(said):
     assert said("grade", "a12", "--split", "val", code=2).endswith(
-        "run `seesaw submit a12_test_time_augmentation` first."
+        "run `seesaw submit a12_test_time_augmentation --scale mini` first."
     )
     said("submit", "--split", "val")
     assert not TEST_DEV.with_name("submission.zip").exists()
@@ -199,14 +199,15 @@ def test_any_evaluation_by_name(said):
     assert not lacks(message, "configs/experiments.yaml", "under evaluations", f"`{row}`")
     table = Path("configs/experiments.yaml")
     table.write_text(table.read_text().replace("\ncells:", f"\n  {row}\n\ncells:"))
-    assert "`seesaw detect test_dev_a01_mask_rcnn`" in said("submit", "a01", code=2)
+    assert "`seesaw detect test_dev_a01_mask_rcnn --scale mini`" in said("submit", "a01", code=2)
     found = Path("results/mini/a01_mask_rcnn/seed0/test_dev_a01_mask_rcnn/detections.jsonl")
     found.parent.mkdir(parents=True)
     shutil.copy(TEST_DEV, found)
     said("submit", "a01")
     assert receipt(found)["id"] == "test_dev_a01_mask_rcnn"
     message = said("submit", "a02", "--split", "val", code=2)
-    assert not lacks(message, "a02_syncbn/detections.jsonl", "`seesaw detect a02_syncbn`")
+    command = "`seesaw detect a02_syncbn --scale mini`"
+    assert not lacks(message, "a02_syncbn/detections.jsonl", command)
 
 
 def test_a_foreign_file_is_checked(said, tmp_path):

@@ -137,7 +137,7 @@ def test_without_images_or_detections_there_are_numbers_but_no_pictures(root, ca
     ("arguments", "expected"),
     [
         ((A, A), f"{A} is compared with itself; name two evaluations."),
-        ((A, "a11"), "seesaw evaluate a11_dual_head --seed 0` first."),
+        ((A, "a11"), "seesaw evaluate a11_dual_head --seed 0 --scale mini` first."),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_sentence(root, capsys, arguments, expected):

@@ -170,9 +170,8 @@ def _run(evaluation: Evaluation, seed: int, scale: Scale) -> replicates.Replicat
 def _metrics(evaluation: Evaluation, seed: int, scale: Scale) -> dict:
     path = scale.metrics(evaluation, seed)
     if not path.is_file():
-        raise UserError(
-            f"{path} is missing; run `seesaw evaluate {evaluation.id} --seed {seed}` first."
-        )
+        command = f"seesaw evaluate {evaluation.id} --seed {seed} {scale.options}"
+        raise UserError(f"{path} is missing; run `{command}` first.")
     return read_output(path, Metrics)
 
 
