@@ -6,7 +6,7 @@ FIGURES := figure_a3 gradient_analysis error_analysis
 
 .PHONY: reproduce all claims smoke test test-all test-slurm test-gpu lint setup bench docs cli-reference schemas clean help
 
-reproduce: setup  ## Tables A1 and A2, Figure A3, gradients, test-dev package, report; mini scale
+reproduce: setup  ## Tables A1 and A2, Figure A3, gradients, errors, test-dev package, report; mini scale
 	@snakemake --profile local $(TARGETS) $(FIGURES) submission; status=$$?; \
 	seesaw report --partial || status=1; seesaw show $(TARGETS) || status=1; exit $$status
 

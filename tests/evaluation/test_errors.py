@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
+import generated
 import numpy as np
 import pytest
 
 from seesaw.evaluation import errors
 from seesaw.evaluation.ground_truth import load
 from seesaw.evaluation.lvis_eval import evaluate
-from tests.evaluation import generated
 
 # By tidecv 1.0.1, TIDERun(..., 0.5, 0.1, TIDE.MASK, 300) on the data of `case`, with an ignored
 # region over the whole image for each category that LVIS would not judge; means over categories.

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hand_made import CE, CELLS, GROUPS, IDS, INSTANCES, SEESAW, gradients, metrics, write
+from hand_made import CE, CELLS, GROUPS, IDS, INSTANCES, SEESAW, errors, gradients, metrics, write
 
 from seesaw.spec.figures import OUTPUT
 
@@ -28,11 +28,13 @@ def clone(tmp_path, monkeypatch):
 
 @pytest.fixture
 def results(clone):
-    """The clone with all results of Figures A1 and A2."""
+    """The clone with all results of Figures A1 and A2 and of the error analysis."""
     for offset, cell in enumerate(CELLS):
         write(f"results/smoke/{cell}/seed0/{cell}/metrics.json", metrics(offset))
     write(f"results/smoke/{CE}/seed0/gradients.json", gradients(7))
     write(f"results/smoke/{SEESAW}/seed0/gradients.json", gradients(0))
+    for offset, rung in enumerate(("a09_stronger_backbone", "a10_seesaw")):
+        write(f"results/smoke/errors/{rung}/seed0/errors.json", errors(offset))
     return clone
 
 

@@ -30,6 +30,14 @@ def metrics(offset):
     return {"segm": whole, "bbox": {"AP": 0.4}, "per_category": {"segm": ap}}
 
 
+def errors(offset):
+    """AP50 and costs of two error types; one rare object is taken for another category."""
+    groups = {"all": 0.3, "r": None, "c": 0.2, "f": 0.4 + offset / 100}
+    costs = {"classification": groups, "missed": dict.fromkeys(groups, 0.1)}
+    called = {str(IDS[0]): {str(IDS[1]): 1, "none": 2}}
+    return {"AP50": groups, "cost": costs, "number": costs, "called": called}
+
+
 def gradients(background):
     """Positive i, negative 2 i of foreground and ``background`` times i of background RoIs."""
     return {
