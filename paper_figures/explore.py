@@ -25,6 +25,7 @@ import matplotlib.pyplot as plt
 from IPython.display import Image, Markdown, display
 
 from seesaw.core.json import read_json
+from seesaw.core.names import unique
 from seesaw.errors import UserError
 from seesaw.results.comparison import categories, pictures
 from seesaw.results.figures.results import table
@@ -86,7 +87,9 @@ display(Markdown(table(["category", "group", "AP of A", "AP of B", "B - A"], row
 # %%
 names = {c["name"]: i for i, c in known.items()}
 rare = [i for i in by_gain if known[i]["frequency"] == "r"]
-category = names[CATEGORY] if CATEGORY else (rare or by_gain)[0]
+category = (rare or by_gain)[0]
+if CATEGORY:
+    category = names[unique(CATEGORY, names, f"{counts_file}: the category")]
 found = {
     e.id: per_category(e).get(category)
     for e in scale.table.evaluations.values()
@@ -109,7 +112,8 @@ files = {e.id: first(shown.errors, e) for e in (a, b)}
 if lacking := [name for name, file in files.items() if not file.is_file()]:
     display(Markdown(f"Not computed: run `seesaw errors {' '.join(lacking)}`."))
 else:
-    errors = {name: read_json(file, Errors, "run it again") for name, file in files.items()}
+    again = "run `seesaw errors` again"
+    errors = {name: read_json(file, Errors, again) for name, file in files.items()}
     head = ["mended", *(f"{name}, {g}" for name in errors for g in ("all", "rare"))]
     rows = [
         [
@@ -128,8 +132,8 @@ else:
 # ## Training curves
 
 # %%
-logs = {t: first(lambda _, s, t=t: scale.model(t, s), e) for e in (a, b) for t in [e.training]}
-logs = {t: path.with_name(run_log.NAME) for t, path in logs.items()}
+models = {e.training: scale.model(e.training, scale.table.seeds(e.id)[0]) for e in (a, b)}
+logs = {training: path.with_name(run_log.NAME) for training, path in models.items()}
 if not all(path.is_file() for path in logs.values()):
     display(Markdown("The reference holds no training logs; `make reproduce` makes them."))
 else:

@@ -146,6 +146,7 @@ def test_a_users_mistake_is_one_line(refused, args, said):
             ("errors", "a01", "a02", "--seed", "3", "--scale", "mini"),
             "run `seesaw detect a01_mask_rcnn --seed 3 --scale mini` first.",
         ),
+        (("errors", "test_dev_a12"), "has no annotations; name an evaluation on val."),
         (("submit",), "test_dev_a12/detections.jsonl is missing; run `seesaw detect test_dev_a12"),
         (("grade",), "test_dev_truth/test_dev.json is missing: test-dev is graded on generated"),
         (("pretrain", "vgg"), "the backbone 'vgg' is unknown; use one of resne"),

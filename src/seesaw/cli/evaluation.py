@@ -132,7 +132,8 @@ def errors(args: Namespace) -> None:
     need_data(scale)
     for evaluation in evaluations:
         if evaluation.split == "test_dev":
-            raise UserError(f"{evaluation.id} is on test_dev, which has no annotations.")
+            fix = "name an evaluation on val"
+            raise UserError(f"{evaluation.id} is on test_dev, which has no annotations; {fix}.")
         detections = scale.detections(evaluation, args.seed)
         need_output(detections, f"detect {evaluation.id}", scale, args.seed)
     check_data(scale, "val")

@@ -46,3 +46,5 @@ def test_it_shows_two_others_and_names_a_mistake(explored):
     assert "seesaw errors b01_cascade_mask_rcnn b03_htc_lite" in texts and pictures == 2
     with pytest.raises(UserError, match="a13"):
         explored(A="a13")
+    with pytest.raises(UserError, match="the category 'rook' is unknown"):
+        explored(CATEGORY="rook")
