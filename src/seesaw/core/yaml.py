@@ -20,7 +20,7 @@ class Strict(BaseModel):
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class _UniqueKeys(yaml.CSafeLoader):
     """A YAML loader that raises an error for a duplicate key instead of keeping the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:

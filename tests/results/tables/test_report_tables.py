@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from seesaw.evaluation.uncertainty import Estimate
 from seesaw.results.tables.formats import as_json
 from seesaw.results.tables.layout import heading, increment, number, remarks
-from seesaw.results.tables.tables import Number, Row, Table, as_dict, cells, missing
+from seesaw.results.tables.tables import Number, Row, Table, as_dict, missing
 from seesaw.results.tables.verdicts import Spread
 
 
@@ -28,13 +28,13 @@ PAPER = {"AP": 18.9, "AP_r": 0.7, "AP_box": 20.2, "increments": {"AP": 0.2, "AP_
 
 def test_an_increment_is_the_difference_of_unrounded_values():
     # 10.04 prints as 10.0 and 10.16 as 10.2, yet the increment is +0.1, not +0.2.
-    _, step = cells(table([row("a", 10.04), row("b", 10.16)]))[1]["AP"]
+    _, step = table([row("a", 10.04), row("b", 10.16)]).cells[1]["AP"]
     assert step.ours == 10.16 - 10.04
     assert (number(10.04), number(10.16), increment(step.ours)) == ("10.0", "10.2", "+0.1")
 
 
 def test_increments_exist_only_in_their_columns_and_below_a_row():
-    first, second = cells(table([row("a", 1.0, paper=PAPER), row("b", 2.0, paper=PAPER)]))
+    first, second = table([row("a", 1.0, paper=PAPER), row("b", 2.0, paper=PAPER)]).cells
     assert first["AP"][1] == second["AP_r"][1] == Number("done")
     assert second["AP_box"][1][:3] == ("done", 1.0, 0.1)
 
@@ -42,7 +42,7 @@ def test_increments_exist_only_in_their_columns_and_below_a_row():
 @pytest.mark.parametrize("state", ["failed", "not run", "not built"])
 def test_a_missing_row_takes_its_own_and_the_next_increment(state):
     rows = [row("a", 1.0), row("b", 5.0, state), row("c", 2.0), row("d", 4.0)]
-    ap = [r["AP"] for r in cells(table(rows))]
+    ap = [r["AP"] for r in table(rows).cells]
     assert [step.ours for _, step in ap] == [None, None, None, 2.0]
     assert [value.ours for value, _ in ap] == [
         1.0,
@@ -63,7 +63,7 @@ def pair(ours, paper, images, scale):
     above = row("a", 20.0, errors={"AP": error(0.2)})
     steps = {"AP": error(images, value=ours)}
     below = row("b", 20.0 + ours, paper=printed, errors={"AP": error(0.2)}, steps=steps)
-    return cells(table([above, below], scale))[1]["AP"]
+    return table([above, below], scale).cells[1]["AP"]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_what_is_missing_says_why_instead_of_a_verdict():
     printed = {"AP": 1.0, "AP_box": 1.0, "increments": {"AP": 0.5}}
     rows = [row("a", 1.0, "failed", printed), row("b", 2.0, paper=printed)]
     rows += [row("c", None, "not built", printed), row("d", 1.0, paper=printed)]
-    made = [r["AP"] for r in cells(table(rows, "paper"))]
+    made = [r["AP"] for r in table(rows, "paper").cells]
     assert [value.verdict for value, _ in made] == ["failed", None, "not built", None]
     assert [step.verdict for _, step in made] == [None, "failed", "not built", "not built"]
 
@@ -101,14 +101,14 @@ def test_a_table_pools_the_spread_of_its_rows():
 def test_the_papers_level_is_in_cells_at_paper_scale_only():
     rows = [row("a", 18.0, paper=PAPER)]
     levels = {
-        scale: cells(table(rows, scale))[0]["AP"][0].paper for scale in ("smoke", "mini", "paper")
+        scale: table(rows, scale).cells[0]["AP"][0].paper for scale in ("smoke", "mini", "paper")
     }
     assert levels == {"smoke": None, "mini": None, "paper": 18.9}
 
 
 def test_another_dataset_at_paper_scale_is_not_compared_with_the_paper():
     made = table([row("a", 20.0, paper=PAPER)], "paper", dataset="own")
-    assert cells(made)[0]["AP"][0].paper is None
+    assert made.cells[0]["AP"][0].paper is None
     assert heading(made) == "Table A1: Steps (paper scale, own)"
     assert "paper scale: other data; levels are not comparable with the paper." in remarks(made)
 
@@ -116,7 +116,7 @@ def test_another_dataset_at_paper_scale_is_not_compared_with_the_paper():
 def test_undefined_is_not_missing_and_unmeasured_is_not_run():
     undefined = Row("a", "a", "2x", "done", {"AP": 1.0, "AP_r": None, "AP_box": 2.0})
     assert missing(table([undefined])) == {}
-    assert cells(table([undefined]))[0]["AP_r"][0] == Number("done")
+    assert table([undefined]).cells[0]["AP_r"][0] == Number("done")
     unmeasured = Row("a", "a", "2x", "done", {"AP": 1.0, "AP_box": 2.0})
     assert missing(table([unmeasured])) == {"not run": 1}
 
@@ -125,7 +125,7 @@ def test_a_column_may_have_a_state_of_its_own():
     one = Row("a", "a", "1x", "done", {"AP": 1.0}, states={"fps": "failed"})
     two = Row("b", "b", "1x", "not run", {"fps": 3.0}, states={"fps": "done"})
     a2 = Table("table_a2", "Frameworks", "mini", ["AP", "fps"], [one, two])
-    first, second = cells(a2)
+    first, second = a2.cells
     assert [first[c][0][:2] for c in ("AP", "fps")] == [("done", 1.0), ("failed", None)]
     assert [second[c][0][:2] for c in ("AP", "fps")] == [("not run", None), ("done", 3.0)]
 

@@ -20,7 +20,7 @@ from seesaw.results.tables.layout import (
     one_line,
     remarks,
 )
-from seesaw.results.tables.tables import Number, Row, Table, as_dict, cells
+from seesaw.results.tables.tables import Number, Row, Table, as_dict
 
 HEADS = {"schedule": "Schedule", "AP_box": "AP^box", "delta": "paper Δ"}
 LATEX_HEADS = {
@@ -116,7 +116,7 @@ def as_csv(table: Table) -> str:
     paper's ``paper_<column>_increment``. At paper scale each value has these columns too.
     """
     records = []
-    for row, row_cells in zip(table.rows, cells(table), strict=True):
+    for row, row_cells in zip(table.rows, table.cells, strict=True):
         record: dict[str, Any] = {"scale": table.scale, "id": row.id, "label": row.label}
         record |= {"schedule": row.schedule, "state": _state(row, table.metrics)}
         for column, (cell, step) in row_cells.items():

@@ -6,7 +6,7 @@ from html import escape
 
 from seesaw.results.tables.formats import head
 from seesaw.results.tables.layout import Column, Span, banner, columns, grid, heading, remarks
-from seesaw.results.tables.tables import Number, Row, Table, cells
+from seesaw.results.tables.tables import Number, Row, Table
 from seesaw.results.tables.verdicts import MARKS
 
 HEADS = {
@@ -82,7 +82,7 @@ def fragment(table: Table, prefix: str = "") -> str:
         f"<thead><tr>{heads}</tr></thead>",
         "<tbody>",
     ]
-    for row, texts, row_cells in zip(table.rows, grid(table), cells(table), strict=True):
+    for row, texts, row_cells in zip(table.rows, grid(table), table.cells, strict=True):
         tds = "".join(
             _cell(row, column, spans, row_cells) for column, spans in zip(cols, texts, strict=True)
         )

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Literal, NamedTuple
 
 from seesaw.core.borders import plain
-from seesaw.results.tables.tables import Number, Row, Table, cells, missing
+from seesaw.results.tables.tables import Number, Row, Table, missing
 from seesaw.results.tables.verdicts import ASSUMED, MARKS
 
 Kind = Literal["text", "break", "state", "se", "paper", "good", "noise", "bad"]
@@ -56,7 +56,7 @@ def grid(table: Table) -> list[list[list[Span]]]:
     numbers = _numbered(table)
     return [
         [_spans(table, row, row_cells, column, numbers) for column in columns(table)]
-        for row, row_cells in zip(table.rows, cells(table), strict=True)
+        for row, row_cells in zip(table.rows, table.cells, strict=True)
     ]
 
 
@@ -143,7 +143,7 @@ def _legend(table: Table) -> list[str]:
     )
     marks = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
     lines = [f"{marks}{signs} (docs/verdicts.md). Run-to-run spread: {known}."]
-    pairs = [pair for row in cells(table) for pair in row.values()]
+    pairs = [pair for row in table.cells for pair in row.values()]
     for kind, judged in zip(("Levels", "Increments"), zip(*pairs, strict=True), strict=True):
         counts = Counter(cell.verdict for cell in judged if cell.verdict in MARKS)
         if counts:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ConfigDict
@@ -150,19 +151,22 @@ class Table:
         }
         return {c: spread for c, spread in found.items() if spread}
 
+    @cached_property
+    def cells(self) -> list[dict[str, tuple[Number, Number]]]:
+        """Each row's column -> value and increment; the paper's values at paper scale only."""
+        spreads = self.spreads
+        return [
+            {
+                column: _pair(self, above, row, column, spreads.get(column))
+                for column in self.metrics
+            }
+            for above, row in zip([None, *self.rows[:-1]], self.rows, strict=True)
+        ]
+
     def _repeated(self, column: str) -> list[tuple[int, float]]:
         rows = [row for row in self.rows if row.trainings]  # not the same models again
         errors = [row.errors[column] for row in rows if column in row.errors]
         return [(e.seeds, e.spread) for e in errors if e.spread is not None]
-
-
-def cells(table: Table) -> list[dict[str, tuple[Number, Number]]]:
-    """Return column -> value and increment for each row; the paper's values at paper scale only."""
-    spreads = table.spreads
-    return [
-        {column: _pair(table, above, row, column, spreads.get(column)) for column in table.metrics}
-        for above, row in zip([None, *table.rows[:-1]], table.rows, strict=True)
-    ]
 
 
 def _pair(
@@ -203,14 +207,14 @@ def _cell(
 
 def missing(table: Table) -> dict[str, int]:
     """Return state -> number of cells in it, for cells that are not done."""
-    states = Counter(value.state for row in cells(table) for value, _ in row.values())
+    states = Counter(value.state for row in table.cells for value, _ in row.values())
     return {s: states[s] for s in ("failed", "not run", "not built") if states[s]}
 
 
 def as_dict(table: Table) -> dict:
     """Return the table with its cells, ready for JSON."""
     plain = dataclasses.asdict(table)
-    for row, made, row_cells in zip(plain["rows"], table.rows, cells(table), strict=True):
+    for row, made, row_cells in zip(plain["rows"], table.rows, table.cells, strict=True):
         apart = row.pop("trainings")
         row["errors"] = {c: _error(e) for c, e in made.errors.items()}
         row["steps"] = {
