@@ -115,7 +115,11 @@ def evaluate(args: Namespace) -> None:
         resample.save(rankings, kept)
         replicates.save(drawn_path, metrics, drawn, sha256_file(annotations))
         write_atomic(output, json.dumps(metrics, indent=1) + "\n")
-    runs.log_evaluation(scale, evaluation, args.seed, metrics)
+    log = runs.log_evaluation(scale, evaluation, args.seed, metrics)
+    if log and (mode := runs.mode()) != "off":
+        from seesaw.results import wandb
+
+        wandb.send(log, mode, scale, args.seed)
     errors = metrics["standard_errors"]["segm"]
     print(
         ", ".join(

@@ -11,18 +11,21 @@ from seesaw.errors import UserError
 
 def add(verb) -> None:
     """Declare the verbs."""
-    sub = verb(wandb_sync, "send run logs to W&B, whole: what it has already is left out")
+    sub = verb(wandb_sync, "send runs to W&B, whole: curves, AP, example images, record")
     sub.add_argument("training", nargs="?", help="default: all that are finished or under way")
     sub.add_argument(
         "--offline", action="store_true", help="write offline runs to ./wandb, send nothing"
+    )
+    sub.add_argument(
+        "--weights", action="store_true", help="send the weights too, not only their record"
     )
 
 
 def wandb_sync(args: Namespace) -> int:
     """Send the run logs to W&B; exit code 1 if one could not be sent."""
+    from seesaw.results import wandb
     from seesaw.spec import experiments
     from seesaw.training import run_log
-    from seesaw.training.mirror import replay
 
     scale = scale_of(args)
     only = experiments.load().training(args.training).id if args.training else "*"
@@ -38,7 +41,8 @@ def wandb_sync(args: Namespace) -> int:
     failed = 0
     for log in logs:
         run = run_log.read(log).header
-        sent = bool(run) and replay(log, "offline" if args.offline else "online")
+        mode = "offline" if args.offline else "online"
+        sent = bool(run) and wandb.send(log, mode, scale, run["seed"], args.weights)
         print(f"{log}: {'sent' if sent else 'not sent'} as {run.get('id', 'unknown')}")
         failed += not sent
     if failed:

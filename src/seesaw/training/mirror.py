@@ -1,14 +1,15 @@
 """Mirror the run log to W&B in a separate process, so that a training never waits for W&B.
 
-The command ``python -m seesaw.training.mirror LOG MODE`` sends the content of LOG, and new lines
-until its standard input ends, to the W&B run that the header of LOG names. Iterations that the
-server already has are skipped, so a log can be sent again at any time. An error is reported as one
-line on stderr. W&B receives only the name of the machine: no code, no console output, no
-environment.
+The command ``python -m seesaw.training.mirror LOG MODE [EXTRAS]`` sends the content of LOG, and new
+lines until its standard input ends, to the W&B run that the header of LOG names. Iterations that
+the server already has are skipped, so a log can be sent again at any time. EXTRAS is a JSON file of
+`seesaw.results.wandb`, with what is shown beside the curves. An error is reported as one line on
+stderr. Of the machine W&B receives only its name: no code, no console output, no environment.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -17,6 +18,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -32,10 +34,17 @@ LATER = "the run log is whole, and `seesaw wandb-sync` sends it later"
 
 
 class Mirror:
-    """The process that mirrors a growing log."""
+    """The process that mirrors a growing log.
 
-    def __init__(self, log: Path, mode: str):
-        self.log, self.mode = log, mode
+    Args:
+        log: the run log.
+        mode: off, offline or online.
+        extras: see this module's docstring.
+    """
+
+    def __init__(self, log: Path, mode: str, extras: Path | None = None):
+        self.mode = mode
+        self._files = [str(path) for path in (log, extras) if path]
         self._process: subprocess.Popen | None = None
 
     def start(self) -> None:
@@ -45,7 +54,8 @@ class Mirror:
             OSError: the process cannot be started.
         """
         if self.mode != "off":
-            command = [sys.executable, "-m", __name__, str(self.log), self.mode]
+            log, *extras = self._files
+            command = [sys.executable, "-m", __name__, log, self.mode, *extras]
             # in a new session, so that Ctrl-C reaches only the training, which ends this process
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
@@ -75,9 +85,9 @@ class Mirror:
             return False
 
 
-def replay(log: Path, mode: str) -> bool:
-    """Send a complete log; return whether that succeeded."""
-    mirror = Mirror(log, mode)
+def replay(log: Path, mode: str, extras: Path | None = None) -> bool:
+    """Send a complete log and its extras; return whether that succeeded."""
+    mirror = Mirror(log, mode, extras)
     mirror.start()
     return mirror.end()
 
@@ -93,7 +103,7 @@ def main(argv: list[str]) -> int:
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
     try:
-        _mirror(log, mode)
+        _mirror(log, mode, json.loads(Path(argv[2]).read_bytes()) if argv[2:] else {})
     except BaseException as error:  # W&B raises SystemExit and others
         os.dup2(said, 2)
         _warn(" ".join(str(error).split()) or type(error).__name__)
@@ -104,7 +114,7 @@ def main(argv: list[str]) -> int:
     os._exit(status)
 
 
-def _mirror(log: Path, mode: str) -> None:
+def _mirror(log: Path, mode: str, extras: dict) -> None:
     import wandb
 
     header = run_log.read(log).header
@@ -150,10 +160,33 @@ def _mirror(log: Path, mode: str) -> None:
                 values = {k: v for k, v in line.items() if v is not None and k != "at"}
                 run.log(values | {"_timestamp": line["at"]}, step=last)
     if results:
-        run.summary.update(results)
+        run.summary.update(results | extras.get("summary", {}))
         if last + 1 >= first:
-            run.log({"iter": last, **results}, step=last + 1)
+            run.log({"iter": last, **results, **_media(extras)}, step=last + 1)
+    if model := extras.get("model"):
+        artifact = wandb.Artifact(header["id"], type="model", metadata=model["metadata"])
+        for path in model["files"]:
+            artifact.add_file(path, policy="immutable")
+        run.log_artifact(artifact)
     run.finish()
+
+
+def _media(extras: dict) -> dict:
+    """Return images with boxes and masks, and curves, as W&B shows them."""
+    import wandb
+
+    found: dict[str, Any] = {}
+    for key, shown in extras.get("pictures", {}).items():
+        labels = dict(enumerate(shown["labels"]))
+        for part in (p for i in shown["images"] for k in ("boxes", "masks") for p in i[k].values()):
+            part["class_labels"] = labels
+        found[key] = [wandb.Image(**image) for image in shown["images"]]
+    for key, curves in extras.get("curves", {}).items():
+        names, lines = list(curves["lines"]), list(curves["lines"].values())
+        found[key] = wandb.plot.line_series(
+            xs=curves["x"], ys=lines, keys=names, title=curves["title"], xname=curves["name"]
+        )
+    return found
 
 
 def _followed(log: Path) -> Iterator[dict]:

@@ -14,7 +14,6 @@ from seesaw.spec.experiments import Evaluation, Experiments, Training
 from seesaw.spec.metrics import METRICS
 from seesaw.spec.scales import Scale
 from seesaw.training import run_log
-from seesaw.training.mirror import replay
 
 MODES = ("off", "offline", "online")
 
@@ -94,17 +93,19 @@ def set_aside(work: Path, manifest: str) -> None:
     print(f"{work}: the data have changed, so the training starts anew; its checkpoints: {kept}")
 
 
-def log_evaluation(scale: Scale, evaluation: Evaluation, seed: int, metrics: dict) -> None:
-    """Add an evaluation's AP to the run log of its training, in percent, and to its mirror.
+def log_evaluation(scale: Scale, evaluation: Evaluation, seed: int, metrics: dict) -> Path | None:
+    """Add an evaluation's AP to the run log of its training, in percent.
 
     Args:
         scale: the scale, which defines the paths of results.
         evaluation: an evaluation on val.
         seed: the training's seed.
         metrics: the content of the evaluation's metrics.json.
+
+    Returns:
+        The run log, or None if the model has none.
     """
     log = scale.model(evaluation.training, seed).with_name(run_log.NAME)
     found = {name: metrics[kind][key] for name, (kind, key) in METRICS.items()}
     percent = {name: None if ap is None else round(100 * ap, 6) for name, ap in found.items()}
-    if run_log.append_evaluation(log, evaluation.id, percent) and (wanted := mode()) != "off":
-        replay(log, wanted)
+    return log if run_log.append_evaluation(log, evaluation.id, percent) else None

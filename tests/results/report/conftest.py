@@ -2,12 +2,8 @@
 
 import json
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path += [str(Path(__file__).parents[1] / "comparison"), str(Path(__file__).parent)]
 from two_evaluations import A, B, make
 
 from seesaw.core.provenance import record

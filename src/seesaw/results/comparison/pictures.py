@@ -53,7 +53,7 @@ def draw(
         if not path.is_file():
             return {}, f"No pictures: {path} is not here."
     images, truth = _truth(annotations, wanted)
-    paths = {i: scale.entry.root / _file(image) for i, image in images.items()}
+    paths = {i: scale.entry.root / file_of(image) for i, image in images.items()}
     for path in paths.values():
         if not path.is_file():
             return {}, f"No pictures: {path} is not here."
@@ -88,11 +88,14 @@ def _truth(path: Path, wanted: dict[int, list[int]]) -> tuple[dict, dict]:
         category, image = annotation["category_id"], annotation["image_id"]
         if image in wanted.get(category, ()):
             size = images[image]["height"], images[image]["width"]
-            shown[category, image].append(_Shown(annotation["bbox"], _mask(annotation, size), None))
+            shown[category, image].append(
+                _Shown(annotation["bbox"], mask_of(annotation, size), None)
+            )
     return images, shown
 
 
-def _mask(annotation: dict, size: tuple[int, int]) -> np.ndarray:
+def mask_of(annotation: dict, size: tuple[int, int]) -> np.ndarray:
+    """Decode an annotation's mask: (H, W) bool for ``size`` (H, W)."""
     segmentation = annotation["segmentation"]
     if isinstance(segmentation, list):
         segmentation = mask_api.merge(mask_api.frPyObjects(segmentation, *size))
@@ -163,7 +166,7 @@ def _painted(pixels: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
     return np.where(shown, pixels, grey).astype(np.uint8)
 
 
-def _file(image: dict) -> str:
+def file_of(image: dict) -> str:
     """Return an image's path within the dataset's folder, as mmdet's LVISV1Dataset resolves it."""
     url = image.get("coco_url") or image["file_name"]
     return url.removeprefix("http://images.cocodataset.org/")

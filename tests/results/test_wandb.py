@@ -1,0 +1,109 @@
+"""What W&B is sent beside the curves of a training, read back from an offline run."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from two_evaluations import B, make
+
+from seesaw.cli.main import main
+from seesaw.core.provenance import Provenance
+from seesaw.spec.scales import Scale
+from seesaw.training import run_log
+
+WANDB = Path(sys.executable).with_name("wandb")
+
+
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory):
+    """The records of B's offline run, and the folder of its files."""
+    root = tmp_path_factory.mktemp("two")
+    with pytest.MonkeyPatch.context() as patch:
+        make(root, patch)
+        for name in ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY"):
+            patch.delenv(name, raising=False)
+        patch.setenv("WANDB_DIR", str(root))
+        patch.setenv("HOME", str(root))
+        scale = Scale("mini")
+        model = scale.model(B, 0)
+        with Provenance(model, inputs={"manifest": scale.entry.manifest}, config_hash="0123"):
+            model.write_bytes(b"weights")
+        log = model.with_name(run_log.NAME)
+        run_log.begin(log, {"id": "b-0", "group": "g", "name": B, "tags": [], "seed": 0}, 0)
+        with log.open("a") as file:
+            file.write(run_log.dumped(run_log.step(20, {"loss": 0.5})))
+        assert main(["evaluate", B, "--scale", "mini"]) == 0  # W&B is off: adds AP to the log alone
+        assert not (root / "wandb").exists()
+        assert main(["wandb-sync", B, "--scale", "mini", "--offline", "--weights"]) == 0
+        (run,) = root.glob("wandb/offline-run-*")
+        command = [WANDB, "leet", "inspect", "--json", run]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        yield [json.loads(line) for line in text.splitlines()], run / "files"
+
+
+def last_items(sent):
+    records, _ = sent
+    return [r["history"]["item"] for r in records if r["type"] == "history"][-1]
+
+
+def test_examples_show_objects_and_detections_of_each_group(sent):
+    _, files = sent
+    shown = last_items(sent)
+    boxes = shown["val/examples.all_boxes"]
+    assert shown["val/examples.captions"] == [f"image {i}" for i in (1, 2, 3, 4, 5, 11)]
+    second = json.loads((files / boxes[1]["objects"]["path"]).read_text())["box_data"]
+    assert [box["class_id"] for box in second] == [1, 2]
+    assert [box["box_caption"] for box in second] == ["apple (f)", "pear / green (r)"]
+    (found,) = json.loads((files / boxes[1]["detections"]["path"]).read_text())["box_data"]
+    assert found["position"] == {"minX": 4, "maxX": 16, "minY": 4, "maxY": 16}
+    assert found["class_id"] == 1 and found["scores"] == {"score": 0.9}
+    mask = np.array(Image.open(files / shown["val/examples.all_masks"][1]["objects"]["path"]))
+    assert np.bincount(mask.ravel()).tolist() == [40 * 40 - 2 * 144, 144, 144]
+
+
+def test_precision_and_recall_of_all_apples_and_no_pear(sent):
+    _, files = sent
+    (table,) = files.rglob("*.table.json")
+    lines = {}
+    for _recall, line, precision in _rows(json.loads(table.read_text())):
+        lines.setdefault(line, []).append(precision)
+    assert {line: set(np.round(found, 6)) for line, found in lines.items()} == {
+        "AP": {0.5},
+        "AP_r": {0},
+        "AP_f": {1},
+    }
+
+
+def _rows(table):
+    order = [table["columns"].index(name) for name in ("step", "lineKey", "lineVal")]
+    return [[row[i] for i in order] for row in table["data"]]
+
+
+def test_the_weights_are_an_artifact_that_names_what_they_were_made_of(sent):
+    records, _ = sent
+    (model,) = (
+        r["artifact"]
+        for r in records
+        if r["type"] == "artifact" and r["artifact"]["type"] == "model"
+    )
+    assert {entry["path"] for entry in model["manifest"]["contents"]} == {
+        "model.pth",
+        "model.pth.provenance.json",
+    }
+    known = json.loads(model["metadata"])
+    assert known["config_hash"] == "0123" and len(known["sha256"]) == 64
+    assert known["made_from"]["manifest"]["path"].endswith("manifest.json")
+
+
+def test_the_summary_names_the_cells_of_the_tables(sent):
+    records, _ = sent
+    summary = {}
+    for record in records:
+        if record["type"] == "summary":
+            summary |= record["summary"]["update"]
+    assert "table_a1: + Seesaw Loss" in summary["val/cells"]
+    assert summary["val/AP_f"] == pytest.approx(100)
