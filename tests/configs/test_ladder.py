@@ -39,7 +39,8 @@ CHANGES = {
         "a01_mask_rcnn",
         expand(
             "model.backbone.{norm_cfg.type,norm_eval}",
-            f"{BOX}.{{type,conv_out_channels,norm_cfg.{{type,requires_grad}}}}",
+            f"{BOX}.{{type,num_shared_convs,num_shared_fcs,conv_out_channels}}",
+            f"{BOX}.norm_cfg.{{type,requires_grad}}",
             f"{MASK}.norm_cfg.{{type,requires_grad}}",
         ),
     ),
@@ -68,7 +69,8 @@ CHANGES = {
     "a05_tsd": (
         "a04_htc_lite",
         expand(
-            f"{BOX}.{{type,conv_out_channels,norm_cfg.{{type,requires_grad}}}}",
+            f"{BOX}.{{type,num_shared_convs,num_shared_fcs,conv_out_channels}}",
+            f"{BOX}.norm_cfg.{{type,requires_grad}}",
             f"{BOX}.{{delta_channels,gamma,pc_cls,pc_loc}}",
             "model.roi_head.{type,bbox_roi_extractor.roi_layer.sampling_ratio}",
             "optim_wrapper.clip_grad.{max_norm,norm_type}",

@@ -37,6 +37,7 @@ ALLOWED = [
     "model.*delta_channels",
     "model.*compressed_channels",
     "model.neck.stack_times",
+    "model.roi_head.bbox_head.*num_shared_convs",
     # length
     "schedule.epochs",
     "schedule.milestones",
@@ -61,12 +62,17 @@ ALLOWED = [
     "*_dataloader.dataset*.data_root",
     "*_dataloader.dataset*.ann_file",
 ]
-# in these cells alone; why stands in the overlay
-FIGURE_A2 = {c.evaluation for c in TABLE.place_cells("figure_a2")}
-OWN = {("mini", e): ["optim_wrapper.optimizer.lr"] for e in FIGURE_A2}
-# a ResNeSt that starts as mmdet's ResNet does; a test of it tells that its weights' names stay
-RESNEST = [e for e in BUILT if resolved(e).model.backbone.type == "ResNeSt"]
-OWN |= {("mini", e): ["model.backbone.type"] for e in RESNEST}
+# at mini scale and in these experiments alone; why stands in the overlay
+OWN = {
+    # a smaller learning rate in the cells of Figure A2
+    "optim_wrapper.optimizer.lr": {c.evaluation for c in TABLE.place_cells("figure_a2")},
+    # a ResNeSt that starts as mmdet's ResNet does; a test of it tells that its weights' names stay
+    "model.backbone.type": {e for e in BUILT if resolved(e).model.backbone.type == "ResNeSt"},
+    # the context encoder's loss, a mean over 36 categories instead of 1,203
+    "model.roi_head.glbctx_head.loss_weight": {
+        e for e in BUILT if resolved(e).model.roi_head.get("glbctx_head")
+    },
+}
 EPOCHS = {"1x": 12, "2x": 24, "45e": 45}
 
 
@@ -78,8 +84,8 @@ def strays(paper, scaled):
 
 @pytest.mark.parametrize(("scale", "experiment"), PAIRS)
 def test_changes_only_what_is_listed(scale, experiment):
-    own = OWN.get((scale, experiment), [])
-    assert strays(resolved(experiment), resolved(experiment, scale)) == own
+    own = {path for path, of in OWN.items() if scale == "mini" and experiment in of}
+    assert set(strays(resolved(experiment), resolved(experiment, scale))) == own
 
 
 @pytest.mark.parametrize("setting", ["norm_eval", "frozen_stages", "gamma", "score_thr", "lr"])
@@ -153,7 +159,7 @@ def test_a_setting_for_one_training_acts_there_alone():
     """The settings of all trainings hold there too."""
     rates = {e: resolved(e, "mini").optim_wrapper.optimizer.lr for e in BUILT}
     lower = {e for e, lr in rates.items() if lr == 0.01}
-    assert lower == FIGURE_A2 and len(lower) == 16
+    assert lower == OWN["optim_wrapper.optimizer.lr"] and len(lower) == 16
     assert {lr for e, lr in rates.items() if e not in lower} == {0.02}
     assert resolved("cascade_rfs_bags", "mini").batch_size == 6
 

@@ -110,7 +110,9 @@ EXPLAINED = {
     "model.test_cfg.rcnn.score_thr=0.0001": (
         "Score threshold at test: 1e-3 in the main paper's text, 1e-4 in released configs"
     ),
-    "model.roi_head.bbox_head.*.type=LazyNMSShared{2,4Conv1}FCBBoxHead": "Class-wise NMS",
+    "model.roi_head.bbox_head.*.type=LazyNMS{Shared2FC,ConvFC}BBoxHead": "Class-wise NMS",
+    # those of mmdet's Shared4Conv1FCBBoxHead, which fixes them
+    "model.roi_head.bbox_head.*.{num_shared_convs=4,num_shared_fcs=1}": SAME,
     "model.roi_head.mask_head.*.type=ClassIndexed{FCN,HTC}MaskHead": "Mask channels computed",
     "model.roi_head.bbox_head.*.loss_cls.{type=SyncedSeesawLoss,sync=True}": (
         "Which ranks' samples N_j counts in distributed training"
