@@ -55,7 +55,7 @@ def gpu(scale: Scale) -> Finding:
 
     built = f"torch {torch.__version__}, built for {_cuda() or 'CPUs'}"
     if scale.overlay.backbones:
-        return Finding("ok", f"{built}; this scale runs on CPUs")
+        return Finding("ok", f"{built}; this scale needs no GPU")
     if not torch.cuda.is_available():
         if _cuda() is None:
             fix = "install the CUDA build of the locked torch (docs/cluster.md)"

@@ -27,9 +27,10 @@ HEAD = """\
 
 Levels of AP at {scale} scale say nothing about the paper's. What one change does to a long tail can
 be tested: each row below is a claim of the paper, with the effect that was measured here and what
-follows from it. A claim that fails is shown as failed. `configs/claims.yaml` holds the claims,
-`make claims` trains what they need ({seeds}: about five hours on two cores
-after `make all`), and `seesaw claims` shows what is there so far. This page is generated.
+follows from it. A claim that the runs contradict is shown as *contradicted*.
+`configs/claims.yaml` holds the claims, `make claims` trains what they need ({seeds}: about five
+hours on two cores after `make all`), and `seesaw claims` shows what is there so far. This page is
+generated.
 
 """
 LENGTHS = """\
@@ -78,17 +79,18 @@ interval is expected to miss zero.
 
 Data, schedules and thresholds of this scale were chosen on seeds 100 and up. Then the design is
 frozen: `seesaw claims --freeze` writes a hash of the resolved configs, the data and its generator,
-the pre-training and the claims with their seeds into `configs/claims.yaml`, and refuses once a
-claim has results. Only then do the claims' seeds run; git's history shows the order
-(`git log -G ^frozen: configs/claims.yaml`). Under any other design every verdict is marked
-*exploratory*.
+the pre-training and the claims with their seeds into `configs/claims.yaml`, and refuses
+where a claim has results. Then the claims' seeds run; git's history shows the order
+(`git log -G ^frozen: configs/claims.yaml`). A training that a new design leaves as it was keeps its
+results; the line of the chosen design says which had been seen before it was chosen. Under any
+other design every verdict is marked *exploratory*.
 """
 
 
 def markdown(made: Report) -> str:
     """Return the content of docs/claims.md."""
     asked = sorted({len(f.asked) for f in made.claims if f.asked})
-    seeds = f"{' to '.join(map(str, dict.fromkeys([*asked[:1], *asked[-1:]])))} seeds"
+    seeds = f"{' or '.join(map(str, dict.fromkeys([*asked[:1], *asked[-1:]])))} seeds"
     parts = [HEAD.format(scale=made.scale, seeds=seeds), f"{state(made)}\n\n{_summary(made)}\n\n"]
     rows = [
         [f.claim.says, f.claim.where, f.claim.kind.replace("_", " "), *_cells(f), _verdict(f, made)]
@@ -183,7 +185,7 @@ def state(made: Report) -> str:
             f"**The design is `{made.design}`, not the frozen one, `{made.frozen}`: every verdict "
             "is exploratory.**"
         )
-    return f"The design is the one that was frozen at `{made.frozen}` before its seeds ran."
+    return f"The design is the one that was frozen at `{made.frozen}`."
 
 
 def reference(scale: Scale) -> Report | None:
