@@ -12,6 +12,7 @@ A, B = "a09", "a10"
 CATEGORY = None  # a name; None: the rare category whose AP rises most from A to B
 
 # %%
+import math
 import os
 
 while not os.path.isdir("configs") and os.getcwd() != os.path.dirname(os.getcwd()):
@@ -97,7 +98,8 @@ found = {
 }
 figure, ax = plt.subplots(figsize=(6.88, 0.17 * len(found) + 0.5))
 colours = [COLOURS["Seesaw" if name in (a.id, b.id) else "CE"] for name in found]
-ax.barh(list(found), [value or 0 for value in found.values()], color=colours)
+# an undefined AP, of a category without an object, is no bar
+ax.barh(list(found), [math.nan if v is None else v for v in found.values()], color=colours)
 ax.invert_yaxis()
 ax.set_xlabel(f"AP of {known[category]['name']} ({GROUP_NAMES[known[category]['frequency']]})")
 plt.show()
@@ -110,7 +112,7 @@ plt.show()
 # %%
 files = {e.id: first(shown.errors, e) for e in (a, b)}
 if lacking := [name for name, file in files.items() if not file.is_file()]:
-    display(Markdown(f"Not computed: run `seesaw errors {' '.join(lacking)}`."))
+    display(Markdown(f"Not computed: run `seesaw errors {' '.join(lacking)} {scale.options}`."))
 else:
     again = "run `seesaw errors` again"
     errors = {name: read_json(file, Errors, again) for name, file in files.items()}
@@ -119,7 +121,7 @@ else:
         [
             kind,
             *(
-                f"{100 * (e['cost'][kind][g] or 0):+.1f}"
+                "–" if (cost := e["cost"][kind][g]) is None else f"{100 * cost:+.1f}"
                 for e in errors.values()
                 for g in ("all", "r")
             ),

@@ -1,8 +1,10 @@
 """`seesaw publish`: the folder in mmdet and in `seesaw predict`."""
 
 import json
+import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,9 @@ from mmdet.apis import inference_detector, init_detector
 from pycocotools import mask as rle
 
 from seesaw.cli.main import main
+from seesaw.core import paths
+from seesaw.core.files import sha256_file
+from seesaw.core.records import provenance_path
 from seesaw.results.publish import published
 
 TRAINING = "b03_htc_lite"
@@ -55,6 +60,17 @@ def test_mmdet_and_predict_detect_the_same_with_our_names(folder, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_folder_is_used_in_a_clone_without_its_data(folder, tmp_path, monkeypatch):
+    image, folder = min(Path("data/smoke_lvis/val").glob("*")).resolve(), folder.resolve()
+    (tmp_path / "configs").symlink_to(paths.CONFIGS.resolve())
+    shutil.copy(paths.LOCK, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", str(image), "--weights", str(folder)]) == 0
+    (made,) = Path("predictions").glob("*.json")
+    assert json.loads(made.read_text())["annotations"]
+
+
+@pytest.mark.slow
 def test_names_and_sums_are_those_of_the_bytes(folder):
     done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=folder, capture_output=True)
     assert done.returncode == 0 and done.stdout.count(b": OK") == 4
@@ -87,6 +103,16 @@ def test_mistakes_are_one_sentence_and_write_nothing(folder, tmp_path, capsys):
     torch.save({"meta": {"seesaw": {"scale": 7}}}, tmp_path / "strange.pth")
     assert main(["predict", "x.png", "--weights", str(tmp_path)]) == 2
     assert "was not made by `seesaw publish`" in capsys.readouterr().err
+    noted = provenance_path(model)
+    before_it = noted.read_text()
+    try:  # trained again, but nothing has been detected with it
+        model.write_bytes(whole + b"0")
+        noted.write_text(before_it.replace(sha256(whole).hexdigest(), sha256_file(model)))
+        assert main(["publish", "b03", "--scale", "smoke"]) == 2
+        assert "is of other weights than" in capsys.readouterr().err
+    finally:
+        model.write_bytes(whole)
+        noted.write_text(before_it)
     try:
         model.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
         assert main(["publish", "b03", "--scale", "smoke"]) == 2

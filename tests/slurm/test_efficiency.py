@@ -30,7 +30,7 @@ def test_a_rule_by_hand(place):
     job(4, "smoke/train_wildcards_a01_0", asked, "0 9999 n1")
     benchmark = place / "logs/paper/benchmarks/train/a01_seed0.tsv"
     benchmark.parent.mkdir(parents=True)
-    benchmark.write_text("s\tmax_rss\n1800.0\t3000.00\n")
+    benchmark.write_text("s\tmax_rss\n1800.0\t3000.00\n900.0")  # a full disk
     (use,) = efficiency.used("paper", place / "logs/paper/benchmarks")
     assert use == efficiency.Use("train", 2, 3, 3.0, 1 / 6, 24.0, 1.0, 0.75)
 

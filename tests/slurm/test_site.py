@@ -7,16 +7,23 @@ from seesaw.spec import site
 from seesaw.spec.site import Site
 from seesaw.workflow.slurm import resources, torchrun
 
-HERE = {"SLURM_JOB_ID": "7"}
+
+@pytest.fixture
+def here(tmp_path):
+    """The environment of a SLURM job on a machine that has SLURM's commands."""
+    (tmp_path / "squeue").touch(mode=0o755)
+    return {"SLURM_JOB_ID": "7", "PATH": str(tmp_path)}
 
 
-def test_one_process_is_the_plain_command_outside_of_slurm():
+def test_one_process_is_the_plain_command_outside_of_slurm(here, tmp_path):
     assert resources.trainer(Site(), 0, "work/x", {}) == "seesaw"
     assert resources.trainer(Site(), 1, "work/x", {}) == "seesaw"
     assert (
-        resources.trainer(Site(), 1, "w", HERE)
+        resources.trainer(Site(), 1, "w", here)
         == "python -m seesaw.workflow.slurm.segments w -- seesaw"
     )
+    (tmp_path / "squeue").unlink()  # in a container that only sees the job's variables
+    assert resources.trainer(Site(), 1, "w", here) == "seesaw"
 
 
 def test_the_gpus_of_one_node():
@@ -37,13 +44,13 @@ def test_the_gpus_of_one_node():
     )
 
 
-def test_more_gpus_than_a_node_has_span_nodes():
+def test_more_gpus_than_a_node_has_span_nodes(here):
     ours = Site(gpu_model="a100", gpus={"paper": 16})
     job = resources.job(ours, mem_mb=4000, runtime="24h", gpus=16)
     assert (job["nodes"], job["tasks"], job["gres"]) == (2, 2, "gpu:a100:8")
     assert (job["mem_mb"], job["cpus_per_task"]) == (8 * 32000, 64) and "gpu" not in job
     assert (
-        resources.trainer(ours, 16, "w", HERE)
+        resources.trainer(ours, 16, "w", here)
         .split(" -- ")[1]
         .startswith(
             "srun --nodes=2 --ntasks=2 --ntasks-per-node=1 --gres=gpu:a100:8 --cpus-per-task=64"

@@ -84,6 +84,17 @@ def test_what_starts_from_or_wraps_another_model(tmp_path):
     assert "train_cfg" not in a12 and a12.test_dataloader.dataset.pipeline[-1].type == "TestTimeAug"
 
 
+def test_options_are_read_as_mmdets_tools_read_them(tmp_path, monkeypatch):
+    (tmp_path / "configs").symlink_to(paths.CONFIGS.resolve())
+    monkeypatch.chdir(tmp_path)
+    given = ["auto_scale_lr.enable=true", "load_from=None"]
+    given = ["--cfg-options", *given, "--cfg-options", "model.neck.num_outs=4"]
+    assert main(["config", "a10", "--scale", "paper", "-o", "a.py", *given]) == 0
+    made = Config.fromfile("a.py", import_custom_modules=False)
+    assert made.auto_scale_lr.enable is True and made.load_from is None
+    assert made.model.neck.num_outs == 4
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -94,6 +105,13 @@ def test_what_starts_from_or_wraps_another_model(tmp_path):
             ["a10", "--scale", "paper", "-o", "a.py", "--cfg-options", "param_scheduler.7.end=1"],
             "--cfg-options param_scheduler.7.end",
         ),
+        (["a10", "--scale", "paper", "-o", "a.py", "--cfg-options", "a-b=1"], "'a-b' is no key"),
+        (["a10", "--scale", "paper", "-o", "a.py", "--cfg-options", "a=[1,(2]"], "brackets"),
+        (
+            ["a10", "--scale", "paper", "-o", "a.py", "--cfg-options", "auto_scale_lr.enable.x=1"],
+            "--cfg-options auto_scale_lr.enable.x",
+        ),
+        (["test_dev_a12", "--scale", "paper", "-o", "a.py"], "test_dev"),
         (["a99", "--scale", "paper", "-o", "a.py"], "a99"),
         (["a10", "--scale", "smoke", "-o", "a.py"], "data/smoke_lvis/annotations/train.json"),
     ],

@@ -28,6 +28,12 @@ def scale_of(args: Namespace) -> Scale:
     return Scale(args.scale, args.dataset)
 
 
+def no_file(out: Path) -> None:
+    """Check, before anything is computed, that an output folder is no file."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}: is a file; name a folder.")
+
+
 def need_output(path: Path, command: str, scale: Scale, seed: int) -> None:
     """Check that an output of another verb exists.
 

@@ -93,6 +93,7 @@ def evaluate(args: Namespace) -> None:
     detections = scale.detections(evaluation, args.seed)
     need_output(detections, f"detect {evaluation.id}", scale, args.seed)
     check_data(scale, "val")
+    mode = runs.mode()
     # Heavy imports follow the checks, so that mistakes are reported at once.
     from seesaw.evaluation import replicates, resample
     from seesaw.evaluation.lvis_eval import load, match, metrics_of
@@ -116,7 +117,7 @@ def evaluate(args: Namespace) -> None:
         replicates.save(drawn_path, metrics, drawn, sha256_file(annotations))
         write_atomic(output, json.dumps(metrics, indent=1) + "\n")
     log = runs.log_evaluation(scale, evaluation, args.seed, metrics)
-    if log and (mode := runs.mode()) != "off":
+    if log and mode != "off":
         from seesaw.results import wandb
 
         wandb.send(log, mode, scale, args.seed)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+import math
+from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
-from seesaw.cli.common import at_least, load_libraries, load_mmdet, scale_of
+from seesaw.cli.common import at_least, load_libraries, load_mmdet, no_file, scale_of
 from seesaw.core.integrity import refuse
 from seesaw.errors import UserError
 
@@ -26,7 +27,10 @@ def add(verb) -> None:
         "--out", type=Path, default=Path("predictions"), help="folder (default: %(default)s)"
     )
     sub.add_argument(
-        "--score", type=float, default=0.3, help="least score of what is drawn (default: 0.3)"
+        "--score",
+        type=_score,
+        default=0.3,
+        help="least score that is drawn (default: 0.3)",
     )
     sub.add_argument("--threads", type=at_least(1), default=1, help="CPU threads (default: 1)")
     sub = verb(publish, "a folder for others: weights, config, model card, checksums")
@@ -41,15 +45,21 @@ def predict(args: Namespace) -> None:
     """Detect on images; the JSON has all detections, the picture those above the score."""
     from seesaw.evaluation.images import check_images
 
+    no_file(args.out)
     classes: list[str] = []
     if args.weights and args.weights.is_dir():
         load_mmdet()
         from seesaw.results.publish import published
 
-        args.weights, facts, classes = published(args.weights)
-        args.scale, args.dataset = facts["scale"], facts["dataset"]
+        folder = args.weights
+        args.weights, facts, classes = published(folder)
+        args.scale, args.dataset = facts["scale"], None
         args.model = args.model or facts["evaluation"]
     scale = scale_of(args)
+    if classes:
+        # the folder holds what a model reads of its dataset, which need not be here
+        files = {"root": folder, "categories": len(classes)}
+        scale.entry = scale.entry.model_copy(update=files)
     evaluation = scale.table.evaluation(args.model or "a12")
     if evaluation.config_path is None:
         raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
@@ -72,8 +82,19 @@ def predict(args: Namespace) -> None:
         print(f"{made.json}, {made.picture}: {made.detections} detections, {made.drawn} drawn")
 
 
+def _score(text: str) -> float:
+    try:
+        score = float(text)
+    except ValueError:
+        score = math.nan
+    if not 0 <= score <= 1:
+        raise ArgumentTypeError(f"{text!r} is no score between 0 and 1")
+    return score
+
+
 def publish(args: Namespace) -> None:
     """Write a folder with a trained model for others."""
+    no_file(args.out)
     scale = scale_of(args)
     evaluation = scale.table.evaluation(args.evaluation)
     if evaluation.config_path is None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import Namespace
-from ast import literal_eval
+from argparse import ArgumentParser, Namespace
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -27,7 +26,12 @@ def add(verb) -> None:
         help="GPUs that share a batch (default: 8, or 1 for a smaller batch)",
     )
     sub.add_argument(
-        "--cfg-options", nargs="+", default=[], metavar="KEY=VALUE", help="values to replace"
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="values to replace, as mmdet's tools read them",
     )
     sub = verb(diff, "the difference of two resolved configs")
     sub.add_argument("a")
@@ -39,6 +43,8 @@ def config(args: Namespace) -> None:
     """Write a config that mmengine's Runner takes whole."""
     scale = scale_of(args)
     evaluation = scale.table.evaluation(args.evaluation)
+    if evaluation.split != "val":
+        raise UserError(f"{evaluation.id} is on {evaluation.split}, which has no AP; name another.")
     path, start = _built(evaluation), scale.table.trainings[evaluation.training].init_from
     if args.out and args.out.suffix != ".py":
         raise UserError(f"--out {args.out}: mmdet's tools read *.py; name it so.")
@@ -49,10 +55,10 @@ def config(args: Namespace) -> None:
     cfg = resolve(path, scale)
     gpus = (8 if cfg.batch_size % 8 == 0 else 1) if args.gpus is None else args.gpus
     made = standalone(cfg, scale, gpus, str(scale.model(start, 0)) if start else None)
-    for key, value in map(_option, args.cfg_options):
+    for key, value in _options(args.cfg_options).items():
         try:
             made.merge_from_dict({key: value})
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"--cfg-options {key}: {reason}; correct the key.") from None
     if args.out:
@@ -60,15 +66,22 @@ def config(args: Namespace) -> None:
     print(args.out or made.pretty_text)
 
 
-def _option(text: str) -> tuple[str, object]:
-    """Return key and value of KEY=VALUE; what is no Python literal is text."""
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise UserError(f"--cfg-options {text}: write KEY=VALUE.")
+def _options(given: list[str]) -> dict[str, object]:
+    """Return key -> value of KEY=VALUE, as mmengine reads them for mmdet's tools."""
+    from mmengine.config import DictAction
+
+    for text in given:
+        key, equals, _ = text.partition("=")
+        if not equals:
+            raise UserError(f"--cfg-options {text}: write KEY=VALUE.")
+        if not all(part.isdigit() or part.isidentifier() for part in key.split(".")):
+            raise UserError(f"--cfg-options {text}: {key!r} is no key; write names and dots.")
+    reader = ArgumentParser()
+    reader.add_argument("values", nargs="*", action=DictAction)
     try:
-        return key, literal_eval(value)
-    except (ValueError, SyntaxError):
-        return key, value
+        return reader.parse_args(given).values or {}
+    except (AssertionError, ValueError, IndexError):  # an open bracket
+        raise UserError(f"--cfg-options {' '.join(given)}: correct the brackets.") from None
 
 
 def _built(evaluation: Evaluation) -> Path:

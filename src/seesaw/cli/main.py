@@ -72,6 +72,7 @@ def parser() -> Parser:
 
 # A disk or a folder that does not take what a verb writes
 _NO_PLACE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+_NO_PLACE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -99,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
         if error.errno not in _NO_PLACE:
             raise
         fault = f"{error.filename or 'a file'} cannot be written or read ({error.strerror})"
-        fix = "give this user the permission, make room, or use a copy elsewhere"
+        fix = "give this user the permission, make room, or name another place"
         print(f"seesaw {args.verb}: {masked(fault)}; {fix}.", file=sys.stderr)
         return 2
     except Interrupted as stop:

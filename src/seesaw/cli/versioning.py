@@ -111,7 +111,7 @@ def record(args: Namespace) -> None:
     print(f"{folder}: {len(stage.jobs)} jobs")
     if not stages.file.is_file() or stages.file.read_text(encoding="utf-8") != stages.text():
         problem = f"{stages.file} does not fit {paths.EXPERIMENTS}"
-        print(f"{problem}; run `seesaw dvc --scale {stages.scale.name}`, then `dvc repro` again.")
+        print(f"{problem}; run `seesaw dvc {stages.scale.options}`, then `dvc repro` again.")
 
 
 def unlock(args: Namespace) -> None:

@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.integrity import read_output, refuse
-from seesaw.core.records import record_of
+from seesaw.core.records import is_current, record_of, recorded_hashes
 from seesaw.errors import UserError
 from seesaw.models import weights as weights_of
 from seesaw.spec.experiments import Evaluation
@@ -95,7 +95,11 @@ def publish(
     counts = scale.entry.category_counts
     content, _ = read_output(metrics, Metrics), read_output(counts, Counts)
     refuse([model])
-    facts = dict(evaluation=evaluation.id, scale=scale.name, dataset=scale.dataset, seed=seed)
+    for path in (scale.detections(evaluation, seed), metrics):
+        record = record_of(path)
+        if not is_current(record, inputs=recorded_hashes(record)):
+            raise UserError(f"{path} is of other weights than {model}; detect and evaluate again.")
+    facts = dict(evaluation=evaluation.id, scale=scale.name, dataset=scale.entry.name, seed=seed)
     state = weights_of.state_dict(model, f"train {evaluation.training} again")
     stream = io.BytesIO()
     meta = {"dataset_meta": {"classes": list(names), "palette": "random"}, META: facts}

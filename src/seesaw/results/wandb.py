@@ -12,6 +12,7 @@ from pycocotools import mask as mask_api
 
 from seesaw.core.borders import plain
 from seesaw.core.records import provenance_path, record_of
+from seesaw.errors import UserError
 from seesaw.evaluation import detections, resample
 from seesaw.evaluation.ground_truth import GROUPS
 from seesaw.evaluation.matcher import RECALL_THRESHOLDS
@@ -21,11 +22,11 @@ from seesaw.spec.annotations import load_annotations
 from seesaw.spec.experiments import Evaluation
 from seesaw.spec.scales import Scale
 from seesaw.training import run_log
-from seesaw.training.mirror import replay
+from seesaw.training.mirror import replay, warn
 
 EACH = 3  # example images of each frequency group
 LEAST = 0.3  # score of the detections that are shown
-PERCENT = 100
+UPLOAD = 24 * 3600.0  # s, for weights
 
 
 def send(log: Path, mode: str, scale: Scale, seed: int, weights: bool = False) -> bool:
@@ -43,13 +44,18 @@ def send(log: Path, mode: str, scale: Scale, seed: int, weights: bool = False) -
     """
     with TemporaryDirectory() as folder:
         extras = Path(folder) / "extras.json"
-        extras.write_text(json.dumps(_extras(log, scale, seed, weights, Path(folder))))
-        return replay(log, mode, extras)
+        try:
+            extras.write_text(json.dumps(_extras(log, scale, seed, weights, Path(folder))))
+        except (OSError, UserError) as error:  # nothing that is for W&B alone may end a job
+            warn(str(error))
+            return False
+        return replay(log, mode, extras, *([UPLOAD] if weights else []))
 
 
 def _extras(log: Path, scale: Scale, seed: int, weights: bool, folder: Path) -> dict[str, Any]:
     read = run_log.read(log)
     found: dict[str, Any] = {"summary": {}, "pictures": {}, "curves": {}}
+    found |= {"seconds": UPLOAD} if weights else {}
     for line in read.evaluations:
         evaluation = scale.table.evaluations.get(line["evaluation"])
         if evaluation is None:

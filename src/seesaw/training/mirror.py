@@ -81,15 +81,17 @@ class Mirror:
                     p.kill()
             psutil.wait_procs(family, timeout=5)
             self._process.wait()
-            _warn("it does not answer")
+            warn("it does not answer")
             return False
 
 
-def replay(log: Path, mode: str, extras: Path | None = None) -> bool:
-    """Send a complete log and its extras; return whether that succeeded."""
+def replay(
+    log: Path, mode: str, extras: Path | None = None, seconds: float = START + FINISH
+) -> bool:
+    """Send a complete log and its extras within a time; return whether that succeeded."""
     mirror = Mirror(log, mode, extras)
     mirror.start()
-    return mirror.end()
+    return mirror.end(seconds)
 
 
 def main(argv: list[str]) -> int:
@@ -106,7 +108,7 @@ def main(argv: list[str]) -> int:
         _mirror(log, mode, json.loads(Path(argv[2]).read_bytes()) if argv[2:] else {})
     except BaseException as error:  # W&B raises SystemExit and others
         os.dup2(said, 2)
-        _warn(" ".join(str(error).split()) or type(error).__name__)
+        warn(" ".join(str(error).split()) or type(error).__name__)
         status = 1
     else:
         status = 0
@@ -141,7 +143,7 @@ def _mirror(log: Path, mode: str, extras: dict) -> None:
             x_disable_machine_info=True,
             x_save_requirements=False,
             init_timeout=START,
-            finish_timeout=FINISH,
+            finish_timeout=extras.get("seconds", FINISH),
             finish_timeout_raises=True,
         ),
     )
@@ -161,8 +163,8 @@ def _mirror(log: Path, mode: str, extras: dict) -> None:
                 run.log(values | {"_timestamp": line["at"]}, step=last)
     if results:
         run.summary.update(results | extras.get("summary", {}))
-        if last + 1 >= first:
-            run.log({"iter": last, **results, **_media(extras)}, step=last + 1)
+        step = max(last + 1, first)  # behind what the server has of earlier evaluations
+        run.log({"iter": last, **results, **_media(extras)}, step=step)
     if model := extras.get("model"):
         artifact = wandb.Artifact(header["id"], type="model", metadata=model["metadata"])
         for path in model["files"]:
@@ -202,7 +204,8 @@ def _followed(log: Path) -> Iterator[dict]:
                 select.select([sys.stdin], [], [], PERIOD)
 
 
-def _warn(reason: str) -> None:
+def warn(reason: str) -> None:
+    """Say in one line why the log was not sent."""
     print(f"W&B: {masked(reason).rstrip('.')}; {LATER}.", file=sys.stderr, flush=True)
 
 

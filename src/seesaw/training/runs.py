@@ -41,7 +41,7 @@ def header(
 ) -> dict:
     """Return the header of a training's run log, which is also its identity in W&B.
 
-    Each combination of training, resolved config and seed is one W&B run with its own ``id``.
+    Each combination of training, fingerprint and seed is one W&B run with its own ``id``.
 
     Args:
         scale: scale and dataset.
@@ -56,7 +56,7 @@ def header(
         c.place for c in table.cells if table.evaluations[c.evaluation].training == training.id
     ]
     return {
-        "id": f"{training.id}-seed{seed}-{digest[:8]}",
+        "id": f"{training.id}-seed{seed}-{facts['fingerprint'][:8]}",
         "group": places[0] if places else "no_table",
         "name": training.id,
         "tags": list(dict.fromkeys([scale.full_name, *places, training.schedule, f"seed{seed}"])),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import shlex
 import subprocess
 from collections.abc import Callable, Mapping
@@ -192,8 +193,14 @@ def computed(fingerprints: Mapping[str, Any], key: str) -> str:
 
 def _user() -> str:
     """Return the name of the user who accepts: from git or else the login."""
-    name = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True)
-    return name.stdout.strip() or getpass.getuser()
+    with suppress(OSError):  # no git
+        name = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True)
+        if name.stdout.strip():
+            return name.stdout.strip()
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return f"user {os.getuid()}"
 
 
 def _parts(fingerprint: str) -> Path:

@@ -31,7 +31,7 @@ SHARED = {"data": ("download", "data"), "pretrained": ("pretrain",)}
 SHOWN = ("table", "figure")
 CODE = ("Snakefile", "workflow/rules", "src/seesaw")
 HEADER = """\
-# What DVC versions at {scale} scale; made from the experiment table: `seesaw dvc --scale {scale}`.
+# What DVC versions at {scale} scale; made from the experiment table: `seesaw dvc {options}`.
 # A stage is one call of Snakemake; before it `unlock` clears what a killed call left, after it
 # `record` notes what Snakemake knows, for other clones. See docs/dvc.md.
 """
@@ -91,7 +91,8 @@ class Stages:
     @property
     def file(self) -> Path:
         """The scale's ``dvc.yaml``: at the root for mini, in its own folder for other scales."""
-        name = "dvc.yaml" if self.scale.name == "mini" else f"{self.scale.name}/dvc.yaml"
+        name = self.scale.full_name
+        name = "dvc.yaml" if name == "mini" else f"{name}/dvc.yaml"
         return paths.ROOT / name
 
     def folder(self, stage: str) -> Path:
@@ -155,7 +156,7 @@ class Stages:
         metrics = [f"{folder}/metrics" for folder in scored.values()]
         content = {"stages": stages, "metrics": metrics, "plots": plots}
         dumped = yaml.safe_dump(content, sort_keys=False, width=100, allow_unicode=True)
-        return HEADER.format(scale=self.scale.name) + "\n" + dumped
+        return HEADER.format(scale=self.scale.name, options=self.scale.options) + "\n" + dumped
 
     def _stage(self, stage: Stage) -> dict:
         """Return a stage as an entry of ``dvc.yaml``."""

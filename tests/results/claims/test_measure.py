@@ -145,7 +145,26 @@ def test_a_run_of_other_code_or_configs_does_not_count(claim):
     made = report(scale, claims, None, {f"train/{SEESAW}/seed2": "new"}).claims[0]
     assert (made.state, made.verdict) == ("incomplete", None)
     assert [run.seed for run in made.runs] == [0, 1, 3, 4]
-    assert made.note == f"{SEESAW}/seed2: trained with other code or configs than now"
+    assert made.note == f"{SEESAW}/seed2: of other code, configs or weights than now"
+
+
+def test_an_evaluation_of_earlier_weights_does_not_count(claim):
+    scale, claims = claim(**GAIN)
+    for seed in range(5):
+        evaluated(scale, CE, seed, 1)
+        evaluated(scale, SEESAW, seed, 2)
+    model = scale.model(SEESAW, 2)
+    detections = scale.detections(scale.table.evaluations[SEESAW], 2)
+    model.write_bytes(b"weights")
+    record(model)
+    detections.write_text("")
+    record(detections, inputs={"weights": model})
+    assert report(scale, claims, None).complete
+    model.write_bytes(b"trained again")
+    record(model)
+    made = report(scale, claims, None).claims[0]
+    assert [run.seed for run in made.runs] == [0, 1, 3, 4] and made.state == "incomplete"
+    assert made.note == f"{SEESAW}/seed2: of other code, configs or weights than now"
 
 
 def test_an_undefined_metric_is_reported(claim):

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from seesaw.core.integrity import corrupted
-from seesaw.core.records import failure_of, is_current, record_of
+from seesaw.core.records import failure_of, is_current, record_of, recorded_hashes
 from seesaw.errors import UserError
 from seesaw.evaluation import replicates, uncertainty
 from seesaw.results.claims.result import Found, Report, Run, State, Verdict
@@ -76,7 +76,7 @@ def report(
         runs = [(name, seed) for name in dict.fromkeys(claim.pair) for seed in seeds]
         stale = [f"{name}/seed{seed}" for name, seed in runs if results.outdated(name, seed)]
         if stale and made.state != "failed":
-            note = f"{', '.join(stale)}: trained with other code or configs than now"
+            note = f"{', '.join(stale)}: of other code, configs or weights than now"
             made = made.model_copy(update={"note": note})
         found.append(made)
     return Report(
@@ -99,10 +99,14 @@ class _Results:
     known: Mapping[str, str]
 
     def outdated(self, name: str, seed: int) -> bool:
-        """Whether an evaluation's training was of other code or configs than now."""
-        training = self.scale.table.evaluations[name].training
-        record = record_of(self.scale.model(training, seed))
-        return not is_current(record, self.known.get(f"train/{training}/seed{seed}"))
+        """Whether an evaluation is of other code or configs than now, or of earlier weights."""
+        evaluation = self.scale.table.evaluations[name]
+        record = record_of(self.scale.model(evaluation.training, seed))
+        if not is_current(record, self.known.get(f"train/{evaluation.training}/seed{seed}")):
+            return True
+        after = (self.scale.detections(evaluation, seed), self.scale.metrics(evaluation, seed))
+        records = map(record_of, after)
+        return not all(is_current(r, inputs=recorded_hashes(r)) for r in records)
 
     def metrics(self, name: str, seed: int) -> dict:
         """Return an evaluation's metrics; empty if there are none."""

@@ -106,6 +106,9 @@ def compare(
     """
     if a.id == b.id:
         raise UserError(f"{a.id} is compared with itself; name two evaluations.")
+    for e in (a, b):
+        if e.split != "val":
+            raise UserError(f"{e.id} is on {e.split}, which has no annotations; name another.")
     seeds = [s for s in table.seeds(a.id) if s in table.seeds(b.id)]
     if not seeds:
         raise UserError(f"{table.path}: {a.id} and {b.id} share no seed; give both one.")

@@ -10,6 +10,7 @@ import numpy as np
 from pycocotools import mask as mask_api
 
 from seesaw.core.borders import drawing, file_name, plain
+from seesaw.errors import UserError
 from seesaw.evaluation import detections
 from seesaw.results.comparison.categories import Category, Comparison
 from seesaw.spec.annotations import load_annotations
@@ -135,7 +136,10 @@ def _picture(title: str, titles: list[str], rows: list) -> Figure:
     for axis, heading in zip(grid[0], titles, strict=True):
         axis.set_title(heading, fontsize=8)
     for axes, (image_path, cells) in zip(grid, rows, strict=True):
-        pixels = np.asarray(Image.open(image_path).convert("RGB"))
+        try:
+            pixels = np.asarray(Image.open(image_path).convert("RGB"))
+        except OSError as error:
+            raise UserError(f"{image_path} is damaged ({error}); get the image again.") from None
         axes[0].set_ylabel(plain(image_path.name), fontsize=7)
         for axis, cell in zip(axes, cells, strict=True):
             painted = _painted(pixels, [shown.mask for shown in cell])

@@ -95,5 +95,7 @@ def _megabytes(paths: Iterable[Path]) -> list[float]:
     found = []
     for path in paths:
         rows = list(csv.DictReader(ledger.text_lines(path), delimiter="\t"))
-        found += [float(row["max_rss"]) for row in rows if row.get("max_rss", "-")[:1].isdigit()]
+        found += [
+            float(row["max_rss"]) for row in rows if (row.get("max_rss") or "-")[:1].isdigit()
+        ]
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,9 @@ def trainer(
     """Return the start of a command that may take days: `alone`, or torchrun of `module` on GPUs.
 
     In a SLURM job, the command holds a lease on `work` and requeues itself when it is interrupted.
+    A container within a job, which lacks SLURM's commands, can do neither.
     """
-    slurm = "SLURM_JOB_ID" in environ
+    slurm = "SLURM_JOB_ID" in environ and shutil.which("squeue", path=environ.get("PATH"))
     nodes = nodes_of(site, gpus)
     command = alone
     if gpus > 1:
