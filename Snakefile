@@ -62,14 +62,14 @@ onstart:
 
 
 onsuccess:
-    if controller.on_slurm(workflow):
+    if workflow.executor_plugin.name == "seesaw-slurm":
         shell("seesaw efficiency {OPTIONS} || true")
 
 
 # Existing results are shown even if a job failed; the exit code stays non-zero.
 onerror:
     if not controller.stopped(log):
-        if controller.on_slurm(workflow):
+        if workflow.executor_plugin.name == "seesaw-slurm":
             shell("seesaw efficiency {OPTIONS} || true")
         shell("seesaw show {PLACES} {OPTIONS} || true")
         shell("seesaw report --partial {OPTIONS} || true")

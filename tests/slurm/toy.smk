@@ -1,15 +1,16 @@
 # Toy trainings through the project's own profile, site settings, segments and Slurm commands.
+import os
 import sys
 from pathlib import Path
 
-from seesaw.workflow.slurm import controller, segments
+from seesaw.workflow.slurm import controller, ledger, segments
 from seesaw.workflow.slurm import resources as slurm
 from seesaw.spec import site
 
 SITE = site.load()
 SOURCE = Path(workflow.basedir)
 TOY = f"{sys.executable} {SOURCE}/toy.py"
-controller.submits("toy")
+os.environ[ledger.SCALE] = "toy"
 if prefix := slurm.shell_prefix(SITE):
     shell.prefix(prefix)
 

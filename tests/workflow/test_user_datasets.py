@@ -76,7 +76,7 @@ def test_a_correction_makes_the_data_and_the_training_again(project, monkeypatch
         annotation["category_id"] = annotation["category_id"] % 4 + 1
     small_folder.write(folder, "train", content)
     assert main.main(["pretrain", "resnet18", *options]) == 2
-    assert "train.json is not the file" in capsys.readouterr().err
+    assert "train.json: not the annotations" in capsys.readouterr().err
     assert "nothing to be done" not in snakemake(project, "-n", *target).stdout.lower()
     after = keys()
     trained = {key for key in before if key.startswith("train/")}

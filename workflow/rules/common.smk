@@ -1,5 +1,6 @@
 """The experiment table, the scale and the dependencies of jobs; imports neither torch nor mmdet."""
 
+import os
 import shlex
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from seesaw.spec import report as report_inputs
 from seesaw.spec import zoo as zoo_table
 from seesaw.spec.scales import Scale
 from seesaw.workflow import acceptances, dependencies, metadata
-from seesaw.workflow.slurm import controller
+from seesaw.workflow.slurm import controller, ledger
 from seesaw.workflow.slurm import resources as slurm
 
 # Whether the Snakefile is loaded only to read the job graph (`seesaw.workflow.graph`).
@@ -55,7 +56,7 @@ DETECTOR = slurm.trainer(
 )
 # This is in the command and not in params, so that another number does not trigger a retraining.
 ROOM = f" --images-per-gpu {SITE.images_per_gpu}" if GPUS else ""
-controller.submits(SCALE.full_name)
+os.environ[ledger.SCALE] = SCALE.full_name
 if prefix := slurm.shell_prefix(SITE):
     shell.prefix(prefix)
 

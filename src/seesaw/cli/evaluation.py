@@ -28,16 +28,13 @@ from seesaw.training import runs
 
 def add(verb) -> None:
     """Declare the verbs."""
-    sub = verb(detect, "detect on the evaluation's split", threads=True)
+    sub = verb(detect, "detect on the evaluation's split", threads=True, seed=True)
     sub.add_argument("evaluation")
-    sub.add_argument("--seed", type=at_least(0), default=0)
     stopping_options(sub)
-    sub = verb(evaluate, "score detections by the LVIS protocol")
+    sub = verb(evaluate, "score detections by the LVIS protocol", seed=True)
     sub.add_argument("evaluation")
-    sub.add_argument("--seed", type=at_least(0), default=0)
-    sub = verb(errors, "where AP50 is lost: error types by frequency group")
+    sub = verb(errors, "where AP50 is lost: error types by frequency group", seed=True)
     sub.add_argument("evaluations", nargs="+", metavar="evaluation")
-    sub.add_argument("--seed", type=at_least(0), default=0)
     sub = verb(speed, "time the frameworks of Table A2, interleaved", threads=True)
     sub.add_argument("--images", type=at_least(1), default=5, help="images a round (default: 5)")
     sub.add_argument("--rounds", type=at_least(1), default=5, help="rounds (default: 5)")

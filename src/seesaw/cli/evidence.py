@@ -35,7 +35,9 @@ def explain(args: Namespace) -> int:
         files = [file]
     elif args.row is None:
         raise UserError(f"{args.place} is no file; name a row, as in `explain table_a1 a10 AP_r`.")
-    elif args.place in FIGURES and not _is_row(scale, args.place, args.row):
+    elif args.place in FIGURES and not any(
+        c.evaluation.startswith(args.row) for c in scale.table.place_cells(args.place)
+    ):  # a figure's row may be an experiment of the table of that name
         lines, files = figure(evidence, args.place, args.row, args.column)
     else:
         lines, files = cell(evidence, args.place, args.row, args.column or "AP")
@@ -76,8 +78,3 @@ def _evidence(args: Namespace):
 
     scale = scale_of(args)
     return Evidence(scale.frozen() if getattr(args, "reference", False) else scale)
-
-
-def _is_row(scale, place: str, row: str) -> bool:
-    """Whether a figure's row is an experiment in the table or figure of that name."""
-    return any(c.evaluation.startswith(row) for c in scale.table.place_cells(place))

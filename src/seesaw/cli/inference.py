@@ -33,9 +33,8 @@ def add(verb) -> None:
         help="least score that is drawn (default: 0.3)",
     )
     sub.add_argument("--threads", type=at_least(1), default=1, help="CPU threads (default: 1)")
-    sub = verb(publish, "a folder for others: weights, config, model card, checksums")
+    sub = verb(publish, "a folder for others: weights, config, model card, checksums", seed=True)
     sub.add_argument("evaluation")
-    sub.add_argument("--seed", type=at_least(0), default=0)
     sub.add_argument(
         "--out", type=Path, default=Path("published"), help="folder (default: %(default)s)"
     )

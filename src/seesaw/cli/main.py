@@ -48,7 +48,7 @@ def parser() -> Parser:
     root.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     verbs = root.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def verb(run: Callable, text: str, *, threads: bool = False) -> Parser:
+    def verb(run: Callable, text: str, *, threads: bool = False, seed: bool = False) -> Parser:
         sub = verbs.add_parser(run.__name__.replace("_", "-"), help=text, description=text)
         sub.set_defaults(run=run, parser=sub)
         sub.add_argument(
@@ -63,6 +63,8 @@ def parser() -> Parser:
             sub.add_argument(
                 "--threads", type=at_least(1), default=1, help="CPU threads (default: 1)"
             )
+        if seed:
+            sub.add_argument("--seed", type=at_least(0), default=0)
         return sub
 
     for name in MODULES:

@@ -6,7 +6,6 @@ import sys
 import time
 from argparse import Namespace
 from contextlib import redirect_stdout
-from functools import partial
 from pathlib import Path
 
 from seesaw.cli.common import load_mmdet, scale_of
@@ -53,6 +52,7 @@ def preflight(args: Namespace) -> int:
 def _measure(args: Namespace, scale: Scale) -> int:
     load_mmdet()
     from seesaw.cli.checks import preflight_measure
+    from seesaw.workflow import rates
 
     sections = tuple(args.measure) or preflight_measure.SECTIONS
     if unknown := sorted(set(sections) - set(preflight_measure.SECTIONS)):
@@ -60,8 +60,7 @@ def _measure(args: Namespace, scale: Scale) -> int:
             f"--measure {unknown[0]}: no such section; use {', '.join(preflight_measure.SECTIONS)}."
         )
     until = None if args.minutes is None else time.time() + 60 * args.minutes
-    say = partial(print, flush=True)
-    path = preflight_measure.run(scale, sections, args.out or preflight_measure.FOLDER, say, until)
+    path = preflight_measure.run(scale, sections, args.out or rates.FOLDER, until)
     print(path)
     if failed := preflight_measure.failures(path, sections):
         print(f"{path}: {len(failed)} measurements failed, first {failed[0]}", file=sys.stderr)

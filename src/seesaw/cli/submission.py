@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from seesaw.cli.common import at_least, need_output, scale_of
+from seesaw.cli.common import need_output, scale_of
 from seesaw.core.integrity import read_output
 from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
@@ -14,9 +14,8 @@ from seesaw.spec.outputs import Metrics
 
 def add(verb) -> None:
     """Declare the verbs."""
-    sub = verb(submit, "package detections for the LVIS server, or enter what it said")
+    sub = verb(submit, "package detections for the LVIS server, or enter what it said", seed=True)
     sub.add_argument("evaluation", nargs="?", help="default: the entry, a12")
-    sub.add_argument("--seed", type=at_least(0), default=0)
     sub.add_argument("--split", choices=["test_dev", "val"], default="test_dev")
     instead = sub.add_mutually_exclusive_group()
     instead.add_argument(
@@ -25,9 +24,8 @@ def add(verb) -> None:
     instead.add_argument(
         "--check", metavar="FILE", help="list the faults of any results file (.json or .zip)"
     )
-    sub = verb(grade, "score a package as the server does, where the truth is known")
+    sub = verb(grade, "score a package as the server does, where the truth is known", seed=True)
     sub.add_argument("evaluation", nargs="?", help="default: the entry, a12")
-    sub.add_argument("--seed", type=at_least(0), default=0)
     sub.add_argument("--split", choices=["test_dev", "val"], default="test_dev")
 
 

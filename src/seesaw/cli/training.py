@@ -26,9 +26,8 @@ def add(verb) -> None:
     """Declare the verbs."""
     sub = verb(pretrain, "train a stand-in for a pre-trained backbone", threads=True)
     sub.add_argument("backbone", help="name in the scale's file")
-    sub = verb(train, "train one rung with one seed", threads=True)
+    sub = verb(train, "train one rung with one seed", threads=True, seed=True)
     sub.add_argument("training")
-    sub.add_argument("--seed", type=at_least(0), default=0)
     sub.add_argument("--fingerprint", help="the training's hash, if known (default: computed)")
     stopping_options(sub)
     sub.add_argument(

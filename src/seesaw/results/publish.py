@@ -108,7 +108,9 @@ def publish(
     folder = out / f"{evaluation.id}-{digest}"
     if folder.exists():
         raise UserError(f"{folder} exists; the same weights have been published there.")
-    config = standalone(_without_files(cfg), scale, gpus=1).pretty_text
+    bare = cfg.copy()
+    bare.model.backbone.init_cfg = None  # the published weights replace pre-trained ones
+    config = standalone(bare, scale, gpus=1).pretty_text
     # mmengine replaces the variable by the folder of the config file
     config = config.replace(repr(str(counts)), repr(f"{{{{ fileDirname }}}}/{counts.name}"))
     weights = f"{evaluation.id}-{digest}.pth"
@@ -155,13 +157,6 @@ def published(folder: Path) -> tuple[Path, dict[str, str], list[str]]:
     if not known or not all(isinstance(text, str) for text in (*known.values(), *names)):
         raise UserError(f"{found[0]} was not made by `seesaw publish`; name the file itself.")
     return found[0], known, names
-
-
-def _without_files(cfg: Config) -> Config:
-    """Return the config without pre-trained weights, which the published ones replace."""
-    cfg = cfg.copy()
-    cfg.model.backbone.init_cfg = None
-    return cfg
 
 
 def _evidence(model: Path, metrics: Path) -> list[str]:

@@ -12,12 +12,13 @@ from pycocotools import mask as mask_api
 
 from seesaw.core.borders import plain
 from seesaw.core.records import provenance_path, record_of
+from seesaw.data.lvis_folder import image_file
 from seesaw.errors import UserError
 from seesaw.evaluation import detections, resample
 from seesaw.evaluation.ground_truth import GROUPS
 from seesaw.evaluation.matcher import RECALL_THRESHOLDS
 from seesaw.evaluation.precision_recall import curves
-from seesaw.results.comparison.pictures import file_of, mask_of
+from seesaw.results.comparison.pictures import mask_of
 from seesaw.spec.annotations import load_annotations
 from seesaw.spec.experiments import Evaluation
 from seesaw.spec.scales import Scale
@@ -61,7 +62,8 @@ def _extras(log: Path, scale: Scale, seed: int, weights: bool, folder: Path) -> 
         if evaluation is None:
             continue
         own = "val" if evaluation.id == read.header["name"] else evaluation.id
-        if cells := _cells(evaluation, scale):
+        at = [cell for cell in scale.table.cells if cell.evaluation == evaluation.id]
+        if cells := [f"{cell.place}: {cell.label}" for cell in at]:
             found["summary"][f"{own}/cells"] = cells
         if scale.matches(evaluation, seed).is_file():
             ranking = resample.load(scale.matches(evaluation, seed))["segm"]
@@ -78,12 +80,6 @@ def _extras(log: Path, scale: Scale, seed: int, weights: bool, folder: Path) -> 
         files = [provenance_path(model), *([model] if weights else [])]
         found["model"] = {"files": list(map(str, files)), "metadata": _lineage(record)}
     return found
-
-
-def _cells(evaluation: Evaluation, scale: Scale) -> list[str]:
-    """Return the cells of the tables in which the evaluation stands: table and label."""
-    cells = (cell for cell in scale.table.cells if cell.evaluation == evaluation.id)
-    return [f"{cell.place}: {cell.label}" for cell in cells]
 
 
 def _lineage(record: dict) -> dict:
@@ -132,7 +128,7 @@ def _pictures(evaluation: Evaluation, scale: Scale, seed: int, folder: Path) -> 
     labels = ["background", *(f"{names[c]} ({group[c]})" for c in used)]
     pictures = []
     for i, image in sorted(images.items()):
-        path = scale.entry.root / file_of(image)
+        path = image_file(scale.entry.root, image)
         if path.is_file():
             picture: dict[str, Any] = {"data_or_path": str(path), "caption": f"image {i}"}
             picture |= {"boxes": {}, "masks": {}}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from seesaw.core.records import read_record
 from seesaw.spec.metrics import METRICS
@@ -56,10 +55,3 @@ def lines(verdicts: list[Checked], zoo: Zoo) -> list[str]:
         cells = [f"{v.measured.get(c, float('nan')):.1f} / {v.expected[c]:.1f}" for c in COLUMNS]
         made.append(f"| {v.label} | {' | '.join(cells)} | {v.verdict} |".replace("nan", "–"))
     return made
-
-
-def as_json(verdicts: list[Checked], zoo: Zoo) -> str:
-    """Return the verdicts as JSON."""
-    return json.dumps(
-        {"tolerance": zoo.tolerance, "models": [asdict(v) for v in verdicts]}, indent=1
-    )

@@ -62,7 +62,7 @@ class Costs:
         gpu: str | None = None,
         fingerprints: dict[str, Any] | None = None,
     ):
-        self.assumed = rates.assumed()
+        self.assumed, self.millions = rates.assumed(), paper.load().parameters
         self.table, self.scale, self.gpus = table, scale, gpus
         self.fingerprints = fingerprints or {}
         name = (gpu or self.assumed.reference).lower()
@@ -239,13 +239,9 @@ class Costs:
             return sum((f.bytes or 0) / 1e9 for f in files if not f.made.exists())
         if job.rule == "train" and self.here.checkpoints:
             # 4 bytes per parameter for the weights, 8 for checkpoints, which hold momentum too.
-            weights = 4e-3 * self._millions.get(job.training, 0.0)
+            weights = 4e-3 * self.millions.get(job.training, 0.0)
             return weights * (1 + 2 * self.here.checkpoints)
         return self.here.gigabytes.get(job.rule, 0.0)
-
-    @cached_property
-    def _millions(self) -> dict[str, float]:
-        return paper.load().parameters
 
 
 def _benchmark_seconds(path: Path) -> float | None:

@@ -18,8 +18,6 @@ from seesaw.spec import experiments, figures, zoo
 from seesaw.spec.scales import Scale
 from seesaw.workflow import acceptances, design, used_code
 
-PACKAGE = Path(__file__).parents[1]
-
 
 def cached(scale: Scale) -> dict[str, Any]:
     """Return the fingerprints; a separate process computes them if a config or module has changed.
@@ -37,8 +35,8 @@ def known(scale: Scale) -> dict[str, str] | None:
 
 def sources(scale: Scale) -> list[Path]:
     """Return every file that affects a fingerprint or the workflow's jobs."""
-    files = [*paths.CONFIGS.rglob("*.py"), *paths.CONFIGS.rglob("*.yaml"), *PACKAGE.rglob("*.py")]
-    files += [*paths.NOTEBOOKS.glob("*.py"), TEMPLATE]
+    files = [*paths.CONFIGS.rglob("*.py"), *paths.CONFIGS.rglob("*.yaml")]
+    files += [*used_code.PACKAGE.rglob("*.py"), *paths.NOTEBOOKS.glob("*.py"), TEMPLATE]
     files = [file for file in files if file != paths.PAPER_VALUES]
     # The manifest contains the number of categories.
     own = scale.own_annotations.values()
@@ -73,7 +71,6 @@ def backbones(scale: Scale) -> dict[str, str]:
     return {training: stand_in.name for training, stand_in in found.items() if stand_in}
 
 
-@used_code.unchanging()
 def compute(scale: Scale) -> dict[str, str]:
     """Compute ``train/<id>/seed<k>``, ``detect/<evaluation>``, ``pretrain/<backbone>`` ... -> hash.
 

@@ -76,7 +76,7 @@ class Stages:
                 made[name] = Stage(name, outputs, self._in_order(needed), owned)
             owners |= {job.id: name for job in owned}
         for name, targets in self._targets().items():
-            needed = set().union(*(self._needed(target) for target in targets))
+            needed = set().union(*map(self.graph.select, targets))
             owners = {job: name for job in needed} | owners
             in_order = self._in_order(needed)
             owned = [job for job in in_order if owners[job.id] == name]
@@ -222,9 +222,6 @@ class Stages:
             | ({"claims": ["claims"]} if "claims" in self.every else {})
             | {"report": ["report"]}
         )
-
-    def _needed(self, target: str) -> set[str]:
-        return set(self.graph.select(target))
 
     def _in_order(self, ids: Iterable[str]) -> list[Job]:
         wanted = set(ids)

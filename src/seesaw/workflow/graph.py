@@ -7,14 +7,13 @@ its output.
 
 from __future__ import annotations
 
-import heapq
 import json
 import sys
 from collections.abc import Iterator
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 from snakemake.api import SnakemakeApi
 from snakemake.jobs import Job
 from snakemake.settings.enums import Quietness
@@ -100,7 +99,7 @@ def _facts(job: Job, needs: dict, scale: Scale) -> dict[str, Any]:
 
 
 def _in_order(jobs: dict[str, dict], rules: list[str], scale: Scale) -> Iterator[str]:
-    """Yield the ids by rule, then by row of the experiment table, in topological order."""
+    """Return the ids by rule, then by row of the experiment table, in topological order."""
     rows = [*scale.table.trainings, *scale.table.evaluations, *zoo.load().models]
     row = {name: n for n, name in reversed([*enumerate(rows)])}  # the first of equal names
     rule = {name: n for n, name in enumerate(rules)}
@@ -110,15 +109,9 @@ def _in_order(jobs: dict[str, dict], rules: list[str], scale: Scale) -> Iterator
         at = [row.get(name, len(rows)) for name in (facts["training"], facts["experiment"])]
         return rule[job.partition("/")[0]], *at, facts["seed"], job
 
-    sorter = TopologicalSorter({job: facts["needs"] for job, facts in jobs.items()})
-    sorter.prepare()
-    ready: list[tuple] = []
-    while sorter.is_active():
-        for job in sorter.get_ready():
-            heapq.heappush(ready, place(job))
-        *_, done = heapq.heappop(ready)
-        yield done
-        sorter.done(done)
+    graph = nx.DiGraph((need, job) for job, facts in jobs.items() for need in facts["needs"])
+    graph.add_nodes_from(jobs)
+    return nx.lexicographical_topological_sort(graph, key=place)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -15,16 +14,14 @@ from seesaw.core.secrets import masked
 MAKING = frozenset({"data", "pretrain", "train", "detect", "evaluate", "speed", "submit", "table"})
 
 
-def unlock(root: Path, say: Callable[[str], None] = print) -> None:
+def unlock(root: Path) -> None:
     """Wait for processes that still work in a directory on this machine; then remove the lock.
 
     This is for local runs: on a cluster the lock protects jobs that this machine cannot see.
     """
     while working := at_work(root):
-        say(
-            "waiting for "
-            + ", ".join(f"{' '.join(masked(p.cmdline()[:6]))} (PID {p.pid})" for p in working)
-        )
+        named = (f"{' '.join(masked(p.cmdline()[:6]))} (PID {p.pid})" for p in working)
+        print(f"waiting for {', '.join(named)}")
         psutil.wait_procs(working, timeout=60)
         time.sleep(0.2)
     shutil.rmtree(root / ".snakemake/locks", ignore_errors=True)

@@ -29,8 +29,8 @@ DECIDE = ("input", "params", "input_checksums")
 LASTING = ("rule", "record_format_version", *DECIDE)
 
 
-def collect(jobs: Iterable[Job]) -> list[dict]:
-    """Collect the permanent part of the metadata of jobs, given in topological order.
+def write(jobs: Iterable[Job], target: Path) -> None:
+    """Write the permanent part of the metadata of jobs, given in topological order.
 
     Raises:
         UserError: an output is missing, or Snakemake has not made it.
@@ -45,12 +45,7 @@ def collect(jobs: Iterable[Job]) -> list[dict]:
         lasting = {key: first.get(key) for key in LASTING}
         outputs = {path.as_posix(): sha256_file(path) for path in job.outputs}
         found.append({"outputs": outputs, **lasting})
-    return found
-
-
-def write(jobs: Iterable[Job], path: Path) -> None:
-    """Write the permanent part of jobs' metadata; the same results give the same bytes."""
-    write_atomic(path, json.dumps(collect(jobs), indent=1, sort_keys=True) + "\n")
+    write_atomic(target, json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 
 def seed(scale: Scale) -> int:

@@ -48,25 +48,22 @@ class Measured(NamedTuple):
     """Measured seconds per image on one GPU.
 
     Attributes:
-        device: full name of the GPU.
         training: training -> seconds of a training step, per image, or the time in which its
             loader delivers an image, if that is longer.
         detection: evaluation -> seconds from the loaded image to its detections.
     """
 
-    device: str = ""
     training: dict[str, float] = {}
     detection: dict[str, float] = {}
 
 
-def assumed(path: Path | None = None) -> Estimates:
+def assumed() -> Estimates:
     """Read and validate the estimates.
 
     Raises:
         UserError: one sentence with the file, the key and the fix.
     """
-    path = path or FILE
-    return read_model(path, Estimates)
+    return read_model(FILE, Estimates)
 
 
 def measured(gpu: str, scale: Scale) -> Measured:
@@ -79,7 +76,7 @@ def measured(gpu: str, scale: Scale) -> Measured:
             for loader in (content.get("loader") or {}).values():
                 for name in training.keys() & loader.get("trainings", ()):
                     training[name] = max(training[name], 1 / loader["images_per_second"])
-            return Measured(device, training, detection)
+            return Measured(training, detection)
     return Measured()
 
 

@@ -19,7 +19,7 @@ from seesaw.evaluation.submission import receipt
 from seesaw.results import metafile
 from seesaw.results.claims import page
 from seesaw.results.tables.collect import collect, means
-from seesaw.results.tables.render import FORMATS, write_table
+from seesaw.results.tables.render import FORMATS, differing
 from seesaw.spec import claims as claim_table
 from seesaw.spec.outputs import Metrics
 from seesaw.spec.scales import Scale
@@ -63,8 +63,12 @@ def freeze(scale: Scale) -> Path:
         _summarise(made, scale, new)
         tables = [job.id.partition("/")[2] for job in made if job.rule == "table"]
         for place in tables:
-            written = write_table(collect(place, scale.table, frozen), frozen.tables)
-            _compare([scale.tables / path.name for path in written.values()], frozen.tables)
+            table = collect(place, scale.table, frozen)
+            if odd := differing(table, scale.tables):
+                fault = "is not what the metrics give; run the workflow again first"
+                raise UserError(f"{odd[0]} {fault}.")
+            for suffix, render in FORMATS.items():
+                write_atomic(frozen.tables / f"{place}.{suffix}", render(table))
         metadata.write(made, new / metadata.NAME)
         _check_sizes(new, scale.reference)
         _replace(scale.reference, new)
@@ -77,12 +81,8 @@ def rebuilt(scale: Scale) -> dict[str, list[str]]:
     """Return table -> formats whose committed file differs from the one the metrics give."""
     frozen, found = scale.frozen(), {}
     for place in frozen_places(scale):
-        made = collect(place, frozen.table, frozen)
-        found[place] = [
-            suffix
-            for suffix, render in FORMATS.items()
-            if render(made).encode() != _bytes(frozen.tables / f"{place}.{suffix}")
-        ]
+        other = differing(collect(place, frozen.table, frozen), frozen.tables)
+        found[place] = [path.suffix[1:] for path in other]
     return found
 
 
@@ -152,12 +152,6 @@ def _copy_record(path: Path, target: Path) -> None:
         _write(provenance_path(target), {key: record[key] for key in LASTING if key in record})
 
 
-def _compare(live: list[Path], frozen: Path) -> None:
-    for path in live:
-        if _bytes(path) != (frozen / path.name).read_bytes():
-            raise UserError(f"{path} is not what the metrics give; run the workflow again first.")
-
-
 def _check_sizes(new: Path, final: Path) -> None:
     sizes = {path: path.stat().st_size for path in new.rglob("*") if path.is_file()}
     largest = max(sizes, key=sizes.__getitem__)
@@ -178,7 +172,3 @@ def _replace(old: Path, new: Path) -> None:
 
 def _write(path: Path, content: dict) -> None:
     write_atomic(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None

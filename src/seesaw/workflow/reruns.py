@@ -81,13 +81,10 @@ def reruns(scale: Scale) -> dict[str, list[Rerun]]:
         reference = collect(place, frozen.table, frozen)
         here = {row.id: row for row in collect(place, scale.table, scale).rows}
         pairs = [(row, here[row.id]) for row in reference.rows if row.id in here]
-        noise = {c: _spread(c, reference, several, scale) for c in _columns(reference)}
+        columns = [column for column in reference.metrics if column != "fps"]
+        noise = {c: _spread(c, reference, several, scale) for c in columns}
         found[place] = [made for pair in pairs if (made := _rerun(*pair, noise, scale))]
     return found
-
-
-def _columns(table: Table) -> list[str]:
-    return [column for column in table.metrics if column != "fps"]
 
 
 def _repeated(scale: Scale) -> dict[tuple[str, str], list[float]]:

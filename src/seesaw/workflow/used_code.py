@@ -4,15 +4,15 @@ Code counts without comments and docstrings. Only the modules that a config uses
 register its types and those that they import, found by static analysis of each module file. A
 package's ``__init__`` counts only where a name defined in it is imported, not as a mere parent.
 
-This module imports neither torch nor mmdet, because the Snakefile uses it in every job.
+This module imports neither torch nor mmdet, because the Snakefile uses it in every job. It reads
+each file once: a process that edits one of them has to clear the caches.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import cache, wraps
+from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,37 +48,6 @@ MACHINE_KEYS = frozenset({"images_per_gpu"})
 TYPE_KEYS = frozenset({"type", "constructor", "runner_type"})
 
 
-# What `unchanging` keeps: function and arguments -> result; None outside of it.
-_kept: dict[tuple, Any] | None = None
-
-
-@contextmanager
-def unchanging() -> Iterator[None]:
-    """Read each file once in this block, during which none of them changes.
-
-    Thousands of fingerprints then cost as much as the configs that they are of.
-    """
-    global _kept
-    _kept = {}
-    try:
-        yield
-    finally:
-        _kept = None
-
-
-def _once(function: Callable) -> Callable:
-    @wraps(function)
-    def kept(*arguments):
-        if _kept is None:
-            return function(*arguments)
-        key = (function.__name__, *arguments)
-        if key not in _kept:
-            _kept[key] = function(*arguments)
-        return _kept[key]
-
-    return kept
-
-
 class _Source(NamedTuple):
     normalised: str
     imports: frozenset[tuple[str, str]]  # (module, name or "")
@@ -86,12 +55,7 @@ class _Source(NamedTuple):
     registered: frozenset[str]
 
 
-def code_modules(
-    roots: Iterable[str],
-    package_dir: Path = PACKAGE,
-    ignore: Iterable[str] = IGNORED,
-    registry: Mapping[str, list[str]] | None = None,
-) -> dict[str, Path]:
+def code_modules(roots: Iterable[str], package_dir: Path = PACKAGE) -> dict[str, Path]:
     """Return the package's modules reachable from root modules: name -> file, sorted by name.
 
     Imports (also relative ones and those in functions) are followed, and string literals that name
@@ -100,15 +64,12 @@ def code_modules(
     Args:
         roots: Full module names.
         package_dir: Folder of the package.
-        ignore: Module names, relative to the package, that are ignored.
-        registry: The result of `registry_map`, if it is known already.
 
     Raises:
         UserError: a root does not exist or a file is not Python.
     """
-    files = _files(package_dir)
-    registry = registry_map(package_dir) if registry is None else registry
-    ignored = {f"{package_dir.name}.{name}" for name in ignore}
+    files, registry = _files(package_dir), registry_map(package_dir)
+    ignored = {f"{package_dir.name}.{name}" for name in IGNORED}
     found: dict[str, Path] = {}
     todo = sorted(set(roots))
     if unknown := [root for root in todo if root not in files]:
@@ -130,21 +91,15 @@ def code_modules(
     return dict(sorted(found.items()))
 
 
-def code_hash(
-    roots: Iterable[str],
-    package_dir: Path = PACKAGE,
-    ignore: Iterable[str] = IGNORED,
-    registry: Mapping[str, list[str]] | None = None,
-) -> str:
+def code_hash(roots: Iterable[str], package_dir: Path = PACKAGE) -> str:
     """Return the sha256 over the names and normalised sources of all reachable modules."""
-    modules = code_modules(roots, package_dir, ignore, registry)
+    modules = code_modules(roots, package_dir)
     return digest([[name, _read(path, name).normalised] for name, path in modules.items()])
 
 
 def code_hashes() -> dict[str, str]:
     """Return module -> first 16 digits of `code_hash`, for every module of the package."""
-    registry = registry_map()
-    return {name: code_hash([name], registry=registry)[:16] for name in _files(PACKAGE)}
+    return {name: code_hash([name])[:16] for name in _files(PACKAGE)}
 
 
 def config_types(config: Any) -> set[str]:
@@ -156,7 +111,7 @@ def config_types(config: Any) -> set[str]:
     return types.union(*map(config_types, config)) if isinstance(config, list | tuple) else types
 
 
-@_once
+@cache
 def registry_map(package_dir: Path = PACKAGE) -> dict[str, list[str]]:
     """Map each registered type name to the modules that register it, by static analysis."""
     registry: dict[str, list[str]] = {}
@@ -208,14 +163,14 @@ def training_parts(
     return dict(config=config, dataset=dataset_hash, seed=seed, parent=parent, code=code)
 
 
-@_once
+@cache
 def _code(roots: frozenset[str], package_dir: Path) -> dict[str, str]:
     """Return module -> hash of its normalised source, for all modules reachable from the roots."""
     modules = code_modules(roots, package_dir)
     return {name: digest(_read(path, name).normalised)[:16] for name, path in modules.items()}
 
 
-@_once
+@cache
 def _files(package_dir: Path) -> dict[str, Path]:
     files = {}
     for path in sorted(Path(package_dir).rglob("*.py")):
@@ -228,7 +183,7 @@ def _is_module(name: str, files: Mapping[str, Path]) -> bool:
     return name in files and files[name].name != "__init__.py"
 
 
-@_once
+@cache
 def _read(path: Path, module: str = "") -> _Source:
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     try:

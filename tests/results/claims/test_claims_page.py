@@ -118,7 +118,7 @@ def test_the_page_is_that_of_the_reference(complete, clone):
     scale, claims = complete
     kept = scale.reference / "claims/claims.json"
     kept.parent.mkdir(parents=True)
-    kept.write_text(page.as_json(report(scale, claims, FROZEN)))
+    kept.write_text(page.FORMATS["json"](report(scale, claims, FROZEN)))
     assert page.commit(scale, claims).read_text() == page.markdown(report(scale, claims, FROZEN))
     kept.unlink()
     assert "Verdicts: 1 not run." in page.commit(scale, claims).read_text()  # live results or not

@@ -121,15 +121,6 @@ def test_undefined_is_not_missing_and_unmeasured_is_not_run():
     assert missing(table([unmeasured])) == {"not run": 1}
 
 
-def test_a_column_may_have_a_state_of_its_own():
-    one = Row("a", "a", "1x", "done", {"AP": 1.0}, states={"fps": "failed"})
-    two = Row("b", "b", "1x", "not run", {"fps": 3.0}, states={"fps": "done"})
-    a2 = Table("table_a2", "Frameworks", "mini", ["AP", "fps"], [one, two])
-    first, second = a2.cells
-    assert [first[c][0][:2] for c in ("AP", "fps")] == [("done", 1.0), ("failed", None)]
-    assert [second[c][0][:2] for c in ("AP", "fps")] == [("not run", None), ("done", 3.0)]
-
-
 @pytest.mark.parametrize(
     ("value", "text"),
     # Exact ties go to even; 0.35 lies below the tie in binary, 0.15 too.
@@ -156,7 +147,6 @@ def test_json_holds_the_table_and_its_cells():
                 3.5,
                 paper=PAPER,
                 note="n",
-                states={"AP_r": "failed"},
                 errors={"AP": error(0.5, 2, 0.1)},
                 steps={"AP": error(0.25, value=2.25)},
                 remarks=["r"],

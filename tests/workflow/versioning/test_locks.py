@@ -49,7 +49,7 @@ def test_a_lock_without_a_run_is_cleared(tmp_path, locked):
     assert not locked.exists()
 
 
-def test_a_lock_stays_while_its_run_works(tmp_path, locked, start):
+def test_a_lock_stays_while_its_run_works(tmp_path, locked, start, monkeypatch):
     process = start(tmp_path, "snakemake")
     messages = []
 
@@ -59,7 +59,8 @@ def test_a_lock_stays_while_its_run_works(tmp_path, locked, start):
         threading.Timer(0.3, process.kill).start()
         threading.Timer(0.4, process.wait).start()
 
-    unlock(tmp_path, say)
+    monkeypatch.setattr("builtins.print", say)
+    unlock(tmp_path)
     assert f"(PID {process.pid})" in messages[0] and messages[0].startswith("waiting for ")
     assert not locked.exists()
 

@@ -63,7 +63,8 @@ def preflight(scale: Scale, expected: Expected, site: Site, memory: float | None
         _check_size(row, scale, expected)
         _check_schedule(row, t.schedule, cfg, scale, expected, found, known)
         _check_batch(row, cfg, scale, expected, site, memory)
-    checks += [weights_check(checkpoint, cfg) for checkpoint, cfg in backbones.items()]
+    files = downloads.load()
+    checks += [compare_weights(f"weights {c}", files.weights(c), b) for c, b in backbones.items()]
     return Report(checks, rows, site.gpus.get(scale.name, 0), memory)
 
 
@@ -141,21 +142,14 @@ def gigabytes(size: Size, images: int, expected: Expected) -> float:
     return counted * expected.memory.factor + expected.memory.context
 
 
-def weights_check(checkpoint: str, cfg: Config) -> Check:
-    """Check whether a pre-trained file fits the backbone, tensor by tensor."""
-    name = f"weights {checkpoint}"
-    path = downloads.load().weights(checkpoint)
-    if not path.is_file():
-        return Check(name, None, f"{path} is absent: `seesaw download pretrained`")
-    return compare_weights(name, path, cfg)
-
-
 def compare_weights(name: str, path: Path, cfg: Config) -> Check:
-    """Compare the names and shapes of a file's tensors with those of a backbone.
+    """Check whether a pre-trained file fits the backbone, by the tensors' names and shapes.
 
     The file's classifier (``fc``) is not used; deformable offsets and batch counters are not in the
     file and are initialised anew.
     """
+    if not path.is_file():
+        return Check(name, None, f"{path} is absent: `seesaw download pretrained`")
     try:
         state = weights.state_dict(path, "download it again", mmap=True)
     except UserError as error:

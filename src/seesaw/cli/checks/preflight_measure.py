@@ -30,9 +30,7 @@ from seesaw.models.sizes import train_px
 from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale
 from seesaw.training import loading
-from seesaw.workflow import rates
 
-FOLDER = rates.FOLDER
 SECTIONS = ("fps", "peer", "training", "detection", "loader", "switches")
 # One rung of each kind, on which the performance switches are compared.
 _SWITCHED = ("a01_mask_rcnn", "a06_mask_scoring", "a10_seesaw")
@@ -62,7 +60,7 @@ def device_name() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
 
 
-def file_of(scale: Scale, folder: Path = FOLDER) -> Path:
+def file_of(scale: Scale, folder: Path) -> Path:
     """Return the file for the measurements of this device and scale."""
     name = re.sub(r"[^a-z0-9]+", "-", device_name().lower()).strip("-")
     return folder / (f"{name}.yaml" if scale.name == "paper" else f"{name}.{scale.name}.yaml")
@@ -70,10 +68,9 @@ def file_of(scale: Scale, folder: Path = FOLDER) -> Path:
 
 def run(
     scale: Scale,
-    sections: tuple[str, ...] = SECTIONS,
-    folder: Path = FOLDER,
-    say: Callable[[str], None] = print,
-    until: float | None = None,
+    sections: tuple[str, ...],
+    folder: Path,
+    until: float | None,
 ) -> Path:
     """Measure section by section, and keep earlier measurements of other sections.
 
@@ -81,7 +78,6 @@ def run(
         scale: the scale whose configs are measured.
         sections: a subset of `SECTIONS`.
         folder: the folder of the output file.
-        say: prints a line.
         until: the value of `time.time()` after which no further measurement is started.
 
     Returns:
@@ -92,7 +88,7 @@ def run(
     known |= _header(scale)
     for section, name, work in _work(scale, sections):
         if until is not None and time.time() > until:
-            say(f"not begun, for want of time: {section} {name}, and all after it")
+            print(f"not begun, for want of time: {section} {name}, and all after it")
             break
         try:
             made, seconds = measure.timed_call(work)
@@ -100,7 +96,7 @@ def run(
             made, seconds = {"failed": " ".join(str(error).split())[:300]}, 0.0
         measure.free()
         known.setdefault(section, {})[name] = made
-        say(f"{section} {name} ({seconds:.1f} s): {made}")
+        print(f"{section} {name} ({seconds:.1f} s): {made}", flush=True)
         write_atomic(path, yaml.safe_dump(known, sort_keys=False, width=100))
     return path
 

@@ -30,7 +30,12 @@ def render(report: Report, scale: Scale, console: Console | None = None) -> None
     for row in report.rows:
         for fault in row.faults:
             console.print(Text(f"✗ {row.name}: {fault}", style="bold red"), soft_wrap=True)
-    console.print(Text(_footnote(report), style="dim"))
+    memory = "unknown" if report.memory is None else f"{report.memory:g} GB"
+    note = (
+        "GMAC: detection on 800 x 1216 px, 1,000 boxes, 300 masks. batch: GPUs x images x passes. "
+        f"GB: of one GPU in training, fp32, estimated to a quarter; the GPU's: {memory}."
+    )
+    console.print(Text(note, style="dim"))
     skipped = sum(c.ok is None for c in report.checks)
     left = f", {skipped} not checked (–)" if skipped else ""
     wrong = sum(c.ok is False for c in report.checks) + sum(len(r.faults) for r in report.rows)
@@ -54,21 +59,9 @@ def _trainings(report: Report) -> Table:
             height, width = row.size.train_px
             cells = [f"{row.size.parameters / 1e6:,.3f}", f"{total / 1e9:,.0f}"]
             cells += [f"{height} x {width}", f"{row.iterations:,}" if row.iterations else "–"]
-            cells.append(_batch(report.gpus, row.images, row.passes))
+            batch = (max(report.gpus, 1), row.images, row.passes)
+            known = [str(n) for n in batch if n is not None] if row.images else ["–"]
+            cells.append(" x ".join(known))
             cells.append(f"{row.gigabytes:.0f}" if row.gigabytes else "–")
         table.add_row(Text(mark, style=style), row.name, *cells)
     return table
-
-
-def _batch(gpus: int, images: int | None, passes: int | None) -> str:
-    if images is None:
-        return "–"
-    return " x ".join(str(n) for n in (max(gpus, 1), images, passes) if n is not None)
-
-
-def _footnote(report: Report) -> str:
-    memory = "unknown" if report.memory is None else f"{report.memory:g} GB"
-    return (
-        "GMAC: detection on 800 x 1216 px, 1,000 boxes, 300 masks. batch: GPUs x images x passes. "
-        f"GB: of one GPU in training, fp32, estimated to a quarter; the GPU's: {memory}."
-    )

@@ -47,10 +47,9 @@ class Report:
         return all(c.ok is not False for c in self.checks) and not any(r.faults for r in self.rows)
 
 
-def same(name: str, found: Any, expected: Any, unit: str = "") -> Check:
+def same(name: str, found: Any, expected: Any) -> Check:
     """Compare two values and show them as one if they are equal."""
-    ok = found == expected
-    text = spelled(found) + unit
+    ok, text = found == expected, spelled(found)
     return Check(name, ok, text if ok else f"{text}, but {FILE} says {spelled(expected)}")
 
 

@@ -132,12 +132,11 @@ def as_csv(made: Report) -> str:
     return out.getvalue()
 
 
-def as_json(made: Report) -> str:
-    """Return the whole report as JSON, from which `Report` can be read."""
-    return made.model_dump_json(indent=1, exclude_none=False) + "\n"
-
-
-FORMATS = {"json": as_json, "md": markdown, "csv": as_csv}
+FORMATS = {
+    "json": lambda made: made.model_dump_json(indent=1) + "\n",
+    "md": markdown,
+    "csv": as_csv,
+}
 
 
 def write(scale: Scale, claims: Claims, fingerprints: Mapping[str, str]) -> tuple[Report, dict]:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from seesaw.core.yaml import Strict
 from seesaw.spec.claims import Claim, Curve, Design
 
 Verdict = Literal["supported", "not shown", "contradicted"]
 State = Literal["done", "incomplete", "not run", "failed", "undefined"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Run(_Strict):
+class Run(Strict):
     """The values a and b of one seed (for speed: of one round) and their difference or ratio."""
 
     seed: int
@@ -25,7 +20,7 @@ class Run(_Strict):
     effect: float
 
 
-class Found(_Strict):
+class Found(Strict):
     """A claim and what was measured for it.
 
     Attributes:
@@ -59,7 +54,7 @@ class Found(_Strict):
     note: str = ""
 
 
-class Report(_Strict):
+class Report(Strict):
     """All claims at a scale, and whether their design is the frozen one."""
 
     scale: str

@@ -10,6 +10,8 @@ import numpy as np
 from pycocotools import mask as mask_api
 
 from seesaw.core.borders import drawing, file_name, plain
+from seesaw.data.lvis_folder import image_file
+from seesaw.data.segments import to_rle
 from seesaw.errors import UserError
 from seesaw.evaluation import detections
 from seesaw.results.comparison.categories import Category, Comparison
@@ -54,7 +56,7 @@ def draw(
         if not path.is_file():
             return {}, f"No pictures: {path} is not here."
     images, truth = _truth(annotations, wanted)
-    paths = {i: scale.entry.root / file_of(image) for i, image in images.items()}
+    paths = {i: image_file(scale.entry.root, image) for i, image in images.items()}
     for path in paths.values():
         if not path.is_file():
             return {}, f"No pictures: {path} is not here."
@@ -97,12 +99,7 @@ def _truth(path: Path, wanted: dict[int, list[int]]) -> tuple[dict, dict]:
 
 def mask_of(annotation: dict, size: tuple[int, int]) -> np.ndarray:
     """Decode an annotation's mask: (H, W) bool for ``size`` (H, W)."""
-    segmentation = annotation["segmentation"]
-    if isinstance(segmentation, list):
-        segmentation = mask_api.merge(mask_api.frPyObjects(segmentation, *size))
-    elif isinstance(segmentation["counts"], list):
-        segmentation = mask_api.frPyObjects(segmentation, *size)
-    return mask_api.decode(segmentation).astype(bool)
+    return mask_api.decode(to_rle(annotation["segmentation"], *size)).astype(bool)
 
 
 def _top(path: Path, kind: str, wanted: dict[int, list[int]], objects: dict[int, int]) -> dict:
@@ -168,9 +165,3 @@ def _painted(pixels: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
     grey = np.repeat(pixels.mean(2, keepdims=True), 3, 2) * 0.5 + 110
     shown = np.any(masks, axis=0)[..., None] if masks else np.False_
     return np.where(shown, pixels, grey).astype(np.uint8)
-
-
-def file_of(image: dict) -> str:
-    """Return an image's path within the dataset's folder, as mmdet's LVISV1Dataset resolves it."""
-    url = image.get("coco_url") or image["file_name"]
-    return url.removeprefix("http://images.cocodataset.org/")

@@ -7,7 +7,6 @@ import io
 
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -33,24 +32,22 @@ def as_csv(comparison: Comparison) -> str:
     return text.getvalue()
 
 
-def terminal(comparison: Comparison, top: int, scale: str, console: Console | None = None) -> None:
+def terminal(comparison: Comparison, top: int, scale: str) -> None:
     """Print the metrics, the number of categories that rose and fell, and the largest changes.
 
     Args:
         comparison: the comparison to print.
         top: number of gains and of losses.
         scale: name of the scale.
-        console: the console to print to; by default stdout, 100 columns wide if it is not a
-            terminal.
     """
-    if console is None:
-        console = borders.console()
+    console = borders.console()
     a, b, seeds = comparison.a, comparison.b, comparison.seeds
     console.print(Text(f"{b} less {a} ({scale} scale)", style="bold"))
     body = _table("", a, b, "difference", "95 % interval")
     for name, (level_a, level_b, change) in comparison.levels.items():
         levels = _number(level_a.value), _number(level_b.value)
-        body.add_row(name, *levels, _change(change), _interval(change))
+        low, high = change.interval
+        body.add_row(name, *levels, _change(change), f"{low:+.1f} to {high:+.1f}")
     console.print(body)
     for line in (_runs(seeds), *_groups(comparison.categories)):
         console.print(Text(line, style="dim"))
@@ -92,8 +89,3 @@ def _number(value: float) -> str:
 
 def _change(e: Estimate) -> str:
     return f"{e.value:+.1f}" + ("" if np.isnan(e.se) else f" ± {e.se:.1f}")
-
-
-def _interval(e: Estimate) -> str:
-    low, high = e.interval
-    return f"{low:+.1f} to {high:+.1f}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import mean
 
 import numpy as np
 
 from seesaw.results.figures.results import Results
-from seesaw.spec.metrics import METRICS
+from seesaw.results.tables.collect import means
 
 METHODS = {"cross-entropy": "CE", "EQL": "EQL", "BAGS": "BAGS", "Seesaw": "Seesaw"}
 
@@ -66,11 +65,7 @@ def _curve(results: Results, evaluation: str, method: str) -> Curve:
     rows = [
         [_per_cent(m["per_category"]["segm"][str(c.id)]) for c in results.categories] for m in seeds
     ]
-    overall = {}
-    for name, (kind, key) in METRICS.items():
-        values = [m[kind][key] for m in seeds]
-        overall[name] = None if None in values else 100 * mean(values)
-    return Curve(evaluation, method, "", np.mean(rows, axis=0), overall)
+    return Curve(evaluation, method, "", np.mean(rows, axis=0), means(seeds))
 
 
 def _per_cent(value: float | None) -> float:

@@ -64,7 +64,8 @@ class Results:
         live = figures.files(figure, self.table, self.scale)
         committed = {name: figures.frozen(path, self.scale) for name, path in live.items()}
         self.shown = figures.results(figure, self.table, self.scale).keys() or live.keys()
-        self.names = {name: _below(path, self.scale) for name, path in committed.items()}
+        below = self.scale.reference  # the same for live and committed results
+        self.names = {n: path.relative_to(below).as_posix() for n, path in committed.items()}
         only = os.environ.get(figures.COMMITTED)
         for place in (committed,) if only else (live, committed):
             self.files = {name: path for name, path in place.items() if path.is_file()}
@@ -156,8 +157,3 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     numeric = [all(r[i].strip(" *+-–.,%0123456789e") == "" for r in rows) for i in range(len(head))]
     lines = [head, ["---:" if n else ":---" for n in numeric], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _below(committed: Path, scale: Scale) -> str:
-    """Return a path relative to its folder, the same for live and committed results."""
-    return committed.relative_to(scale.reference).as_posix()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
@@ -63,12 +64,9 @@ def binned(steps: list[dict]) -> tuple[np.ndarray, dict[str, np.ndarray], np.nda
     columns = ["iter", "lr", *terms]
     values = np.array([[_number(step.get(c)) for c in columns] for step in steps])
     parts = np.array_split(values, min(BINS, len(values)))
-    known = [(~np.isnan(p)).sum(0) for p in parts]
-    means = [
-        np.where(n > 0, np.nansum(p, 0) / np.maximum(n, 1), np.nan)
-        for p, n in zip(parts, known, strict=True)
-    ]
-    means = np.array(means)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of the bins that are NaN
+        means = np.array([np.nanmean(part, 0) for part in parts])
     sums: dict[str, np.ndarray] = {}
     for i, term in enumerate(terms, start=2):
         if name := kind(term):

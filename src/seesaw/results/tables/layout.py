@@ -166,7 +166,7 @@ def _spans(
         return [Span(one_line(row.schedule))]
     cell, step = row_cells[column.metric]
     if column.key == "delta":
-        return [] if step.paper is None else [_paper(increment(step.paper)), *_mark(step)]
+        return [] if step.paper is None else [Span(increment(step.paper), "paper"), *_mark(step)]
     spans = [Span(number(cell.ours)) if cell.state == "done" else Span(cell.state, "state")]
     spans += _steps(step.ours, "text")
     if any(value.error for value, _ in row_cells.values()):
@@ -175,7 +175,7 @@ def _spans(
         of_step = f" (±{number(step.error.se)})" if step.error else ""
         spans.append(Span(f"±{number(cell.error.se)}{of_step}", "se"))
     if table.levels_comparable:
-        spans += [BREAK, _paper(number(cell.paper)), *_mark(cell)]
+        spans += [BREAK, Span(number(cell.paper), "paper"), *_mark(cell)]
         spans += _steps(step.paper, "paper", _mark(step))
     return spans
 
@@ -184,10 +184,6 @@ def _steps(value: float | None, kind: Kind, mark: list[Span] | None = None) -> l
     if value is None:
         return []
     return [Span(f" ({increment(value)}", kind), *(mark or []), Span(")", kind)]
-
-
-def _paper(text: str) -> Span:
-    return Span(text, "paper")
 
 
 def _mark(cell: Number) -> list[Span]:

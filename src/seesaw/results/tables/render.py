@@ -11,7 +11,6 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from seesaw.core import borders
-from seesaw.core.files import write_atomic
 from seesaw.results.tables.formats import HEADS, as_csv, as_json, head, latex, markdown
 from seesaw.results.tables.html import html
 from seesaw.results.tables.layout import Column, Span, banner, columns, grid, heading, remarks
@@ -73,19 +72,10 @@ FORMATS = {
 }
 
 
-def write_table(table: Table, directory: Path | str) -> dict[str, Path]:
-    """Write ``<name>.{txt,md,tex,html,csv,json}``, each file atomically.
-
-    Returns:
-        Format (the suffix without dot) -> path.
-    """
-    directory = Path(directory)
-    texts = {suffix: render(table) for suffix, render in FORMATS.items()}
-    written = {}
-    for suffix, content in texts.items():
-        written[suffix] = directory / f"{table.name}.{suffix}"
-        write_atomic(written[suffix], content)
-    return written
+def differing(table: Table, folder: Path) -> list[Path]:
+    """Return a table's files in a folder that are missing or not what the table gives."""
+    made = {folder / f"{table.name}.{suffix}": render for suffix, render in FORMATS.items()}
+    return [p for p, f in made.items() if not p.is_file() or p.read_bytes() != f(table).encode()]
 
 
 def _dittoed(cols: list[Column], row: list[list[Span]]) -> list[list[Span]]:

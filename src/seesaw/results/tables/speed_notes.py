@@ -19,11 +19,13 @@ def speed_notes(measured: dict, labels: dict[str, str], scale: str) -> list[str]
     """
     height, width = measured["resolution"]
     seconds = {k: v for k, v in measured["training_seconds_per_iteration"].items() if v}
-    found = measured["detections_per_image"]["ours"].values()
+    found = sorted(map(round, measured["detections_per_image"]["ours"].values()))
+    many = " to ".join(map(str, dict.fromkeys([found[0], found[-1]])))
+    rounds = len(next(iter(measured["rounds"]["ours"].values())))
     notes = [
         f"fps ({scale} scale, {width} x {height} px, {measured['classes']} classes, "
-        f"{_range(found)} detections an image, {measured['device']}, "
-        f"{_count(measured['threads'], 'thread')}, median of {_rounds(measured)} rounds), "
+        f"{many} detections an image, {measured['device']}, "
+        f"{_count(measured['threads'], 'thread')}, median of {rounds} rounds), "
         f"ours / as mmdet 3 ships / the old way: {_modes(measured['fps'], labels)}."
     ]
     if post := measured.get("post_processing"):
@@ -84,15 +86,6 @@ def _modes(fps: dict[str, dict[str, float]], labels: dict[str, str]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
-
-
-def _range(values) -> str:
-    low, high = round(min(values)), round(max(values))
-    return f"{low}" if low == high else f"{low} to {high}"
-
-
-def _rounds(measured: dict) -> int:
-    return len(next(iter(measured["rounds"]["ours"].values())))
 
 
 def _count(number: int, noun: str) -> str:

@@ -17,18 +17,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from seesaw.evaluation.uncertainty import Estimate
-from seesaw.results.tables.verdicts import Spread, Verdict, judge, pooled_spread
+from seesaw.results.tables.verdicts import STRICT, Spread, Verdict, judge, pooled_spread
 
 State = Literal["done", "failed", "not run", "not built"]
 
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Row:
     """A rung of Table A1 or a method, and its results.
 
@@ -41,7 +38,6 @@ class Row:
             undefined (no such category in the ground truth); a missing column was not measured.
         paper: column -> printed value, and ``increments``: column -> printed increment.
         note: text printed below the table, for instance why the row failed.
-        states: column -> state, where a job of its own measures the column (fps).
         errors: column -> its value with standard errors.
         steps: column -> increment to the row above with standard errors, over the seeds that both
             rows have.
@@ -58,7 +54,6 @@ class Row:
     metrics: dict[str, float | None] | None = None
     paper: dict[str, Any] | None = None
     note: str = ""
-    states: dict[str, State] = dataclasses.field(default_factory=dict)
     errors: dict[str, Estimate] = dataclasses.field(default_factory=dict)
     steps: dict[str, Estimate] = dataclasses.field(default_factory=dict)
     trainings: int = 2
@@ -67,8 +62,8 @@ class Row:
 
     def column_state(self, column: str) -> State:
         """Return the state of one cell; a column without a number was not run."""
-        state = self.states.get(column, self.state)
-        return "not run" if state == "done" and column not in (self.metrics or {}) else state
+        done = self.state == "done"
+        return "not run" if done and column not in (self.metrics or {}) else self.state
 
     def value(self, column: str) -> float | None:
         """Return our value; None unless the cell is done and defined."""
@@ -100,7 +95,7 @@ class Number(NamedTuple):
     bound: float | None = None
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Table:
     """A table of the paper at one scale.
 

@@ -26,10 +26,10 @@ ASSUMED["mini"] = {"AP_r": 1.2, "AP_box": 1.1, "": 1.6}
 MEASURED_FROM = 4  # degrees of freedom; with fewer, an SD can be wrong by more than a third
 FACTOR = 2.0  # number of standard deviations that still counts as noise
 
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Spread:
     """The run-to-run standard deviation that a table's verdicts use."""
 

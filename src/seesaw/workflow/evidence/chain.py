@@ -106,9 +106,7 @@ class Evidence:
             live = Scale(scale.name, scale.dataset).results / path.relative_to(scale.results)
             return f"{snakemake_command(scale, str(live))}  (not in git)"
         if path.is_relative_to(scale.entry.root):
-            own = scale.full_name == scale.name
-            named = "" if own else f" --dataset {shlex.quote(scale.dataset)}"
-            return f"seesaw data --scale {scale.name}{named}"
+            return f"seesaw data {scale.options}"
         return f"rm -f {shlex.quote(str(path))} && {snakemake_command(scale, str(path))}"
 
     def _now(self, path: Path) -> str | None:

@@ -30,8 +30,8 @@ PROFILES = {
 }
 BIOSCHEMAS = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
 LICENCE = "https://spdx.org/licenses/Apache-2.0"
-WORKFLOW = ("Snakefile", "workflow/rules/*.smk", "configs/**/*.py", "configs/**/*.yaml")
-WORKFLOW += ("requirements.lock", "environment.yml", "CITATION.cff")
+WORKFLOW = ("workflow/rules/*.smk", "configs/**/*.py", "configs/**/*.yaml", "requirements.lock")
+WORKFLOW += ("environment.yml", "CITATION.cff")
 LARGEST = 5_000_000  # largest size in bytes of a file that is copied
 KINDS = {".json": "application/json", ".jsonl": "application/jsonl", ".csv": "text/csv"}
 KINDS |= {".html": "text/html", ".md": "text/markdown", ".txt": "text/plain"}
@@ -58,13 +58,16 @@ def write(evidence: Evidence, folder: Path) -> ROCrate:
     main["encodingFormat"] = "text/x-python"
     main["conformsTo"] = {"@id": BIOSCHEMAS}
     files.of(paths.ROOT / "README.md")["about"] = crate.root_dataset
-    main["hasPart"] = [files.source(p) for p in _sources() if p.name != "Snakefile"]
+    sources = {p for pattern in WORKFLOW for p in paths.ROOT.glob(pattern) if p.is_file()}
+    main["hasPart"] = [files.of(p) for p in sorted(sources)]
     actions = [_action(crate, files, job) for job in jobs]
+    shown = [evidence.scale.results / name for name in ("tables", "figures", "report")]
+    final = [p for job in jobs for p, _ in job if p.parent in shown or p.name == "submission.zip"]
     whole = crate.add_action(
         main,
         "#workflow-run",
-        object=[files.of(evidence.scale.entry.manifest), files.source(paths.EXPERIMENTS)],
-        result=[files.of(p) for job in jobs for p, _ in job if _is_shown(p, evidence)],
+        object=[files.of(evidence.scale.entry.manifest), files.of(paths.EXPERIMENTS)],
+        result=[files.of(p) for p in final],
         properties={
             "name": f"The workflow at {evidence.scale.full_name} scale",
             "startTime": min(a["startTime"] for a in actions),
@@ -134,14 +137,6 @@ class _Files:
             self._made[identifier] = made
         return self._made[identifier]
 
-    def source(self, path: Path) -> Entity:
-        """Return the entity of a file that git stores."""
-        return self.of(path)
-
-
-def _sources() -> list[Path]:
-    return sorted({p for pattern in WORKFLOW for p in paths.ROOT.glob(pattern) if p.is_file()})
-
 
 def _action(crate: ROCrate, files: _Files, job: list[tuple[Path, dict]]) -> Entity:
     path, record = job[0]
@@ -155,7 +150,7 @@ def _action(crate: ROCrate, files: _Files, job: list[tuple[Path, dict]]) -> Enti
                 "@type": "SoftwareApplication",
                 "name": "seesaw",
                 "softwareVersion": git.get("commit", "unknown"),
-                "softwareRequirements": files.source(paths.LOCK),
+                "softwareRequirements": files.of(paths.LOCK),
             },
         )
     )
@@ -179,8 +174,3 @@ def _action(crate: ROCrate, files: _Files, job: list[tuple[Path, dict]]) -> Enti
     for made, _ in job:
         files.of(made.with_name(made.name + RECORD))["about"] = {"@id": action.id}
     return action
-
-
-def _is_shown(path: Path, evidence: Evidence) -> bool:
-    shown = [evidence.scale.results / name for name in ("tables", "figures", "report")]
-    return path.parent in shown or path.name == "submission.zip"

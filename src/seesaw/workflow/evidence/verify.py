@@ -11,7 +11,7 @@ from seesaw.data.unchanged import changes
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import table_inputs
-from seesaw.results.tables.render import FORMATS
+from seesaw.results.tables.render import FORMATS, differing
 from seesaw.spec.experiments import PLACES
 from seesaw.spec.outputs import Manifest
 from seesaw.training import run_log
@@ -114,22 +114,19 @@ def _tables(evidence: Evidence, corrupt: set[Path]) -> list[Fault]:
     """
     scale, faults = evidence.scale, []
     for place in PLACES:
-        files = {s: scale.tables / f"{place}.{s}" for s in FORMATS}
         used = table_inputs(place, scale).values()
         below = {path for file in used for path in evidence.chain(file)}
         # matches.npz is not an input of a table, but lies beside one.
         over = [c for c in corrupt if c in below or c.with_name("metrics.json") in below]
-        if over or not any(path.is_file() for path in files.values()):
+        if over or not any((scale.tables / f"{place}.{s}").is_file() for s in FORMATS):
             continue
         try:
             made = collect(place, scale.table, scale)
         except UserError as error:
             faults.append(Fault(scale.tables / place, f"cannot be built: {error}", ""))
             continue
-        for suffix, path in files.items():
-            if not path.is_file():
-                faults.append(Fault(path, "missing", evidence.repair(path)))
-            elif path.read_bytes() != FORMATS[suffix](made).encode():
-                what = "differs from the table that the metrics give now"
-                faults.append(Fault(path, what, evidence.repair(path)))
+        for path in differing(made, scale.tables):
+            other = "differs from the table that the metrics give now"
+            what = other if path.is_file() else "missing"
+            faults.append(Fault(path, what, evidence.repair(path)))
     return faults

@@ -77,10 +77,9 @@ class Lease:
         except OSError:
             return True
 
-    def holder(self) -> str | None:
-        """Return the id of the job that holds the lease; None if the file is gone or damaged."""
-        other = self._other()
-        return other["job"] if other else None
+    def holder(self) -> _Holder | None:
+        """Return what the lease says; a damaged one is replaced, which its holder notices."""
+        return json_or_none(self.path, _Holder)
 
     def _take(self, own: Path) -> None:
         until = time.monotonic() + self.wait
@@ -89,7 +88,7 @@ class Lease:
                 os.link(own, self.path)  # fails if a lease exists, on network file systems too
                 return
             except FileExistsError:
-                other = self._other()
+                other = self.holder()
             if other is None or other["job"] == self.job or not _running(other["job"]):
                 os.replace(own, self.path)
                 if other is None or not _dead_here(other):
@@ -104,10 +103,6 @@ class Lease:
                 )
             else:
                 time.sleep(min(self.period, max(self.wait / 10, 0.1)))
-
-    def _other(self) -> _Holder | None:
-        """Return what the lease says; a damaged one is replaced, which its holder notices."""
-        return json_or_none(self.path, _Holder)
 
 
 def _running(job: str) -> bool:

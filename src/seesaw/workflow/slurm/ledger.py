@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from seesaw.core import paths
 from seesaw.core.records import read_record
+from seesaw.training.run_log import parsed
 
 FOLDER = paths.ROOT / ".snakemake/slurm_jobs"
 SUBMITTED = FOLDER / "submitted.jsonl"
@@ -56,7 +57,7 @@ class End(NamedTuple):
 def submitted() -> list[Submission]:
     """Return all submissions from this folder, the oldest first."""
     found = []
-    for entry in json_lines(SUBMITTED):
+    for entry in parsed(text_lines(SUBMITTED)):
         try:
             found.append(Submission(**entry))
         except TypeError:  # written by another version
@@ -106,17 +107,6 @@ def bad_nodes(key: str) -> list[str]:
         elif node := seen(one.job).get("failed_node"):
             found[node] = None
     return list(found)[:NODES]
-
-
-def json_lines(path: Path) -> list[dict]:
-    """Read one JSON object per line, without incomplete lines; empty if there is no file."""
-    found = []
-    for line in text_lines(path):
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return [entry for entry in found if isinstance(entry, dict)]
 
 
 def text_lines(path: Path) -> list[str]:

@@ -20,13 +20,13 @@ import time
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 
 from seesaw.core.records import read_record
 from seesaw.core.secrets import masked
 from seesaw.errors import Interrupted, UserError
+from seesaw.training.run_log import parsed
 from seesaw.workflow.slurm import ledger
 from seesaw.workflow.slurm.lease import Lease
 
@@ -40,13 +40,6 @@ RESERVE_SECONDS = 60
 ANSWER = 300
 
 
-class Ended(NamedTuple):
-    """How a command ended, and whether a signal was forwarded to it."""
-
-    status: int
-    signalled: bool
-
-
 def main(argv: list[str]) -> int:
     """Run one segment and return the command's exit code."""
     work, command = Path(argv[0]), argv[2:]
@@ -54,13 +47,13 @@ def main(argv: list[str]) -> int:
     work.mkdir(parents=True, exist_ok=True)
     try:
         with Lease(work / "lease", job) as lease:
-            ended = _run(work, job, command, lease)
+            status, signalled = _run(work, job, command, lease)
     except UserError as error:
         print(f"seesaw: {masked(error)}", file=sys.stderr)
         return MISTAKE
     # The sender of a signal decides what follows: SLURM requeues the jobs that it preempts.
-    if ended.status != CUT_OFF or ended.signalled:
-        return ended.status
+    if status != CUT_OFF or signalled:
+        return status
     if fault := stuck(work):
         print(f"seesaw: {fault}", file=sys.stderr)
         return MISTAKE
@@ -69,7 +62,7 @@ def main(argv: list[str]) -> int:
 
 def records(work: Path) -> list[dict]:
     """Return the segments of a work directory, oldest first, without incomplete lines."""
-    return ledger.json_lines(work / "segments.jsonl")
+    return [*parsed(ledger.text_lines(work / "segments.jsonl"))]
 
 
 def memory(mem_mb: int, work: Path) -> int:
@@ -100,7 +93,8 @@ def deadline(job: str) -> float | None:
     return end - min(RESERVE_SECONDS, RESERVE * left)
 
 
-def _run(work: Path, job: str, command: list[str], lease: Lease) -> Ended:
+def _run(work: Path, job: str, command: list[str], lease: Lease) -> tuple[int, bool]:
+    """Return the command's exit code, and whether a signal was forwarded to it."""
     (work / Interrupted.RECORD).unlink(missing_ok=True)
     environment = dict(os.environ)
     if (until := deadline(job)) is not None:
@@ -121,9 +115,9 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> Ended:
         except subprocess.TimeoutExpired:
             if not lease.held():
                 _kill(child)
-                holder = lease.holder()
-                lost = f"job {holder} has taken this work over" if holder else "damaged or deleted"
-                fix = "nothing is to be done" if holder else "run the same command again"
+                new = lease.holder()
+                lost = f"job {new['job']} has taken this work over" if new else "damaged or deleted"
+                fix = "nothing is to be done" if new else "run the same command again"
                 raise UserError(
                     f"{lease.path}: {lost}; this job ({job}) has stopped and {fix}."
                 ) from None
@@ -144,7 +138,7 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> Ended:
     line["out_of_memory"] = status == 128 + signal.SIGKILL and not signals
     with (work / "segments.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
-    return Ended(status, bool(signals))
+    return status, bool(signals)
 
 
 def _kill(child: subprocess.Popen) -> None:
