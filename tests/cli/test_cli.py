@@ -230,7 +230,7 @@ def test_diff_prints_the_semantic_difference():
     lines = done.stdout.splitlines()
     assert 'model.backbone.norm_cfg.type: "BN" -> "SyncBN"' in lines
     assert "model.backbone.norm_eval: true -> false" in lines
-    assert len(lines) == 8 and all(line.startswith("model.") for line in lines)
+    assert len(lines) == 10 and all(line.startswith("model.") for line in lines)
 
 
 def test_another_root_is_read(empty, tmp_path_factory):
