@@ -68,10 +68,12 @@ class Design(Strict):
 class Curve(Strict):
     """AP of a claim's pair by the length of a training, for a step that does not show.
 
-    ``epochs`` are those of the schedule 2x; ``a`` and ``b`` are AP in percent at these lengths.
+    ``epochs`` are those of the schedule 2x; ``a`` and ``b`` are AP in percent at these lengths,
+    under ``design``.
     """
 
     claim: str
+    design: str
     seed: int = Field(ge=100)
     epochs: list[float] = Field(min_length=3)
     a: list[float]

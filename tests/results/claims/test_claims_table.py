@@ -51,7 +51,7 @@ def test_a_mistake_is_one_sentence(claim, change, said):
     ],
 )
 def test_a_mistake_in_a_curve_is_one_sentence(claim, change, said):
-    curve = dict(claim="c", seed=100, epochs=[1, 2, 4], a=[1, 2, 3], b=[0, 1, 2])
+    curve = dict(claim="c", design="d1", seed=100, epochs=[1, 2, 4], a=[1, 2, 3], b=[0, 1, 2])
     assert claim(**GAIN, curves=[curve])[1].curves[0].epochs == [1, 2, 4]
     with pytest.raises(UserError, match=said):
         claim(**GAIN, curves=[curve | change])

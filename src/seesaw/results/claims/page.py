@@ -224,8 +224,10 @@ def _curves(made: Report) -> str:
         a, b = pairs[curve.claim]
         for epochs, one, other in zip(curve.epochs, curve.a, curve.b, strict=True):
             numbers = f"{one:.1f}", f"{other:.1f}", f"{other - one:+.1f}"
-            rows.append([curve.claim, f"`{a}`, `{b}`", str(curve.seed), f"{epochs:g}", *numbers])
-    return table(["claim", "a, b", "seed", "epochs of 2x", "AP of a", "AP of b", "b - a"], rows)
+            of = [curve.claim, f"`{a}`, `{b}`", curve.design, str(curve.seed)]
+            rows.append([*of, f"{epochs:g}", *numbers])
+    head = ["claim", "a, b", "design", "seed", "epochs of 2x", "AP of a", "AP of b", "b - a"]
+    return table(head, rows)
 
 
 def _verdict(f: Found, made: Report) -> str:
