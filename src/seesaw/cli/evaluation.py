@@ -139,8 +139,9 @@ def errors(args: Namespace) -> None:
         detections = scale.detections(evaluation, args.seed)
         need_output(detections, f"detect {evaluation.id}", scale, args.seed)
     check_data(scale, "val")
-    from seesaw.evaluation.errors import analyse, render
+    from seesaw.evaluation.errors import analyse
     from seesaw.evaluation.ground_truth import load
+    from seesaw.results.errors import render
 
     annotations = scale.entry.root / scale.entry.val
     truth, found = load(annotations), {}
