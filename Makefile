@@ -1,6 +1,7 @@
 # Thin: each target is what a user would type. Set-up is shared and does nothing when up to date.
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SEESAW_SCALE := mini
 TARGETS := table_a1 table_a2
 FIGURES := figure_a3 gradient_analysis error_analysis
 

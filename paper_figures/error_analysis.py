@@ -24,6 +24,7 @@ import numpy as np
 from IPython.display import Markdown, display
 
 from seesaw.core.borders import plain
+from seesaw.evaluation.errors import TYPES
 from seesaw.results.figures.errors import NAMES as CALLED
 from seesaw.results.figures.errors import averaged, called
 from seesaw.results.figures.results import Results, table
@@ -98,7 +99,7 @@ display(
             ["error", *(f"{label}, {name}" for name in GROUP_NAMES.values() for label in found)],
             [
                 [kind, *(points(c["cost"][kind][g]) for g in GROUP_NAMES for c in found.values())]
-                for kind in next(iter(found.values()))["cost"]
+                for kind in TYPES
             ],
         )
     )

@@ -174,10 +174,11 @@ class Events(EventHandler):
 
     def standing(self) -> str:
         """Return how many jobs are done, and about how long the others take."""
-        waiting = sum(job.waits for job in self.running.values())
+        jobs = list(self.running.values())  # jobs begin and end in another thread
+        waiting = sum(job.waits for job in jobs)
         parts = [f"{self.completed} of {self.total_jobs} jobs"]
         parts += [f"{waiting} in SLURM's queue"] if waiting else []
-        running = any(job.log and not job.waits for job in self.running.values())
+        running = any(job.log and not job.waits for job in jobs)
         left, whole = self.hours_left()
         if left and (whole or running):
             parts.append(f"{'' if whole else 'over '}{duration(left)} left")
@@ -224,7 +225,7 @@ class Events(EventHandler):
 
     def _count(self) -> None:
         for rule, task in self.progress_display.rule_tasks.items():
-            every = [job for job in self.running.values() if not job.waits]
+            every = [job for job in list(self.running.values()) if not job.waits]
             jobs = [job for job in every if rule in (job.rule, TOTAL)]
             if isinstance(self.progress.tasks[task].fields["active"], int):
                 self.progress.update(task, active=len(jobs))

@@ -223,6 +223,11 @@ def test_outside_of_a_clone_every_verb_says_so(tmp_path, monkeypatch, capsys, ve
     assert files(tmp_path) == set()
 
 
+def test_a_locale_without_the_tables_signs_prints_the_table():
+    done = run("show", "table_a1", "--reference", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0 and "+ Seesaw Loss" in done.stdout
+
+
 def test_diff_prints_the_semantic_difference():
     """What SyncBN changes, once each, and nothing that only other config files read."""
     done = run("diff", "a01", "a02", "--scale", "paper")

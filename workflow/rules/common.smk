@@ -69,7 +69,7 @@ OUTDATED = acceptances.outdated(SCALE, FINGERPRINTS) if ASKS else {}
 def work_directory(wildcards):
     """Return the directory in which a training keeps its checkpoints."""
     key = f"{wildcards.training}/seed{wildcards.seed}"
-    return SCALE.work / key / FINGERPRINTS[f"train/{key}"]
+    return SCALE.work / key / fingerprint_of(f"train/{key}")
 
 
 def training_fingerprint(wildcards):
@@ -77,7 +77,16 @@ def training_fingerprint(wildcards):
     key = f"train/{wildcards.training}/seed{wildcards.seed}"
     if key in OUTDATED:
         raise WorkflowError(acceptances.question(SCALE, FINGERPRINTS, OUTDATED))
-    return FINGERPRINTS[key]
+    return fingerprint_of(key)
+
+
+def fingerprint_of(key):
+    """Return the fingerprint of a training and seed that the experiment table has."""
+    try:
+        return FINGERPRINTS[key]
+    except KeyError:
+        fix = "add its config, or the seed in configs/experiments.yaml"
+        raise WorkflowError(f"{key} is no training of {SCALE.full_name} scale; {fix}.") from None
 
 
 def downloaded(sets):

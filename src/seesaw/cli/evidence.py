@@ -24,6 +24,7 @@ def add(verb) -> None:
 
 def explain(args: Namespace) -> int:
     """Print a number's chain of evidence; exit code 1 if a file in it does not match its record."""
+    from seesaw.core import paths
     from seesaw.errors import UserError
     from seesaw.spec.figures import FIGURES
     from seesaw.workflow.evidence.explain import cell, described, figure
@@ -32,6 +33,13 @@ def explain(args: Namespace) -> int:
     scale, file = evidence.scale, Path(args.place)
     if file.is_file():
         lines: list[str] = []
+        if file.resolve().is_relative_to(paths.ROOT.resolve()):
+            file = paths.ROOT / file.resolve().relative_to(paths.ROOT.resolve())
+        live = paths.ROOT / "results"
+        if file.is_relative_to(live) and not file.is_relative_to(live / scale.full_name):
+            other = file.relative_to(live).parts[0]
+            fix = "add its --scale and --dataset"
+            raise UserError(f"{file} is a result of {other}, not of {scale.full_name}; {fix}.")
         files = [file]
     elif args.row is None:
         raise UserError(f"{args.place} is no file; name a row, as in `explain table_a1 a10 AP_r`.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -79,6 +80,9 @@ _NO_PLACE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; a user's mistake is reported in one sentence, with exit code 2."""
+    for stream in (sys.stdout, sys.stderr):  # a locale without the signs that a table has
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     args, unknown = parser().parse_known_args(argv)
     if unknown:
         args.parser.refuse(unknown)

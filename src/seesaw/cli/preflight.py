@@ -8,7 +8,7 @@ from argparse import Namespace
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from seesaw.cli.common import load_mmdet, scale_of
+from seesaw.cli.common import load_mmdet, no_file, scale_of
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale
 
@@ -54,6 +54,8 @@ def _measure(args: Namespace, scale: Scale) -> int:
     from seesaw.cli.checks import preflight_measure
     from seesaw.workflow import rates
 
+    if args.out:
+        no_file(args.out)
     sections = tuple(args.measure) or preflight_measure.SECTIONS
     if unknown := sorted(set(sections) - set(preflight_measure.SECTIONS)):
         raise UserError(

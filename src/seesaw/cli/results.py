@@ -83,7 +83,8 @@ def show(args: Namespace) -> int:
         print("  ".join(str(path) for path in files), end="\n\n")
         incomplete |= bool(lacks)
     if incomplete and not args.reference and (scale.reference / "tables").is_dir():
-        print(f"the committed results: seesaw show {' '.join(args.places)} --reference")
+        call = f"seesaw show {' '.join(args.places)} --reference {scale.options}"
+        print(f"the committed results: {call}")
     return int(incomplete)
 
 
@@ -125,7 +126,8 @@ def report(args: Namespace) -> None:
     if found.missing and not args.partial:
         raise UserError(
             f"{scale.results} lacks {', '.join(found.missing)}; run "
-            f"`{snakemake_command(scale, 'report')}`, or `seesaw report --partial` for what exists."
+            f"`{snakemake_command(scale, 'report')}`, or for what exists `seesaw report --partial "
+            f"{scale.options}`."
         )
     print(page.write(found, scale, fingerprints_of(args).get("report")))
     if found.missing:

@@ -131,6 +131,6 @@ def dump(content: dict) -> str:
 
 def recorded_seconds(record: dict) -> float | None:
     """Return the seconds that an artefact took, over all attempts of a resumed training."""
-    if "seconds_per_iteration" in record:
+    if record.get("seconds_per_iteration") and record.get("iterations"):
         return record["seconds_per_iteration"] * record["iterations"]
     return record.get("duration")

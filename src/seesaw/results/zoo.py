@@ -38,7 +38,7 @@ def check(released: Released, scale: Scale, tolerance: float) -> Checked:
         # Published values have one decimal.
         off = any(abs(round(measured[c], 1) - expected[c]) > tolerance + 1e-9 for c in COLUMNS)
         verdict = "off" if off else "right"
-        if scale.name != "paper":
+        if scale.full_name != "paper":
             verdict = "not comparable"
     return Checked(released.id, released.label, expected, measured, verdict)
 

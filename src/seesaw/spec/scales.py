@@ -67,13 +67,21 @@ class Scale:
     def frozen(self, root: Path | None = None) -> Scale:
         """Return this scale with its reference results in place of the live ones.
 
-        Rows of tables that were added after the reference was made are left out.
+        Rows of tables and seeds that were added after the reference was made are left out.
         """
         made = Scale(self.name, self.dataset)
         made.results = root or self.reference
         if made.results == self.reference and self.reference.is_dir():
             table = made.table = copy(made.table)
             table.cells = [c for c in table.cells if made._holds(c.evaluation)]
+            there = {
+                t.id: [s for s in t.seeds if made.model(t.id, s).parent.is_dir()]
+                for t in table.trainings.values()
+            }
+            table.trainings = {
+                i: t.model_copy(update={"seeds": there[i] or t.seeds})
+                for i, t in table.trainings.items()
+            }
         return made
 
     def _holds(self, evaluation: str) -> bool:

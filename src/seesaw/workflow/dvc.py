@@ -8,7 +8,6 @@ needs. Outputs that several targets need belong to the first of these targets.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -160,12 +159,9 @@ class Stages:
 
     def _stage(self, stage: Stage) -> dict:
         """Return a stage as an entry of ``dvc.yaml``."""
-        options = "" if self.scale.name == "mini" else f" --scale {self.scale.name}"
-        if self.scale.full_name != self.scale.name:
-            options += f" --dataset {shlex.quote(self.scale.dataset)}"
         call = snakemake_command(self.scale, *stage.targets)
         local = "--profile slurm" not in call
-        commands = [call, f"seesaw record {stage.name}{options}"]
+        commands = [call, f"seesaw record {stage.name} {self.scale.options}"]
         made: dict[str, Any] = {"cmd": [*(["seesaw unlock"] if local else []), *commands]}
         if self.file.parent != paths.ROOT:
             made["wdir"] = ".."

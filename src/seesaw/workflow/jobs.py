@@ -118,6 +118,8 @@ def workflow(scale: Scale) -> Graph:
     Raises:
         UserError: the Snakefile cannot be read; the message is Snakemake's.
     """
+    if not paths.ROOT.samefile("."):
+        raise UserError(f"This verb calls Snakemake; change to {paths.ROOT.resolve()} first.")
     rules = [paths.ROOT / "Snakefile", *(paths.ROOT / "workflow" / "rules").glob("*.smk")]
     files = [*dependencies.sources(scale), *rules]
     kept = paths.CACHE / "jobs" / f"{scale.full_name}.json"

@@ -18,6 +18,7 @@ from seesaw.workflow.costs import Cost, Costs
 from seesaw.workflow.jobs import Job, closure, in_order
 
 SHARED = "shared: data, speed, tables"
+NUMBER = r"(\d{1,3}([,_]\d{3})+|\d*)(\.\d+)?"
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,8 @@ def parse_budget(text: str | None) -> float | None:
     """
     if text is None:
         return None
-    found = re.fullmatch(r"([\d_,]*\.?\d+) *(gpu-?h(ours?)?)?", text.strip().lower())
-    if not found:
+    found = re.fullmatch(rf"({NUMBER}) *(gpu-?h(ours?)?)?", text.strip().lower())
+    if not found or not found.group(1):
         raise UserError(f"--budget {text}: give GPU-hours, for instance 200gpuh.")
     return float(re.sub("[_,]", "", found.group(1)))
 

@@ -13,8 +13,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
+from typing_extensions import TypedDict
 
 from seesaw.core import paths
+from seesaw.core.json import json_or_none
 from seesaw.core.records import failure_of, read_record
 from seesaw.errors import Interrupted
 from seesaw.spec.experiments import Experiments
@@ -36,6 +38,14 @@ _STYLES |= {"no sign": "yellow", "stopped": "yellow"}
 TAIL = 3
 PACE = re.compile(r"[\d,]+ of [\d,]+ .*, [\d,]+ min left")  # a line of `seesaw.core.pace`
 NEEDS_YOU = ("failed", "no sign", "stopped")
+
+
+class _Stop(TypedDict):
+    """What an interrupted job records; see `Interrupted`."""
+
+    reason: str
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,7 @@ def standing(
     if stop := _interruption(work, last):
         unit = "iteration" if job.rule == "train" else "image"
         note = f"stopped by {stop['reason']}, saved at {unit} {stop['done']:,}"
-        share = stop["done"] / stop["total"]
+        share = stop["done"] / max(stop["total"], 1)
         if waits:
             return Standing(job, "queued", note + _waits(facts["slurm"]), share, **facts)
         return Standing(job, "stopped", note, share, **facts)
@@ -111,7 +121,7 @@ def standing(
             note = f"{pace[-1]}, {note}"
         return Standing(job, "running", note, _share(progress), **facts)
     if mtime(marker) > last:
-        since = duration((now - mtime(marker)) / 3600)
+        since = duration(max(now - mtime(marker), 0) / 3600)  # a file server has its own clock
         return Standing(job, "queued", f"for {since}{_waits(facts['slurm'])}", **facts)
     if not signs:
         return Standing(job, "–", **facts)
@@ -254,10 +264,10 @@ def _waits(slurm: str | None) -> str:
     return f"; the queue said {seen['state']}{reason}" if seen else ""
 
 
-def _interruption(work: Path | None, sign: float) -> dict | None:
+def _interruption(work: Path | None, sign: float) -> _Stop | None:
     """Return what an interrupted job recorded; None if it has started again since."""
     saved = work / Interrupted.RECORD if work else None
-    return read_record(saved) if saved and sign <= mtime(saved) + AT_LEAST else None
+    return json_or_none(saved, _Stop) if saved and sign <= mtime(saved) + AT_LEAST else None
 
 
 def _parts(job: Job) -> list[Path]:

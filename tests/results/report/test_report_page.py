@@ -68,7 +68,8 @@ def test_a_partial_page_stands_apart(scale, capsys):
     assert main(["report"]) == 2
     said = capsys.readouterr().err
     assert said.startswith("seesaw report: results/mini lacks table_a1, ")
-    assert "run `snakemake --profile local report`, or `seesaw report --partial`" in said
+    assert "`snakemake --profile local report`" in said
+    assert "`seesaw report --partial --scale mini`" in said
     assert not (scale.results / "report").exists()
     made = page.write(content.gather(scale), scale)
     assert made.name == "partial.html" and not report.output(scale).exists()

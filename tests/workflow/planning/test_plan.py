@@ -158,7 +158,7 @@ def test_budgets(text, hours):
     assert parse_budget(text) == hours
 
 
-@pytest.mark.parametrize("text", ["200 eur", "gpuh", "-3", ""])
+@pytest.mark.parametrize("text", ["200 eur", "gpuh", "-3", "", "2,5gpuh"])
 def test_a_budget_that_is_none(text):
     with pytest.raises(UserError, match=re.escape(f"--budget {text}: give GPU-hours, for ")):
         parse_budget(text)

@@ -161,6 +161,12 @@ def test_cut_off_at_its_deadline_and_queued_again(paper, stands, work):
     assert stands(A01).state == "running"
 
 
+def test_a_record_of_another_version_of_the_code_is_left_out(paper, stands, work):
+    training_log(work, entry(400), age=9000)
+    write(work / "interrupted.json", json.dumps({"iteration": 412, "iterations": 1000}), age=8990)
+    assert stands(A01).state == "no sign"
+
+
 def test_a_failure_record_is_told_whatever_the_logs_say(paper, stands, work):
     training_log(work, entry(400), age=5)
     output = paper[2][A01].outputs[0]

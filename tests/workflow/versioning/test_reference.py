@@ -20,6 +20,7 @@ from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import write_recorded
 from seesaw.spec import claims as claim_table
+from seesaw.spec import experiments
 from seesaw.spec.scales import Scale
 from seesaw.workflow import dependencies, jobs, readme, reference
 from seesaw.workflow.evidence.chain import Evidence
@@ -262,6 +263,15 @@ def test_the_stand_in_of_the_stronger_backbone_is_stronger():
         for name in ("resnet18", "resnest50")
     }
     assert accuracy["resnest50"] > accuracy["resnet18"] > 0.95
+
+
+def test_seeds_that_are_added_leave_the_reference_as_it_is(monkeypatch):
+    table = Scale("mini").table
+    for name, training in table.trainings.items():
+        table.trainings[name] = training.model_copy(update={"seeds": [0, 1, 2]})
+    monkeypatch.setattr(experiments, "load", lambda: table)
+    found = Scale("mini").frozen().table
+    assert {seed for t in found.trainings.values() for seed in t.seeds} == {0}
 
 
 @pytest.mark.parametrize("name", FROZEN)

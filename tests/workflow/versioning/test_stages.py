@@ -94,7 +94,7 @@ def test_the_paper_scale_runs_on_the_cluster_and_never_clears_its_lock():
     assert mini["table_a1"]["cmd"] == [
         "seesaw unlock",
         "snakemake --profile local table_a1",
-        "seesaw record table_a1",
+        "seesaw record table_a1 --scale mini",
     ]
 
 

@@ -42,7 +42,7 @@ def derived_checks(scale: Scale, found: dict, known: Dataset | None) -> Iterator
         return
     if counts is None:
         name = "frequency groups, filtered images, repeat factors, EQL tail, BAGS groups"
-        yield Check(name, None, f"{scale.entry.category_counts} is absent: `seesaw data`")
+        yield Check(name, None, f"{scale.entry.category_counts} is absent: `{scale.data_command}`")
     else:
         occurs = {c["id"]: c["image_count"] for c in counts["categories"]}
         factors = facts.repeat_factors(occurs, counts["annotated_images"], RFS)

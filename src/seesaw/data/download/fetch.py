@@ -27,6 +27,7 @@ from seesaw.core.secrets import masked
 from seesaw.errors import UserError
 from seesaw.spec.downloads import Remote
 
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}  # the disk's, not the network's
 CHUNK = 1 << 20
 # Called after each chunk with the number of bytes received so far.
 Report = Callable[[int], None]
@@ -186,7 +187,9 @@ def _transfer(
         raise _Refused(f"answers {error.code}") from None
     except http.client.InvalidURL:  # its reason repeats the URL
         raise _Refused("is no address") from None
-    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as e:
+    except (http.client.HTTPException, OSError) as e:
+        if getattr(e, "errno", None) in DISK:
+            raise
         reason = getattr(e, "reason", None) or str(e) or type(e).__name__
         raise _Cut(f"cut off ({reason})") from None
 
@@ -267,7 +270,7 @@ def _disk(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in DISK:
             raise
         raise UserError(
             f"{target} cannot be written ({error.strerror}); make room there and run the same "

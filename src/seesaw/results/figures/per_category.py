@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seesaw.errors import UserError
 from seesaw.results.figures.results import Results
 from seesaw.results.tables.collect import means
 
@@ -36,7 +37,12 @@ def panels(results: Results) -> dict[tuple[str, str], list[Curve]]:
     """Return (framework, sampler) -> its curves, by the labels in the experiment table."""
     found: dict[tuple[str, str], list[Curve]] = {}
     for cell in results.table.place_cells("figure_a2"):
-        framework, sampler, loss = cell.label.split(", ")
+        framework, sampler, loss, *more = [*cell.label.split(", "), "", ""]
+        if any(more) or loss not in METHODS:
+            form = f"framework, sampler, loss, with a loss of {', '.join(METHODS)}"
+            raise UserError(
+                f"{results.table.path}: the cell {cell.label!r} of figure_a2 must read {form}."
+            )
         curve = _curve(results, cell.evaluation, METHODS[loss])
         found.setdefault((framework, sampler), []).append(curve)
     return found

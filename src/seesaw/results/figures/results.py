@@ -119,7 +119,7 @@ class Results:
         content = self.read("category_counts")
         if content is None:
             path = self.scale.entry.category_counts
-            raise UserError(f"{path} is missing; run `seesaw data --scale {self.scale.name}`.")
+            raise UserError(f"{path} is missing; run `{self.scale.data_command}`.")
         rows = [
             Category(c["id"], c["name"], c["frequency"], c["instance_count"])
             for c in content["categories"]

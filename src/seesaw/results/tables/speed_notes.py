@@ -18,7 +18,7 @@ def speed_notes(measured: dict, labels: dict[str, str], scale: str) -> list[str]
         scale: name of the scale.
     """
     height, width = measured["resolution"]
-    seconds = {k: v for k, v in measured["training_seconds_per_iteration"].items() if v}
+    seconds = {k: v for k, v in measured.get("training_seconds_per_iteration", {}).items() if v}
     found = sorted(map(round, measured["detections_per_image"]["ours"].values()))
     many = " to ".join(map(str, dict.fromkeys([found[0], found[-1]])))
     rounds = len(next(iter(measured["rounds"]["ours"].values())))

@@ -44,7 +44,10 @@ class Evidence:
     def _tracked(self) -> set[Path]:
         """The committed results and figures that git has; none outside of a clone."""
         command = ["git", "ls-files", "-z", "--", "reference", paths.NOTEBOOKS.name]
-        done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
+        try:
+            done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
+        except OSError:  # git is not installed
+            return set()
         return {paths.ROOT / name for name in done.stdout.split("\0") if name}
 
     @property

@@ -120,6 +120,8 @@ class _Files:
         """Return a file's entity, with its content if the file is here, unchanged and small."""
         name = path.relative_to(paths.ROOT).as_posix() if path.is_relative_to(paths.ROOT) else ""
         name = name or path.as_posix().lstrip("/")
+        if ".." in Path(name).parts:
+            name = path.resolve().as_posix().lstrip("/")
         now = self._evidence.sha256(path)
         sha256 = sha256 or now
         inside = now == sha256 and now is not None and path.stat().st_size <= LARGEST
