@@ -1,14 +1,11 @@
 """What tests of all parts share: one thread each, and the workflow's files in a clone."""
 
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).parents[1]
+from repository import copied
 
 # The suite runs in parallel and must not oversubscribe.
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -44,20 +41,20 @@ def rules(tmp_path, job_graphs, monkeypatch):
         return cached_json(files, job_graphs / f"{key}-{cache_path.name}", compute)
 
     monkeypatch.setattr(jobs, "cached_json", by_content)
-    for name in ("Snakefile", "environment.yml"):
-        shutil.copy(REPOSITORY / name, tmp_path)
-    for name in ("workflow", "profiles"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name)
-    (tmp_path / "slurm").symlink_to("profiles/slurm")
-    return tmp_path
+    return copied(tmp_path, "Snakefile", "environment.yml", "workflow", "profiles", "slurm")
+
+
+@pytest.fixture
+def clone(rules, monkeypatch):
+    """The working directory: a clone without data and results."""
+    monkeypatch.chdir(copied(rules, "configs"))
+    return rules
 
 
 @pytest.fixture(scope="module")
 def smoke_root(tmp_path_factory):
     """A folder of the module's own in which trainings at smoke scale can start."""
-    root = tmp_path_factory.mktemp("root")
-    shutil.copytree(REPOSITORY / "configs", root / "configs")
-    shutil.copy(REPOSITORY / "requirements.lock", root)
+    root = copied(tmp_path_factory.mktemp("root"), "configs", "requirements.lock")
     for arguments in (["data"], ["pretrain", "resnet18"]):
         command = [sys.executable, "-m", "seesaw.cli", *arguments, "--scale", "smoke"]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True)

@@ -14,22 +14,6 @@ from seesaw.cli.main import main, parser
 from seesaw.core import paths
 
 REPOSITORY = Path(__file__).parents[2]
-MAKING = {
-    "convert",
-    "zoo",
-    "report",
-    "download",
-    "data",
-    "pretrain",
-    "train",
-    "detect",
-    "evaluate",
-    "speed",
-    "submit",
-    "table",
-    "figure",
-    "claims",
-}
 
 
 def run(*args, cwd=REPOSITORY, **environment):
@@ -53,21 +37,22 @@ def test_help_lists_the_verbs():
     done = run("--help")
     assert done.returncode == 0
     listed = set(re.findall(r"^    ([\w-]+)", done.stdout, re.MULTILINE))
-    assert listed == names() >= MAKING
+    assert listed == names()
 
 
 def rules():
     """Rule name -> its text, of all rules that run something."""
     found = {}
     for file in [REPOSITORY / "Snakefile", *sorted((REPOSITORY / "workflow").rglob("*.smk"))]:
-        for block in re.split(r"^(?=rule |checkpoint )", file.read_text(), flags=re.MULTILINE)[1:]:
-            if "shell:" in block:
-                found[re.match(r"\w+ (\w+):", block).group(1)] = block
+        _, *blocks = re.split(r"^(?=rule |checkpoint )", file.read_text(), flags=re.MULTILINE)
+        running = {re.match(r"\w+ (\w+):", b).group(1): b for b in blocks if "shell:" in b}
+        assert len(running) == file.read_text().count("shell:"), file  # none is overlooked
+        found |= running
     return found
 
 
 def test_each_rule_is_one_call_of_its_verb():
-    assert MAKING <= rules().keys() <= names()
+    assert rules() and rules().keys() <= names()
     for name, block in rules().items():
         shell = block.partition("shell:")[2]
         # {TRAINER} and {DETECTOR} are `seesaw`, or what starts it in a SLURM job
@@ -107,56 +92,34 @@ def message_of(verb, stderr):
     return line.removeprefix(f"seesaw {verb}: ")
 
 
-MISSING = "is missing; run `seesaw data --scale mini` first."
-
-
 @pytest.mark.parametrize(
-    ("args", "said"),
-    [
-        (
-            ("data", "--scale", "tiny"),
-            "the scale 'tiny' is unknown; use one of mini, paper, single_gpu, smoke",
-        ),
-        (
-            ("data", "--dataset", "coco"),
-            "the dataset 'coco' is neither an entry nor a folder; use one of lvis_v1, mini_lv",
-        ),
-        (("train", "a01"), f"data/mini_lvis/manifest.json {MISSING}"),
-        (("detect", "a01"), f"data/mini_lvis/manifest.json {MISSING}"),
-        (("evaluate", "a01"), f"data/mini_lvis/manifest.json {MISSING}"),
-        (("pretrain", "resnet18"), f"data/mini_lvis/manifest.json {MISSING}"),
-        (("diff", "a01", "zzz"), "the evaluation 'zzz' is unknown; use one of a01_mask_rcnn, "),
-        (("diff", "a01", "a1"), "the evaluation 'a1' is not unique; use one of a10_seesaw, "),
-        (("table", "table_a3"), "the table or figure 'table_a3' is unknown; did you mean table_a"),
-    ],
+    "args", [("train", "a01"), ("detect", "a01"), ("evaluate", "a01"), ("pretrain", "resnet18")]
 )
-def test_a_users_mistake_is_one_line(refused, args, said):
-    assert said in refused(*args)
+def test_without_data_the_verb_that_makes_it_is_named(refused, args):
+    said = refused(*args)
+    assert not lacks(said, "data/mini_lvis/manifest.json", "`seesaw data --scale mini`")
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "facts"),
     [
-        (("train", "zzz"), "the training 'zzz' is unknown; use one of a01_mask_rcnn, "),
-        (("train", "a12"), "the training 'a12' is unknown; did you mean a1"),
-        (("train", "a11"), "results/mini/a10_seesaw/seed0/model.pth is missing; "),
-        (("detect", "a01"), "results/mini/a01_mask_rcnn/seed0/model.pth is missing; run `seesaw "),
-        (("evaluate", "a01"), "detections.jsonl is missing; run `seesaw detect a01_mask_rcnn"),
+        (("train", "a11"), ["results/mini/a10_seesaw/seed0/model.pth"]),
+        (("detect", "a01"), ["results/mini/a01_mask_rcnn/seed0/model.pth", "`seesaw train"]),
+        (("evaluate", "a01"), ["detections.jsonl", "`seesaw detect a01_mask_rcnn"]),
         (
             ("errors", "a01", "a02", "--seed", "3", "--scale", "mini"),
-            "run `seesaw detect a01_mask_rcnn --seed 3 --scale mini` first.",
+            ["`seesaw detect a01_mask_rcnn --seed 3 --scale mini`"],
         ),
-        (("errors", "test_dev_a12"), "has no annotations; name an evaluation on val."),
-        (("submit",), "test_dev_a12/detections.jsonl is missing; run `seesaw detect test_dev_a12"),
-        (("grade",), "test_dev_truth/test_dev.json is missing: test-dev is graded on generated"),
-        (("pretrain", "vgg"), "the backbone 'vgg' is unknown; use one of resne"),
+        (("errors", "test_dev_a12"), ["test_dev_a12", "no annotations", "on val"]),
+        (("submit",), ["test_dev_a12/detections.jsonl", "`seesaw detect test_dev_a12"]),
+        (("grade",), ["test_dev_truth/test_dev.json"]),
     ],
 )
-def test_with_data_but_without_what_comes_before(empty, refused, args, said):
+def test_with_data_but_without_what_comes_before(empty, refused, args, facts):
     manifest = empty / "data/mini_lvis/manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text("{}")
-    assert said in refused(*args)
+    assert not lacks(refused(*args), *facts)
 
 
 def test_a_message_tells_no_secret(refused):
@@ -168,23 +131,18 @@ def test_a_message_tells_no_secret(refused):
 def test_a_malformed_table_row_is_one_line(empty, refused):
     table = empty / "configs/experiments.yaml"
     table.write_text(table.read_text().replace("schedule: 2x", "schedule: 9x", 1))
-    said = "configs/experiments.yaml: trainings.a01_mask_rcnn.schedule is '9x', but input should"
-    assert refused("table", "table_a1").startswith(said)
+    said = refused("table", "table_a1")
+    assert not lacks(said, "configs/experiments.yaml", "trainings.a01_mask_rcnn.schedule", "'9x'")
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("_base_ = (\n", "cannot be read as a config ("),
-        ("_base_ = './a00.py'\n", "cannot be read as a config ("),
-        ("schedule = dict(epochs=12)\n", "has no model; inherit one by _base_ or write it."),
-    ],
+    "content", ["_base_ = (\n", "_base_ = './a00.py'\n", "schedule = dict(epochs=12)\n"]
 )
-def test_a_config_that_is_none_is_one_line(empty, content, said):
+def test_a_config_that_is_none_is_one_line(empty, content):
     (empty / "configs/table_a1/a02_syncbn.py").write_text(content)
     done = run("diff", "a01", "a02", cwd=empty)
     assert (done.returncode, done.stdout) == (2, "")
-    assert message_of("diff", done.stderr).startswith(f"configs/table_a1/a02_syncbn.py {said}")
+    assert message_of("diff", done.stderr).startswith("configs/table_a1/a02_syncbn.py ")
 
 
 @pytest.mark.parametrize(
@@ -219,7 +177,7 @@ def test_outside_of_a_clone_every_verb_says_so(tmp_path, monkeypatch, capsys, ve
     monkeypatch.chdir(tmp_path)
     assert main(least(verb)) == 2
     said = message_of(verb, capsys.readouterr().err)
-    assert said.startswith(f"{tmp_path} is no clone of the repository (") and "SEESAW_ROOT" in said
+    assert said.startswith(f"{tmp_path} ") and "SEESAW_ROOT" in said
     assert files(tmp_path) == set()
 
 
@@ -242,7 +200,7 @@ def test_another_root_is_read(empty, tmp_path_factory):
     """SEESAW_ROOT names the repository from anywhere: configs, results and data lie under it."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     done = run("evaluate", "a01", cwd=elsewhere, SEESAW_ROOT=str(empty))
-    assert f"{empty}/data/mini_lvis/manifest.json is missing" in done.stderr
+    assert f"{empty}/data/mini_lvis/manifest.json" in done.stderr
     done = run("table", "table_a2", cwd=elsewhere, SEESAW_ROOT=str(empty))
     assert done.returncode == 0, done.stderr
     made = empty / "results/mini/tables/table_a2.csv"

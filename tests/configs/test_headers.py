@@ -51,9 +51,3 @@ def test_states_the_cost_that_plans_expect():
         if experiment in PRINTED or stem in HOURS or found:
             known[stem] = HOURS.get(stem)
     assert stated == known and None not in known.values()
-
-
-def test_a_wrong_number_is_found():
-    text = header("a04_htc_lite")
-    wrong = text.replace("23.6 (+3.2)", "23.6 (+3.1)")
-    assert wrong != text and numbers(wrong)["increments"] == {"AP": 2.5, "AP_box": 3.1}

@@ -159,7 +159,7 @@ def test_a_setting_for_one_training_acts_there_alone():
     """The settings of all trainings hold there too."""
     rates = {e: resolved(e, "mini").optim_wrapper.optimizer.lr for e in BUILT}
     lower = {e for e, lr in rates.items() if lr == 0.01}
-    assert lower == OWN["optim_wrapper.optimizer.lr"] and len(lower) == 16
+    assert lower == OWN["optim_wrapper.optimizer.lr"] != set()
     assert {lr for e, lr in rates.items() if e not in lower} == {0.02}
     assert resolved("cascade_rfs_bags", "mini").batch_size == 6
 

@@ -169,7 +169,3 @@ def test_fallback_runs_only_when_configured_and_is_recorded(monkeypatch, caplog)
     stays = SafeInstaBoost(action_prob=(0, 0, 1), color_prob=0, aug_ratio=1, fallback=True)
     for old, new in zip(sample()["instances"], by_label(seeded(stays, sample())), strict=True):
         assert np.array_equal(decoded(old), decoded(new))
-
-
-def test_installed_package_is_used_even_with_fallback():
-    assert SafeInstaBoost(fallback=True).engine == "instaboostfast"

@@ -6,6 +6,7 @@ import json
 
 import orjson
 import pytest
+from facts import lacks
 from small_folder import PREFIX
 
 from seesaw.data.annotations import read_annotations
@@ -78,112 +79,116 @@ ZIGZAG = [v for i in range(199_999) for v in (i % 2 * 19 - 5, i % 7)]
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "facts"),
     [
-        (put(("images",), ...), "no list 'images'"),
-        (put(("images",), []), "lists no images"),
-        (put(("categories",), []), "lists no categories"),
-        (put(("annotations",), {}), "no list 'annotations'"),
-        (put((*IMG, "width"), ...), "image 7 has no 'width'"),
-        (put((*IMG, "height"), 0), "image 7 has height 0"),
-        (put((*IMG, "height"), 8.0), "image 7 has height 8.0"),
-        (put((*IMG, "width"), 1001), "image 7 is 1001x8 pixels"),
-        (put((*IMG, "coco_url"), ...), "image 7 has no 'coco_url'"),
-        (put((*IMG, "coco_url"), 5), "image 7 has coco_url 5"),
-        (put((*IMG, "coco_url"), "../x.png"), "image 7 is at '../x.png', outside"),
-        (put((*IMG, "coco_url"), PREFIX + "a/../../x"), "image 7 is at 'a/../../x', outside"),
-        (put((*IMG, "coco_url"), "/etc/x.png"), "image 7 is at '/etc/x.png', outside"),
-        (put((*IMG, "coco_url"), "file:///x.png"), "image 7 is at .*, outside"),
-        (put((*IMG, "coco_url"), "a\0b"), r"image 7 is at 'a\\x00b'"),
-        (put((*IMG, "id"), 9), "image 9 appears twice"),
-        (put((*IMG, "id"), -7), "image number 0 has the id -7"),
-        (put((*IMG, "id"), 2**63), "image number 0 has the id 9223372036854775808"),
-        (put((*IMG, "id"), True), "image number 0 has the id True"),
-        (put((*IMG, "id"), 7.0), "image number 0 has the id 7.0"),
-        (put((*IMG, "id"), "7"), "image number 0 has the id '7'"),
-        (put((*IMG, "id"), [7]), r"image number 0 has the id \[7\]"),
-        (put((*IMG, "neg_category_ids"), ...), "image 7 has no 'neg_category_ids'"),
-        (put((*IMG, "neg_category_ids"), None), "image 7 has neg_category_ids None"),
-        (put((*IMG, "not_exhaustive_category_ids"), "1"), "not_exhaustive_category_ids '1'"),
-        (put((*IMG, "neg_category_ids"), [5]), "image 7 lists the unknown category 5"),
-        (put((*IMG, "neg_category_ids"), [2.0]), "image 7 lists 2.0 in neg_category_ids"),
-        (put((*CAT, "id"), 4), "category 1 is missing.*1..2"),
-        (put((*CAT, "id"), 0), "category 0 has the id 0"),
-        (put((*CAT, "id"), 2), "category 2 appears twice"),
-        (put((*CAT, "name"), ...), "category 1 has no 'name'"),
-        (put((*CAT, "name"), None), "category 1 has the name None"),
-        (put((*CAT, "name"), 3), "category 1 has the name 3"),
-        (put((*CAT, "frequency"), "x"), "category 1 has the frequency 'x'"),
-        (put(CAT, "bee"), "category number 0 is no object"),
-        (lambda c: c["categories"].reverse(), "category 2 stands at place 1"),
-        (put(ANN, None), "annotation number 0 is no object"),
-        (put((*ANN, "image_id"), 8), "annotation 1 has the unknown image_id 8"),
-        (put((*ANN, "image_id"), "7"), "annotation 1 has image_id '7'"),
-        (put((*ANN, "category_id"), 3), "annotation 1 has the unknown category_id 3"),
-        (put((*ANN, "category_id"), 1.0), "annotation 1 has category_id 1.0"),
-        (put((*ANN, "id"), 2), "annotation 2 appears twice"),
-        (put((*ANN, "id"), ...), "annotation number 0 has no 'id'"),
-        (put((*ANN, "bbox"), ...), "annotation 1 has no 'bbox'"),
-        (put((*ANN, "bbox"), [1, 2, 3]), r"bbox \[1, 2, 3\]"),
-        (put((*ANN, "bbox"), [1, 2, 3, None]), "four numbers"),
-        (put((*ANN, "bbox"), [1, 2, 3, 1e300]), "four numbers"),
-        (put((*ANN, "bbox"), [4, 1, -3, 3]), "negative width or height"),
-        (put((*ANN, "area"), ...), "annotation 1 has no 'area'"),
-        (put((*ANN, "area"), None), "annotation 1 has area None"),
-        (put((*ANN, "area"), "9"), "annotation 1 has area '9'"),
-        (put((*ANN, "area"), [9]), r"annotation 1 has area \[9\]"),
-        (put((*ANN, "area"), True), "annotation 1 has area True"),
-        (put((*ANN, "area"), -1), "annotation 1 has area -1"),
-        (put((*ANN, "iscrowd"), "0"), "annotation 1 has iscrowd '0'"),
-        (put(SEG, None), "empty segmentation"),
-        (put(SEG, []), "empty segmentation"),
-        (put(SEG, [[]]), "polygon of 0 numbers"),
-        (put(SEG, [[1, 1, 2, 2]]), "polygon of 4 numbers"),
-        (put(SEG, [[1, 1, 2, 2, 3, 3, 4]]), "polygon of 7 numbers"),
-        (put(SEG, [["a"] * 6]), "no list of numbers"),
-        (put(SEG, [1, 1, 4, 1, 4, 4]), "no list of numbers"),
-        (put(SEG, [[1, 1, 1e9, 1, 4, 4]]), "coordinate 1000000000.0"),
-        (put(SEG, [[1, 1, 1e5, 1, 4, 4]]), "annotation 1 reaches far out of its image"),
-        (put(SEG, [[-9, 1, -4, 1, -4, 4]]), "annotation 1 lies outside its image"),
-        (put(SEG, [ZIGZAG]), "outline is 3.* pixels long"),
-        (put(SEG, {"size": [10, 8], "counts": [80]}), r"mask of size \[10, 8\]"),
-        (put(SEG, {"size": None, "counts": [80]}), "mask of size None"),
-        (put(SEG, {"size": [8, 10], "counts": [70]}), "run lengths of 70 pixels"),
-        (put(SEG, {"size": [8, 10], "counts": [90, -10]}), "no counts of pixels"),
-        (put(SEG, {"size": [8, 10], "counts": "935000_"}), "cut off"),
-        (put(SEG, {"size": [8, 10], "counts": "b'935000_1'"}), "cut off"),
-        (put(SEG, {"size": [8, 10], "counts": "935000_1é"}), "cut off"),
-        (put(SEG, {"size": [8, 10], "counts": ""}), "no run lengths"),
-        (put(SEG, {"size": [8, 10]}), "no run lengths"),
+        (put(("images",), ...), ["'images'"]),
+        (put(("images",), []), ["no images"]),
+        (put(("categories",), []), ["no categories"]),
+        (put(("annotations",), {}), ["'annotations'"]),
+        (put((*IMG, "width"), ...), ["image 7", "'width'"]),
+        (put((*IMG, "height"), 0), ["image 7", "height 0"]),
+        (put((*IMG, "height"), 8.0), ["image 7", "height 8.0"]),
+        (put((*IMG, "width"), 1001), ["image 7", "1001x8"]),
+        (put((*IMG, "coco_url"), ...), ["image 7", "'coco_url'"]),
+        (put((*IMG, "coco_url"), 5), ["image 7", "coco_url 5"]),
+        (put((*IMG, "coco_url"), "../x.png"), ["image 7", "'../x.png'"]),
+        (put((*IMG, "coco_url"), PREFIX + "a/../../x"), ["image 7", "'a/../../x'"]),
+        (put((*IMG, "coco_url"), "/etc/x.png"), ["image 7", "'/etc/x.png'"]),
+        (put((*IMG, "coco_url"), "file:///x.png"), ["image 7", "outside"]),
+        (put((*IMG, "coco_url"), "a\0b"), ["image 7", r"'a\x00b'"]),
+        (put((*IMG, "id"), 9), ["image 9", "twice"]),
+        (put((*IMG, "id"), -7), ["image number 0", "id -7"]),
+        (put((*IMG, "id"), 2**63), ["image number 0", "id 9223372036854775808"]),
+        (put((*IMG, "id"), True), ["image number 0", "id True"]),
+        (put((*IMG, "id"), 7.0), ["image number 0", "id 7.0"]),
+        (put((*IMG, "id"), "7"), ["image number 0", "id '7'"]),
+        (put((*IMG, "id"), [7]), ["image number 0", "id [7]"]),
+        (put((*IMG, "neg_category_ids"), ...), ["image 7", "'neg_category_ids'"]),
+        (put((*IMG, "neg_category_ids"), None), ["image 7", "neg_category_ids None"]),
+        (
+            put((*IMG, "not_exhaustive_category_ids"), "1"),
+            ["image 7", "not_exhaustive_category_ids '1'"],
+        ),
+        (put((*IMG, "neg_category_ids"), [5]), ["image 7", "category 5"]),
+        (put((*IMG, "neg_category_ids"), [2.0]), ["image 7", "2.0", "neg_category_ids"]),
+        (put((*CAT, "id"), 4), ["category 1", "1..2"]),
+        (put((*CAT, "id"), 0), ["category 0", "id 0"]),
+        (put((*CAT, "id"), 2), ["category 2", "twice"]),
+        (put((*CAT, "name"), ...), ["category 1", "'name'"]),
+        (put((*CAT, "name"), None), ["category 1", "name None"]),
+        (put((*CAT, "name"), 3), ["category 1", "name 3"]),
+        (put((*CAT, "frequency"), "x"), ["category 1", "frequency 'x'"]),
+        (put(CAT, "bee"), ["category number 0", "no object"]),
+        (lambda c: c["categories"].reverse(), ["category 2", "place 1"]),
+        (put(ANN, None), ["annotation number 0", "no object"]),
+        (put((*ANN, "image_id"), 8), ["annotation 1", "image_id 8"]),
+        (put((*ANN, "image_id"), "7"), ["annotation 1", "image_id '7'"]),
+        (put((*ANN, "category_id"), 3), ["annotation 1", "category_id 3"]),
+        (put((*ANN, "category_id"), 1.0), ["annotation 1", "category_id 1.0"]),
+        (put((*ANN, "id"), 2), ["annotation 2", "twice"]),
+        (put((*ANN, "id"), ...), ["annotation number 0", "'id'"]),
+        (put((*ANN, "bbox"), ...), ["annotation 1", "'bbox'"]),
+        (put((*ANN, "bbox"), [1, 2, 3]), ["annotation 1", "bbox [1, 2, 3]"]),
+        (put((*ANN, "bbox"), [1, 2, 3, None]), ["annotation 1", "bbox", "four numbers"]),
+        (put((*ANN, "bbox"), [1, 2, 3, 1e300]), ["annotation 1", "bbox", "four numbers"]),
+        (put((*ANN, "bbox"), [4, 1, -3, 3]), ["annotation 1", "negative width"]),
+        (put((*ANN, "area"), ...), ["annotation 1", "'area'"]),
+        (put((*ANN, "area"), None), ["annotation 1", "area None"]),
+        (put((*ANN, "area"), "9"), ["annotation 1", "area '9'"]),
+        (put((*ANN, "area"), [9]), ["annotation 1", "area [9]"]),
+        (put((*ANN, "area"), True), ["annotation 1", "area True"]),
+        (put((*ANN, "area"), -1), ["annotation 1", "area -1"]),
+        (put((*ANN, "iscrowd"), "0"), ["annotation 1", "iscrowd '0'"]),
+        (put(SEG, None), ["annotation 1", "empty"]),
+        (put(SEG, []), ["annotation 1", "empty"]),
+        (put(SEG, [[]]), ["annotation 1", "polygon", "0 numbers"]),
+        (put(SEG, [[1, 1, 2, 2]]), ["annotation 1", "polygon", "4 numbers"]),
+        (put(SEG, [[1, 1, 2, 2, 3, 3, 4]]), ["annotation 1", "polygon", "7 numbers"]),
+        (put(SEG, [["a"] * 6]), ["annotation 1", "no list"]),
+        (put(SEG, [1, 1, 4, 1, 4, 4]), ["annotation 1", "no list"]),
+        (put(SEG, [[1, 1, 1e9, 1, 4, 4]]), ["annotation 1", "1000000000.0"]),
+        (put(SEG, [[1, 1, 1e5, 1, 4, 4]]), ["annotation 1", "far out"]),
+        (put(SEG, [[-9, 1, -4, 1, -4, 4]]), ["annotation 1", "outside"]),
+        (put(SEG, [ZIGZAG]), ["annotation 1", "outline"]),
+        (put(SEG, {"size": [10, 8], "counts": [80]}), ["annotation 1", "[10, 8]"]),
+        (put(SEG, {"size": None, "counts": [80]}), ["annotation 1", "size None"]),
+        (put(SEG, {"size": [8, 10], "counts": [70]}), ["annotation 1", "70 pixels"]),
+        (put(SEG, {"size": [8, 10], "counts": [90, -10]}), ["annotation 1", "[90, -10]"]),
+        (put(SEG, {"size": [8, 10], "counts": "935000_"}), ["annotation 1", "cut off"]),
+        (put(SEG, {"size": [8, 10], "counts": "b'935000_1'"}), ["annotation 1", "cut off"]),
+        (put(SEG, {"size": [8, 10], "counts": "935000_1é"}), ["annotation 1", "cut off"]),
+        (put(SEG, {"size": [8, 10], "counts": ""}), ["annotation 1", "run lengths"]),
+        (put(SEG, {"size": [8, 10]}), ["annotation 1", "run lengths"]),
     ],
 )
-def test_every_breach_is_one_sentence(tmp_path, change, message):
+def test_every_breach_is_one_sentence(tmp_path, change, facts):
     content = copy.deepcopy(BASE)
     change(content)
     path = write(tmp_path / "a.json", content)
-    with pytest.raises(UserError, match=message) as error:
+    with pytest.raises(UserError) as error:
         training_counts(path)
-    assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
+    said = str(error.value)
+    assert said.startswith(str(path)) and "\n" not in said and not lacks(said, *facts)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "is no LVIS file"),
-        (b"[1, 2]", "is no LVIS file"),
-        (b'{"images": []', "no valid JSON"),
-        (b'{"images": [}', "no valid JSON"),
-        (b'{"images": [{"id": NaN}]}', "NaN is no number of JSON"),
-        (b'{"images": [{"id": 1, "id": 2}]}', "the key 'id' twice"),
-        (b'{"images": [], "images": []}', "the key 'images' twice"),
-        (b'{"images": "\\ud800"}', "no list 'images'"),
-        (b'{"info": "\\ud800"}', "no valid JSON"),
-        (b'{"info": "\xff"}', "no valid JSON"),
-        (b"\xef\xbb\xbf{}", "byte order mark"),
-        (b'{"info": ' + b"[" * 9999 + b"]" * 9999 + b"}", "no valid JSON"),
-        (b'{"info": ' + b"1" * 9999 + b"}", "no valid JSON"),
-        (b'{"images": [], "annotations": [], "categories": []} x', "no valid JSON"),
-        (b"{}", "no list 'images'"),
+        (b"", "LVIS"),
+        (b"[1, 2]", "LVIS"),
+        (b'{"images": []', "JSON"),
+        (b'{"images": [}', "JSON"),
+        (b'{"images": [{"id": NaN}]}', "NaN"),
+        (b'{"images": [{"id": 1, "id": 2}]}', "'id' twice"),
+        (b'{"images": [], "images": []}', "'images' twice"),
+        (b'{"images": "\\ud800"}', "'images'"),
+        (b'{"info": "\\ud800"}', "JSON"),
+        (b'{"info": "\xff"}', "JSON"),
+        (b"\xef\xbb\xbf{}", "byte order"),
+        (b'{"info": ' + b"[" * 9999 + b"]" * 9999 + b"}", "JSON"),
+        (b'{"info": ' + b"1" * 9999 + b"}", "JSON"),
+        (b'{"images": [], "annotations": [], "categories": []} x', "JSON"),
+        (b"{}", "'images'"),
     ],
 )
 def test_damaged_files(tmp_path, text, message):
@@ -196,9 +201,9 @@ def test_damaged_files(tmp_path, text, message):
 
 def test_missing_files(tmp_path):
     for read in (read_annotations, load_annotations):
-        with pytest.raises(UserError, match=r"none\.json does not exist"):
+        with pytest.raises(UserError, match=r"none\.json"):
             read(tmp_path / "none.json")
-        with pytest.raises(UserError, match="cannot be read"):
+        with pytest.raises(UserError, match=str(tmp_path)):
             read(tmp_path)
 
 
@@ -220,10 +225,8 @@ def test_what_is_accepted_and_not_trained_on_is_reported(tmp_path):
     content["annotations"][0]["iscrowd"] = 1
     found = read_annotations(write(tmp_path / "a.json", content))
     assert not found.faults and (found.trained, found.trained_images) == (0, 0)
-    notes = " ".join(found.notes)
-    for number in ("1 annotations without area", "1 annotations with iscrowd", "3 images of less",
-                   "1 images without"):  # fmt: skip
-        assert number in notes
+    counts = ("1 annotations without", "1 annotations with iscrowd", "3 images", "1 images")
+    assert not lacks(" ".join(found.notes), *counts)
 
 
 def test_boxes_as_corners_are_refused_and_a_stray_one_is_reported(small_set, tmp_path):
@@ -231,7 +234,7 @@ def test_boxes_as_corners_are_refused_and_a_stray_one_is_reported(small_set, tmp
     for annotation in content["annotations"]:
         x, y, w, h = annotation["bbox"]
         annotation["bbox"] = [x, y, x + w, y + h]
-    with pytest.raises(UserError, match="its outline spans"):
+    with pytest.raises(UserError, match="outline"):
         training_counts(write(tmp_path / "a.json", content))
     content = json.loads((small_set[0] / "annotations/train.json").read_text())
     content["annotations"][5]["bbox"][2:] = [0, 0]

@@ -120,12 +120,12 @@ def test_the_300_highest_scores_are_kept_and_ties_keep_their_order(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"scores": np.array([0.5, np.nan])}, "scores that are not finite"),
-        ({"boxes": np.full((2, 4), np.inf)}, "boxes that are not finite"),
-        ({"labels": np.array([1])}, "differ in number"),
-        ({"masks": np.zeros((2, 30, 20), bool)}, r"mask of size \(30, 20\), not \(20, 30\)"),
-        ({"masks": [{"size": [30, 20], "counts": "0"}] * 2}, r"mask of size \(30, 20\)"),
-        ({"image_id": 4}, "come after image 4"),
+        ({"scores": np.array([0.5, np.nan])}, "scores .*finite"),
+        ({"boxes": np.full((2, 4), np.inf)}, "boxes .*finite"),
+        ({"labels": np.array([1])}, "number"),
+        ({"masks": np.zeros((2, 30, 20), bool)}, r"\(30, 20\), not \(20, 30\)"),
+        ({"masks": [{"size": [30, 20], "counts": "0"}] * 2}, r"\(30, 20\)"),
+        ({"image_id": 4}, "after image 4"),
     ],
 )
 def test_writer_refuses_and_leaves_nothing(tmp_path, change, said):
@@ -149,22 +149,22 @@ def test_an_interrupted_writer_keeps_the_file_that_was_there(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"scores": [0.5, None]}, "scores holds values that are not finite"),
-        ({"scores": [0.5, "high"]}, "could not convert"),
-        ({"scores": [0.5]}, "lists differ in length"),
-        ({"mask_scores": [0.5]}, "lists differ in length"),
-        ({"bboxes": [[0, 0, 1, None]] * 2}, "bboxes holds values that are not finite"),
+        ({"scores": [0.5, None]}, "scores .*finite"),
+        ({"scores": [0.5, "high"]}, "'high'"),
+        ({"scores": [0.5]}, "length"),
+        ({"mask_scores": [0.5]}, "length"),
+        ({"bboxes": [[0, 0, 1, None]] * 2}, "bboxes .*finite"),
         ({"bboxes": [[0, 0, -1, 1]] * 2}, "negative width"),
-        ({"bboxes": [[0, 0, 1]] * 2}, "reshape"),
-        ({"counts": ["0", "0"]}, "mask 0 is malformed or does not cover the image's 600 pixels"),
-        ({"counts": [7, 7]}, "expected str instance, int found"),
+        ({"bboxes": [[0, 0, 1]] * 2}, r"line 2: .*\b6\b"),
+        ({"counts": ["0", "0"]}, "mask 0 .*600 pixels"),
+        ({"counts": [7, 7]}, r"line 2: .*\bstr\b"),
         ({"counts": ["é", "é"]}, "ascii"),
-        ({"category_ids": [1, 99]}, "category 99 is not in the annotations"),
-        ({"category_ids": [1, 1.5]}, "category_ids are not whole numbers"),
-        ({"image_id": 8}, "image 8 is not in the annotations"),
-        ({"image_id": 4}, "image 4 comes after image 4"),
-        ({"image_id": None}, "image_id is None, not a whole number"),
-        ({"height": 30, "width": 20}, "30 x 20 here, 20 x 30 in the annotations"),
+        ({"category_ids": [1, 99]}, "category 99"),
+        ({"category_ids": [1, 1.5]}, "category_ids .*whole"),
+        ({"image_id": 8}, "image 8"),
+        ({"image_id": 4}, "image 4 .*after image 4"),
+        ({"image_id": None}, "image_id is None"),
+        ({"height": 30, "width": 20}, "30 x 20 .*20 x 30"),
     ],
 )
 def test_reader_names_the_line_and_the_fault(tmp_path, change, said):
@@ -182,10 +182,10 @@ def test_reader_names_the_line_and_the_fault(tmp_path, change, said):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b'{"image_id": 5, "sco', "not a JSON object"),
-        (b'{"image_id": 5, "height": 2, "width": 2, "scores": [NaN]}', "not a JSON object"),
-        (b"[]", "not a JSON object"),
-        (b'{"image_id": 5}', "lacks 'height'"),
+        (b'{"image_id": 5, "sco', "JSON"),
+        (b'{"image_id": 5, "height": 2, "width": 2, "scores": [NaN]}', "JSON"),
+        (b"[]", "JSON"),
+        (b'{"image_id": 5}', "'height'"),
     ],
 )
 def test_reader_refuses_what_is_not_a_line_of_detections(tmp_path, line, said):
@@ -193,5 +193,5 @@ def test_reader_refuses_what_is_not_a_line_of_detections(tmp_path, line, said):
     path.write_bytes(line)
     with pytest.raises(UserError, match=said):
         list(read(path))
-    with pytest.raises(UserError, match="is missing: run detect first"):
+    with pytest.raises(UserError, match=r"none\.jsonl is missing"):
         list(read(tmp_path / "none.jsonl"))

@@ -100,7 +100,6 @@ def test_detections_are_those_of_detect(weights, images):
             {"weights": "no.pth"},
             "no.pth is missing; train b03_htc_lite at the scale",
         ),
-        (["alpha.png"], {"model": "a99"}, "the evaluation 'a99' is unknown; did you mean a09"),
         (
             ["alpha.png"],
             {"model": "a01_m"},

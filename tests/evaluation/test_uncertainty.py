@@ -53,7 +53,7 @@ def test_a_difference_is_paired_over_images_and_seeds():
     assert found.se == pytest.approx(0.0, abs=1e-12)  # each replicate and seed differs alike
     assert level(a)["AP"].se > 0.1
     assert paired_difference(a, b)["AP_r"] is None
-    with pytest.raises(UserError, match="different annotations; run evaluate for both again"):
+    with pytest.raises(UserError, match="different annotations"):
         paired_difference(a, [run(0.1, [1, 2, 3], "other")] * 2)
 
 

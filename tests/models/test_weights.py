@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from hostile_pickle import Runs
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
@@ -16,16 +17,6 @@ from seesaw.models import weights
 
 STATE = {"a": torch.arange(3.0), "b": torch.zeros(2, 2)}
 FIX = "train it again"
-
-
-class Runs:
-    """Is pickled as a call of a function."""
-
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
-
-    def __reduce__(self):
-        return self.call
 
 
 @pytest.fixture
@@ -58,7 +49,7 @@ def test_a_checkpoint_that_runs_code_is_refused(tmp_path, evil, new, monkeypatch
 )
 def test_other_calls_are_refused_too(tmp_path, call):
     torch.save({"state_dict": STATE, "meta": Runs(*call)}, tmp_path / "w.pth")
-    with pytest.raises(UserError, match=r"w\.pth is no readable model"):
+    with pytest.raises(UserError, match=rf"w\.pth .*{FIX}"):
         weights.load(tmp_path / "w.pth", FIX)
 
 
@@ -72,13 +63,13 @@ def test_files_that_are_no_checkpoint_are_told_in_one_sentence(tmp_path, evil):
         with pytest.raises(UserError) as error:
             weights.state_dict(path, FIX)
         said = str(error.value)
-        assert said.startswith(f"{path} is no readable model (") and said.endswith(f"; {FIX}.")
+        assert said.startswith(str(path)) and said.endswith(f"; {FIX}.")
         assert "\n" not in said and "\x1b" not in said and "weights_only`" not in said
     for content in ([1], {}, {"state_dict": {}}, {"state_dict": {"a": 1}}, STATE["a"]):
         torch.save(content, path)
-        with pytest.raises(UserError, match=r"w\.pth is no readable model"):
+        with pytest.raises(UserError, match=rf"w\.pth .*{FIX}"):
             weights.state_dict(path, FIX)
-    with pytest.raises(UserError, match=r"none\.pth is missing; train"):
+    with pytest.raises(UserError, match=rf"none\.pth is missing; {FIX}"):
         weights.load(tmp_path / "none.pth", FIX)
 
 
@@ -122,7 +113,7 @@ def test_weights_must_fit_tensor_by_tensor(tmp_path):
         ({"0.weight": torch.zeros(2, 3)}, "0.weight"),
     ):
         torch.save({"state_dict": whole | change}, path)
-        with pytest.raises(UserError, match=f"w.pth does not fit own.py: 1 .* {first}; {FIX}"):
+        with pytest.raises(UserError, match=rf"w\.pth .*own\.py: 1 .* {first}; {FIX}"):
             weights.fill(model, path, "own.py", FIX)
     old = {k: v + 1 for k, v in whole.items() if not k.endswith("num_batches_tracked")}
     torch.save({"state_dict": old}, path)

@@ -1,21 +1,17 @@
 """What W&B is sent beside the curves of a training, read back from an offline run."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from two_evaluations import B, make
+from wandb_runs import history, records
 
 from seesaw.cli.main import main
 from seesaw.core.provenance import Provenance
 from seesaw.spec.scales import Scale
 from seesaw.training import run_log
-
-WANDB = Path(sys.executable).with_name("wandb")
 
 
 @pytest.fixture(scope="module")
@@ -40,19 +36,12 @@ def sent(tmp_path_factory):
         assert not (root / "wandb").exists()
         assert main(["wandb-sync", B, "--scale", "mini", "--offline", "--weights"]) == 0
         (run,) = root.glob("wandb/offline-run-*")
-        command = [WANDB, "leet", "inspect", "--json", run]
-        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        yield [json.loads(line) for line in text.splitlines()], run / "files"
-
-
-def last_items(sent):
-    records, _ = sent
-    return [r["history"]["item"] for r in records if r["type"] == "history"][-1]
+        yield records(run), run / "files"
 
 
 def test_examples_show_objects_and_detections_of_each_group(sent):
-    _, files = sent
-    shown = last_items(sent)
+    made, files = sent
+    shown = history(made)[-1]
     boxes = shown["val/examples.all_boxes"]
     assert shown["val/examples.captions"] == [f"image {i}" for i in (1, 2, 3, 4, 5, 11)]
     second = json.loads((files / boxes[1]["objects"]["path"]).read_text())["box_data"]
@@ -84,11 +73,9 @@ def _rows(table):
 
 
 def test_the_weights_are_an_artifact_that_names_what_they_were_made_of(sent):
-    records, _ = sent
+    made, _ = sent
     (model,) = (
-        r["artifact"]
-        for r in records
-        if r["type"] == "artifact" and r["artifact"]["type"] == "model"
+        r["artifact"] for r in made if r["type"] == "artifact" and r["artifact"]["type"] == "model"
     )
     assert {entry["path"] for entry in model["manifest"]["contents"]} == {
         "model.pth",
@@ -100,9 +87,9 @@ def test_the_weights_are_an_artifact_that_names_what_they_were_made_of(sent):
 
 
 def test_the_summary_names_the_cells_of_the_tables(sent):
-    records, _ = sent
+    made, _ = sent
     summary = {}
-    for record in records:
+    for record in made:
         if record["type"] == "summary":
             summary |= record["summary"]["update"]
     assert "table_a1: + Seesaw Loss" in summary["val/cells"]

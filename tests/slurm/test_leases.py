@@ -18,7 +18,7 @@ def test_a_running_job_keeps_its_lease(place):
     path = place / "lease"
     with (
         Lease(path, "1", period=0.01),
-        pytest.raises(UserError, match=r"job 1 on .* does this already.*scancel 1"),
+        pytest.raises(UserError, match=r"job 1 on .*scancel 1"),
         Lease(path, "2", period=0.01, wait=0.05),
     ):
         pass
@@ -67,7 +67,7 @@ def test_segments_without_progress_are_bounded(place):
     file.write_text(line(75, 1) + line(75, 2) * 2)
     assert segments.stuck(place) is None
     file.write_text(line(75, 2) * 3)
-    assert not lacks(segments.stuck(place), place, "3 jobs in a row", "further than 2", "`segment`")
+    assert not lacks(segments.stuck(place), place, "3 jobs", "than 2", "`segment`")
     file.write_text(line(75, 2) * 2 + line(0, None))
     assert segments.stuck(place) is None
 

@@ -25,7 +25,7 @@ def test_a_submission_is_noted_and_a_running_one_taken_over(place):
     assert executor.submit() == "7"
     assert len(Path("calls").read_text().splitlines()) == len(ledger.submitted()) == 1
     assert executor.submit("y") is None
-    assert "`scancel 7`, then run the same command" in executor.errors[-1]
+    assert "`scancel 7`" in executor.errors[-1]
     listed(place, ("7", "FAILED", "None"))
     assert executor.submit("y") == "7"
     assert len(Path("calls").read_text().splitlines()) == len(ledger.submitted()) == 2
@@ -56,7 +56,7 @@ def test_a_submission_waits_for_the_controller(place, caplog):
     command(place, "sbatch", f"[ -e up ] || {{ {gone}; }}; echo 7")
     executor = Alone()
     assert executor.submit() == "7" and not executor.errors
-    assert "SLURM does not answer; mini/train_wildcards_a01_0 waits for it" in caplog.text
+    assert "mini/train_wildcards_a01_0" in caplog.text
 
 
 def test_a_submission_that_waits_ends_when_snakemake_is_cancelled(place):
@@ -78,7 +78,8 @@ def test_an_exception_in_a_submission_fails_the_job_instead_of_hanging(place, mo
     monkeypatch.setattr(queue, "mine", lambda: 1 / 0)
     executor = Alone()
     assert executor.submit() is None
-    assert executor.errors == ["The submission failed: ZeroDivisionError: division by zero. "]
+    (error,) = executor.errors
+    assert "ZeroDivisionError" in error
 
 
 def test_a_half_written_end_is_left_out(place):
@@ -115,4 +116,4 @@ def test_without_a_cluster_nothing_begins(place, monkeypatch):
     command(place, "squeue", "echo 'Could not establish a configuration source' >&2; exit 1")
     assert "configuration source" in no_cluster()
     monkeypatch.setenv("PATH", str(place / "empty"))
-    assert no_cluster().startswith("sbatch is not installed")
+    assert "sbatch" in no_cluster()

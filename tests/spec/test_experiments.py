@@ -1,9 +1,9 @@
 """The experiment table: complete, open to new rows, and clear about malformed ones."""
 
-import re
 import shutil
 
 import pytest
+from facts import lacks
 
 from seesaw.core import paths
 from seesaw.errors import UserError
@@ -41,111 +41,87 @@ def edited(tmp_path):
     return edit
 
 
+A01 = "trainings.a01_mask_rcnn"
+
+
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "facts"),
     [
-        (
-            ROW,
-            ROW + "    sheduler: 2x\n",
-            "trainings.a01_mask_rcnn.sheduler is no known key",
-        ),
-        (
-            ROW,
-            ROW.replace("    schedule: 2x\n", ""),
-            "trainings.a01_mask_rcnn.schedule is missing",
-        ),
-        (
-            ROW,
-            ROW.replace("2x", "3x"),
-            "trainings.a01_mask_rcnn.schedule is '3x', but input should be '1x', '2x' or '45e'",
-        ),
-        (
-            ROW,
-            ROW.replace("[0]", "[0, 0]"),
-            "trainings.a01_mask_rcnn.seeds is [0, 0], but seeds are distinct",
-        ),
-        (
-            ROW,
-            ROW.replace("[0]", "[-1]"),
-            "trainings.a01_mask_rcnn.seeds is [-1], but seeds are ",
-        ),
-        (ROW, ROW.replace("[0]", "[]"), "trainings.a01_mask_rcnn.seeds is [], but list should"),
-        (ROW, ROW.replace("[0]", "first"), "trainings.a01_mask_rcnn.seeds is 'first', but input"),
-        (ROW + CELL, "  a01_mask_rcnn: 2x\n", "trainings.a01_mask_rcnn is '2x', but input should"),
-        (
-            "  a01_mask_rcnn:\n",
-            "  A01:\n",
-            "trainings.A01.id is 'A01', but string should match pattern",
-        ),
+        (ROW, ROW + "    sheduler: 2x\n", [f"{A01}.sheduler"]),
+        (ROW, ROW.replace("    schedule: 2x\n", ""), [f"{A01}.schedule", "missing"]),
+        (ROW, ROW.replace("2x", "3x"), [f"{A01}.schedule", "'3x'", "'1x', '2x' or '45e'"]),
+        (ROW, ROW.replace("[0]", "[0, 0]"), [f"{A01}.seeds", "[0, 0]", "distinct"]),
+        (ROW, ROW.replace("[0]", "[-1]"), [f"{A01}.seeds", "[-1]"]),
+        (ROW, ROW.replace("[0]", "[]"), [f"{A01}.seeds", "[]"]),
+        (ROW, ROW.replace("[0]", "first"), [f"{A01}.seeds", "'first'"]),
+        (ROW + CELL, "  a01_mask_rcnn: 2x\n", [A01, "'2x'"]),
+        ("  a01_mask_rcnn:\n", "  A01:\n", ["trainings.A01", "'A01'"]),
         (
             "init_from: a10_seesaw",
             "init_from: a10",
-            "init_from of a11_dual_head names the unknown training 'a10'; did you mean ",
+            ["init_from", "a11_dual_head", "'a10'", "a10_seesaw"],
         ),
-        (
-            "init_from: a10_seesaw",
-            "init_from: a11_dual_head",
-            "init_from of a11_dual_head must ",
-        ),
+        ("init_from: a10_seesaw", "init_from: a11_dual_head", ["init_from", "not a11_dual_head"]),
         (
             "    schedule: 1x\n    seeds: [0]\n    init_from",
             "    schedule: 1x\n    seeds: [0, 7]\n    init_from",
-            "a11_dual_head has seed 7, which a10_seesaw lacks",
+            ["a11_dual_head", "seed 7", "a10_seesaw"],
         ),
         (
             "cell: {table_a1: Mask R-CNN}",
             "cell: {table_a9: Mask R-CNN}",
-            "the cell 'Mask R-CNN' names the unknown place 'table_a9'; did you mean ",
+            ["'Mask R-CNN'", "'table_a9'", "table_a1"],
         ),
         (
             "    evaluation: a12_test_time_augmentation\n",
             "    evaluation: a13\n",
-            "the cell '+ Test-time augmentation' names the unknown evaluation 'a13'; did you mean ",
+            ["'+ Test-time augmentation'", "evaluation 'a13'", "a12_"],
         ),
         (
             "    training: a11_dual_head\n",
             "    training: a13\n",
-            "evaluation a12_test_time_augmentation names the unknown training 'a13'; did you mean ",
+            ["a12_test_time_augmentation", "training 'a13'", "a11_"],
         ),
         (
             "    split: val\n",
             "    split: train\n",
-            "evaluations.a12_test_time_augmentation.split is 'train', but input should be 'val'",
+            ["evaluations.a12_test_time_augmentation.split", "'train'", "'val'"],
         ),
         (
             "evaluations:\n  a12_test_time_augmentation:\n",
             "evaluations:\n  a02_syncbn:\n",
-            "evaluation a02_syncbn repeats a training's own",
+            ["evaluation a02_syncbn"],
         ),
-        ("columns: [schedule, AP,", "columns: [schedule, APP,", "places.table_a1.columns.1 is"),
-        (ROW, ROW + ROW, f"line {TWICE}: a01_mask_rcnn stands here twice"),
-        ("trainings:\n", "trainings: [\n", "line "),
-        ("trainings:\n", "training:\n", "trainings is missing"),
+        ("columns: [schedule, AP,", "columns: [schedule, APP,", ["places.table_a1.columns.1"]),
+        (ROW, ROW + ROW, [f"line {TWICE}", "a01_mask_rcnn", "twice"]),
+        ("trainings:\n", "trainings: [\n", ["line "]),
+        ("trainings:\n", "training:\n", ["trainings", "missing"]),
     ],
 )
-def test_a_malformed_row_gets_one_sentence(edited, old, new, said):
+def test_a_malformed_row_gets_one_sentence(edited, old, new, facts):
     """File, row, value, fix."""
-    assert message(edited(old, new)).startswith(said)
+    assert not lacks(message(edited(old, new)), *facts)
 
 
 def test_a_missing_or_empty_table_gets_one_sentence(tmp_path):
     path = tmp_path / "experiments.yaml"
-    assert message(path).startswith("is missing; ")
+    assert "missing" in message(path)
     path.write_text("")
-    assert message(path).startswith("holds no mapping; ")
+    assert "no mapping" in message(path)
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "facts"),
     [
-        ("zzz", "the training 'zzz' is unknown; use one of a01_mask_rcnn, "),
-        ("a1", "the training 'a1' is not unique; use one of a10_seesaw, a11_dual_head"),
-        ("mask_rcnn_r", "the training 'mask_rcnn_r' is not unique; use one of mask_rcnn_random_ce"),
+        ("zzz", ["'zzz'", "a01_mask_rcnn"]),
+        ("a1", ["'a1'", "a10_seesaw, a11_dual_head"]),
+        ("mask_rcnn_r", ["'mask_rcnn_r'", "mask_rcnn_random_ce"]),
     ],
 )
-def test_a_name_that_is_not_one_experiment(name, said):
-    with pytest.raises(UserError, match=re.escape(said)):
+def test_a_name_that_is_not_one_experiment(name, facts):
+    with pytest.raises(UserError) as error:
         TABLE.training(name)
+    assert not lacks(str(error.value), *facts)
 
 
 def test_a_unique_prefix_is_enough():
@@ -186,12 +162,9 @@ def test_every_config_file_is_in_the_table_or_the_zoo():
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """A copy of configs/ that everything reads from."""
+    """A copy of configs/, in the working directory."""
     shutil.copytree(paths.CONFIGS, tmp_path / "configs")
-    for name in ("CONFIGS", "EXPERIMENTS", "DATASETS", "SCALES", "PAPER_VALUES"):
-        copied = tmp_path / getattr(paths, name).relative_to(paths.ROOT)
-        monkeypatch.setattr(paths, name, copied)
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
@@ -202,8 +175,8 @@ def test_a_rung_is_one_row_and_one_file(root):
     paths.EXPERIMENTS.write_text(paths.EXPERIMENTS.read_text().replace("trainings:\n", NEW, 1))
     table = experiments.load()
     assert "c01_mine" in table.evaluations and not table.built("c01_mine")
-    (root / "configs" / "mine").mkdir()
-    config = root / "configs" / "mine" / "c01_mine.py"
+    config = paths.CONFIGS / "mine/c01_mine.py"
+    config.parent.mkdir()
     config.write_text("_base_ = '../table_a1/a01_mask_rcnn.py'\n")
     table = experiments.load()
     assert table.built("c01_mine") and table.training("c01").config == config
@@ -214,7 +187,7 @@ def test_a_rung_is_one_row_and_one_file(root):
 def test_two_files_of_one_id_are_refused(root):
     (root / "configs" / "mine").mkdir()
     (root / "configs" / "mine" / "a01_mask_rcnn.py").write_text("")
-    with pytest.raises(UserError, match="share one id; rename one of them"):
+    with pytest.raises(UserError, match=r"mine/a01_mask_rcnn\.py"):
         experiments.load().built("a01_mask_rcnn")
 
 
@@ -228,41 +201,37 @@ def test_a_scale_for_some_experiments_only():
         "+ Dual Head Classification",
         "+ Test-time augmentation",
     ]
-    with pytest.raises(
-        UserError, match=r"x\.yaml: the training 'a01' is unknown; did you mean a10"
+    for refused, facts in (
+        (lambda: part.training("a01"), ["'a01'", "a10_seesaw"]),
+        (lambda: TABLE.only(["a11_dual_head"], path), ["only: a11_dual_head", "a10_seesaw"]),
+        (lambda: TABLE.only(["a99"], path), ["only: 'a99'", "a09_"]),
     ):
-        part.training("a01")
-    with pytest.raises(
-        UserError, match=r"x\.yaml: only: a11_dual_head starts from a10_seesaw; add"
-    ):
-        TABLE.only(["a11_dual_head"], path)
-    with pytest.raises(UserError, match=r"x\.yaml: only: 'a99' is no training; did you mean a09_"):
-        TABLE.only(["a99"], path)
+        with pytest.raises(UserError) as error:
+            refused()
+        assert not lacks(str(error.value), "x.yaml", *facts)
 
 
 def test_unknown_scale_and_misspelt_overlay(root):
-    with pytest.raises(
-        UserError, match="the scale 'tiny' is unknown; use one of mini, paper, single"
-    ):
+    with pytest.raises(UserError, match=r"'tiny'.* mini, paper, single"):
         Scale("tiny")
     mini = root / "configs" / "scales" / "mini.yaml"
     mini.write_text(mini.read_text().replace("\nset:", "\nsets:"))
-    with pytest.raises(UserError, match=r"mini\.yaml: sets is no known key; remove it"):
+    with pytest.raises(UserError, match=r"mini\.yaml: sets\b"):
         Scale("mini")
 
 
 def test_dataset_entries(root):
-    with pytest.raises(UserError, match=r"the dataset 'coco' is neither an entry nor a folder"):
+    with pytest.raises(UserError, match="'coco'"):
         datasets.load("coco")
     paths.DATASETS.write_text("datasets:\n  mine:\n    root: data/mine\n    train: a.json\n")
-    with pytest.raises(UserError, match=r"datasets\.yaml: val is missing; add it\."):
+    with pytest.raises(UserError, match=r"datasets\.yaml: val is missing"):
         datasets.load("mine")
     paths.DATASETS.write_text("datasets:\n  mine:\n")
-    with pytest.raises(UserError, match=r"datasets\.yaml: root is missing; add it"):
+    with pytest.raises(UserError, match=r"datasets\.yaml: root is missing"):
         datasets.load("mine")
     folder = root / "folder"
     (folder / "annotations").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"holds 0 files named \*train\*\.json, not one; give the"):
+    with pytest.raises(UserError, match=r"0 files .*\*train\*\.json"):
         datasets.load(str(folder))
     for name in ("lvis_v1_train", "lvis_v1_val"):
         (folder / "annotations" / f"{name}.json").write_text("{}")

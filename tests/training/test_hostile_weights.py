@@ -4,7 +4,8 @@ import os
 
 import pytest
 import torch
-from toy_training import attempt, config
+from hostile_pickle import Runs
+from toy_training import attempt, config, fault
 
 from seesaw.cli import main
 from seesaw.errors import UserError
@@ -15,14 +16,6 @@ from seesaw.spec.scales import Scale
 from seesaw.training.convert import convert
 
 
-class Runs:
-    def __init__(self, made):
-        self.made = made
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.made}",)
-
-
 @pytest.fixture
 def evil(tmp_path):
     """Write a checkpoint that creates a file if it is unpickled; the file is not there after it."""
@@ -30,7 +23,8 @@ def evil(tmp_path):
 
     def write(path, **content):
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save({"state_dict": {}, "meta": {}, "own": Runs(made)} | content, path)
+        own = Runs(os.system, f"touch {made}")
+        torch.save({"state_dict": {}, "meta": {}, "own": own} | content, path)
         return path
 
     yield write
@@ -40,12 +34,12 @@ def evil(tmp_path):
 def refused(folder, path):
     """Whether the only attempt's log tells the file in one sentence."""
     log = (folder / "log.0").read_text().splitlines()
-    return log[-1].startswith(f"UserError: {path} is no readable model (it names posix.system")
+    return log[-1].startswith(f"UserError: {path} ") and "posix.system" in log[-1]
 
 
 def test_a_training_resumed_from_it(tmp_path, evil):
     folder = tmp_path / "run"
-    assert attempt(folder, hooks=[dict(type="Fault", at=13)]) == -9
+    assert attempt(folder, hooks=fault(13)) == -9
     content = torch.load(folder / "work/iter_10.pth", weights_only=False)
     path = evil(folder / "work/iter_11.pth", **content)
     assert attempt(folder) == 2 and refused(folder, path)

@@ -29,7 +29,7 @@ def test_only_a_permanent_failure_of_the_same_fingerprint_counts(tmp_path):
     with pytest.raises(PermanentError, match=r"^the loss is not finite\. .* rm ") as error:
         provenance.refuse_known_failure(model, "f")
     # the command that it names forgets it
-    command = shlex.split(str(error.value).rpartition("to try again all the same: ")[2])
+    command = shlex.split(str(error.value)[str(error.value).rindex("rm ") :])
     assert command == ["rm", str(pv.failure_path(model))]
     subprocess.run(command, check=True)
     provenance.refuse_known_failure(model, "f")
@@ -49,5 +49,5 @@ def test_a_rank_that_loses_contact_does_not_hide_why(tmp_path):
 
 def test_a_diverged_loss_is_permanent(tmp_path):
     assert attempt(tmp_path, lr=1e30) == 2
-    assert "PermanentError: the loss is not finite; lower" in (tmp_path / "log.0").read_text()
+    assert "PermanentError: the loss is not finite" in (tmp_path / "log.0").read_text()
     assert not (tmp_path / "model.pth").exists()

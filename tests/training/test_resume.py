@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.fileio import LocalBackend
-from toy_training import ITERATIONS, attempt, kill, results
+from toy_training import ITERATIONS, attempt, fault, kill, results
 
 from seesaw.core.records import read_record
 from seesaw.training import checkpoint
@@ -30,10 +30,6 @@ def models(tmp_path_factory):
 
 
 slow = pytest.mark.slow
-
-
-def fault(at, what="kill"):
-    return [dict(type="Fault", at=at, what=what)]
 
 
 def kill_at_write(number):
@@ -124,8 +120,8 @@ def test_kills_at_random_moments(models, tmp_path, ranks):
     for n in range(24):
         folder = tmp_path / str(n // 3)  # three kills, then to the end
         interval, at = rng.choice([1, 3]), found(folder) + rng.randrange(7)
-        hook = dict(type="Fault", at=at, what="alarm", seconds=rng.uniform(0.0005, 0.03))
-        assert attempt(folder, ranks=ranks, interval=interval, hooks=[hook]) < 0
+        hooks = fault(at, "alarm", seconds=rng.uniform(0.0005, 0.03))
+        assert attempt(folder, ranks=ranks, interval=interval, hooks=hooks) < 0
         assert found(folder) > at - interval  # less than one interval is lost
         if n % 3 == 2:
             assert attempt(folder, ranks=ranks, interval=5) == 0

@@ -114,6 +114,10 @@ def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def fault(at, what="kill", **options):
+    return [dict(type="Fault", at=at, what=what, **options)]
+
+
 COUNTS = {
     "annotated_images": 9,
     "categories": [dict(id=i, image_count=i, instance_count=3 * i) for i in (1, 2, 3)],

@@ -1,18 +1,16 @@
 """Finished trainings at paper scale: asked for, accepted or made again, never silently redone."""
 
 import json
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from facts import lacks
+from repository import copied
 
 from seesaw.spec.scales import Scale
 from seesaw.workflow import jobs
 
-REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 RUNGS = ("a09_stronger_backbone", "a10_seesaw", "a11_dual_head")
 MODELS = [f"results/paper/{rung}/seed0/model.pth" for rung in RUNGS]
@@ -43,13 +41,8 @@ def edit(root, old, new):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """A repository in which three rungs of Table A1 are finished at paper scale."""
-    root = tmp_path_factory.mktemp("root")
-    for name in ("configs", "workflow", "profiles"):
-        shutil.copytree(REPOSITORY / name, root / name)
-    for name in ("Snakefile", "environment.yml", "requirements.lock"):
-        shutil.copy(REPOSITORY / name, root)
-    for name in ("local", "slurm"):
-        (root / name).symlink_to(f"profiles/{name}")
+    kept = ("Snakefile", "workflow", "configs", "profiles", "local", "slurm", "environment.yml")
+    root = copied(tmp_path_factory.mktemp("root"), *kept, "requirements.lock")
     scale = Scale("paper")
     every = jobs.workflow(scale).every.values()
     made = [path for job in every if job.rule in ("download", "data") for path in job.outputs]

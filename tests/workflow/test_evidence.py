@@ -2,17 +2,15 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from repository import copied
+from wandb_runs import history, records
 
 from seesaw.training import run_log
 
-REPOSITORY = Path(__file__).parents[2]
-WANDB = Path(sys.executable).with_name("wandb")
 pytestmark = pytest.mark.slow
 SECRETS = {
     "WANDB_API_KEY": "0123456789abcdef0123456789abcdef01234567",
@@ -40,10 +38,7 @@ def seesaw(root, *arguments, code=0, **environment):
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("root")
-    for name in KEPT:
-        copy = shutil.copytree if (REPOSITORY / name).is_dir() else shutil.copy
-        copy(REPOSITORY / name, root / name)
+    root = copied(tmp_path_factory.mktemp("root"), *KEPT)
     identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
     for words in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "first"]):
         subprocess.run(["git", *words], cwd=root, check=True)
@@ -75,13 +70,9 @@ def test_the_run_is_one_curve_with_its_ap_in_the_log_and_in_wandb(root):
     runs = sorted((root / "wandb").glob("offline-run-*"))
     assert len(runs) == 3  # stopped, resumed, evaluated
     assert {run.name.partition("-a01")[2] for run in runs} == {log.header["id"].removeprefix("a01")}
-    done = subprocess.run(
-        [WANDB, "leet", "inspect", "--json", runs[-1]], capture_output=True, text=True, check=True
-    )
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    history = [r["history"]["item"] for r in lines if r["type"] == "history"]
-    assert [h["loss"] for h in history[:-1]] == [line["loss"] for line in log.steps]
-    assert history[-1]["val/AP"] == scored["AP"]
+    *steps, last = history(records(runs[-1]))
+    assert [item["loss"] for item in steps] == [line["loss"] for line in log.steps]
+    assert last["val/AP"] == scored["AP"]
 
 
 def test_records_say_commit_config_seed_attempt_and_run(root):

@@ -78,18 +78,18 @@ def test_every_fault_is_named_and_the_page_is_red():
     site = Site(gpu_model="t4", gpus={"single_gpu": 1}, images_per_gpu=16)
     report = preflight_check.preflight(one(), wrong, site, memory=8)
     ((iterations, memory),) = [row.faults for row in report.rows]
-    assert not lacks(iterations, "30,696 iterations of 2x, rfs", "configs/preflight.yaml says 1")
+    assert not lacks(iterations, "30,696", "2x, rfs", "configs/preflight.yaml says 1")
     need = f"{report.rows[0].gigabytes:.0f} GB"
     assert not lacks(memory, need, "GPU's 8", "images_per_gpu: 1 in site.yaml")
     out = io.StringIO()
     preflight_page.render(report, one(), Console(file=out, width=100))
-    assert "✗ mask_rcnn_rfs_seesaw: 30,696 iterations" in out.getvalue()
+    assert "✗ mask_rcnn_rfs_seesaw: 30,696" in out.getvalue()
     assert out.getvalue().splitlines()[-1].startswith("red: 2 wrong, ")
 
 
 def test_a_batch_that_gpus_cannot_share_is_red():
     report = preflight_check.preflight(one(), EXPECTED, Site(gpus={"single_gpu": 3}))
-    assert report.rows[0].faults[0].startswith("site.yaml: gpus.single_gpu: batch_size is 16")
+    assert not lacks(report.rows[0].faults[0], "site.yaml", "gpus.single_gpu", "16", "3")
 
 
 def test_a_wrong_parameter_count_and_a_broken_config_are_red(tmp_path, monkeypatch):
@@ -97,8 +97,8 @@ def test_a_wrong_parameter_count_and_a_broken_config_are_red(tmp_path, monkeypat
     row = Row("a01_mask_rcnn", Size(50_000_000, 0, dict.fromkeys(
         ("backbone", "neck", "box", "mask"), 1e9), 0, (1, 1)))  # fmt: skip
     preflight_check._check_size(row, scale, EXPECTED)
-    assert row.faults[0] == f"50.0 M parameters, but {paths.PAPER_VALUES} says 50.44"
-    assert row.faults[1] == "1 GMAC in backbone, but configs/preflight.yaml says 79.24"
+    assert not lacks(row.faults[0], "50.0 M parameters", paths.PAPER_VALUES, "50.44")
+    assert not lacks(row.faults[1], "1 GMAC in backbone", "configs/preflight.yaml", "79.24")
     config = tmp_path / "a01_mask_rcnn.py"
     text = (paths.CONFIGS / "table_a1/a01_mask_rcnn.py").read_text()
     text = text.replace('"../', f'"{paths.CONFIGS.resolve()}/')
@@ -107,7 +107,7 @@ def test_a_wrong_parameter_count_and_a_broken_config_are_red(tmp_path, monkeypat
     scale.table.trainings["a01_mask_rcnn"] = training.model_copy()
     scale.table.trainings["a01_mask_rcnn"].__dict__["config"] = config
     (fault,) = preflight_check.preflight(scale, EXPECTED, Site()).rows[0].faults
-    assert "FPM is not in the mmdet::model registry" in fault
+    assert not lacks(fault, config, "FPM")
 
 
 def test_memory_of_a_gpu_by_name():
@@ -143,7 +143,8 @@ def test_weights_that_fit_and_that_do_not(backbone, tmp_path):
     counts = ("1 tensors missing", "1 unexpected", "1 of another shape")
     assert not lacks(missing.text, path, *counts, "layer1.0.conv1.weight", "download it again")
     path.write_bytes(path.read_bytes()[:500])
-    assert "is no readable model" in preflight_check.compare_weights("w", path, cfg).text
+    cut = preflight_check.compare_weights("w", path, cfg)
+    assert cut.ok is False and str(path) in cut.text
 
 
 def test_green_is_only_what_has_no_fault():
@@ -154,7 +155,7 @@ def test_green_is_only_what_has_no_fault():
 
 
 @pytest.mark.parametrize(
-    ("fits", "fix"), [(2, "set images_per_gpu: 2 in site.yaml"), (1, "use a larger GPU")]
+    ("fits", "fix"), [(2, ["images_per_gpu: 2", "site.yaml"]), (1, ["larger GPU"])]
 )
 def test_the_hint_about_memory_keeps_the_images_that_split_attention_needs(fits, fix):
     """One image a pass has no batch statistics in ResNeSt."""
@@ -167,4 +168,4 @@ def test_the_hint_about_memory_keeps_the_images_that_split_attention_needs(fits,
     site = Site(gpus={"smoke": 1}, images_per_gpu=4)
     preflight_check._check_batch(row, cfg, scale, EXPECTED, site, memory)
     (fault,) = row.faults
-    assert fault.endswith(f"; {fix}")
+    assert not lacks(fault, *fix) and ("images_per_gpu" in fault) == (fits > 1)

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
+from facts import lacks
 from mmdet.registry import DATASETS
 from mmengine.registry import init_default_scope
 
@@ -12,6 +14,7 @@ from seesaw.cli.checks import preflight_dataset
 from seesaw.data import facts
 from seesaw.data.mini_lvis import generate
 from seesaw.errors import UserError
+from seesaw.models.losses.equalization_loss import EqualizationLoss
 from seesaw.spec import expected
 from seesaw.spec.config import resolve
 from seesaw.spec.datasets import DatasetEntry
@@ -74,7 +77,7 @@ def test_a_broken_file_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     entry = entry_of(tmp_path, [])
     (tmp_path / "train.json").write_text("{")
-    with pytest.raises(UserError, match=r"train\.json is no LVIS annotation file"):
+    with pytest.raises(UserError, match=r"train\.json"):
         facts.facts(entry, 1e-3)
 
 
@@ -86,11 +89,13 @@ def test_what_is_absent_is_said_and_what_is_wrong_is_red():
     scale, known = Scale("paper"), expected.load().datasets["lvis_v1"]
     absent = by_name(preflight_dataset.dataset_checks(scale, {"images": {}}, known))
     path = "data/lvis_v1/annotations/lvis_v1_train.json"
-    assert absent["train images"] == (None, f"{path} is absent")
+    ok, said = absent["train images"]
+    assert ok is None and path in said
     found = {"images": {"train": 100170, "val": 19808}, "epoch": {"random": 99388, "rfs": 99388}}
     checks = by_name(preflight_dataset.dataset_checks(scale, found, known))
     assert checks["train images"] == (True, "100,170")
-    assert checks["val images"] == (False, "19,808, but configs/preflight.yaml says 19,809")
+    ok, said = checks["val images"]
+    assert ok is False and not lacks(said, "19,808", "configs/preflight.yaml", "19,809")
     checks = by_name(preflight_dataset.derived_checks(scale, found, known))
     assert checks["iterations an epoch, random"] == (True, "6,212")
     assert checks["iterations an epoch, rfs"][0] is False
@@ -115,6 +120,16 @@ def test_lvis_counts():
     assert found["largest factor"] == (True, "9.97")
     assert found["EQL tail"] == (True, "815")
     assert found["BAGS groups"] == (True, "200/412/334/257")
+
+
+@lvis
+@pytest.mark.parametrize(("lambda_", "tail"), [(1e-3, 796), (1.76e-4, 439)])
+def test_the_tail_of_lvis_at_other_thresholds(lambda_, tail):
+    rows = json.loads((Path(LVIS) / "lvis_v1_train_cat_info.json").read_text())
+    counts = {"annotated_images": expected.load().datasets["lvis_v1"].filtered, "categories": rows}
+    loss = EqualizationLoss(len(rows), counts, lambda_=lambda_)
+    rare = torch.tensor([c["frequency"] == "r" for c in rows])
+    assert loss.tail.sum() == tail and loss.tail[rare].all()
 
 
 @lvis

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -36,7 +35,7 @@ def test_the_paper_scales_needs_arrive_and_a_second_call_asks_nothing(small, ser
     assert not lacks(said, "1 annotations have no usable box (8)", "beside these: 7")
     record, asked = RECORD.read_bytes(), len(server.requests)
     assert run() == 0
-    assert RECORD.read_bytes() == record and len(server.requests) == asked == 3
+    assert RECORD.read_bytes() == record and len(server.requests) == asked == len(FILES)
 
 
 def test_archives_can_be_kept_and_parts_named(small, server):
@@ -48,7 +47,7 @@ def test_archives_can_be_kept_and_parts_named(small, server):
 
 def test_small_scales_need_nothing(small, server, capsys):
     assert main.main(["download", "--scale", "mini"]) == 0
-    assert "needs nothing from the network" in capsys.readouterr().out and not server.requests
+    assert "nothing" in capsys.readouterr().out and not server.requests
     assert Scale("smoke").downloads == [] and Scale("paper").downloads == ["lvis_v1", "pretrained"]
     assert Scale("paper", "mini_lvis").downloads == ["pretrained"]
 
@@ -115,7 +114,7 @@ def test_weights_in_torchs_cache_are_copied(small, server):
 def test_another_file_of_that_name_in_torchs_cache_is_passed_over(small, server, capsys):
     put_file("torch/hub/checkpoints/resnet50.pth", b"other" * 9)
     assert run("pretrained") == 0
-    assert "another sha256): passed over" in capsys.readouterr().out and len(server.requests) == 1
+    assert "another sha256" in capsys.readouterr().out and len(server.requests) == 1
 
 
 def test_an_interrupted_unpacking_goes_on(small, monkeypatch):
@@ -148,7 +147,7 @@ def test_an_archive_that_holds_less_is_told_and_nothing_appears(small, server):
         update={"sha256": hashlib.sha256(short).hexdigest(), "bytes": len(short)}
     )
     server.files["train2017.zip"] = short
-    with pytest.raises(UserError, match="holds 4 files of train2017, but 5 are expected; delete"):
+    with pytest.raises(UserError, match=rf"{remote.path} .*\b4 files .*\b5\b"):
         obtain.obtain(remote, None)
     assert not remote.made.exists()
 
@@ -159,7 +158,7 @@ def test_a_damaged_archive_is_reported(small):
     broken[broken.index(IMAGES["train2017/000000000002.jpg"][:50]) + 9] ^= 1
     put_file(remote.path, bytes(broken))
     remote = remote.model_copy(update={"sha256": hashlib.sha256(broken).hexdigest()})
-    with pytest.raises(UserError, match=re.escape("is damaged (Bad CRC-32 for file 'train2017")):
+    with pytest.raises(UserError, match=f"{remote.path} is damaged .*CRC"):
         obtain.obtain(remote, None)
     assert not remote.made.exists()
 
@@ -174,7 +173,7 @@ def test_room_is_reckoned_before_anything_is_asked_of_the_network(
     need = 4 * len(FILES["lvis_v1_train.json.zip"]) + 2 * len(FILES["train2017.zip"])
     assert need > 20_000 and not server.requests
     said = capsys.readouterr().err
-    assert said.startswith(f"seesaw download: data needs {need / 1e9:.1f} GB, but 0.0 GB are free")
+    assert not lacks(said, "data needs", f"{need / 1e9:.1f} GB", "0.0 GB")
 
 
 def test_the_list_says_what_is_there(small, capsys):

@@ -50,7 +50,7 @@ def test_a_later_run_goes_on_where_the_first_was_cut(server, root):
     server.files["a"] = BODY
     server.faults["a"] = [{"cut": 700_000}] + [{"status": 503}] * 3
     file = remote(server.url + "a")
-    with pytest.raises(UserError, match=r"answers 503\). 700,000 bytes are kept. Run `seesaw"):
+    with pytest.raises(UserError, match=r"503.* 700,000 bytes .*`seesaw"):
         fetch(file, patience=QUICK)
     assert not file.path.exists()
     fetched(server.url + "a")
@@ -82,15 +82,15 @@ def test_cuts_without_a_byte_end_an_address_and_the_mirror_goes_on(server, root)
     ("fault", "said"),
     [
         ({"status": 404}, "answers 404"),
-        ({"content": b"x" + BODY[1:]}, "has the sha256 [0-9a-f]{16}…, not "),
-        ({"length": 5_000_000}, "has 5,000,000 bytes, not 3,000,000"),
-        ({"content": BODY + b"more", "chunked": True}, "sends more than 3,000,000 bytes"),
+        ({"content": b"x" + BODY[1:]}, "sha256 [0-9a-f]{16}…"),
+        ({"length": 5_000_000}, "5,000,000 bytes, not 3,000,000"),
+        ({"content": BODY + b"more", "chunked": True}, "more than 3,000,000"),
     ],
 )
 def test_a_wrong_file_is_refused_and_the_mirror_tried(server, root, fault, said):
     server.files |= {"a": BODY, "b": BODY}
     server.faults["a"] = [fault] * 9
-    with pytest.raises(UserError, match=f"^weights.pth could not be downloaded .*{said}"):
+    with pytest.raises(UserError, match=f"^weights.pth .*{said}"):
         fetch(remote(server.url + "a"), patience=QUICK)
     assert not list(root.glob("data/pretrained/*.part"))
     fetched(server.url + "a", server.url + "b")
@@ -134,7 +134,7 @@ def test_a_slow_server_is_left_for_a_mirror_but_kept_if_it_is_the_only_one(serve
 
 def test_nobody_answers(root):
     file = remote("http://127.0.0.1:9/a")
-    with pytest.raises(UserError, match=r"cut off \(.*refused.*put the file at data/pretrained"):
+    with pytest.raises(UserError, match=r"refused.* data/pretrained\b"):
         fetch(file, patience=QUICK)
 
 
@@ -170,9 +170,9 @@ def test_without_a_known_size_the_digits_of_the_name_decide(server, root):
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ({"endless": True}, "sends more than 4,000,000 bytes"),
-        ({"length": 10**13}, "has 10,000,000,000,000 bytes; without"),
-        ({"content": bytes(4_000_001), "chunked": True}, "sends more than 4,000,000 bytes"),
+        ({"endless": True}, "more than 4,000,000"),
+        ({"length": 10**13}, "10,000,000,000,000 bytes"),
+        ({"content": bytes(4_000_001), "chunked": True}, "more than 4,000,000"),
     ],
 )
 def test_a_file_of_unknown_size_has_a_limit_and_the_mirror_is_tried(server, root, fault, said):
@@ -199,7 +199,7 @@ def test_no_secret_of_an_address_is_reported(server, root):
         fetch(remote(*urls), patience=QUICK)
     said = str(error.value)
     assert not [s for s in ("p%40ss", "p/ss", "me:", "5ecre7", "70ken") if s in said]
-    assert f"{server.url}b?" in said and "part=1" in said and "answers 404" in said
+    assert f"{server.url}b?" in said and "part=1" in said and "404" in said
 
 
 def test_two_downloads_of_one_file_do_not_meet(server, root):
@@ -210,7 +210,7 @@ def test_two_downloads_of_one_file_do_not_meet(server, root):
         fcntl.flock(other, fcntl.LOCK_EX)
         other.write("process 7 on login1")
         other.flush()
-        with pytest.raises(UserError, match="is being made by another process; wait"):
+        with pytest.raises(UserError, match="another process"):
             fetch(file, patience=QUICK)
     fetched(server.url + "a")
 
@@ -218,5 +218,5 @@ def test_two_downloads_of_one_file_do_not_meet(server, root):
 def test_a_full_disk_is_reported(server, root, monkeypatch):
     server.files["a"] = BODY
     monkeypatch.setattr(fetching, "_append", lambda *_: Path("/dev/full").write_text("x" * 99999))
-    with pytest.raises(UserError, match=r"cannot be written \(No space left.*it goes on"):
+    with pytest.raises(UserError, match=r"weights\.pth.* \(No space left"):
         fetch(remote(server.url + "a"), patience=QUICK)

@@ -96,11 +96,10 @@ def test_no_sign_of_an_interrupted_package(small, tmp_path):
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     lines = small.found.read_bytes().splitlines()
     small.found.write_bytes(b"\n".join(lines[:-1]))
-    said = "holds 11 of the 12 images of .*annotations.json: run detect on all of them"
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=r"11 of the 12 images .*annotations\.json"):
         package(small.found, small.images, small.zip)
     small.found.write_bytes(b"\n".join([*lines[:-1], lines[-1][:-9]]))
-    with pytest.raises(UserError, match=r"detections\.jsonl, line 12: not a JSON object"):
+    with pytest.raises(UserError, match=r"detections\.jsonl, line 12: .*JSON"):
         package(small.found, small.images, small.zip)
     small.found.write_bytes(before[small.found])
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -110,7 +109,7 @@ def test_a_detection_outside_the_list_is_not_packaged(small):
     line = orjson.loads(small.found.read_bytes().splitlines()[0])
     line["category_ids"][0] = 10
     small.found.write_bytes(orjson.dumps(line))
-    with pytest.raises(UserError, match="line 1: category 10 is not in the annotations"):
+    with pytest.raises(UserError, match="line 1: category 10"):
         package(small.found, small.images, small.zip)
 
 
@@ -118,7 +117,7 @@ def test_nothing_detected_is_no_submission(small):
     empty = {"category_ids": [], "scores": [], "bboxes": [], "counts": []}
     empty |= {"mask_scores": []} if "mask_scores" in small.lines[0] else {}
     small.found.write_bytes(b"\n".join(orjson.dumps(line | empty) for line in small.lines))
-    with pytest.raises(UserError, match="holds no detection, which no server takes"):
+    with pytest.raises(UserError, match=f"{small.found} .*no detection"):
         package(small.found, small.images, small.zip)
 
 
@@ -151,6 +150,6 @@ def test_a_package_of_other_images_is_not_graded(small, tmp_path):
     other = tmp_path / "other.json"
     images = [image | {"id": image["id"] + 1} for image in small.data["images"]]
     other.write_text(json.dumps(small.data | {"images": images, "annotations": []}))
-    with pytest.raises(UserError, match="has image 1 out of order or unknown: package it again"):
+    with pytest.raises(UserError, match=r"submission\.zip .*image 1"):
         grade(small.zip, other)
     assert not list(tmp_path.glob(".grade*"))

@@ -1,8 +1,6 @@
-"""EQL against its formula, plain BCE, and LVIS v1's own counts."""
+"""EQL against its formula and plain BCE."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 import torch
@@ -125,20 +123,3 @@ def test_bad_counts_are_one_sentence(content, message, tmp_path):
     with pytest.raises(UserError, match=message) as error:
         load_category_counts(str(path), 4)
     assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
-
-
-def lvis_v1_counts(annotated_images=99_388):
-    """Counts of LVIS v1's training set: a list of its categories, as LVIS publishes it."""
-    rows = json.loads(Path(os.environ["SEESAW_LVIS_CAT_INFO"]).read_text())
-    return {"annotated_images": annotated_images, "categories": rows}
-
-
-if "SEESAW_LVIS_CAT_INFO" in os.environ:
-
-    @pytest.mark.parametrize("lambda_,tail", [(1.1e-3, 815), (1e-3, 796), (1.76e-4, 439)])
-    def test_tail_of_lvis_v1(lambda_, tail):
-        counts = lvis_v1_counts()
-        loss = EqualizationLoss(1203, counts, lambda_=lambda_)
-        assert loss.tail.sum() == tail
-        rare = torch.tensor([c["frequency"] == "r" for c in counts["categories"]])
-        assert rare.sum() == 337 and loss.tail[rare].all()

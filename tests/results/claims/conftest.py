@@ -1,20 +1,11 @@
 """A clone without results, whose claims a test writes."""
 
-import shutil
-
 import pytest
 import yaml
 
 from seesaw.core import paths
 from seesaw.spec import claims
 from seesaw.spec.scales import Scale
-
-
-@pytest.fixture
-def clone(rules, monkeypatch):
-    shutil.copytree(paths.CONFIGS.resolve(), rules / "configs")
-    monkeypatch.chdir(rules)
-    return rules
 
 
 @pytest.fixture

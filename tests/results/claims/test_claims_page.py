@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from claim_results import evaluated
+from facts import lacks
 
 from seesaw.cli import results as commands
 from seesaw.cli.main import main
@@ -35,9 +36,9 @@ def complete(claim):
 def test_under_another_design_verdicts_are_exploratory(complete):
     frozen, other = (report(*complete, known) for known in (FROZEN, OTHER))
     assert "✓ supported |" in page.markdown(frozen) and not frozen.exploratory
-    assert f"the one that was frozen at `{FROZEN}`." in page.markdown(frozen)
+    assert f"`{FROZEN}`" in page.markdown(frozen) and OTHER not in page.markdown(frozen)
     assert "✓ supported (exploratory) |" in page.markdown(other) and other.exploratory
-    assert f"The design is `{OTHER}`, not the frozen one, `{FROZEN}`" in page.markdown(other)
+    assert not lacks(page.markdown(other), f"`{OTHER}`", f"`{FROZEN}`")
     assert "| +5.00 | 0.71 | +3.37 to +6.63 |" in page.markdown(frozen)
     assert "| +5.00 | +3.37 to +6.63 | ✓ supported |" in page.brief(frozen)
     assert "| ✓ supported (exploratory) |" in page.brief(other)
@@ -76,13 +77,13 @@ def test_the_verb_freezes_and_writes_the_page(claim, monkeypatch, capsys):
     monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": OTHER})
     claim(**GAIN)
     assert main(["claims", "--freeze"]) == 0
-    assert f"frozen at {OTHER}; commit both before" in capsys.readouterr().out
-    assert f"frozen at `{OTHER}`; its seeds have no results" in Path("docs/claims.md").read_text()
+    assert f"frozen at {OTHER}" in capsys.readouterr().out
+    assert f"frozen at `{OTHER}`" in Path("docs/claims.md").read_text()
 
 
 def test_a_design_is_not_frozen_after_its_results(complete):
     text = paths.CLAIMS.read_text()
-    with pytest.raises(UserError, match=r"metrics\.json is a result of the claims' seeds \(10 are"):
+    with pytest.raises(UserError, match=r"metrics\.json .*\(10 are"):
         design.freeze(*complete, OTHER)
     assert paths.CLAIMS.read_text() == text
 
@@ -132,4 +133,4 @@ def test_the_committed_page_is_what_the_verb_writes():
 
 def test_another_scale_is_reported(clone, capsys):
     assert main(["claims", "--scale", "paper"]) == 2
-    assert "configs/claims.yaml is about the scale mini, not paper" in capsys.readouterr().err
+    assert not lacks(capsys.readouterr().err, "configs/claims.yaml", "mini, not paper")

@@ -1,23 +1,18 @@
 """A clone with hand-made results of smoke scale, small enough to check every number."""
 
 import os
-import shutil
-from pathlib import Path
 
 import pytest
 from hand_made import CE, CELLS, GROUPS, IDS, INSTANCES, SEESAW, errors, gradients, metrics, write
+from repository import copied
 
 from seesaw.spec.figures import OUTPUT
-
-REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture
 def clone(tmp_path, monkeypatch):
     """The working directory: configs, notebooks and the data's category counts, no results."""
-    for name in ("configs", "paper_figures"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(copied(tmp_path, "configs", "paper_figures"))
     rows = [
         {"id": i, "name": f"n{i}", "image_count": n, "instance_count": n, "frequency": group}
         for i, n, group in zip(IDS, INSTANCES, GROUPS, strict=True)

@@ -1,23 +1,19 @@
 """The exploring notebook, as a reader of a new clone runs it."""
 
-import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
+from repository import REPOSITORY, copied
 
 from seesaw.errors import UserError
 from seesaw.results.figures.notebook import execute
-
-REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture
 def explored(tmp_path, monkeypatch):
     """Execute it in a clone without data and results; gives its texts and number of pictures."""
-    for name in ("configs", "paper_figures", "reference"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(copied(tmp_path, "configs", "paper_figures", "reference"))
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "src"))
     (tmp_path / "out").mkdir()
 

@@ -3,17 +3,19 @@
 import ast
 import json
 import os
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
+from facts import lacks
 
 from seesaw.cli.main import main
 from seesaw.core.files import sha256_file
 from seesaw.core.records import provenance_path, read_record
 from seesaw.errors import UserError
 from seesaw.results.figures.notebook import execute, read
-from seesaw.spec.figures import FIGURES, SHOWN, outputs
+from seesaw.spec.figures import FIGURES, SHOWN, files, outputs
 from seesaw.spec.scales import Scale
 
 NOTEBOOKS = Path(__file__).parents[3] / "paper_figures"
@@ -74,8 +76,7 @@ def test_a_failed_cell_leaves_its_notebook_in_the_log_and_a_sentence(script, tmp
     failed = tmp_path / "log" / "failed.ipynb"
     with pytest.raises(UserError) as error:
         run(script, tmp_path / "a")
-    said = f"{script} failed (ZeroDivisionError: division by zero); the notebook is at {failed}."
-    assert str(error.value) == said
+    assert not lacks(str(error.value), script, "ZeroDivisionError: division by zero", failed)
     assert list((tmp_path / "a").iterdir()) == []
     outputs = json.loads(failed.read_text())["cells"][2]["outputs"]
     assert [o["ename"] for o in outputs if o["output_type"] == "error"] == ["ZeroDivisionError"]
@@ -84,9 +85,9 @@ def test_a_failed_cell_leaves_its_notebook_in_the_log_and_a_sentence(script, tmp
 
 def test_a_script_needs_one_cell_of_parameters(script):
     script.write_text(SCRIPT.replace(' tags=["parameters"]', ""), encoding="utf-8")
-    with pytest.raises(UserError, match="has 0 cells tagged parameters; give it one"):
+    with pytest.raises(UserError, match=f"{re.escape(str(script))} .*0 cells"):
         read(script, {"TIMES": 1})
-    with pytest.raises(UserError, match=r"nowhere\.py is missing; restore it from git"):
+    with pytest.raises(UserError, match=r"nowhere\.py is missing"):
         read(script.with_name("nowhere.py"), {})
 
 
@@ -124,7 +125,8 @@ def test_a_notebook_finds_the_repository_from_its_own_folder(name, folder, tmp_p
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_drawn_again_is_the_same_to_the_byte(results, name, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(NOTEBOOKS.parent / "src"))
-    made = outputs(name, Scale("smoke")).values()
+    scale = Scale("smoke")
+    made = outputs(name, scale).values()
 
     def drawn():
         assert main(["figure", name, "--scale", "smoke"]) == 0
@@ -137,5 +139,4 @@ def test_a_figure_drawn_again_is_the_same_to_the_byte(results, name, monkeypatch
         record = read_record(provenance_path(path))
         assert record["artefact"]["sha256"] == sha256_file(path)
         assert record["inputs"]["notebook"]["path"] == f"paper_figures/{name}.py"
-        inputs = {"figure_a1": 4, "figure_a2": 18, "figure_a3": 1, "error_analysis": 4}
-        assert len(record["inputs"]) == inputs.get(name, 2)
+        assert record["inputs"].keys() == {"notebook", *files(name, scale.table, scale)}

@@ -80,23 +80,11 @@ def test_nothing_to_show_is_told_in_a_sentence(clone, capsys):
     command = "snakemake --profile local figure_a1 --config scale=smoke"
     with pytest.raises(UserError) as error:
         Results("figure_a1", "smoke")
-    assert str(error.value) == f"{path} is missing, and figure_a1 shows it; run `{command}`."
     assert main(["figure", "figure_a1", "--scale", "smoke"]) == 2
-    said = f"seesaw figure: {path} is missing, and so is all that figure_a1 shows; run `{command}`."
-    assert capsys.readouterr().err.strip() == said
+    (said,) = capsys.readouterr().err.splitlines()
+    for sentence in (str(error.value), said):
+        assert not lacks(sentence, path, "figure_a1", f"`{command}`")
     assert not Path("results").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["figure_a9"], "'figure_a9' is unknown; did you mean figure_a1 or figure_a2 or"),
-        (["figure_a1", "--scale", "huge"], "the scale 'huge' is unknown; use one of mini,"),
-    ],
-)
-def test_a_wrong_name_is_refused(clone, capsys, arguments, expected):
-    assert main(["figure", *arguments]) == 2
-    assert expected in capsys.readouterr().err
 
 
 def test_a_damaged_result_is_named(results, capsys):
@@ -110,7 +98,7 @@ def test_a_damaged_result_is_named(results, capsys):
     record(path)
     path.write_text(json.dumps(whole | {"positive": whole["positive"][::-1]}))
     assert main(["figure", "figure_a1", "--scale", "smoke"]) == 2
-    assert f"{path} is not the file that was made" in capsys.readouterr().err
+    assert not lacks(capsys.readouterr().err, path, "sha256 ")
 
 
 def test_each_figure_reads_its_own_results_only(clone):
@@ -142,7 +130,7 @@ def test_freezing_copies_what_is_drawn(clone):
     (folder / "figure_a1.csv").unlink()
     (folder / "figure_a3.png").write_bytes(b"x" * (freeze.LIMIT + 1))
     before = set(Path("paper_figures").iterdir())
-    with pytest.raises(UserError, match="has 1000001 bytes, more than 1000000"):
+    with pytest.raises(UserError, match=r"figure_a3\.png .*1000001 bytes.* 1000000"):
         freeze.freeze(scale)
     assert set(Path("paper_figures").iterdir()) == before
     (folder / "figure_a3.png").write_bytes(b"x" * freeze.LIMIT)

@@ -23,10 +23,7 @@ TRAINED = LADDER[:3]
 def root(tmp_path, monkeypatch):
     """A copy of configs/ with two seeds for three rungs, and an empty results/."""
     shutil.copytree(paths.CONFIGS, tmp_path / "configs")
-    for name in ("CONFIGS", "EXPERIMENTS", "DATASETS", "SCALES", "PAPER_VALUES"):
-        inside = getattr(paths, name).relative_to(paths.ROOT)
-        monkeypatch.setattr(paths, name, tmp_path / inside)
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
     rows = paths.EXPERIMENTS.read_text()
     for name in TRAINED:
         start = rows.index(f"  {name}:\n")

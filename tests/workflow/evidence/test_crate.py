@@ -101,6 +101,4 @@ def test_the_chain_is_in_it_and_large_files_by_their_hash(crate):
 
 def test_a_folder_that_exists_is_kept(crate, capsys):
     assert main(["crate", "made"]) == 2
-    assert capsys.readouterr().err == (
-        "seesaw crate: made exists; name another folder or remove it.\n"
-    )
+    assert "made exists" in capsys.readouterr().err

@@ -4,6 +4,7 @@ import csv
 import re
 
 import pytest
+from facts import lacks
 from finished_run import evaluated, flip, write
 
 from seesaw.cli.main import main
@@ -23,11 +24,10 @@ def test_a_cell_is_explained_down_to_its_bytes(scale, run, capsys):
     assert main(["explain", "table_a1", "a01", "AP_r"]) == 0
     out = output_of(capsys)
     blocks = out.strip().split("\n\n")
-    assert blocks[0].splitlines() == [
-        "table_a1, Mask R-CNN (a01_mask_rcnn), AP_r: 10.0000",
-        "  its replicates.json is missing: no standard errors; run evaluate again",
-        f"  {run['metrics']}: segm.AP_r = 0.1, in percent above",
-    ]
+    cell, replicates, source = blocks[0].splitlines()
+    assert not lacks(cell, "table_a1", "Mask R-CNN", "a01_mask_rcnn", "AP_r: 10.0000")
+    assert "replicates.json" in replicates
+    assert not lacks(source, run["metrics"], "segm.AP_r = 0.1")
     heads = [block.splitlines()[0] for block in blocks[1:]]
     val = scale.entry.root / scale.entry.val
     config = scale.table.trainings["a01_mask_rcnn"].config
@@ -60,7 +60,7 @@ def test_a_damaged_link_is_reported(scale, run, capsys):
 def test_another_version_of_an_input_is_reported(scale, run, capsys):
     record(write(run["weights"], "trained again"))
     assert main(["explain", "table_a1", "a01"]) == 0
-    assert "(another version is here now)" in output_of(capsys)
+    assert "another version" in output_of(capsys)
 
 
 def test_a_remark_is_reported(scale, run, capsys):
@@ -82,9 +82,7 @@ def test_a_figures_number_and_a_file(scale, run, capsys):
     record(path, inputs={"metrics": run["metrics"]})
     assert main(["explain", "figure_a1", "bus"]) == 0
     out = output_of(capsys)
-    assert out.startswith(
-        f"figure_a1, bus: {path}\n  line 3: category = bus, ratio = 2.0\n\n{path}"
-    )
+    assert not lacks(out.partition("\n\n")[0], "bus", path, "line 3", "ratio = 2.0")
     assert f"{run['weights']}  as recorded" in out
     assert main(["explain", str(run["detections"])]) == 0
     assert output_of(capsys).startswith(f"{run['detections']}  as recorded\n")
@@ -96,33 +94,31 @@ def test_a_committed_figures_number(capsys):
         line = next(csv.DictReader(file))
     assert main(["explain", "figure_a1", line["category"], "ratio", "--reference"]) == 0
     out = output_of(capsys)
-    assert f"  line 2: ratio = {line['ratio']}\n" in out
+    assert not lacks(out, "line 2", f"ratio = {line['ratio']}")
     assert "paper_figures/figure_a1.csv  no record (in git)\n" in out
     for training in ("mask_rcnn_random_ce", "mask_rcnn_random_seesaw"):
         assert f"reference/mini/{training}/seed0/gradients.json  as recorded\n" in out
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "facts"),
     [
-        (["table_a1"], "table_a1 is no file"),
-        (["table_a1", "a01", "AP_x"], "table_a1 has no column 'AP_x'; did you mean AP_"),
-        (["table_a1", "b01"], "b01_cascade_mask_rcnn is no row of table_a1; see `seesaw show"),
-        (
-            ["figure_a1", "cup"],
-            "results/mini/figures/figure_a1.csv is missing; run `snake",
-        ),
+        (["table_a1"], ["table_a1"]),
+        (["table_a1", "a01", "AP_x"], ["table_a1", "'AP_x'", "AP_box"]),
+        (["table_a1", "b01"], ["b01_cascade_mask_rcnn", "table_a1", "`seesaw show"]),
+        (["figure_a1", "cup"], ["results/mini/figures/figure_a1.csv", "`snakemake"]),
     ],
 )
-def test_a_mistake_is_one_sentence(scale, run, capsys, words, said):
+def test_a_mistake_is_one_sentence(scale, run, capsys, words, facts):
     assert main(["explain", *words]) == 2
-    assert capsys.readouterr().err.startswith(f"seesaw explain: {said}")
+    (said,) = capsys.readouterr().err.splitlines()
+    assert not lacks(said, *facts)
 
 
 def test_what_was_not_computed_says_so(scale, capsys):
     assert main(["explain", "table_a1", "a01", "AP"]) == 1
     out = output_of(capsys)
-    assert out.startswith("table_a1, Mask R-CNN (a01_mask_rcnn), AP: not run\n")
+    assert out.splitlines()[0].endswith("(a01_mask_rcnn), AP: not run")
     assert "--reference" not in out  # nothing is committed here
 
 

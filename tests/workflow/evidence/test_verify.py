@@ -1,6 +1,7 @@
 """Every damaged, missing or outdated file is named, with the command that repairs it."""
 
 import pytest
+from facts import lacks
 from finished_run import flip, write
 
 from seesaw.cli.main import main
@@ -23,9 +24,10 @@ def tables(scale, run):
 
 
 def test_a_whole_run_has_no_fault(scale, run, tables, capsys):
-    assert verify(Evidence(scale)) == ([], 6 + len(tables) - 1)
+    files = len(run) + len(tables)
+    assert verify(Evidence(scale)) == ([], files)
     assert main(["verify"]) == 0
-    assert capsys.readouterr().out == "results/mini: 11 files looked at, 0 faults\n"
+    assert not lacks(capsys.readouterr().out, "results/mini", f"{files} files", "0 faults")
 
 
 @pytest.mark.parametrize("name", ["weights", "detections", "metrics", "matches"])
@@ -43,36 +45,34 @@ def test_a_changed_table_is_found_by_building_it_again(scale, run, tables):
     tables["csv"].unlink()
     found = faults(scale)
     assert found[tables["md"]][0].startswith("corrupt")
-    assert found[tables["csv"]][0] == "missing: its record is here"
+    assert found[tables["csv"]][0].startswith("missing")
     provenance_path(tables["md"]).unlink()  # and without a record
     what, repair = faults(scale)[tables["md"]]
-    assert what == "differs from the table that the metrics give now"
+    assert what.startswith("differs")
     assert repair == f"rm -f {tables['md']} && snakemake --profile local {tables['md']}"
 
 
 def test_a_file_made_from_another_version_of_its_input_is_outdated(scale, run):
     record(write(run["weights"], "trained again"), seed=0)
-    assert {p: what for p, (what, _) in faults(scale).items()} == {
-        run["detections"]: f"was made from another version of {run['weights']}"
-    }
+    ((path, (what, _)),) = faults(scale).items()
+    assert path == run["detections"] and not lacks(what, "another version", run["weights"])
 
 
 def test_changed_annotations_outdate_the_metrics(scale, run):
     annotations = write(scale.entry.root / scale.entry.val, "[1]")
     found = faults(scale)
     assert found.keys() == {run["metrics"], run["matches"]}
-    assert found[run["metrics"]][0] == f"was made from another version of {annotations}"
+    assert not lacks(found[run["metrics"]][0], "another version", annotations)
 
 
 def test_missing_and_unrecorded_files(scale, run):
     run["detections"].unlink()
     provenance_path(run["matches"]).write_text("{")
     provenance_path(run["weights"]).unlink()
-    assert {p: what for p, (what, _) in faults(scale).items()} == {
-        run["detections"]: "missing: its record is here",
-        run["matches"]: "its record cannot be read",
-        run["weights"]: "has no record: nothing vouches for it",
-    }
+    facts = {"detections": "missing", "matches": "cannot be read", "weights": "no record"}
+    found = faults(scale)
+    assert found.keys() == {run[name] for name in facts}
+    assert not [name for name, fact in facts.items() if lacks(found[run[name]][0], fact)]
 
 
 def test_results_without_data_verify(scale, run, tables):

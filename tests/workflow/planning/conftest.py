@@ -1,20 +1,9 @@
 """A fresh clone as plan and status see it: configs and rules, no data and no results."""
 
-import shutil
-
 import pytest
 
-from seesaw.core.paths import CONFIGS
 from seesaw.spec.scales import Scale
 from seesaw.workflow.jobs import workflow
-
-
-@pytest.fixture
-def clone(rules, monkeypatch):
-    """The working directory: a clone without data and results."""
-    shutil.copytree(CONFIGS.resolve(), rules / "configs")
-    monkeypatch.chdir(rules)
-    return rules
 
 
 @pytest.fixture

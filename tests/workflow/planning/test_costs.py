@@ -1,7 +1,6 @@
 """Costs of single jobs, against numbers by hand."""
 
 import json
-import re
 
 import pytest
 import yaml
@@ -190,13 +189,13 @@ def test_a_training_without_stated_hours_is_unknown(cost):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"gpu": "abacus"}, "the GPU 'abacus' is unknown; use one of v100, a100 or add"),
-        ({"gpus": 3}, "--gpus 3: 16 images a batch cannot be shared evenly"),
+        ({"gpu": "abacus"}, "'abacus' .* v100, a100"),
+        ({"gpus": 3}, "--gpus 3: 16 images"),
         ({"gpus": 0}, "--gpus 0: "),
     ],
 )
 def test_a_users_mistake(cost, options, said):
-    with pytest.raises(UserError, match=re.escape(said)):
+    with pytest.raises(UserError, match=said):
         cost(A01, **options)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from facts import lacks
 from rich.console import Console
 from traces import DATA, NOW, entry, make, make_data, training_log, write
 
@@ -72,10 +73,7 @@ def test_running(stands, work):
     training_log(work, entry(380) + entry(400, time=36.0, loss=0.75), age=12)
     found = stands(A01)
     assert (found.state, found.share) == ("running", 0.4)
-    assert found.note == (
-        "iteration 400 of 1,000, loss 0.75, 36.00 s an iteration, 6 h 00 min left, "
-        "last sign 12 s ago"
-    )
+    assert not lacks(found.note, "400 of 1,000", "0.75", "36.00 s", "6 h 00 min", "12 s")
 
 
 @pytest.mark.parametrize(
@@ -97,19 +95,19 @@ def test_a_dead_run_is_not_shown_as_running(stands, work):
     write("logs/paper/train/a01_mask_rcnn/seed0.log", "Killed\n", age=1490)
     found = stands(A01)
     assert found.state == "no sign"
-    assert found.note.startswith("no sign for 25 min; stood at iteration 400 of 1,000, loss 1.25")
+    assert not lacks(found.note, "25 min", "400 of 1,000", "1.25")
 
 
 def test_a_torn_last_line_and_a_missing_log(stands, work):
     training_log(work, entry(20) + entry(40)[:30], age=5)
-    assert stands(A01).note.startswith("iteration 20 of 1,000")
+    assert "20 of 1,000" in stands(A01).note
     (work / "log.jsonl").unlink()
     assert stands(A01).state == "–"
 
 
 def test_loading_the_dataset_takes_its_time(stands, work):
     training_log(work, "", age=800)
-    assert (stands(A01).state, stands(A01).note) == ("running", "starting, last sign 800 s ago")
+    assert stands(A01).state == "running" and "800 s" in stands(A01).note
     training_log(work, "", age=1000)
     assert stands(A01).state == "no sign"
 
@@ -123,13 +121,13 @@ def test_another_fingerprints_run_is_not_this_training(paper, stands):
 def test_queued(paper, stands):
     marker(paper, A01, age=7200, slurm="4711")
     found = stands(A01)
-    assert (found.state, found.note, found.slurm) == ("queued", "for 2 h 00 min", "4711")
+    assert (found.state, found.slurm) == ("queued", "4711") and "2 h 00 min" in found.note
     seen = {"state": "PENDING", "reason": "Priority", "since": 1.0}
     write(".snakemake/slurm_jobs/call.json", json.dumps({"4711": seen}))
-    assert stands(A01).note == "for 2 h 00 min; the queue said PENDING (Priority)"
+    assert not lacks(stands(A01).note, "2 h 00 min", "PENDING", "Priority")
     held = seen | {"reason": "JobHeldUser", "reported": True}
     write(".snakemake/slurm_jobs/call.json", json.dumps({"4711": held}))
-    assert "JobHeldUser: `scontrol release 4711` lets them go on" in stands(A01).note
+    assert not lacks(stands(A01).note, "JobHeldUser", "`scontrol release 4711`")
 
 
 def test_requeued_by_itself(paper, stands, work):
@@ -143,7 +141,7 @@ def test_requeued_by_itself(paper, stands, work):
     write(".snakemake/slurm_jobs/r.json", json.dumps({"7": dict(state="PENDING", since=1.0)}))
     found = stands(A01)
     assert (found.state, found.share, found.slurm) == ("queued", 0.412, "7")
-    assert found.note == ("stopped by the deadline, saved at iteration 412; the queue said PENDING")
+    assert not lacks(found.note, record["reason"], "iteration 412", "PENDING")
     write(".snakemake/slurm_jobs/r.json", json.dumps({"7": dict(state="FAILED", since=1.0)}))
     assert stands(A01).state == "stopped"
 
@@ -154,7 +152,7 @@ def test_cut_off_at_its_deadline_and_queued_again(paper, stands, work):
     write(work / "interrupted.json", json.dumps(record), age=3590)
     found = stands(A01)
     assert (found.state, found.share) == ("stopped", 0.412)
-    assert found.note == "stopped by the deadline, saved at iteration 412"
+    assert not lacks(found.note, record["reason"], "iteration 412")
     marker(paper, A01, age=9000)
     assert stands(A01).state == "queued"
     write("logs/paper/train/a01_mask_rcnn/seed0.log", "loading\n", age=10)  # started again
@@ -179,12 +177,9 @@ def test_a_failure_record_is_told_whatever_the_logs_say(paper, stands, work):
 def test_a_detection_runs_while_its_part_grows(paper, stands):
     part = paper[2][DETECT].outputs[0].with_name(".detections.jsonl.k.part")
     write(part, age=100)
-    assert (stands(DETECT).state, stands(DETECT).note) == (
-        "running",
-        "at work, last sign 100 s ago",
-    )
+    assert stands(DETECT).state == "running" and "100 s" in stands(DETECT).note
     write(part, age=1000)
-    assert (stands(DETECT).state, stands(DETECT).note) == ("no sign", "no sign for 17 min")
+    assert stands(DETECT).state == "no sign" and "17 min" in stands(DETECT).note
 
 
 def test_the_log_of_the_last_attempt_counts(stands):
@@ -206,10 +201,11 @@ def test_what_is_printed(graph, paper, stands, work):
     found = [stands(i) for i in graph.select("table_a1")]
     render(found, table, scale, Console(file=out, width=100), "")
     text = out.getvalue()
-    assert "train: 1 no sign, 1 failed, 9 to do\n" in text and "data: 1 done\n" in text
+    left = sum(s.job.rule == "train" for s in found) - 2
+    assert f"train: 1 no sign, 1 failed, {left} to do\n" in text and "data: 1 done\n" in text
     rows = [line.split()[0] for line in text.splitlines() if line.startswith((" a1", "a1"))]
     assert rows == ["a10_seesaw", "a11_dual_head", "a12_test_time_augmentation"]
-    shown = text[text.index(f"no sign {A01}: no sign for 25 min") :]
+    shown = text[text.index(f"no sign {A01}: ") :]
     assert "  | two\n  | three\n  | four\n" in shown and "| one" not in shown
     assert f"  log: {log}\n" in shown
     again = "snakemake --profile slurm results/paper"

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from clones import shrink
 from made import finish, know
+from repository import REPOSITORY, copied
 
 from seesaw.cli.main import main
 from seesaw.core import paths
@@ -26,7 +27,6 @@ from seesaw.workflow import dependencies, jobs, readme, reference
 from seesaw.workflow.evidence.chain import Evidence
 from seesaw.workflow.evidence.verify import verify
 
-REPOSITORY = Path(__file__).parents[3]
 FROZEN = ["mini"]  # scales with committed results
 PLACE = "table_a1"
 
@@ -34,10 +34,7 @@ PLACE = "table_a1"
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A smoke run of two rungs with its table, and its jobs."""
-    root = tmp_path_factory.mktemp("finished")
-    for name in ("configs", "workflow"):
-        shutil.copytree(REPOSITORY / name, root / name)
-    shutil.copy(REPOSITORY / "Snakefile", root)
+    root = copied(tmp_path_factory.mktemp("finished"), "configs", "workflow", "Snakefile")
     shrink(root / "configs/experiments.yaml")
     here = Path.cwd()
     os.chdir(root)
@@ -102,8 +99,8 @@ def test_tables_are_rebuilt_from_the_committed_metrics_alone(scale, capsys):
     assert reference.rebuilt(scale) == {PLACE: []}
     assert main(["reference", "--scale", "smoke"]) == 0
     output = capsys.readouterr().out
-    assert "reference/smoke/tables/table_a1: rebuilt from its metrics" in output
-    assert "table_a1: nothing computed here yet" in output
+    assert "reference/smoke/tables/table_a1: rebuilt" in output
+    assert "table_a1: nothing computed" in output
     assert not Path("results").exists()
     main(["show", PLACE, "--reference", "--scale", "smoke"])
     assert "Mask R-CNN" in capsys.readouterr().out
@@ -115,7 +112,7 @@ def test_a_table_that_its_metrics_do_not_give_is_reported(scale, capsys):
     path = scale.reference / "tables/table_a1.md"
     path.write_bytes(path.read_bytes().replace(b"Mask", b"Musk"))
     assert main(["reference", "--scale", "smoke"]) == 1
-    assert "not what its metrics give: table_a1.md" in capsys.readouterr().out
+    assert "table_a1.md" in capsys.readouterr().out
 
 
 def test_counts_that_were_edited_are_found(scale):
@@ -174,19 +171,19 @@ def test_a_failure_is_not_frozen(scale, finished):
     reference.freeze(scale)
     model = finished[1]["train/a01_mask_rcnn/seed0"].outputs[0]
     failure_path(model).write_text("{}")
-    refused(scale, r"model\.pth\.failed\.json records a failure; a reference holds none")
+    refused(scale, r"model\.pth\.failed\.json")
 
 
 def test_what_is_not_up_to_date_is_not_frozen(scale, finished):
     path = finished[1]["evaluate/a01_mask_rcnn/seed0/a01_mask_rcnn"].outputs[0]
     know(path, params=["'older'"])
-    refused(scale, r"evaluate/a01_mask_rcnn/seed0/a01_mask_rcnn is not up to date; run the work")
+    refused(scale, "evaluate/a01_mask_rcnn/seed0/a01_mask_rcnn")
 
 
 def test_a_table_that_was_edited_is_not_frozen(scale):
     path = scale.tables / "table_a1.csv"
     path.write_text(path.read_text() + "\n")
-    refused(scale, r"results/smoke/tables/table_a1\.csv is not what the metrics give; run the wor")
+    refused(scale, r"results/smoke/tables/table_a1\.csv")
 
 
 def test_a_damaged_file_is_not_frozen(scale, finished):
@@ -194,39 +191,35 @@ def test_a_damaged_file_is_not_frozen(scale, finished):
     known = path.stat()
     path.write_bytes(path.read_bytes().replace(b"2", b"3"))
     os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
-    refused(scale, f"{path} is not the file that was made")
+    refused(scale, str(path))
 
 
 def test_a_reference_stays_small(scale, finished, monkeypatch):
     reference.freeze(scale)
     monkeypatch.setattr(reference, "LARGEST", 3000)
-    refused(scale, r"reference/smoke would hold \d+ bytes, \d+ of them in .*; the limits are 500")
+    refused(scale, r"reference/smoke .*\d+ bytes, \d+ .*500")
 
 
-def test_nothing_to_freeze_is_reported(rules, monkeypatch):
-    shutil.copytree(paths.CONFIGS.resolve(), rules / "configs")
-    monkeypatch.chdir(rules)
-    refused(Scale("smoke"), "results/smoke holds no metrics; run the workflow first.")
+def test_nothing_to_freeze_is_reported(clone):
+    refused(Scale("smoke"), "results/smoke .*metrics")
 
 
 def test_no_reference_is_reported(scale):
-    with pytest.raises(UserError, match=r"holds no tables; make one with `seesaw freeze smoke`"):
+    with pytest.raises(UserError, match="`seesaw freeze smoke`"):
         reference.rebuilt(scale)
 
 
-@pytest.mark.parametrize("name", FROZEN or ["none"])
+@pytest.mark.parametrize("name", FROZEN)
 def test_the_committed_reference_rebuilds_in_a_bare_clone(name, tmp_path):
     """No results, no data, no GPU, no network: configs and the committed files are enough."""
-    shutil.copytree(REPOSITORY / "configs", tmp_path / "configs")
-    if name != "none":
-        shutil.copytree(REPOSITORY / "reference", tmp_path / "reference")
-    scale = "mini" if name == "none" else name
+    for folder in ("configs", "reference"):
+        shutil.copytree(REPOSITORY / folder, tmp_path / folder)
     offline = (
         "import socket, sys\n"
         "def refuse(*_, **__): raise OSError('no network')\n"
         "socket.socket.connect = refuse\n"
         "from seesaw.cli.main import main\n"
-        f"code = main(['reference', '--scale', {scale!r}])\n"
+        f"code = main(['reference', '--scale', {name!r}])\n"
         "assert 'torch' not in sys.modules and 'mmdet' not in sys.modules\n"
         "sys.exit(code)\n"
     )
@@ -237,13 +230,10 @@ def test_the_committed_reference_rebuilds_in_a_bare_clone(name, tmp_path):
         text=True,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "CUDA_VISIBLE_DEVICES": ""},
     )
-    if name == "none":
-        assert "make one with `seesaw freeze mini`" in done.stderr
-        return
     assert done.returncode == 0, done.stdout + done.stderr
     tables = sorted((REPOSITORY / "reference" / name / "tables").glob("*.json"))
     places = [path.stem for path in tables if "provenance" not in path.name]
-    assert places and all(f"{p}: rebuilt from its metrics" in done.stdout for p in places)
+    assert places and all(f"{p}: rebuilt" in done.stdout for p in places)
 
 
 @pytest.mark.parametrize("name", FROZEN)

@@ -9,7 +9,6 @@ import pytest
 import yaml
 from clones import run
 
-from seesaw.errors import UserError
 from seesaw.spec.experiments import config_files
 from seesaw.spec.scales import Scale
 from seesaw.workflow.dvc import CODE, SHARED, Stages
@@ -142,8 +141,3 @@ def test_dvc_copies_and_reports_nothing_home():
     parser.read(REPOSITORY / ".dvc/config")
     assert parser["core"].getboolean("analytics") is False
     assert parser["cache"]["type"] == "copy"
-
-
-def test_an_unknown_stage_is_reported():
-    with pytest.raises(UserError, match=r"the stage 'table_a3' is unknown; did you mean table_a1"):
-        Stages(Scale("mini")).stage("table_a3")
