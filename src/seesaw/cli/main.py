@@ -75,7 +75,7 @@ def parser() -> Parser:
 
 # A disk or a folder that does not take what a verb writes
 _NO_PLACE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
-_NO_PLACE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}
+_NO_PLACE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EFBIG}
 
 
 def main(argv: list[str] | None = None) -> int:

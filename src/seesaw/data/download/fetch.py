@@ -27,7 +27,7 @@ from seesaw.core.secrets import masked
 from seesaw.errors import UserError
 from seesaw.spec.downloads import Remote
 
-DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}  # the disk's, not the network's
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS}  # no network's fault
 CHUNK = 1 << 20
 # Called after each chunk with the number of bytes received so far.
 Report = Callable[[int], None]
