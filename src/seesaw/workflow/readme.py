@@ -6,6 +6,7 @@ from sys import maxsize
 from seesaw.core import paths
 from seesaw.core.files import write_atomic
 from seesaw.errors import UserError
+from seesaw.evaluation.ground_truth import GROUPS
 from seesaw.results.claims import page
 from seesaw.results.report.examples import examples
 from seesaw.spec.figures import committed
@@ -58,8 +59,8 @@ def commit(scale: Scale) -> list[Path]:
         raise UserError(f"{README} lacks {BEGIN.strip()!r} or {END.strip()!r} after it: put it in.")
     head, tail = text.split(BEGIN)[0], text.split(END)[1]
     write_atomic(README, f"{head}{BEGIN}\n{results(scale)}\n{END}{tail}")
-    sure = examples(scale, top=maxsize, least=SURE).pictures
-    if not (shown := sure or examples(scale).pictures):
+    surely = (examples(scale, maxsize, SURE, group).pictures for group in GROUPS)
+    if not (shown := next(filter(None, surely), None) or examples(scale).pictures):
         return [README]
     PICTURE.write_bytes(shown[0][1])
     return [README, PICTURE]

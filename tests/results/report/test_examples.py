@@ -2,7 +2,7 @@
 
 from seesaw.evaluation.uncertainty import Estimate
 from seesaw.results.comparison.categories import Category, Comparison
-from seesaw.results.report.examples import TOP, rare
+from seesaw.results.report.examples import TOP, within
 from seesaw.spec.report import pair
 from seesaw.spec.scales import Scale
 
@@ -18,7 +18,7 @@ def comparison(changes):
 
 
 def chosen(changes):
-    return [c.id for c in rare(comparison(changes)).largest(TOP)]
+    return [c.id for c in within(comparison(changes), "r").largest(TOP)]
 
 
 def test_gains_and_losses_of_rare_categories_only():

@@ -31,21 +31,21 @@ class Examples:
     read: list[Path] = field(default_factory=list)
 
 
-def rare(comparison: Comparison) -> Comparison:
-    """Return the comparison restricted to the rare categories."""
-    return replace(comparison, categories=[c for c in comparison.categories if c.group == "r"])
+def within(comparison: Comparison, group: str) -> Comparison:
+    """Return the comparison restricted to the categories of a frequency group."""
+    return replace(comparison, categories=[c for c in comparison.categories if c.group == group])
 
 
-def examples(scale: Scale, top: int = TOP, least: float = 0.0) -> Examples:
+def examples(scale: Scale, top: int = TOP, least: float = 0.0, group: str = "r") -> Examples:
     """Return the pictures of the scale's pair of evaluations, for the first seed.
 
-    ``top`` and ``least`` are those of `pictures.draw`.
+    ``top`` and ``least`` are those of `pictures.draw`; ``group`` is a frequency group.
     """
     if (pair := report.pair(scale.table)) is None:
         return Examples(note="This scale has no pair of them.")
     a, b = (scale.table.evaluations[name] for name in pair)
     try:
-        found = rare(categories.compare(a, b, scale.table, scale, errors=False))
+        found = within(categories.compare(a, b, scale.table, scale, errors=False), group)
         with TemporaryDirectory() as folder:
             made, missing = pictures.draw(found, top, scale, Path(folder), least)
             shown = [(_caption(c), path.read_bytes()) for path, c in made.items()]
