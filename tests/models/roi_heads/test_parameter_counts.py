@@ -50,10 +50,20 @@ def class_indexed(model, roi_type):
     return model
 
 
+def mask_rcnn():
+    return class_indexed(
+        shipped("mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py"), "ClassIndexedStandardRoIHead"
+    )
+
+
 def cascade():
     return class_indexed(
         shipped("cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py"), "ClassIndexedCascadeRoIHead"
     )
+
+
+def htc():
+    return class_indexed(shipped("htc/htc-without-semantic_r50_fpn_1x_coco.py"), "HTCRoIHeadFixed")
 
 
 def htc_lite(four_convs=False, carafe=False, norm=False, **kwargs):

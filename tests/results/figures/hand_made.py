@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from seesaw.evaluation.errors import TYPES
+
 IDS = range(1, 13)
 # Categories 3 and 4 tie in instances: the lower id goes first.
 INSTANCES = [5, 1, 40, 40, 90, 2, 3, 100, 60, 20, 8, 7]
@@ -31,9 +33,9 @@ def metrics(offset):
 
 
 def errors(offset):
-    """AP50 and costs of two error types; one rare object is taken for another category."""
+    """AP50 and costs of all error types; one rare object is taken for another category."""
     groups = {"all": 0.3, "r": None, "c": 0.2, "f": 0.4 + offset / 100}
-    costs = {"classification": groups, "missed": dict.fromkeys(groups, 0.1)}
+    costs = {kind: dict.fromkeys(groups, 0.1) for kind in TYPES} | {"classification": groups}
     called = {str(IDS[0]): {str(IDS[1]): 1, "none": 2}}
     return {"AP50": groups, "cost": costs, "number": costs, "called": called}
 
