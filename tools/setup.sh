@@ -7,13 +7,20 @@ cd "$(dirname "$0")/.."
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 2; }
 
+# The scripts of an environment that was moved or copied run the code of where it was made. First of
+# all, because make's PATH begins with it.
+if [ ! -L .venv ] && [ -e .venv/bin/activate ] && ! grep -qF "$(pwd -P)/.venv" .venv/bin/activate; then
+  say "removing .venv, which was made in another folder"
+  rm -rf .venv
+fi
+
 python=${PYTHON:-python3}
 command -v "$python" >/dev/null || die "$python is missing; install Python 3.11 or set PYTHON."
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 [ "$version" = 3.11 ] || die "$python is Python $version; install 3.11 and set PYTHON=python3.11."
 
 stamp=.venv/.lock
-wanted=$({ cat requirements.lock pyproject.toml "$0"; pwd -P; } | sha256sum | cut -d' ' -f1)
+wanted=$(cat requirements.lock pyproject.toml "$0" | sha256sum | cut -d' ' -f1)
 if [ "$(cat $stamp 2>/dev/null)" = "$wanted" ]; then exit 0; fi
 
 command -v "${CXX:-g++}" >/dev/null || die "${CXX:-g++} is missing; install a C++ compiler (apt install g++)."
@@ -26,8 +33,6 @@ mkdir -p logs
 log=$PWD/logs/setup.log
 : > "$log"
 trap 'say "failed; the end of $log:"; tail -n 15 "$log"' ERR
-# The scripts of an environment that was moved or copied run the code of where it was made.
-if [ -e .venv/bin/activate ] && ! grep -qF "$(pwd -P)/.venv" .venv/bin/activate; then rm -rf .venv; fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv >> "$log" 2>&1
 pip=(.venv/bin/python -m pip --disable-pip-version-check)
 "${pip[@]}" install -q "$(pinned pip)" "$(pinned setuptools)" "$(pinned wheel)" "$(pinned ninja)" >> "$log" 2>&1
