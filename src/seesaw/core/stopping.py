@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,9 @@ def deadline(minutes: float | None) -> float | None:
 class Watch:
     """Notices SIGTERM and SIGUSR1, from entry to exit, and that the deadline is near.
 
+    While a watch exists, forked processes start with these signals blocked: a loader worker is safe
+    from them before `leave_signals_to_the_main_process` runs in it, too.
+
     Args:
         deadline: s since 1970, or None.
     """
@@ -45,6 +49,7 @@ class Watch:
     def __init__(self, deadline: float | None):
         self.deadline = deadline
         self._signal = 0
+        _watches.add(self)
 
     def __enter__(self) -> Watch:
         self._old = {number: signal.signal(number, self._received) for number in SIGNALS}
@@ -69,6 +74,20 @@ class Watch:
         self._signal = number
 
 
+_watches: weakref.WeakSet[Watch] = weakref.WeakSet()
+
+
+def _at_fork(how: int) -> None:
+    if _watches:
+        signal.pthread_sigmask(how, SIGNALS)
+
+
+os.register_at_fork(
+    before=lambda: _at_fork(signal.SIG_BLOCK),
+    after_in_parent=lambda: _at_fork(signal.SIG_UNBLOCK),
+)
+
+
 def reason(code: int) -> str:
     """Return what stopped the job: the deadline or a signal's name."""
     return "the deadline" if code == _DEADLINE else signal.Signals(code).name
@@ -85,6 +104,7 @@ def leave_signals_to_the_main_process(worker: int) -> None:
     """Ignore signals in a loader worker; the main process stops in time and ends the worker."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def end_workers(loading: Any) -> None:
