@@ -17,6 +17,9 @@ def add(verb) -> None:
     sub = verb(freeze, "copy a finished run's small results to reference/, for commit")
     # Without a default, which would take the place of --scale.
     sub.add_argument("scale", nargs="?", metavar="SCALE", default=SUPPRESS, help="same as --scale")
+    sub.add_argument(
+        "--claims", action="store_true", help="only add the runs of claims that are here"
+    )
     verb(
         reference,
         "check the reference results and tell whether rows here differ by more than seeds; 1 if so",
@@ -34,12 +37,13 @@ def freeze(args: Namespace) -> None:
     from seesaw.spec import claims
     from seesaw.spec.figures import SHOWN
     from seesaw.workflow import readme
-    from seesaw.workflow.reference import freeze as run
+    from seesaw.workflow import reference as kept
 
     scale = scale_of(args)
-    made = run(scale)
-    shown = scale.full_name == SHOWN
-    written = [*freeze_figures(scale), *readme.commit(scale)] if shown else []
+    made = kept.freeze_claims(scale) if args.claims else kept.freeze(scale)
+    written = []
+    if scale.full_name == SHOWN:
+        written = [*([] if args.claims else freeze_figures(scale)), *readme.commit(scale)]
     if (known := claims.of(scale)) is not None:
         written.append(page.commit(scale, known))
     # Printed at the end, because a closed pipe (`| head`) must not stop the copy half-way.

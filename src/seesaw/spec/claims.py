@@ -110,14 +110,19 @@ class Claims(Strict):
         """Evaluation -> the seeds for which a claim needs the gradients of its training."""
         return self._seeds("gradient_ratio")
 
+    @cached_property
+    def runs(self) -> list[tuple[str, int]]:
+        """The evaluations and seeds that claims need."""
+        asked = [*self.evaluated.items(), *self.gradients.items()]
+        return list(dict.fromkeys((name, seed) for name, seeds in asked for seed in seeds))
+
     def trained(self, table: Experiments) -> dict[str, list[int]]:
         """Training -> the seeds that claims need, also for trainings that start from its model."""
         found: dict[str, set[int]] = {}
-        for asked in (self.evaluated, self.gradients):
-            for name, seeds in asked.items():
-                training = table.trainings[table.evaluations[name].training]
-                for one in filter(None, (training.id, training.init_from)):
-                    found.setdefault(one, set()).update(seeds)
+        for name, seed in self.runs:
+            training = table.trainings[table.evaluations[name].training]
+            for one in filter(None, (training.id, training.init_from)):
+                found.setdefault(one, set()).add(seed)
         return {name: sorted(seeds) for name, seeds in found.items()}
 
     def _seeds(self, *kinds: str) -> dict[str, list[int]]:

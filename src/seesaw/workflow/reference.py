@@ -18,6 +18,7 @@ from seesaw.errors import UserError
 from seesaw.evaluation.submission import receipt
 from seesaw.results import metafile
 from seesaw.results.claims import page
+from seesaw.results.claims.measure import Results
 from seesaw.results.tables.collect import collect, means
 from seesaw.results.tables.render import FORMATS, differing
 from seesaw.spec import claims as claim_table
@@ -31,30 +32,31 @@ LASTING = (
     *("artefact", "command", "fingerprint", "config_hash", "seed", "git"),
     *("inputs", "lock", "versions", "processor", "remarks", "accuracy"),
 )
-# The files to copy: of an evaluation its numbers, of a training what lies beside its weights. For
-# seeds that only claims use, claims.json contains their results.
+# The files to copy: of an evaluation its numbers, of a training what lies beside its weights.
 SMALL = ("metrics.json", "replicates.json", "speed.json", "gradients.json", "errors.json")
 SMALL += ("claims.json",)
 # Rules whose outputs lie elsewhere, or are drawn again.
 ELSEWHERE = ("download", "data", "figure", "report")
 LARGEST = 1_000_000
-WHOLE = 5_000_000
+WHOLE = 8_000_000
 
 
 def freeze(scale: Scale) -> Path:
     """Copy the small results of a scale to ``reference/<scale>/``, all or none.
 
+    Runs that only claims use are kept if the reference has them of the present code and configs.
+
     Raises:
         UserError: a job failed, or a file is outdated, not made by the workflow, or too large.
     """
-    every = jobs.workflow(scale).paper
-    made = [job for job in every.values() if _made(job)]
-    if stale := sorted({job.id for job in made} - jobs.finished(every, dependencies.cached(scale))):
-        raise UserError(f"{stale[0]} is not up to date; run the workflow, then freeze again.")
     trained = scale.table.trainings
+    made = _finished(scale)
     made = [job for job in made if not job.training or job.seed in trained[job.training].seeds]
     if not any(job.rule == "evaluate" for job in made):
-        raise UserError(f"{scale.results} holds no metrics; run the workflow first.")
+        raise UserError(
+            f"{scale.results} holds no metrics of the tables; run the workflow first, or add the "
+            f"claims' runs alone: `seesaw freeze {scale.name} --claims`."
+        )
     new = scale.reference.with_name(f".{scale.full_name}.{uuid.uuid4().hex}")
     try:
         frozen = scale.frozen(new)
@@ -70,6 +72,25 @@ def freeze(scale: Scale) -> Path:
             for suffix, render in FORMATS.items():
                 write_atomic(frozen.tables / f"{place}.{suffix}", render(table))
         metadata.write(made, new / metadata.NAME)
+        _check_sizes(new, scale.reference)
+        _replace(scale.reference, new)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return scale.reference
+
+
+def freeze_claims(scale: Scale) -> Path:
+    """Add to the reference the runs of claims that are here, and what the claims give then.
+
+    Raises:
+        UserError: there is no reference, or as in `freeze`.
+    """
+    frozen_places(scale)
+    _finished(scale)
+    new = scale.reference.with_name(f".{scale.full_name}.{uuid.uuid4().hex}")
+    try:
+        shutil.copytree(scale.reference, new)
+        _copy_claims(scale, new)
         _check_sizes(new, scale.reference)
         _replace(scale.reference, new)
     finally:
@@ -100,6 +121,15 @@ def frozen_places(scale: Scale) -> list[str]:
     return [path.stem for path in tables]
 
 
+def _finished(scale: Scale) -> list[Job]:
+    """Return the jobs whose outputs exist; raises an error if one of them is not up to date."""
+    every = jobs.workflow(scale).paper
+    made = [job for job in every.values() if _made(job)]
+    if stale := sorted({job.id for job in made} - jobs.finished(every, dependencies.cached(scale))):
+        raise UserError(f"{stale[0]} is not up to date; run the workflow, then freeze again.")
+    return made
+
+
 def _made(job: Job) -> bool:
     """Whether a job's outputs exist; raises an error for a failed job instead of ignoring it."""
     failed = failure_path(job.outputs[0])
@@ -109,6 +139,7 @@ def _made(job: Job) -> bool:
 
 
 def _copy(made: list[Job], scale: Scale, new: Path) -> None:
+    known = dependencies.cached(scale)
     # The properties of the data that figures need, because a clone has no data.
     new.mkdir(parents=True)
     counts = scale.entry.category_counts
@@ -117,12 +148,7 @@ def _copy(made: list[Job], scale: Scale, new: Path) -> None:
     for job in made:
         beside = [path for output in job.outputs for path in output.parent.glob("*.json")]
         for path in {*job.outputs, *beside} if job.rule not in ELSEWHERE else ():
-            target = new / path.relative_to(scale.results)
-            if path.name in SMALL:
-                refuse([path])
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
-            _copy_record(path, target)
+            _copy_file(path, new / path.relative_to(scale.results), known.get(job.key))
         if job.rule == "submit" and (record := receipt.lasting(job.outputs[0])):
             _write(new / receipt.receipt_path(job.outputs[0]).relative_to(scale.results), record)
 
@@ -138,18 +164,37 @@ def _summarise(made: list[Job], scale: Scale, new: Path) -> None:
 
 
 def _copy_claims(scale: Scale, new: Path) -> None:
-    """Copy the claims' results, of which some may still lack seeds."""
-    if claims := claim_table.of(scale):
-        found, written = page.write(scale, claims, dependencies.cached(scale))
-        if any(claim.runs for claim in found.claims):
-            target = new / claim_table.outputs(scale)["json"].relative_to(scale.results)
-            write_atomic(target, written["json"].read_text("utf-8"))
-            _copy_record(written["json"], target)
+    """Copy the claims' results, of which some may still lack seeds, and the runs they are from."""
+    if (claims := claim_table.of(scale)) is None:
+        return
+    known = dependencies.cached(scale)
+    found, written = page.write(scale, claims, known)
+    if not any(claim.runs for claim in found.claims):
+        return
+    results = Results(scale, claims, known)
+    for name, seed in claims.runs:
+        if place := results.of(name, seed):
+            for path, key in results.made(place, name, seed).items():
+                _copy_file(path, new / path.relative_to(place.results), known[key])
+    target = new / claim_table.outputs(scale)["json"].relative_to(scale.results)
+    write_atomic(target, written["json"].read_text("utf-8"))
+    _copy_record(written["json"], target)
 
 
-def _copy_record(path: Path, target: Path) -> None:
+def _copy_file(path: Path, target: Path, fingerprint: str | None) -> None:
+    """Copy a result if it is small, and its record; it is known to have this fingerprint."""
+    if path.name in SMALL and path.is_file():
+        refuse([path])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    _copy_record(path, target, fingerprint)
+
+
+def _copy_record(path: Path, target: Path, fingerprint: str | None = None) -> None:
     if record := record_of(path):
-        _write(provenance_path(target), {key: record[key] for key in LASTING if key in record})
+        kept = {key: record[key] for key in LASTING if key in record}
+        kept["fingerprint"] = record.get("fingerprint") or fingerprint
+        _write(provenance_path(target), kept)
 
 
 def _check_sizes(new: Path, final: Path) -> None:

@@ -10,7 +10,7 @@ from seesaw.core import paths
 from seesaw.core.provenance import record
 from seesaw.core.records import failure_path
 from seesaw.errors import UserError
-from seesaw.results.claims.measure import _Results, report
+from seesaw.results.claims.measure import Results, report
 from seesaw.results.tables.verdicts import Spread
 from seesaw.spec import claims as table
 
@@ -53,7 +53,7 @@ def test_an_evaluation_of_the_same_models_adds_no_runs(claim):
     for seed in range(3):
         evaluated(scale, pair[0], seed, 10 + 2 * seed)
         evaluated(scale, pair[1], seed, 12 + 5 * seed)
-    assert _Results(scale, claims, {}).spread("AP") == (Spread(2.0, assumed=False), 2)
+    assert Results(scale, claims, {}).spread("AP") == (Spread(2.0, assumed=False), 2)
 
 
 def test_an_untimed_model_has_no_speed(claim):

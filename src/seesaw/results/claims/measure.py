@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import exp, hypot, isfinite, log, sqrt
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -20,10 +22,12 @@ from seesaw.results.figures.gradients import gradients
 from seesaw.results.figures.results import Category
 from seesaw.results.tables.collect import DIGITS, PERCENT, read, trainings_between
 from seesaw.results.tables.verdicts import FACTOR, Spread, pooled_spread
-from seesaw.spec.claims import Claim, Claims
+from seesaw.spec.claims import Claim, Claims, files
 from seesaw.spec.metrics import METRICS
 from seesaw.spec.outputs import Counts, Gradients, Metrics, Speed
 from seesaw.spec.scales import Scale
+
+GRADIENTS = "gradients.json"  # beside the weights of those trainings that count them
 
 
 def decide(claim: Claim, low: float, high: float) -> Verdict:
@@ -66,7 +70,7 @@ def report(
     Raises:
         UserError: a result is damaged.
     """
-    results = _Results(scale, claims, known)
+    results = Results(scale, claims, known)
     how = {"gain": _difference, "no_loss": _difference, "faster": _speed}
     how["gradient_ratio"] = _gradients
     found = []
@@ -74,7 +78,8 @@ def report(
         seeds = claims.seeds_of(claim)
         made = how[claim.kind](claim, seeds, results)
         runs = [(name, seed) for name in dict.fromkeys(claim.pair) for seed in seeds]
-        stale = [f"{name}/seed{seed}" for name, seed in runs if results.outdated(name, seed)]
+        missing = [run for run in runs if results.of(*run) is None]
+        stale = [f"{name}/seed{seed}" for name, seed in missing if results.outdated(name, seed)]
         if stale and made.state != "failed":
             note = f"{', '.join(stale)}: of other code, configs or weights than now"
             made = made.model_copy(update={"note": note})
@@ -91,12 +96,85 @@ def report(
 
 
 @dataclass(frozen=True)
-class _Results:
-    """The results that claims are measured on; those of an outdated training are left out."""
+class Results:
+    """The results that claims are measured on; those of an outdated training are left out.
+
+    A run that is not here is taken from the reference, if that has it of the same code and configs:
+    so the runs can be made on several machines, one after the other.
+
+    Args:
+        scale: the scale.
+        claims: the table of claims.
+        known: current fingerprints; if empty, the reference is not read.
+    """
 
     scale: Scale
     claims: Claims
     known: Mapping[str, str]
+
+    @cached_property
+    def reference(self) -> Scale:
+        """The reference results."""
+        return self.scale.frozen()
+
+    def of(self, name: str, seed: int, gradients: bool = False) -> Scale | None:
+        """Return the scale that holds a run's metrics, or gradients: this one or the reference."""
+        path = self._path(self.scale, name, seed, gradients)
+        if path.is_file() and not self.outdated(name, seed):
+            return self.scale
+        return self.reference if self._kept(name, seed) else None
+
+    def made(self, place: Scale, name: str, seed: int) -> dict[Path, str]:
+        """Return the files of a run -> their keys among the fingerprints."""
+        evaluation = self.scale.table.evaluations[name]
+        start, own = self.scale.table.trainings[evaluation.training].init_from, evaluation.training
+        *_, detections, metrics, matches, drawn = place.chain(evaluation, seed)
+        return {
+            **{place.model(t, seed): f"train/{t}/seed{seed}" for t in (start, own) if t},
+            self._path(place, name, seed, gradients=True): f"train/{own}/seed{seed}",
+            detections: f"detect/{name}",
+            **dict.fromkeys((metrics, matches, drawn), "evaluate"),
+        }
+
+    def _path(self, place: Scale, name: str, seed: int, gradients: bool) -> Path:
+        evaluation = self.scale.table.evaluations[name]
+        if gradients:
+            return place.model(evaluation.training, seed).with_name(GRADIENTS)
+        return place.metrics(evaluation, seed)
+
+    def _kept(self, name: str, seed: int) -> bool:
+        """Whether the reference has a run of the present code and configs."""
+        made = self.made(self.reference, name, seed) if self.known else {}
+        found = [(record_of(path), key) for path, key in made.items() if path.name != GRADIENTS]
+        return bool(found) and all(r and is_current(r, self.known.get(k)) for r, k in found)
+
+    @property
+    def speed(self) -> Path:
+        """The file with the images per second."""
+        kept = self.reference.speed if self.known and not self.scale.speed.is_file() else None
+        current = kept and is_current(record_of(kept), self.known.get("speed"))
+        return kept if kept and current else self.scale.speed
+
+    @property
+    def counts(self) -> Path:
+        """The file with the categories' groups; a clone without data has the reference's."""
+        path = self.scale.entry.category_counts
+        return self.scale.reference / path.name if self.known and not path.is_file() else path
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """Kind and name, as in `seesaw.spec.claims.files`, -> the file that is read, if any."""
+        found = {}
+        for kind, own in files(self.scale, self.claims).items():
+            for name, path in own.items():
+                evaluation, _, seed = name.partition("/seed")
+                if kind in ("speed", "counts"):
+                    path = getattr(self, kind)
+                elif seed:
+                    place = self.of(evaluation, int(seed), kind == "gradients") or self.scale
+                    path = place.results / path.relative_to(self.scale.results)
+                found[f"{kind}/{name}"] = path
+        return {name: path for name, path in found.items() if path.is_file()}
 
     def outdated(self, name: str, seed: int) -> bool:
         """Whether an evaluation is of other code or configs than now, or of earlier weights."""
@@ -110,14 +188,13 @@ class _Results:
 
     def metrics(self, name: str, seed: int) -> dict:
         """Return an evaluation's metrics; empty if there are none."""
-        path = self.scale.metrics(self.scale.table.evaluations[name], seed)
-        return {} if self.outdated(name, seed) else read(path, Metrics)
+        place = self.of(name, seed)
+        return read(self._path(place, name, seed, False), Metrics) if place else {}
 
     def gradients(self, name: str, seed: int) -> dict:
         """Return the gradients of an evaluation's training; empty if there are none."""
-        model = self.scale.model(self.scale.table.evaluations[name].training, seed)
-        path = model.with_name("gradients.json")
-        return {} if self.outdated(name, seed) else read(path, Gradients)
+        place = self.of(name, seed, gradients=True)
+        return read(self._path(place, name, seed, True), Gradients) if place else {}
 
     def spread(self, metric: str) -> tuple[Spread | None, int]:
         """Return the pooled standard deviation between runs, and its degrees of freedom."""
@@ -135,7 +212,7 @@ class _Results:
         return pooled_spread(several, metric, self.scale.name), sum(n - 1 for n, _ in several)
 
 
-def _difference(claim: Claim, seeds: list[int], results: _Results) -> Found:
+def _difference(claim: Claim, seeds: list[int], results: Results) -> Found:
     """Return the difference b - a in points of AP, paired over images and seeds."""
     assert claim.metric  # claims about AP always have a metric
     scale, (kind, key) = results.scale, METRICS[claim.metric]
@@ -143,8 +220,11 @@ def _difference(claim: Claim, seeds: list[int], results: _Results) -> Found:
     runs, pairs = [], []
     for seed in seeds:
         content = [results.metrics(name, seed) for name in claim.pair]
-        drawn = [scale.replicates(e, seed) for e in evaluations]
-        if not all(content) or corrupted(drawn) or not all(path.is_file() for path in drawn):
+        if not all(content):
+            continue
+        places = [results.of(name, seed) for name in claim.pair]
+        drawn = [p.replicates(e, seed) for p, e in zip(places, evaluations, strict=True) if p]
+        if corrupted(drawn) or not all(path.is_file() for path in drawn):
             continue
         a, b = (c[kind][key] for c in content)
         if a is None or b is None:
@@ -174,10 +254,10 @@ def _difference(claim: Claim, seeds: list[int], results: _Results) -> Found:
     return _found(claim, seeds, runs, scale, (made.value, se, low, high), spread)
 
 
-def _gradients(claim: Claim, seeds: list[int], results: _Results) -> Found:
+def _gradients(claim: Claim, seeds: list[int], results: Results) -> Found:
     """Return the ratio of two groups' gradient ratios; gradients are summed by group and seed."""
     scale = results.scale
-    counts = read(scale.entry.category_counts, Counts)
+    counts = read(results.counts, Counts)
     rows = [
         Category(c["id"], c["name"], c["frequency"], c["instance_count"])
         for c in counts.get("categories", ())
@@ -199,9 +279,9 @@ def _gradients(claim: Claim, seeds: list[int], results: _Results) -> Found:
     return _factor(claim, seeds, runs, scale)
 
 
-def _speed(claim: Claim, seeds: list[int], results: _Results) -> Found:
+def _speed(claim: Claim, seeds: list[int], results: Results) -> Found:
     """Return images/s of b over a for each round; a round times all models on the same images."""
-    rounds = read(results.scale.speed, Speed).get("rounds", {}).get(claim.mode, {})
+    rounds = read(results.speed, Speed).get("rounds", {}).get(claim.mode, {})
     pairs = zip(*(rounds.get(name, ()) for name in claim.pair), strict=False)
     runs = [Run(seed=n, a=a, b=b, effect=_round(b / a)) for n, (a, b) in enumerate(pairs)]
     return _factor(claim, seeds, runs, results.scale)

@@ -12,12 +12,12 @@ from typing import Any
 from seesaw.core import paths
 from seesaw.core.files import write_atomic
 from seesaw.core.integrity import read_output
-from seesaw.results.claims.measure import report
+from seesaw.results.claims.measure import Results, report
 from seesaw.results.claims.result import Found, Report
 from seesaw.results.figures.results import table
 from seesaw.results.tables.recorded import write_texts
 from seesaw.results.tables.verdicts import FACTOR
-from seesaw.spec.claims import Claims, files, outputs
+from seesaw.spec.claims import Claims, outputs
 from seesaw.spec.scales import Scale
 
 PAGE = paths.ROOT / "docs/claims.md"
@@ -57,7 +57,9 @@ Everything else is ≈ *not shown*: these runs cannot tell. *No loss* needs a ma
 experiment shows that two numbers are equal: it is supported where a loss of more than the margin is
 excluded. A claim gets its verdict when all of its seeds have run, never before: until then it is
 *incomplete* or *not run*. *Failed* quotes the job that ended with an error. A run whose training
-was of other code or configs than now does not count.
+was of other code or configs than now does not count. The runs need not be of one machine or one
+day: `seesaw freeze {scale} --claims` keeps those that are finished in `reference/{scale}`, and a
+run that is not in `results/{scale}` is read from there.
 
 - **AP.** b and a are compared within each seed and on the same images. The standard error holds
   both, the resampled images and the run-to-run spread, which is the standard deviation between the
@@ -108,7 +110,7 @@ def markdown(made: Report) -> str:
     ]
     parts += ["\n## Each run\n\nOf speed the runs are rounds of one timing.\n\n"]
     parts += [table(["claim", "a", "b", "of", "runs of a", "runs of b", "b against a"], runs), "\n"]
-    parts += [RULES.format(factor=FACTOR), "\n## Designs that were tried\n\n"]
+    parts += [RULES.format(factor=FACTOR, scale=made.scale), "\n## Designs that were tried\n\n"]
     designs = [
         [d.name, d.change, str(d.seed), _numbers(d.results), "chosen" if d.chosen else ""]
         for d in made.designs
@@ -140,7 +142,7 @@ FORMATS = {
 
 
 def write(scale: Scale, claims: Claims, fingerprints: Mapping[str, str]) -> tuple[Report, dict]:
-    """Measure all claims on the results that exist, and write what was found.
+    """Measure all claims on the runs here and in the reference, and write what was found.
 
     Args:
         scale: the scale.
@@ -148,19 +150,14 @@ def write(scale: Scale, claims: Claims, fingerprints: Mapping[str, str]) -> tupl
         fingerprints: the current ones.
 
     Returns:
-        The report, and format -> file. While a claim lacks runs, the files lie in a folder of their
-        own, since the workflow would take them for finished in the usual place.
+        The report, and format -> file. While runs are missing here, the files lie in a folder of
+        their own, since the workflow would take them for finished in the usual place.
     """
     made = report(scale, claims, fingerprints["design"], fingerprints)
+    read = Results(scale, claims, fingerprints).files
     written = outputs(scale)
-    if not made.complete:
+    if not made.complete or any(scale.reference in path.parents for path in read.values()):
         written = {kind: path.parent / "partial" / path.name for kind, path in written.items()}
-    read = {
-        f"{kind}/{name}": path
-        for kind, own in files(scale, claims).items()
-        for name, path in own.items()
-        if path.is_file()
-    }
     texts = {written[kind]: render(made) for kind, render in FORMATS.items()}
     write_texts(texts, read | {"claims": paths.CLAIMS})
     return made, written
