@@ -12,6 +12,7 @@ import yaml
 from mmengine.config import Config
 from repository import copied
 
+from seesaw.core.provenance import record
 from seesaw.errors import UserError
 from seesaw.results.zoo import check, lines
 from seesaw.spec import downloads, zoo
@@ -130,6 +131,29 @@ def test_an_unknown_model_is_reported():
         zoo.model("zoo_yolo")
     with pytest.raises(UserError, match="'zoo_mask_rcnn_r50' is not unique"):
         zoo.model("zoo_mask_rcnn_r50")
+
+
+@pytest.mark.parametrize("key", ["config", "checkpoint"])
+def test_a_misspelt_file_is_one_sentence(tmp_path, key):
+    rows = yaml.safe_load(zoo.FILE.read_text())
+    row = rows["models"]["zoo_mask_rcnn_r50_random"]
+    right, row[key] = row[key], row[key][1:]
+    path = tmp_path / "zoo.yaml"
+    path.write_text(yaml.safe_dump(rows))
+    with pytest.raises(UserError, match=rf"zoo_mask_rcnn_r50_random: .*{row[key]}.*{right}"):
+        zoo.load(path)
+
+
+def test_metrics_that_were_edited_are_reported(tmp_path, monkeypatch):
+    model, scale = ZOO.models["zoo_mask_rcnn_r50_random"], Scale("paper")
+    monkeypatch.chdir(tmp_path)
+    path = scale.metrics(model.evaluation, 0)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"segm": {"AP": 0.2}, "bbox": {"AP": 0.256}}))
+    record(path)
+    path.write_text(path.read_text().replace("0.2,", "0.25,").replace("0.2}", "0.25}"))
+    with pytest.raises(UserError, match=r"metrics\.json"):
+        check(model, scale, ZOO.tolerance)
 
 
 @pytest.mark.slow

@@ -86,7 +86,8 @@ def _options(given: list[str]) -> dict[str, object]:
 
 def _built(evaluation: Evaluation) -> Path:
     if evaluation.config_path is None:
-        raise UserError(f"configs/*/{evaluation.id}.py is missing: this rung is not built.")
+        file = f"configs/*/{evaluation.config or evaluation.training}.py"
+        raise UserError(f"{file} is missing: {evaluation.id} is not built; write it.")
     return evaluation.config_path
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seesaw.core.records import read_record
+from seesaw.core.integrity import read_output
 from seesaw.spec.metrics import METRICS
+from seesaw.spec.outputs import Metrics
 from seesaw.spec.scales import Scale
 from seesaw.spec.zoo import Released, Zoo
 
@@ -27,10 +28,14 @@ class Checked:
 
 
 def check(released: Released, scale: Scale, tolerance: float) -> Checked:
-    """Return the verdict on one released model."""
+    """Return the verdict on one released model.
+
+    Raises:
+        UserError: its metrics are damaged.
+    """
     expected = {column: getattr(released, column) for column in COLUMNS}
-    metrics = read_record(scale.metrics(released.evaluation, 0))
-    measured = {}
+    path, measured = scale.metrics(released.evaluation, 0), {}
+    metrics = read_output(path, Metrics) if path.is_file() else None
     if metrics is None:
         verdict = "not run"
     else:

@@ -207,10 +207,15 @@ class Experiments:
 
     def built(self, evaluation: str) -> bool:
         """Return whether the configs of an evaluation and of all its trainings exist."""
+        return self.unbuilt(evaluation) is None
+
+    def unbuilt(self, evaluation: str) -> str | None:
+        """Return the first config that an evaluation and its trainings lack, or None."""
         e = self.evaluations[evaluation]
-        t = self.trainings[e.training]
-        parent = self.trainings[t.init_from] if t.init_from else t
-        return None not in (e.config_path, t.config, parent.config)
+        for name in (self.trainings[e.training].init_from, e.training):
+            if name and self.trainings[name].config is None:
+                return name
+        return None if e.config_path else e.config
 
     def _unique(self, kind: str, name: str, names: Iterable[str]) -> str:
         return unique(name, names, f"{self.path}: the {kind}")

@@ -10,8 +10,9 @@ from pathlib import Path
 from pydantic import Field
 
 from seesaw.core import paths
-from seesaw.core.names import unique
+from seesaw.core.names import instead, unique
 from seesaw.core.yaml import Strict, read_model, read_yaml
+from seesaw.errors import UserError
 from seesaw.spec import downloads
 from seesaw.spec.experiments import Evaluation
 
@@ -57,7 +58,18 @@ def load(path: Path | None = None) -> Zoo:
     path = path or FILE
     raw = read_yaml(path)
     raw["models"] = {i: {"id": i, **(row or {})} for i, row in (raw.get("models") or {}).items()}
-    return read_model(path, Zoo, raw)
+    found, files = read_model(path, Zoo, raw), downloads.load().sets.get("zoo", {})
+    configs = {file.stem for file in paths.CONFIGS.glob("zoo/*.py")}
+    for row in found.models.values():
+        for key, name, known in (
+            ("config", row.config, configs),
+            ("checkpoint", row.checkpoint, files.keys()),
+        ):
+            if name not in known:
+                raise UserError(
+                    f"{path}: {row.id}: the {key} {name!r} is unknown; {instead(name, known)}"
+                )
+    return found
 
 
 def model(name: str) -> Released:

@@ -91,7 +91,8 @@ class Graph:
         known = dict.fromkeys([*self.targets, *self.scale.table.evaluations])
         name = unique(given, known, f"{self.scale.path}: the target")
         if name not in self.targets:
-            raise UserError(f"configs/*/{name}.py is missing: this rung is not built; write it.")
+            file = f"configs/*/{self.scale.table.unbuilt(name)}.py"
+            raise UserError(f"{file} is missing: {name} is not built; write it.")
         if not self.targets[name] and name in (*PLACES, *figures.FIGURES):
             raise UserError(f"{self.scale.path}: none of its experiments stands in {name}.")
         return name
