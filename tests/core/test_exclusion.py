@@ -32,7 +32,10 @@ def other(tmp_path):
     process.wait()
 
 
-def test_the_second_process_names_the_first_and_changes_nothing(tmp_path, other):
+@pytest.mark.parametrize("job", [None, "7"], ids=["alone", "in a SLURM job"])
+def test_the_second_process_names_the_first_and_changes_nothing(tmp_path, other, job, monkeypatch):
+    if job:
+        monkeypatch.setenv("SLURM_JOB_ID", job)
     before = sorted(p for p in tmp_path.rglob("*"))
     with pytest.raises(UserError) as error, Provenance(tmp_path / "made", root=tmp_path):
         pass
@@ -46,3 +49,12 @@ def test_a_killed_process_leaves_no_lock(tmp_path, other):
     other.wait()
     with Provenance(tmp_path / "made", root=tmp_path):
         (tmp_path / "made").write_text("x")
+
+
+def test_a_slurm_job_keeps_no_lock(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with Provenance(tmp_path / "made", root=tmp_path):
+        (tmp_path / "made").write_text("x")
+        monkeypatch.delenv("SLURM_JOB_ID")
+        with Provenance(tmp_path / "made", root=tmp_path):
+            pass

@@ -10,7 +10,7 @@ from stand_ins import command
 
 from seesaw.errors import UserError
 from seesaw.workflow.slurm import segments
-from seesaw.workflow.slurm.lease import Lease
+from seesaw.workflow.slurm.lease import Lease, leave_to_job
 
 
 def test_a_running_job_keeps_its_lease(place):
@@ -23,6 +23,19 @@ def test_a_running_job_keeps_its_lease(place):
     ):
         pass
     assert not path.exists()
+
+
+def test_outside_of_slurm_nothing_works_beside_a_job(place, monkeypatch):
+    path = place / "lease"
+    leave_to_job(path)
+    with Lease(path, "1", period=0.01):
+        command(place, "squeue", "exit 0")
+        leave_to_job(path)
+        command(place, "squeue", "echo RUNNING")
+        with pytest.raises(UserError, match=r"job 1 on .*scancel 1"):
+            leave_to_job(path)
+        monkeypatch.setenv("SLURM_JOB_ID", "1")
+        leave_to_job(path)
 
 
 @pytest.mark.parametrize(("job", "answer"), [("1", "echo RUNNING"), ("2", "exit 0")])

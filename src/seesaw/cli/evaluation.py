@@ -57,7 +57,10 @@ def detect(args: Namespace) -> None:
     verb = "convert" if evaluation.id.startswith("zoo_") else "train"
     need_output(weights, f"{verb} {evaluation.training}", scale, args.seed)
     check_data(scale, evaluation.split)
+    from seesaw.workflow.slurm.lease import leave_to_job
+
     ends, work = stopping.deadline(args.deadline), scale.detecting(evaluation.id, args.seed)
+    leave_to_job(work / "lease")
     load_libraries(args)
     from seesaw.evaluation.detect import detect as run
     from seesaw.spec.config import resolve

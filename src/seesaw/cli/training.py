@@ -104,6 +104,7 @@ def train(args: Namespace) -> None:
         )
     need_data(scale)
     from seesaw.spec.config import resolve
+    from seesaw.workflow.slurm.lease import leave_to_job
 
     ends, mirror = stopping.deadline(args.deadline), runs.mode()
     cfg = resolve(training.config, scale, register=False)
@@ -128,6 +129,9 @@ def train(args: Namespace) -> None:
     fingerprint = args.fingerprint or fingerprints_of(args)[key]
     output = scale.model(training.id, args.seed)
     refuse_known_failure(output, fingerprint)
+    # Checkpoints with another fingerprint belong to another training and must not be resumed.
+    work = scale.work / training.id / f"seed{args.seed}" / fingerprint
+    leave_to_job(work / "lease")
     # Heavy imports follow the checks, so that mistakes are reported at once.
     load_libraries(args)
     seesaw.register()
@@ -135,8 +139,6 @@ def train(args: Namespace) -> None:
     from seesaw.training.hook import RunLogHook
     from seesaw.training.train import train as run
 
-    # Checkpoints with another fingerprint belong to another training and must not be resumed.
-    work = scale.work / training.id / f"seed{args.seed}" / fingerprint
     config = cfg.to_dict()
     facts = dict(fingerprint=fingerprint, seed=args.seed, config_hash=runs.config_hash(config))
     with Provenance(output, inputs=inputs, **facts) as provenance:

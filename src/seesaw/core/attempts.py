@@ -54,15 +54,19 @@ def end(root: Path, artefact: Path) -> None:
 def alone(root: Path, artefact: Path) -> Iterator[None]:
     """Exclude other processes that make the same artefact from the same folder.
 
-    On SLURM, where a node may not answer for a while, the lease of a training does so.
+    A SLURM job only looks whether a process outside of SLURM makes it. It does not keep the lock,
+    because its node may not answer for a while; the lease of a training excludes other jobs.
 
     Raises:
         UserError: another process makes it; the sentence names that process and its host.
     """
+    held = lock(_path(root, artefact, "locks").with_suffix(""), str(artefact))
     if "SLURM_JOB_ID" in os.environ:
+        with held:
+            pass
         yield
         return
-    with lock(_path(root, artefact, "locks").with_suffix(""), str(artefact)):
+    with held:
         yield
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 import time
 import uuid
@@ -97,12 +98,32 @@ class Lease:
                     return
                 own.write_text(self.text, encoding="utf-8")
             elif time.monotonic() > until:
-                raise UserError(
-                    f"{self.path}: job {other['job']} on {other['host']} does this already; "
-                    f"wait for it, or `scancel {other['job']}` and run the same command again."
-                )
+                raise _busy(self.path, other)
             else:
                 time.sleep(min(self.period, max(self.wait / 10, 0.1)))
+
+
+def leave_to_job(path: Path) -> None:
+    """Refuse to work outside of SLURM where a SLURM job works.
+
+    Args:
+        path: the lease file.
+
+    Raises:
+        UserError: a running job holds the lease.
+    """
+    if "SLURM_JOB_ID" in os.environ or not shutil.which("squeue"):
+        return
+    other = json_or_none(path, _Holder)
+    if other and _running(other["job"]):
+        raise _busy(path, other)
+
+
+def _busy(path: Path, other: _Holder) -> UserError:
+    return UserError(
+        f"{path}: job {other['job']} on {other['host']} does this already; "
+        f"wait for it, or `scancel {other['job']}` and run the same command again."
+    )
 
 
 def _running(job: str) -> bool:
