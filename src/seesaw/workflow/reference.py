@@ -175,7 +175,8 @@ def _copy_claims(scale: Scale, new: Path) -> None:
     for name, seed in claims.runs:
         if place := results.of(name, seed):
             for path, key in results.made(place, name, seed).items():
-                _copy_file(path, new / path.relative_to(place.results), known[key])
+                fingerprint = known[key] if place is scale else None
+                _copy_file(path, new / path.relative_to(place.results), fingerprint)
     target = new / claim_table.outputs(scale)["json"].relative_to(scale.results)
     write_atomic(target, written["json"].read_text("utf-8"))
     _copy_record(written["json"], target)
