@@ -209,6 +209,11 @@ def outputs(scale: Scale) -> dict[str, Path]:
     return {kind: scale.results / "claims" / f"claims.{kind}" for kind in ("json", "md", "csv")}
 
 
+def kept_runs(reference: Path) -> Path:
+    """Return the folder of the runs that a reference keeps for claims alone, as in results."""
+    return reference / "claims" / "runs"
+
+
 def elsewhere(scale: Scale) -> str:
     """Return the message that a scale tests no claim."""
     return f"{paths.CLAIMS} is about the scale {load().scale}, not {scale.full_name}; use that."

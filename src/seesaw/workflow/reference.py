@@ -1,7 +1,8 @@
 """Reference results: the committed small files of a finished scale, for comparison with reruns.
 
 ``reference/<scale>/`` has the layout of ``results/<scale>/``, without weights and detections, and
-without anything that differs between reruns except speed and processors.
+without anything that differs between reruns except speed and processors. ``claims/runs/`` has this
+layout, too: it holds the runs that only claims use.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def freeze_claims(scale: Scale) -> Path:
     _finished(scale)
     new = scale.reference.with_name(f".{scale.full_name}.{uuid.uuid4().hex}")
     try:
-        shutil.copytree(scale.reference, new)
+        shutil.copytree(scale.reference, new, ignore=shutil.ignore_patterns("claims"))
         _copy_claims(scale, new)
         _check_sizes(new, scale.reference)
         _replace(scale.reference, new)
@@ -171,12 +172,17 @@ def _copy_claims(scale: Scale, new: Path) -> None:
     found, written = page.write(scale, claims, known)
     if not any(claim.runs for claim in found.claims):
         return
-    results = Results(scale, claims, known)
+    results, folder = Results(scale, claims, known), claim_table.kept_runs(new)
     for name, seed in claims.runs:
-        if place := results.of(name, seed):
-            for path, key in results.made(place, name, seed).items():
-                fingerprint = known[key] if place is scale else None
-                _copy_file(path, new / path.relative_to(place.results), fingerprint)
+        if (place := results.of(name, seed)) is None:
+            continue
+        of = place.metrics(scale.table.evaluations[name], seed)
+        in_tables = new / of.relative_to(place.results)
+        if in_tables.is_file() and in_tables.read_bytes() == of.read_bytes():
+            continue
+        for path, key in results.made(place, name, seed).items():
+            fingerprint = known[key] if place is scale else None
+            _copy_file(path, folder / path.relative_to(place.results), fingerprint)
     target = new / claim_table.outputs(scale)["json"].relative_to(scale.results)
     write_atomic(target, written["json"].read_text("utf-8"))
     _copy_record(written["json"], target)

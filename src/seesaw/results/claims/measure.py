@@ -22,7 +22,7 @@ from seesaw.results.figures.gradients import gradients
 from seesaw.results.figures.results import Category
 from seesaw.results.tables.collect import DIGITS, PERCENT, read, trainings_between
 from seesaw.results.tables.verdicts import FACTOR, Spread, pooled_spread
-from seesaw.spec.claims import Claim, Claims, files
+from seesaw.spec.claims import Claim, Claims, files, kept_runs
 from seesaw.spec.metrics import METRICS
 from seesaw.spec.outputs import Counts, Gradients, Metrics, Speed
 from seesaw.spec.scales import Scale
@@ -113,16 +113,17 @@ class Results:
     known: Mapping[str, str]
 
     @cached_property
-    def reference(self) -> Scale:
-        """The reference results."""
-        return self.scale.frozen()
+    def kept(self) -> tuple[Scale, Scale]:
+        """The reference's runs: those that only claims use, and those of tables and figures."""
+        return self.scale.frozen(kept_runs(self.scale.reference)), self.scale.frozen()
 
     def of(self, name: str, seed: int, gradients: bool = False) -> Scale | None:
         """Return the scale that holds a run's metrics, or gradients: this one or the reference."""
         path = self._path(self.scale, name, seed, gradients)
         if path.is_file() and not self.outdated(name, seed):
             return self.scale
-        return self.reference if self._kept(name, seed) else None
+        kept = self.kept if self.known else ()
+        return next((place for place in kept if self._current(place, name, seed)), None)
 
     def made(self, place: Scale, name: str, seed: int) -> dict[Path, str]:
         """Return the files of a run -> their keys among the fingerprints."""
@@ -142,18 +143,18 @@ class Results:
             return place.model(evaluation.training, seed).with_name(GRADIENTS)
         return place.metrics(evaluation, seed)
 
-    def _kept(self, name: str, seed: int) -> bool:
+    def _current(self, place: Scale, name: str, seed: int) -> bool:
         """Whether the reference has a run of the present code and configs."""
-        made = self.made(self.reference, name, seed) if self.known else {}
-        found = [(record_of(path), key) for path, key in made.items() if path.name != GRADIENTS]
-        return bool(found) and all(r and is_current(r, self.known.get(k)) for r, k in found)
+        made = self.made(place, name, seed).items()
+        found = [(record_of(path), key) for path, key in made if path.name != GRADIENTS]
+        return all(record and is_current(record, self.known.get(key)) for record, key in found)
 
     @property
     def speed(self) -> Path:
         """The file with the images per second."""
-        kept = self.reference.speed if self.known and not self.scale.speed.is_file() else None
-        current = kept and is_current(record_of(kept), self.known.get("speed"))
-        return kept if kept and current else self.scale.speed
+        here, kept = self.scale.speed, self.kept[1].speed
+        current = is_current(record_of(kept), self.known.get("speed"))
+        return kept if self.known and current and not here.is_file() else here
 
     @property
     def counts(self) -> Path:
