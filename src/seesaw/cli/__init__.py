@@ -1,5 +1,5 @@
 """The command line: one module for each group of verbs, and the checks before a run.
 
-This package turns arguments into calls, and errors into messages and exit codes. No other package
-may import it. Heavy libraries are imported inside the verbs, not when this package is imported.
+This room turns arguments into calls, and errors into messages and exit codes. No other room may
+import it. Heavy libraries are imported inside the verbs, not when this room is imported.
 """

@@ -1,5 +1,5 @@
-"""The results that people read: tables, verdicts, claims, comparisons, figures and the report.
+"""The results that people read: tables, claims, comparisons, figures, the report, published models.
 
-This package reads files that training and evaluation wrote and computes nothing on a GPU. It does
-not know which job makes a file, when, or on which machine.
+This room reads files that training and evaluation wrote and computes nothing on a GPU. It does not
+know which job makes a file, when, or on which machine.
 """
