@@ -8,7 +8,14 @@ from seesaw.core import names, paths
 from seesaw.spec.experiments import Experiments
 from seesaw.spec.scales import Scale
 
-FIGURES = ("figure_a1", "figure_a2", "figure_a3", "gradient_analysis", "error_analysis")
+# Figure -> its title in the report.
+FIGURES = {
+    "figure_a1": "Figure A1: cumulative positive over negative gradients of each category",
+    "figure_a2": "Figure A2: AP of each category, four losses in four settings",
+    "figure_a3": "Figure A3: HTC and HTC-Lite, drawn from the models that the configs build",
+    "gradient_analysis": "Gradient analysis: what p, q and the counts do to the seesaw factor",
+    "error_analysis": "Error analysis: where AP50 is lost, and what rare objects are taken for",
+}
 SHOWN = "mini"  # the scale of the committed figures
 FORMATS = ("ipynb", "pdf", "svg", "png", "csv")
 # The environment variable with a notebook's output folder; unset when a reader runs the notebook.

@@ -77,6 +77,19 @@ def check_space(remotes: Iterable[Remote], settings: Path, keep: bool = False) -
     Raises:
         UserError: the free space is less than the peak requirement.
     """
+    needed = space(remotes, keep)
+    folder = paths.ROOT / "data"
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"{folder} needs {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free there; make "
+            f"room, link it to a larger disk, or name your COCO folder as `coco` in {settings}."
+        )
+
+
+def space(remotes: Iterable[Remote], keep: bool = False) -> float:
+    """Return the bytes that are still needed at most while files are downloaded and unpacked."""
     lasting = worst = 0.0
     for remote in remotes:
         here = remote.path if remote.path.exists() else remote.path.with_name(f"{remote.name}.part")
@@ -87,14 +100,7 @@ def check_space(remotes: Iterable[Remote], settings: Path, keep: bool = False) -
         worst = max(worst, lasting + left + unpacked)
         stays = remote.bytes if keep or not remote.makes else 0
         lasting += unpacked + stays - (remote.bytes - left)
-    folder = paths.ROOT / "data"
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if worst > free:
-        raise UserError(
-            f"{folder} needs {worst / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free there; make "
-            f"room, link it to a larger disk, or name your COCO folder as `coco` in {settings}."
-        )
+    return worst
 
 
 def _folder(remote: Remote, coco: Path | None) -> Path | None:

@@ -24,13 +24,6 @@ from seesaw.spec import figures
 from seesaw.spec.experiments import PLACES
 from seesaw.spec.scales import Scale
 
-TITLES = {
-    "figure_a1": "Figure A1: cumulative positive over negative gradients of each category",
-    "figure_a2": "Figure A2: AP of each category, four losses in four settings",
-    "figure_a3": "Figure A3: HTC and HTC-Lite, drawn from the models that the configs build",
-    "gradient_analysis": "Gradient analysis: what p, q and the counts do to the seesaw factor",
-    "error_analysis": "Error analysis: where AP50 is lost, and what rare objects are taken for",
-}
 NOT_THE_PAPERS = {
     "smoke": "Smoke scale: a few images and iterations prove the plumbing. Every number is noise.",
     "mini": "Mini scale: generated images, small models, short schedules. These numbers are not "
@@ -155,7 +148,9 @@ def _figure(name: str, scale: Scale) -> Shown:
     files = _drawn(name, scale)
     svg = files["svg"]
     picture = data_uri(svg.read_bytes(), "svg+xml") if svg.is_file() else None
-    return Shown(name, TITLES[name], _links(files, scale) if picture else [], picture=picture)
+    return Shown(
+        name, figures.FIGURES[name], _links(files, scale) if picture else [], picture=picture
+    )
 
 
 def _drawn(name: str, scale: Scale) -> dict[str, Path]:
