@@ -47,6 +47,11 @@ cuda=$(.venv/bin/python -W ignore -c 'import os, torch; print(f"cuda-{torch.vers
 wheels=$wheels${cuda:+/$cuda}
 if ! ls "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >/dev/null 2>&1; then
   say "compiling $mmcv with its operators, once (kept in $wheels)"
+  if [ -n "$cuda" ] && [ -z "${TORCH_CUDA_ARCH_LIST:-}" ]; then
+    # Where no GPU is seen, torch compiles for none and fails: then for all for which it has code itself.
+    TORCH_CUDA_ARCH_LIST=$(.venv/bin/python -W ignore -c 'import re, torch; known = re.findall(r"sm_(\d+)(\d)\b", " ".join(torch.cuda.get_arch_list())); print("" if torch.cuda.is_available() else ";".join(map(".".join, known)) + "+PTX")')
+    export TORCH_CUDA_ARCH_LIST
+  fi
   build=$(mktemp -d)
   # No debug symbols, plain -O2: half the time, the same operators.
   MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(nproc)} CFLAGS="-g0 -O2 -w" CXXFLAGS="-g0 -O2 -w" \
