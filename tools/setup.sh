@@ -20,7 +20,7 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 [ "$version" = 3.11 ] || die "$python is Python $version; install 3.11 and set PYTHON=python3.11."
 
 stamp=.venv/.lock
-wanted=$(cat requirements.lock pyproject.toml "$0" | sha256sum | cut -d' ' -f1)
+wanted=$(cat requirements.lock pyproject.toml tools/setup.sh | sha256sum | cut -d' ' -f1)
 if [ "$(cat $stamp 2>/dev/null)" = "$wanted" ]; then exit 0; fi
 
 command -v "${CXX:-g++}" >/dev/null || die "${CXX:-g++} is missing; install a C++ compiler (apt install g++)."

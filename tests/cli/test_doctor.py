@@ -1,10 +1,12 @@
 """What the doctor sees and says; and that all ways to the environment lead to one lock."""
 
+import hashlib
 import io
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -207,3 +209,15 @@ def test_where_no_gpu_is_seen_mmcv_is_compiled_for_all_that_torch_knows():
 
     assert archs(seen=False) == "7.5;9.0;12.0+PTX\n"
     assert archs(seen=True) == "\n"  # torch asks the GPUs itself
+
+
+def test_the_set_up_is_called_from_any_folder(tmp_path):
+    root = copied(tmp_path, "tools", "requirements.lock", "pyproject.toml")
+    names = ("requirements.lock", "pyproject.toml", "tools/setup.sh")
+    (root / ".venv").mkdir()
+    whole = hashlib.sha256(b"".join((root / name).read_bytes() for name in names)).hexdigest()
+    (root / ".venv/.lock").write_text(f"{whole}\n")  # up to date: there is nothing to do
+    env = os.environ | {"PYTHON": sys.executable}
+    call = ["../tools/setup.sh"]
+    done = subprocess.run(call, cwd=root / "tools", env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
