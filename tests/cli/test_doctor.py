@@ -97,6 +97,20 @@ def test_slurm(clone):
     assert surroundings.slurm(paper).state == "missing"
 
 
+@pytest.mark.parametrize(
+    ("capability", "runs"),
+    [((7, 0), False), ((7, 5), True), ((8, 6), True), ((9, 0), False), ((12, 1), True)],
+)
+def test_a_gpu_runs_code_of_its_generation_that_is_no_newer_than_it(capability, runs):
+    """V100 (7.0) is of the generation of Turing (7.5), but does not run its code."""
+    assert software.runs_on(*capability, ["sm_75", "sm_80", "sm_120", "sm_100a"]) is runs
+
+
+def test_a_newer_gpu_translates():
+    assert software.runs_on(12, 0, ["sm_90", "compute_90"])
+    assert not software.runs_on(8, 0, ["sm_90", "compute_90"])
+
+
 def test_packages_are_those_of_the_lock(clone):
     assert software.lock().state == "ok"
     text = paths.LOCK.read_text()

@@ -66,12 +66,24 @@ def gpu(scale: Scale) -> Finding:
         return Finding("missing", f"{built}; no GPU", "check the driver with nvidia-smi")
     major, minor = torch.cuda.get_device_capability()
     found = f"{built}; {torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
-    if not any(arch.startswith(f"sm_{major}") for arch in torch.cuda.get_arch_list()):
+    if not runs_on(major, minor, torch.cuda.get_arch_list()):
         fix = "this torch has no code for it: install the locked torch's build for an older CUDA"
         return Finding(
             "missing", f"{found} (sm_{major}{minor})", f"{fix}, then FORCE_CUDA=1 {SETUP}"
         )
     return Finding("ok", found)
+
+
+def runs_on(major: int, minor: int, archs: list[str]) -> bool:
+    """Return whether a GPU of this compute capability runs code for one of ``archs`` (sm_75, ...).
+
+    A GPU runs code for its own generation up to its own number, and any compute_* by translation.
+    """
+    known = (re.fullmatch(r"(sm|compute)_(\d+)(\d)", arch) for arch in archs)
+    numbers = [(m[1] == "compute", int(m[2]), int(m[3])) for m in known if m]
+    return any(
+        (a, b) <= (major, minor) and (translated or a == major) for translated, a, b in numbers
+    )
 
 
 def operators() -> Finding:
