@@ -118,6 +118,7 @@ def test_packages_are_those_of_the_lock(clone):
     found = software.lock()
     assert found.state == "missing"
     assert not lacks(found.found, "2 differ", "addict 2.4.0 for 9.9", "no-such-package")
+    assert not lacks(found.fix, ".venv/.lock", "tools/setup.sh")
 
 
 def test_disk(clone, monkeypatch):
@@ -137,7 +138,7 @@ def test_a_check_that_breaks_is_missing_and_the_page_says_what_to_do():
     report.render(found, Console(file=out, width=100))
     gpu, fix, disk, last = out.getvalue().splitlines()
     assert gpu.startswith("✗ GPU: ImportError: libcudart.so.13: ")
-    assert (fix.strip(), disk, last) == ("tools/setup.sh", "✓ disk: 9 GB free", "missing: GPU")
+    assert (fix.strip(), disk, last) == (report.SETUP, "✓ disk: 9 GB free", "missing: GPU")
 
 
 def test_a_mistake_in_site_yaml_is_told_once_with_its_own_fix(clone, capsys):

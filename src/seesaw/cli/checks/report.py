@@ -13,6 +13,8 @@ from seesaw.core.secrets import masked
 from seesaw.errors import UserError
 
 State = Literal["ok", "missing", "remark", "not needed"]
+# With .venv goes the stamp by which set-up knows that it has nothing to do.
+SETUP = "rm -rf .venv && tools/setup.sh"
 _MARKS = {"ok": ("✓", "green"), "missing": ("✗", "bold red"), "remark": ("!", "yellow")}
 
 
@@ -52,7 +54,7 @@ def run(checks: dict[str, Check]) -> dict[str, Finding]:
                 result = Finding("remark", f"not checked, because of {first}")
         except Exception as error:  # a broken installation can raise any error
             message = " ".join(str(error).split())[:160]
-            result = Finding("missing", f"{type(error).__name__}: {message}", "tools/setup.sh")
+            result = Finding("missing", f"{type(error).__name__}: {message}", SETUP)
         found[name] = Finding(result.state, masked(result.found), masked(result.fix))
     return found
 

@@ -9,11 +9,10 @@ import shutil
 import sys
 from importlib import metadata
 
-from seesaw.cli.checks.report import Finding
+from seesaw.cli.checks.report import SETUP, Finding
 from seesaw.core import paths
 from seesaw.spec.scales import Scale
 
-SETUP = "run tools/setup.sh"
 REBUILD = "with CUDA's compiler (environment.yml): rm -rf .venv && FORCE_CUDA=1 tools/setup.sh"
 
 
@@ -22,7 +21,7 @@ def python() -> Finding:
     found = f"{platform.python_version()} ({sys.executable})"
     if sys.version_info[:2] == (3, 11):
         return Finding("ok", found)
-    return Finding("missing", found, f"install Python 3.11, set PYTHON to it and {SETUP}")
+    return Finding("missing", found, "install Python 3.11, set PYTHON to it and run tools/setup.sh")
 
 
 def compiler() -> Finding:
@@ -46,7 +45,8 @@ def lock() -> Finding:
             differ.append(f"{name} {found} for {version}")
     if not differ:
         return Finding("ok", f"{len(wanted)} packages as in {paths.LOCK}")
-    return Finding("missing", f"{len(differ)} differ: {', '.join(differ[:5])}", SETUP)
+    fix = "rm -f .venv/.lock && tools/setup.sh"  # without its stamp, which set-up would trust
+    return Finding("missing", f"{len(differ)} differ: {', '.join(differ[:5])}", fix)
 
 
 def gpu(scale: Scale) -> Finding:
@@ -61,16 +61,15 @@ def gpu(scale: Scale) -> Finding:
             fix = "install the CUDA build of the locked torch (docs/cluster.md)"
             return Finding("missing", built, fix)
         if shutil.which("sbatch"):
-            fix = "see those of jobs: srun --gpus=1 seesaw doctor --scale paper"
+            fix = f"see those of jobs: srun --gpus=1 seesaw doctor {scale.options}"
             return Finding("remark", f"{built}; no GPU on this node", fix)
         return Finding("missing", f"{built}; no GPU", "check the driver with nvidia-smi")
     major, minor = torch.cuda.get_device_capability()
     found = f"{built}; {torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
     if not runs_on(major, minor, torch.cuda.get_arch_list()):
-        fix = "this torch has no code for it: install the locked torch's build for an older CUDA"
-        return Finding(
-            "missing", f"{found} (sm_{major}{minor})", f"{fix}, then FORCE_CUDA=1 {SETUP}"
-        )
+        fix = "make .venv anew with the locked torch's build for another CUDA (docs/cluster.md)"
+        why = f"{found} (sm_{major}{minor}), for which this torch has no code"
+        return Finding("missing", why, fix)
     return Finding("ok", found)
 
 
@@ -101,7 +100,9 @@ def operators() -> Finding:
     if not faults:
         return Finding("ok", f"on {device}: {names}")
     listed = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
-    return Finding("missing", listed, REBUILD if device == "cuda" else SETUP)
+    # compiled for other GPUs, perhaps, and kept by set-up
+    again = f"rm -rf ~/.cache/seesaw/wheels/cuda-*, then {REBUILD}"
+    return Finding("missing", listed, again if device == "cuda" else SETUP)
 
 
 def nccl(scale: Scale) -> Finding:
