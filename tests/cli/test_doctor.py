@@ -82,6 +82,7 @@ def test_a_clone_is_told_what_the_paper_scale_lacks(clone):
 def test_slurm(clone):
     paper = Scale("paper")
     assert surroundings.slurm(paper).fix.endswith("--profile local all --config scale=paper")
+    assert surroundings.slurm(Scale("single_gpu")).fix.endswith("--profile single_gpu all")
     command("sbatch")
     command("sinfo", "gpu\ncpu")
     command("scontrol", "MinJobAge               = 300 sec")
@@ -93,6 +94,10 @@ def test_slurm(clone):
     Path("site.yaml").write_text("partition: gpu\n")
     command("scontrol", "MinJobAge = 60 sec")
     assert not lacks(surroundings.slurm(paper).found, "MinJobAge", "60 s")
+    Path("site.yaml").write_text("partition: gpu,cpu\n")  # sbatch takes the first that is free
+    assert surroundings.slurm(paper).state == "remark"
+    command("scontrol", "no controller", code=1)
+    assert surroundings.slurm(paper).state == "missing"
     command("sinfo", "no controller", code=1)
     assert surroundings.slurm(paper).state == "missing"
 

@@ -13,7 +13,7 @@ from seesaw.cli.checks.report import Finding
 from seesaw.core import paths
 from seesaw.data.download.obtain import space
 from seesaw.spec import downloads, site
-from seesaw.spec.scales import Scale
+from seesaw.spec.scales import Scale, snakemake_command
 
 SECONDS = 20
 
@@ -32,23 +32,26 @@ def slurm(scale: Scale) -> Finding:
     if scale.overlay.backbones:
         return Finding("not needed", "this scale runs here")
     if not shutil.which("sbatch"):
-        fix = f"without SLURM: snakemake --profile local all --config scale={scale.name}"
-        return Finding("remark", "no sbatch", fix)
+        fix = f"snakemake --profile local all --config scale={scale.name}"
+        if scale.name == "single_gpu":  # whose profile runs one training at a time
+            fix = snakemake_command(scale, "all")
+        return Finding("remark", "no sbatch", f"without SLURM: {fix}")
     try:
-        partitions = _output("sinfo", "-h", "-o", "%R")
+        partitions = sorted(set(_output("sinfo", "-h", "-o", "%R").split()))
+        config = _output("scontrol", "show", "config")
     except (OSError, subprocess.TimeoutExpired) as error:
         why = " ".join(str(error).split())[:100]
         return Finding("missing", why, "is this a login node? SLURM's commands do not work here")
     here = site.load()
-    for name in filter(None, {here.partition, here.cpu_partition}):
-        if name not in partitions.split():
-            fix = f"sinfo has {', '.join(sorted(set(partitions.split())))}: correct {site.FILE}"
+    for name in filter(None, f"{here.partition},{here.cpu_partition}".split(",")):
+        if name not in partitions:
+            fix = f"sinfo has {', '.join(partitions)}: correct {site.FILE}"
             return Finding("missing", f"no partition {name}", fix)
-    age = re.search(r"MinJobAge\s*=\s*(\d+)", _output("scontrol", "show", "config"))
+    age = re.search(r"MinJobAge\s*=\s*(\d+)", config)
     if age and int(age[1]) < 120:
         fix = "ask for 120 s or more, or jobs may end unseen (docs/cluster.md)"
         return Finding("remark", f"sbatch works; MinJobAge is {age[1]} s", fix)
-    return Finding("ok", f"partitions {', '.join(sorted(set(partitions.split())))}")
+    return Finding("ok", f"partitions {', '.join(partitions)}")
 
 
 def user() -> Finding:
