@@ -102,6 +102,13 @@ def test_slurm(clone):
     assert surroundings.slurm(paper).state == "missing"
 
 
+def test_wandbs_mode_is_the_one_that_trainings_take(clone, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert surroundings.wandb().state == "not needed"
+    monkeypatch.setenv("WANDB_MODE", "onlin")
+    assert report.run({"W&B": surroundings.wandb})["W&B"].state == "missing"
+
+
 @pytest.mark.parametrize(
     ("capability", "runs"),
     [((7, 0), False), ((7, 5), True), ((8, 6), True), ((9, 0), False), ((12, 1), True)],

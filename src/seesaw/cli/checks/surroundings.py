@@ -14,6 +14,7 @@ from seesaw.core import paths
 from seesaw.data.download.obtain import space
 from seesaw.spec import downloads, site
 from seesaw.spec.scales import Scale, snakemake_command
+from seesaw.training import runs
 
 SECONDS = 20
 
@@ -89,12 +90,12 @@ def disk(scale: Scale) -> Finding:
 
 def wandb() -> Finding:
     """Check whether runs can be logged to W&B, which is optional."""
-    mode = os.environ.get("WANDB_MODE") or site.load().wandb
+    mode = runs.mode()
     if mode == "off":
         return Finding("not needed", f"off; `wandb: offline` in {site.FILE} mirrors the logs")
     if mode == "online" and not os.environ.get("WANDB_API_KEY"):
         return Finding("remark", "online", "`wandb login` once, if that is not done")
-    return Finding("ok", str(mode))
+    return Finding("ok", mode)
 
 
 def dvc() -> Finding:
