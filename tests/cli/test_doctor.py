@@ -109,6 +109,17 @@ def test_wandbs_mode_is_the_one_that_trainings_take(clone, monkeypatch):
     assert report.run({"W&B": surroundings.wandb})["W&B"].state == "missing"
 
 
+def test_dvc_needs_no_activated_environment_and_is_needed_for_sharing_alone(clone, monkeypatch):
+    assert surroundings.dvc().state == "remark"
+    Path(".dvc").mkdir()
+    config = "[core]\n    analytics = false\n['remote \"store\"']\n    url = s3://bucket/x\n"
+    Path(".dvc/config").write_text(config)
+    found = surroundings.dvc()
+    assert found.state == "ok" and not lacks(found.found, "store", "s3://bucket/x")
+    monkeypatch.setattr(surroundings.sys, "executable", "no-python")
+    assert surroundings.dvc().state == "remark"
+
+
 @pytest.mark.parametrize(
     ("capability", "runs"),
     [((7, 0), False), ((7, 5), True), ((8, 6), True), ((9, 0), False), ((12, 1), True)],

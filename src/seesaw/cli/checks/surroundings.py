@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 from seesaw.cli.checks.report import Finding
 from seesaw.core import paths
@@ -40,9 +41,9 @@ def slurm(scale: Scale) -> Finding:
     try:
         partitions = sorted(set(_output("sinfo", "-h", "-o", "%R").split()))
         config = _output("scontrol", "show", "config")
-    except (OSError, subprocess.TimeoutExpired) as error:
-        why = " ".join(str(error).split())[:100]
-        return Finding("missing", why, "is this a login node? SLURM's commands do not work here")
+    except OSError as error:
+        fix = "is this a login node? SLURM's commands do not work here"
+        return Finding("missing", str(error), fix)
     here = site.load()
     for name in filter(None, f"{here.partition},{here.cpu_partition}".split(",")):
         if name not in partitions:
@@ -102,7 +103,10 @@ def dvc() -> Finding:
     """Check where DVC would push large results."""
     if not (paths.ROOT / ".dvc").is_dir():
         return Finding("remark", "no .dvc here", "`dvc init`, to share results")
-    remotes = _output("dvc", "remote", "list").split()
+    try:
+        remotes = _output(sys.executable, "-m", "dvc", "remote", "list").split()
+    except OSError as error:
+        return Finding("remark", str(error), "only sharing results needs it (docs/dvc.md)")
     if remotes:
         return Finding("ok", " ".join(remotes[:2]))
     fix = "to share results: dvc remote add -d NAME URL"
@@ -133,7 +137,18 @@ def weights(scale: Scale) -> Finding:
 
 
 def _output(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    """Return what a command prints in the repository.
+
+    Raises:
+        OSError: it cannot be started, fails, or does not answer in time.
+    """
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=SECONDS, cwd=paths.ROOT
+        )
+    except subprocess.TimeoutExpired:
+        raise OSError(f"{' '.join(command)}: no answer in {SECONDS} s") from None
     if done.returncode:
-        raise OSError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise OSError(f"{' '.join(command)}: {last}")
     return done.stdout
