@@ -145,6 +145,12 @@ def test_a_config_that_is_none_is_one_line(empty, content):
     assert message_of("diff", done.stderr).startswith("configs/table_a1/a02_syncbn.py ")
 
 
+def test_the_config_that_is_missing_is_the_one_that_is_named(empty, refused):
+    (empty / "configs/table_a1/a12_test_time_augmentation.py").unlink()
+    for call in (["diff", "a11", "test_dev_a12"], ["detect", "test_dev_a12"]):
+        assert "/a12_test_time_augmentation.py" in refused(*call)
+
+
 @pytest.mark.parametrize(
     ("words", "least"),
     [

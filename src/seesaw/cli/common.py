@@ -71,6 +71,18 @@ def evaluation_of(scale: Scale, name: str) -> Evaluation:
     return scale.table.evaluation(name)
 
 
+def config_of(evaluation: Evaluation) -> Path:
+    """Return the config with an evaluation's inference settings.
+
+    Raises:
+        UserError: there is none yet.
+    """
+    if evaluation.config_path is None:
+        name = evaluation.config or evaluation.training
+        raise UserError(f"configs/*/{name}.py is missing: {evaluation.id} is not built; write it.")
+    return evaluation.config_path
+
+
 def load_libraries(args: Namespace) -> None:
     """Load mmdet, torch and OpenCV, and set their threads, whatever the environment says."""
     import cv2

@@ -8,6 +8,7 @@ from argparse import Namespace
 from seesaw.cli.common import (
     at_least,
     check_data,
+    config_of,
     evaluation_of,
     fingerprints_of,
     load_libraries,
@@ -50,8 +51,7 @@ def detect(args: Namespace) -> None:
     """Detect objects on an evaluation's split."""
     scale = scale_of(args)
     evaluation = evaluation_of(scale, args.evaluation)
-    if evaluation.config_path is None:
-        raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
+    source = config_of(evaluation)
     need_data(scale)
     weights = scale.model(evaluation.training, args.seed)
     verb = "convert" if evaluation.id.startswith("zoo_") else "train"
@@ -65,7 +65,7 @@ def detect(args: Namespace) -> None:
     from seesaw.evaluation.detect import detect as run
     from seesaw.spec.config import resolve
 
-    cfg = resolve(evaluation.config_path, scale)
+    cfg = resolve(source, scale)
     if evaluation.split == "test_dev":
         annotations = scale.annotations("test_dev").relative_to(scale.entry.root)
         cfg.test_dataloader.dataset.ann_file = str(annotations)
@@ -174,9 +174,9 @@ def speed(args: Namespace) -> None:
         training = table.trainings[evaluation.training]
         if table.built(evaluation.id):
             weights = scale.model(training.id, training.seeds[0])
-            assert evaluation.config_path  # its config exists
-            models[evaluation.id] = (resolve(evaluation.config_path, scale), weights)
-            at_paper_scale[evaluation.id] = resolve(evaluation.config_path, Scale("paper")).model
+            source = config_of(evaluation)
+            models[evaluation.id] = (resolve(source, scale), weights)
+            at_paper_scale[evaluation.id] = resolve(source, Scale("paper")).model
             record = record_of(weights) or {}
             training_seconds[evaluation.id] = record.get("seconds_per_iteration")
     if not models:

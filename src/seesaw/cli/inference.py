@@ -6,7 +6,7 @@ import math
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
-from seesaw.cli.common import at_least, load_libraries, load_mmdet, no_file, scale_of
+from seesaw.cli.common import at_least, config_of, load_libraries, load_mmdet, no_file, scale_of
 from seesaw.core.integrity import refuse
 from seesaw.errors import UserError
 
@@ -60,8 +60,7 @@ def predict(args: Namespace) -> None:
         files = {"root": folder, "categories": len(classes)}
         scale.entry = scale.entry.model_copy(update=files)
     evaluation = scale.table.evaluation(args.model or "a12")
-    if evaluation.config_path is None:
-        raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
+    config = config_of(evaluation)
     check_images(args.images, args.out)
     weights = args.weights or scale.model(evaluation.training, args.seed)
     if not weights.is_file():
@@ -75,7 +74,7 @@ def predict(args: Namespace) -> None:
     from seesaw.evaluation.predict import predict as run
     from seesaw.spec.config import resolve
 
-    cfg = resolve(evaluation.config_path, scale)
+    cfg = resolve(config, scale)
     names = classes or names_of(scale.entry)
     for made in run(cfg, weights, args.images, args.out, names, args.score):
         print(f"{made.json}, {made.picture}: {made.detections} detections, {made.drawn} drawn")
@@ -96,8 +95,7 @@ def publish(args: Namespace) -> None:
     no_file(args.out)
     scale = scale_of(args)
     evaluation = scale.table.evaluation(args.evaluation)
-    if evaluation.config_path is None:
-        raise UserError(f"configs/*/{evaluation.config or evaluation.training}.py is missing.")
+    config = config_of(evaluation)
     if evaluation.split != "val":
         raise UserError(f"{evaluation.id} is on {evaluation.split}, which has no AP; name another.")
     load_mmdet()
@@ -105,5 +103,5 @@ def publish(args: Namespace) -> None:
     from seesaw.results import publish as publishing
     from seesaw.spec.config import resolve
 
-    cfg, names = resolve(evaluation.config_path, scale), names_of(scale.entry)
+    cfg, names = resolve(config, scale), names_of(scale.entry)
     print(publishing.publish(cfg, evaluation, scale, args.seed, names, args.out))

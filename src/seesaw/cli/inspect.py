@@ -8,11 +8,10 @@ from argparse import ArgumentParser, Namespace
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from seesaw.cli.common import at_least, load_mmdet, scale_of
+from seesaw.cli.common import at_least, config_of, load_mmdet, scale_of
 from seesaw.core.files import write_atomic
 from seesaw.errors import UserError
 from seesaw.spec import experiments
-from seesaw.spec.experiments import Evaluation
 
 
 def add(verb) -> None:
@@ -45,7 +44,7 @@ def config(args: Namespace) -> None:
     evaluation = scale.table.evaluation(args.evaluation)
     if evaluation.split != "val":
         raise UserError(f"{evaluation.id} is on {evaluation.split}, which has no AP; name another.")
-    path, start = _built(evaluation), scale.table.trainings[evaluation.training].init_from
+    path, start = config_of(evaluation), scale.table.trainings[evaluation.training].init_from
     if args.out and args.out.suffix != ".py":
         raise UserError(f"--out {args.out}: mmdet's tools read *.py; name it so.")
     load_mmdet()
@@ -84,19 +83,12 @@ def _options(given: list[str]) -> dict[str, object]:
         raise UserError(f"--cfg-options {' '.join(given)}: correct the brackets.") from None
 
 
-def _built(evaluation: Evaluation) -> Path:
-    if evaluation.config_path is None:
-        file = f"configs/*/{evaluation.config or evaluation.training}.py"
-        raise UserError(f"{file} is missing: {evaluation.id} is not built; write it.")
-    return evaluation.config_path
-
-
 def diff(args: Namespace) -> None:
     """Print the keys in which two experiments' resolved configs differ."""
     from seesaw.spec.config import difference, resolve
 
     scale, rows = scale_of(args), experiments.load()
-    files = [_built(rows.evaluation(name)) for name in (args.a, args.b)]
+    files = [config_of(rows.evaluation(name)) for name in (args.a, args.b)]
     for key, old, new in difference(*(resolve(path, scale, register=False) for path in files)):
         print(f"{key}: {json.dumps(old, default=str)} -> {json.dumps(new, default=str)}")
 

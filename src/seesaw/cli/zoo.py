@@ -6,7 +6,7 @@ import json
 from argparse import Namespace
 from dataclasses import asdict
 
-from seesaw.cli.common import fingerprints_of, load_libraries, scale_of
+from seesaw.cli.common import config_of, fingerprints_of, load_libraries, scale_of
 from seesaw.core.files import write_atomic
 from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
@@ -24,6 +24,7 @@ def convert(args: Namespace) -> None:
     from seesaw.spec import zoo as table
 
     scale, released = scale_of(args), table.model(args.model)
+    config = config_of(released.evaluation)
     source = released.file
     if not scale.overlay.backbones and not source.is_file():
         raise UserError(f"{source} is missing; run `seesaw download zoo` where there is internet.")
@@ -34,8 +35,6 @@ def convert(args: Namespace) -> None:
     if scale.overlay.backbones:
         source = converting.stand_in(released, scale, scale.work / "zoo" / released.checkpoint)
         print(f"{source}: randomly initialised, in place of the released weights")
-    config = released.evaluation.config_path
-    assert config, released.id
     cfg = resolve(config, scale)
     output = scale.model(released.id, 0)
     key = fingerprints_of(args).get(f"convert/{released.id}")
