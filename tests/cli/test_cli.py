@@ -103,7 +103,11 @@ def test_without_data_the_verb_that_makes_it_is_named(refused, args):
 @pytest.mark.parametrize(
     ("args", "facts"),
     [
-        (("train", "a11"), ["results/mini/a10_seesaw/seed0/model.pth"]),
+        (
+            ("train", "a11"),
+            ["results/mini/a10_seesaw/seed0/model.pth", "`seesaw train a10_seesaw --scale mini`"],
+        ),
+        (("train", "a01"), ["results/mini/pretrained/", "`seesaw pretrain resnet18 --scale mini`"]),
         (("detect", "a01"), ["results/mini/a01_mask_rcnn/seed0/model.pth", "`seesaw train"]),
         (("evaluate", "a01"), ["detections.jsonl", "`seesaw detect a01_mask_rcnn"]),
         (

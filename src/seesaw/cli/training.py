@@ -11,6 +11,7 @@ from seesaw.cli.common import (
     fingerprints_of,
     load_libraries,
     need_data,
+    need_output,
     scale_of,
     stopping_options,
 )
@@ -112,18 +113,19 @@ def train(args: Namespace) -> None:
     start = None
     if training.init_from:
         inputs["init_from"] = start = scale.model(training.init_from, args.seed)
+        need_output(start, f"train {training.init_from}", scale, args.seed)
     # Compute nodes have no internet, and the fingerprint contains the checkpoint's name. Therefore
     # the name is replaced by the path of the downloaded file only here.
     backbone = cfg.model.backbone.init_cfg
     inputs["pretrained"] = weights = downloads.load().weights(backbone.checkpoint)
-    if not weights.is_file() and "://" in backbone.checkpoint:
-        raise UserError(
-            f"{weights} is missing; run `seesaw download pretrained` where there is internet."
-        )
+    if scale.overlay.backbones:
+        need_output(weights, f"pretrain {weights.stem}", scale, seed=0)
+    elif not weights.is_file():
+        fix = f"correct init_cfg in {training.config}"
+        if "://" in backbone.checkpoint:
+            fix = "run `seesaw download pretrained` where there is internet"
+        raise UserError(f"{weights} is missing; {fix}.")
     backbone.checkpoint = str(weights)
-    for name, path in inputs.items():
-        if not path.is_file():
-            raise UserError(f"{path} is missing; make {name} first.")
     key = f"train/{training.id}/seed{args.seed}"
     check_data(scale, "train")
     fingerprint = args.fingerprint or fingerprints_of(args)[key]
