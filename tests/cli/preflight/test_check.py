@@ -92,6 +92,14 @@ def test_a_batch_that_gpus_cannot_share_is_red():
     assert not lacks(report.rows[0].faults[0], "site.yaml", "gpus.single_gpu", "16", "3")
 
 
+def test_a_training_set_too_small_for_an_iteration_is_red():
+    scale, row = one(), Row("mask_rcnn_rfs_seesaw")
+    cfg = resolve(scale.table.trainings[row.name].config, scale)
+    found = {"epoch": {"rfs": 0, "random": 0}}
+    preflight_check._check_schedule(row, "2x", cfg, scale, EXPECTED, found, None)
+    assert row.iterations is None and not lacks(row.faults[0], "0 images", "16")
+
+
 def test_a_wrong_parameter_count_and_a_broken_config_are_red(tmp_path, monkeypatch):
     scale = one("a01_mask_rcnn", "paper")
     row = Row("a01_mask_rcnn", Size(50_000_000, 0, dict.fromkeys(

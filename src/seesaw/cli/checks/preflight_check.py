@@ -98,7 +98,11 @@ def _check_schedule(
         images = 16 * known.epoch[sampler]
     else:
         return
-    row.iterations, _ = iterations(cfg.schedule, images, cfg.batch_size)
+    try:
+        row.iterations, _ = iterations(cfg.schedule, images, cfg.batch_size)
+    except UserError as error:
+        row.faults.append(str(error))
+        return
     if known is None:
         return
     stated = expected.iterations.get(scale.name, {}).get(sampler, {}).get(schedule)
