@@ -70,7 +70,9 @@ measure() { # NAME SECTION...
   [ "$(left)" -gt 30 ] || return 1
   OMP_NUM_THREADS=${THREADS:-8} step "$name" "$python" -m seesaw.cli preflight --scale "${SCALE:-paper}" \
     --out "$out" --minutes "$(awk "BEGIN {print ($(left) - 15) / 60}")" --measure "$@"
+  local code=$?
   grep -E "^(${SECTIONS// /|}|not begun|seesaw|[A-Za-z]*Error)" "$out/$name.log" | cut -c1-250
+  return $code
 }
 SECTIONS=${SECTIONS:-peer fps training detection loader switches}
 first=(); second=()
