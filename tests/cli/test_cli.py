@@ -172,6 +172,24 @@ def test_a_number_out_of_range_is_named(capsys, words, least):
     assert not lacks(capsys.readouterr().err, option, repr(given), f"at least {least}")
 
 
+@pytest.mark.parametrize(
+    ("words", "bounds"),
+    [
+        (("train", "a01", "--deadline", "nan"), "0 to inf"),
+        (("detect", "a01", "--deadline", "-5"), "0 to inf"),
+        (("preflight", "--gpu-memory", "0"), "1 to inf"),
+        (("predict", "a.png", "--score", "30"), "0 to 1"),
+        (("predict", "a.png", "--score", "x"), "0 to 1"),
+    ],
+)
+def test_a_measure_out_of_range_is_named(capsys, words, bounds):
+    with pytest.raises(SystemExit) as ended:
+        main([*words])
+    *_, option, given = words
+    assert ended.value.code == 2
+    assert not lacks(capsys.readouterr().err, option, repr(given), bounds)
+
+
 def least(verb):
     """The fewest arguments that a verb takes."""
     verbs = next(a for a in parser()._actions if a.dest == "verb").choices

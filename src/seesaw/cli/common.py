@@ -6,6 +6,7 @@ for each verb does the work and imports heavy libraries itself.
 
 from __future__ import annotations
 
+import math
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
@@ -118,11 +119,26 @@ def at_least(least: int) -> Callable[[str], int]:
     return parse
 
 
+def number(least: float, most: float = math.inf) -> Callable[[str], float]:
+    """Return the type of a command's option that is a number from ``least`` to ``most``."""
+
+    def parse(text: str) -> float:
+        try:
+            given = float(text)
+        except ValueError:
+            given = math.nan
+        if not least <= given <= most:
+            raise ArgumentTypeError(f"{text!r} is no number from {least:g} to {most:g}")
+        return given
+
+    return parse
+
+
 def stopping_options(verb: ArgumentParser) -> None:
     """Declare the options of verbs that stop in time and have loader workers."""
     verb.add_argument(
         "--deadline",
-        type=float,
+        type=number(0),
         metavar="MINUTES",
         help="save and end with exit code 75 before so many minutes are over (default: never; "
         "SEESAW_DEADLINE, seconds since 1970, holds too)",

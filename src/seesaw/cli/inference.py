@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from pathlib import Path
 
-from seesaw.cli.common import at_least, config_of, load_libraries, load_mmdet, no_file, scale_of
+from seesaw.cli.common import (
+    at_least,
+    config_of,
+    load_libraries,
+    load_mmdet,
+    no_file,
+    number,
+    scale_of,
+)
 from seesaw.core.integrity import refuse
 from seesaw.errors import UserError
 
@@ -28,7 +35,7 @@ def add(verb) -> None:
     )
     sub.add_argument(
         "--score",
-        type=_score,
+        type=number(0, 1),
         default=0.3,
         help="least score that is drawn (default: 0.3)",
     )
@@ -78,16 +85,6 @@ def predict(args: Namespace) -> None:
     names = classes or names_of(scale.entry)
     for made in run(cfg, weights, args.images, args.out, names, args.score):
         print(f"{made.json}, {made.picture}: {made.detections} detections, {made.drawn} drawn")
-
-
-def _score(text: str) -> float:
-    try:
-        score = float(text)
-    except ValueError:
-        score = math.nan
-    if not 0 <= score <= 1:
-        raise ArgumentTypeError(f"{text!r} is no score between 0 and 1")
-    return score
 
 
 def publish(args: Namespace) -> None:

@@ -8,7 +8,7 @@ from argparse import Namespace
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from seesaw.cli.common import load_mmdet, no_file, scale_of
+from seesaw.cli.common import load_mmdet, no_file, number, scale_of
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale
 
@@ -25,10 +25,13 @@ def add(verb) -> None:
     )
     sub.add_argument("--out", type=Path, metavar="FOLDER", help="in place of configs/costs")
     sub.add_argument(
-        "--minutes", type=float, help="begin no measurement after so many (default: no limit)"
+        "--minutes", type=number(0), help="begin no measurement after so many (default: no limit)"
     )
     sub.add_argument(
-        "--gpu-memory", type=float, metavar="GB", help="of one GPU (default: by site.yaml's model)"
+        "--gpu-memory",
+        type=number(1),
+        metavar="GB",
+        help="of one GPU (default: by site.yaml's model)",
     )
 
 
