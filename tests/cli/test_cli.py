@@ -115,6 +115,7 @@ def test_without_data_the_verb_that_makes_it_is_named(refused, args):
             ["`seesaw detect a01_mask_rcnn --seed 3 --scale mini`"],
         ),
         (("errors", "test_dev_a12"), ["test_dev_a12", "no annotations", "on val"]),
+        (("speed",), ["`seesaw train b01_cascade_mask_rcnn --scale mini`"]),
         (("submit",), ["test_dev_a12/detections.jsonl", "`seesaw detect test_dev_a12"]),
         (("grade",), ["test_dev_truth/test_dev.json"]),
     ],

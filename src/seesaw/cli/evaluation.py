@@ -161,28 +161,33 @@ def errors(args: Namespace) -> None:
 def speed(args: Namespace) -> None:
     """Time the frameworks of Table A2."""
     scale = scale_of(args)
-    need_data(scale)
     table = scale.table
+    cells = [cell.evaluation for cell in table.place_cells("table_a2")]
+    shown = [table.evaluations[name] for name in cells if table.built(name)]
+    if not shown:
+        raise UserError(
+            f"{table.path}: no framework of table_a2 has a row and a config; add them, or use "
+            "another scale."
+        )
+    need_data(scale)
+    weights = {}
+    for evaluation in shown:
+        name, seed = evaluation.training, table.seeds(evaluation.id)[0]
+        weights[evaluation.id] = scale.model(name, seed)
+        need_output(weights[evaluation.id], f"train {name}", scale, seed)
+    check_data(scale, "val")
     load_libraries(args)
     from seesaw.evaluation import post_processing
     from seesaw.evaluation.speed import measure
     from seesaw.spec.config import resolve
 
     models, at_paper_scale, training_seconds = {}, {}, {}
-    for cell in table.place_cells("table_a2"):
-        evaluation = table.evaluations[cell.evaluation]
-        training = table.trainings[evaluation.training]
-        if table.built(evaluation.id):
-            weights = scale.model(training.id, training.seeds[0])
-            source = config_of(evaluation)
-            models[evaluation.id] = (resolve(source, scale), weights)
-            at_paper_scale[evaluation.id] = resolve(source, Scale("paper")).model
-            record = record_of(weights) or {}
-            training_seconds[evaluation.id] = record.get("seconds_per_iteration")
-    if not models:
-        raise UserError(f"{table.path}: no framework of table_a2 has a config; write one.")
-    check_data(scale, "val")
-    with Provenance(scale.speed, inputs={k: w for k, (_, w) in models.items()}):
+    for evaluation in shown:
+        source, path = config_of(evaluation), weights[evaluation.id]
+        models[evaluation.id] = (resolve(source, scale), path)
+        at_paper_scale[evaluation.id] = resolve(source, Scale("paper")).model
+        training_seconds[evaluation.id] = (record_of(path) or {}).get("seconds_per_iteration")
+    with Provenance(scale.speed, inputs=weights):
         measured = measure(models, images=args.images, rounds=args.rounds)
         measured["post_processing"] = post_processing.measure(at_paper_scale, args.detections)
         measured["training_seconds_per_iteration"] = training_seconds
