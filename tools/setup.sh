@@ -9,9 +9,11 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 2; }
 
 # The scripts of an environment that was moved or copied run the code of where it was made. First of
 # all, because make's PATH begins with it.
-if [ ! -L .venv ] && [ -e .venv/bin/activate ] && ! grep -qF "$(pwd -P)/.venv" .venv/bin/activate; then
-  say "removing .venv, which was made in another folder"
-  rm -rf .venv
+if [ ! -L .venv ] && [ -e .venv/bin/activate ]; then
+  gone=
+  grep -qF "$(pwd -P)/.venv" .venv/bin/activate || gone="which was made in another folder"
+  [ -x .venv/bin/python ] || gone="whose Python is gone"
+  [ -z "$gone" ] || { say "removing .venv, $gone"; rm -rf .venv; }
 fi
 
 python=${PYTHON:-python3}

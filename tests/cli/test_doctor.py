@@ -249,6 +249,24 @@ def test_where_no_gpu_is_seen_mmcv_is_compiled_for_all_that_torch_knows():
     assert archs(seen=True) == "\n"  # torch asks the GPUs itself
 
 
+@pytest.mark.parametrize(
+    ("folder", "python", "kept"),
+    [
+        (".", sys.executable, True),
+        ("elsewhere", sys.executable, False),
+        (".", "/no/such/python", False),
+    ],
+)
+def test_the_set_up_removes_an_environment_that_cannot_run(tmp_path, folder, python, kept):
+    root = copied(tmp_path, "tools")
+    (root / ".venv/bin").mkdir(parents=True)
+    (root / ".venv/bin/activate").write_text(f"VIRTUAL_ENV={root.resolve() / folder}/.venv\n")
+    (root / ".venv/bin/python").symlink_to(python)
+    env = os.environ | {"PYTHON": "no-python"}  # so that it ends there
+    assert subprocess.run(["tools/setup.sh"], cwd=root, env=env).returncode == 2
+    assert (root / ".venv").exists() == kept
+
+
 def test_the_set_up_is_called_from_any_folder(tmp_path):
     root = copied(tmp_path, "tools", "requirements.lock", "pyproject.toml")
     names = ("requirements.lock", "pyproject.toml", "tools/setup.sh")
