@@ -5,25 +5,17 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from seesaw.cli.common import (
-    at_least,
-    config_of,
-    load_libraries,
-    load_mmdet,
-    no_file,
-    number,
-    scale_of,
-)
+from seesaw.cli.common import config_of, load_libraries, load_mmdet, no_file, number, scale_of
 from seesaw.core.integrity import refuse
 from seesaw.errors import UserError
 
 
 def add(verb) -> None:
     """Declare the verbs."""
-    sub = verb(predict, "detect on images of your own: a picture and COCO-style JSON of each")
+    text = "detect on images of your own: a picture and COCO-style JSON of each"
+    sub = verb(predict, text, threads=True, seed=True)
     sub.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     sub.add_argument("--model", help="evaluation (default: a12, or the published one)")
-    sub.add_argument("--seed", type=at_least(0), default=0)
     sub.add_argument(
         "--weights",
         type=Path,
@@ -39,7 +31,6 @@ def add(verb) -> None:
         default=0.3,
         help="least score that is drawn (default: 0.3)",
     )
-    sub.add_argument("--threads", type=at_least(1), default=1, help="CPU threads (default: 1)")
     sub = verb(publish, "a folder for others: weights, config, model card, checksums", seed=True)
     sub.add_argument("evaluation")
     sub.add_argument(
