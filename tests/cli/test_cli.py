@@ -127,6 +127,10 @@ def test_with_data_but_without_what_comes_before(empty, refused, args, facts):
     assert not lacks(refused(*args), *facts)
 
 
+def test_generated_data_are_not_mended(refused):
+    assert not lacks(refused("data", "--fix"), "--fix", "mini_lvis")
+
+
 def test_a_message_tells_no_secret(refused):
     said = refused("data", "--dataset", "https://me:p@ss@host/x?token=abc&part=1")
     assert "https:/***@host/x?token=***&part=1" in said.replace("//", "/")

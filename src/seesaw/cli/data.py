@@ -36,6 +36,8 @@ def data(args: Namespace) -> None:
 
     scale = scale_of(args)
     entry, generated = scale.entry, scale.entry.generate is not None
+    if generated and args.fix:
+        raise UserError(f"--fix {args.fix}: {entry.name} is generated, not mended; leave it out.")
     files = {"train": entry.train, "val": entry.val}
     if entry.test_dev is not None:
         files["test_dev"] = entry.test_dev
