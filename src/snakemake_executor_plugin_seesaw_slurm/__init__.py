@@ -136,8 +136,10 @@ class Executor(official.Executor):
             return None
         self._failed_nodes = self._always_excluded | set(exclude)
         self._submitting, self._refusal = work, None
-        super().run_job(job)
-        self._submitting, self._failed_nodes = None, self._always_excluded
+        try:
+            super().run_job(job)
+        finally:
+            self._submitting, self._failed_nodes = None, self._always_excluded
         if exclude and not self._refusal:
             what = f"keeps off {', '.join(exclude)}, where the last one failed"
             self.logger.warning(f"The new attempt at {work.key} {what}.")

@@ -82,6 +82,16 @@ def test_an_exception_in_a_submission_fails_the_job_instead_of_hanging(place, mo
     assert "ZeroDivisionError" in error
 
 
+def test_a_submission_that_breaks_leaves_nothing_to_the_next(place, monkeypatch):
+    listed(place)
+    monkeypatch.setattr("snakemake_executor_plugin_slurm.Executor.run_job", lambda *_: 1 / 0)
+    executor = Alone()
+    assert executor.submit() is None and len(executor.errors) == 1
+    listed(place, ("7", "RUNNING", "None"))
+    assert executor.submit() == "7"
+    assert len(ledger.submitted()) == 1
+
+
 def test_a_half_written_end_is_left_out(place):
     end("1", "1 5 n1", "0 3")
     assert [e.status for e in ledger.ends("1")] == [1]
