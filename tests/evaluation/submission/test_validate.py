@@ -164,8 +164,7 @@ def test_damaged_json(entries, check, damage, facts):
     assert not lacks(str(fault), *(fact.format(**at) for fact in facts))
 
 
-def test_what_comes_before_the_damage_is_checked(entries, check, monkeypatch):
-    monkeypatch.setattr(results, "BLOCK", 61)
+def test_what_comes_before_the_damage_is_checked(entries, check):
     entries[7]["category_id"] = 0
     faults, _ = check(json.dumps(entries)[:-50])
     assert len(faults) == 2
@@ -173,7 +172,7 @@ def test_what_comes_before_the_damage_is_checked(entries, check, monkeypatch):
     assert any("byte" in fault.kind for fault in faults)
 
 
-def test_an_entry_without_end_does_not_fill_the_memory(entries, check, monkeypatch):
+def test_an_entry_without_end_does_not_fill_the_memory(check, monkeypatch):
     monkeypatch.setattr(results, "BLOCK", 61)
     monkeypatch.setattr(results, "LONGEST", 5000)
     (fault,), _ = check('[{"image_id": "' + "0" * 20_000)
