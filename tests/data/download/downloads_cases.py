@@ -1,9 +1,10 @@
 """A small table of downloads, what its files contain, and the verb that fetches them."""
 
-import io
 import json
 import zipfile
 from pathlib import Path
+
+from zips import zipped
 
 from seesaw.cli import main
 
@@ -16,20 +17,12 @@ ANNOTATIONS = {
         {"id": 8, "area": 0.2, "bbox": [0, 0, 0.5, 3]},
     ],
 }
-
-
-def zipped(files):
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return stream.getvalue()
-
-
 IMAGES = {f"train2017/{i:012}.jpg": bytes([i]) * 2000 for i in range(5)}
 FILES = {
     "lvis_v1_train.json.zip": zipped({"lvis_v1_train.json": json.dumps(ANNOTATIONS)}),
-    "train2017.zip": zipped({"train2017/": b"", **IMAGES, "__MACOSX/train2017/._1.jpg": b"no"}),
+    "train2017.zip": zipped(
+        {"train2017/": b"", **IMAGES, "__MACOSX/train2017/._1.jpg": b"no"}, zipfile.ZIP_STORED
+    ),
     "resnet50.pth": WEIGHTS,
 }
 MORE = {

@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from downloads_cases import ANNOTATIONS, FILES, IMAGES, WEIGHTS, put_file, run, zipped
+from downloads_cases import ANNOTATIONS, FILES, IMAGES, WEIGHTS, put_file, run
 from facts import lacks
+from zips import zipped
 
 from seesaw.cli import main
 from seesaw.data.download import obtain

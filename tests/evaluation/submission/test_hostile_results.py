@@ -15,6 +15,7 @@ from multiprocessing import get_context
 
 import pytest
 from small_set import Small
+from zips import zipped
 
 from seesaw.errors import UserError
 from seesaw.evaluation.submission import results
@@ -128,12 +129,6 @@ def bent(rng, content, most=6):
     return bytes(content)
 
 
-def zipped(path, content, name="results.json", method=zipfile.ZIP_DEFLATED):
-    with zipfile.ZipFile(path, "w", method) as archive:
-        archive.writestr(name, content)
-    return path.read_bytes()
-
-
 def relabelled(rng, content):
     """A zip with other numbers in its headers; its first member is at 0, its directory later."""
     content = bytearray(content)
@@ -157,7 +152,7 @@ def test_mutated_lists(small, tmp_path):
 
 def test_mutated_zips(small, tmp_path):
     rng, base = random.Random(1), json.dumps(entries(small))
-    whole = zipped(tmp_path / "whole.zip", base)
+    whole = zipped({"results.json": base})
     cases = [bent(rng, whole) for _ in range(200)] + [relabelled(rng, whole) for _ in range(400)]
     in_bounds(small, cases, tmp_path / "results.zip")
 
@@ -179,7 +174,7 @@ def test_files_that_grow_are_refused_or_read_to_a_limit(small, tmp_path):
     path, cases = tmp_path / "results", []
     for head, rest in BOMBS.values():
         plain = head + 48 * rest
-        bomb = zipped(tmp_path / "bomb.zip", plain)
+        bomb = zipped({"results.json": plain})
         lying = bytearray(bomb)  # the directory says that it does not grow
         struct.pack_into("<L", lying, lying.rindex(b"PK\x01\x02") + 24, 10 * M)
         cases += [plain, bytes(lying)]
@@ -203,13 +198,13 @@ def test_more_entries_than_any_server_takes_are_not_read_to_the_end(small, tmp_p
 def test_unusual_methods_are_refused(small, tmp_path, method):
     """Their decompressors take no limit: 45 bytes of bzip2 may be 45 MB."""
     path = tmp_path / "results.zip"
-    zipped(path, json.dumps(entries(small)), method=method)
+    path.write_bytes(zipped({"results.json": json.dumps(entries(small))}, method))
     assert "zip it with deflate" in examined(small, path)
 
 
 def test_an_encrypted_zip_is_reported(small, tmp_path):
     path = tmp_path / "results.zip"
-    content = bytearray(zipped(path, json.dumps(entries(small))))
+    content = bytearray(zipped({"results.json": json.dumps(entries(small))}))
     for start, at in ((0, 6), (content.rindex(b"PK\x01\x02"), 8)):
         content[start + at] |= 1
     path.write_bytes(content)
@@ -220,9 +215,7 @@ def test_an_encrypted_zip_is_reported(small, tmp_path):
 
 def test_a_zip_of_many_files_is_refused_before_they_are_listed(small, tmp_path):
     path = tmp_path / "results.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for number in range(30_000):
-            archive.writestr(f"{number}.json", "")
+    path.write_bytes(zipped({f"{number}.json": "" for number in range(30_000)}))
     assert results.DIRECTORY < 30_000 * 50
     assert "its list of files has" in examined(small, path)
 
@@ -230,7 +223,7 @@ def test_a_zip_of_many_files_is_refused_before_they_are_listed(small, tmp_path):
 def test_names_of_members_are_shown_as_text(small, tmp_path):
     path = tmp_path / "results.zip"
     for name in ("\x1b[31m\n.json.exe", "x" * 30_000, "../../results.txt"):
-        zipped(path, "[]", name=name)
+        path.write_bytes(zipped({name: "[]"}))
         said = examined(small, path)
         assert "\x1b" not in said and len(said) < 1000 and "zip one .json file" in said
 

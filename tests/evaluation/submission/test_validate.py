@@ -7,6 +7,7 @@ import zipfile
 import pytest
 from facts import lacks
 from small_set import Small
+from zips import zipped
 
 from seesaw.errors import UserError
 from seesaw.evaluation.submission import results
@@ -185,29 +186,23 @@ def test_a_bbox_is_noted_and_no_fault(entries, check):
     assert "bbox" in report.lines()[1]
 
 
-def zipped(path, members):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in members.items():
-            archive.writestr(name, text)
-    return path
-
-
 def test_zips(small, entries, tmp_path):
-    text = json.dumps(entries)
-    good = zipped(tmp_path / "good.zip", {"any/name.json": text})
-    assert validate(good, small.images).detections == 400
+    text, path = json.dumps(entries), tmp_path / "some.zip"
+    content = zipped({"any/name.json": text})
+    path.write_bytes(content)
+    assert validate(path, small.images).detections == 400
     for members, held in [
         ({"results.json": text, "__MACOSX/._r": ""}, r"results\.json, __MACOSX/\._r"),
         ({"results.jsonl": text}, r"results\.jsonl"),
         ({}, "nothing"),
     ]:
+        path.write_bytes(zipped(members))
         with pytest.raises(UserError, match=held):
-            validate(zipped(tmp_path / "bad.zip", members), small.images)
-    content = bytearray(good.read_bytes())
+            validate(path, small.images)
     for damaged in (content[:-40], content[:200] + b"\0" * 40 + content[240:]):
-        (tmp_path / "bad.zip").write_bytes(damaged)
-        with pytest.raises(UserError, match=r"bad\.zip .*damaged"):
-            validate(tmp_path / "bad.zip", small.images)
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"some\.zip .*damaged"):
+            validate(path, small.images)
     with pytest.raises(UserError, match=r"none\.zip"):
         validate(tmp_path / "none.zip", small.images)
     with pytest.raises(UserError, match="Is a directory"):
