@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from largest_tensor import LargestTensor
 from mmdet.models.losses import SeesawLoss
 from torch import multiprocessing
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from seesaw.models.losses.seesaw_loss import SyncedSeesawLoss
 
@@ -74,19 +74,6 @@ def test_two_ranks(sync, tmp_path):
         assert torch.equal(counts, expected[rank].double())
         alone = torch.stack(losses_of(SeesawLoss(num_classes=7), range(3), rank))
         assert torch.allclose(values, alone, atol=1e-6) != sync
-
-
-class LargestTensor(TorchDispatchMode):
-    """Records the elements of the largest tensor that any operation returns."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        out = func(*args, **(kwargs or {}))
-        for tensor in out if isinstance(out, (tuple, list)) else (out,):
-            if isinstance(tensor, torch.Tensor):
-                self.elements = max(self.elements, tensor.numel())
-        return out
 
 
 @pytest.mark.parametrize("kind", [SyncedSeesawLoss, SeesawLoss])

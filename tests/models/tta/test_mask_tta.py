@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import torch
 from detector_cases import KINDS, build, picture, predict, view
+from largest_tensor import LargestTensor
 from mmdet.models.layers import multiclass_nms
 from mmdet.structures.bbox import bbox_overlaps
 from mmengine.dataset import pseudo_collate
 from mmengine.structures import InstanceData
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from seesaw.errors import UserError
 from seesaw.models.tta.mask_tta import InstSegTTAModel
@@ -157,24 +156,11 @@ def test_mask_scores_are_box_scores_times_the_mean_predicted_iou():
     torch.testing.assert_close(found.mask_scores, found.scores * ious)
 
 
-class Largest(TorchDispatchMode):
-    """Bytes of the largest tensor that any operation returns."""
-
-    bytes = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        returned = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(returned):
-            if isinstance(tensor, torch.Tensor):
-                self.bytes = max(self.bytes, tensor.untyped_storage().nbytes())
-        return returned
-
-
 def largest(kind, classes):
     model = build(kind, classes=classes)
     data = augmented(picture(), views=VIEWS)
     weights = max(p.untyped_storage().nbytes() for p in model.parameters())
-    with Largest() as largest:
+    with LargestTensor() as largest:
         (sample,) = InstSegTTAModel(module=model).test_step(data)
     assert len(sample.pred_instances) == 20 and weights < largest.bytes
     return largest.bytes

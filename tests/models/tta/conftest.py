@@ -1,6 +1,0 @@
-"""The tiny detectors lie one folder up."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
