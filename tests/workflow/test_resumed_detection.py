@@ -1,11 +1,9 @@
 """A real detection, killed or stopped in the middle: the same bytes."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,18 +11,40 @@ import pytest
 from seesaw.evaluation import replicates, resample
 
 pytestmark = pytest.mark.slow
-CLI = ["-m", "seesaw.cli"]
+THIRD = 3
+# Detects; after its third image it sends a signal to all its processes. Prints how many it wrote.
+SIGNALLED = """
+import os, sys
+from seesaw.cli.main import main
+from seesaw.evaluation.resumable import ResumableWriter
+write, written = ResumableWriter.write, []
+def counted(self, *found):
+    write(self, *found)
+    written.append(found)
+    if len(written) == int(sys.argv[1]):
+        os.killpg(0, int(sys.argv[2]))
+ResumableWriter.write = counted
+code = main(sys.argv[3:])
+print(len(written))
+sys.exit(code)
+"""
 
 
-def start(root: Path, *arguments: str, **options) -> subprocess.Popen:
-    command = [sys.executable, *CLI, *arguments, "--scale", "smoke"]
-    return subprocess.Popen(command, cwd=root, text=True, stdout=-1, stderr=-1, **options)
+def started(root: Path, *how: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, *how, "--scale", "smoke"]
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, start_new_session=True)
 
 
-def run(root: Path, *arguments: str) -> None:
-    process = start(root, *arguments)
-    _, said = process.communicate()
-    assert process.returncode == 0, said[-2000:]
+def run(root: Path, *arguments: str, code: int = 0) -> str:
+    """What the verb says on stderr."""
+    done = started(root, "-m", "seesaw.cli", *arguments)
+    assert done.returncode == code, done.stderr[-2000:]
+    return done.stderr
+
+
+def signalled(root: Path, number: int, *options: str) -> subprocess.CompletedProcess:
+    """A detection that gets a signal, none if it is 0, after its third image."""
+    return started(root, "-c", SIGNALLED, str(THIRD), str(int(number)), "detect", "a01", *options)
 
 
 @pytest.fixture(scope="module")
@@ -42,28 +62,14 @@ def test_killed_in_the_middle_and_started_again(root):
     path = output(root)
     whole = path.read_bytes()
     path.unlink()
-    killed = start(root, "detect", "a01")
-    parts: list[Path] = []
-    while killed.poll() is None and not any(s.read_bytes().count(b"\n") > 2 for s in parts):
-        parts = list(path.parent.glob(".*.part"))
-        time.sleep(0.01)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
-    assert not path.exists()
-    (part,) = parts
-    lines = part.read_bytes().count(b"\n")
-    assert 2 < lines < whole.count(b"\n")
-    inode = part.stat().st_ino
-    again = start(root, "detect", "a01")
-    kept = b""
-    while again.poll() is None:
-        if part.exists() and part.stat().st_ino == inode:
-            kept = kept or part.read_bytes()
-        time.sleep(0.01)
-    again.communicate()
-    assert again.returncode == 0
-    assert kept.count(b"\n") >= lines  # the first images were not made again
+    killed = signalled(root, signal.SIGKILL)
+    assert killed.returncode == -signal.SIGKILL and not path.exists()
+    (part,) = path.parent.glob(".*.part")
+    images = whole.splitlines(keepends=True)
+    assert part.read_bytes() == b"".join(images[:THIRD])
+    again = signalled(root, 0)
+    assert again.returncode == 0, again.stderr[-2000:]
+    assert int(again.stdout.splitlines()[-1]) == len(images) - THIRD  # written again: the others
     assert path.read_bytes() == whole
 
 
@@ -72,21 +78,16 @@ def test_stopped_at_each_deadline_and_by_a_signal_to_all_its_processes(root):
     whole = path.read_bytes()
     path.unlink()
     for done in (1, 2):
-        stopped = start(root, "detect", "a01", "--deadline", "0.001")
-        _, said = stopped.communicate()
-        assert stopped.returncode == 75, said[-2000:]
+        said = run(root, "detect", "a01", "--deadline", "0.001", code=75)
         sentence = f"seesaw detect: stopped by the deadline after image {done} of "
         assert sentence in said.splitlines()[-1]
     record = root / "work/smoke/detect/a01_mask_rcnn/seed0/interrupted.json"
     images = whole.count(b"\n")
     assert json.loads(record.read_text()) == dict(done=2, total=images, reason="the deadline")
     (part,) = path.parent.glob(".*.part")
-    stopped = start(root, "detect", "a01", "--workers", "2", start_new_session=True)
-    while stopped.poll() is None and part.read_bytes().count(b"\n") < 4:
-        time.sleep(0.01)
-    os.killpg(stopped.pid, signal.SIGTERM)
-    _, said = stopped.communicate(timeout=60)
-    assert stopped.returncode == 75, said[-2000:]
+    stopped = signalled(root, signal.SIGTERM, "--workers", "2")
+    assert stopped.returncode == 75, stopped.stderr[-2000:]
+    assert part.read_bytes().count(b"\n") == 2 + THIRD
     assert not path.exists() and not list(path.parent.glob("*.failed.json"))
     run(root, "detect", "a01")
     assert path.read_bytes() == whole
