@@ -161,9 +161,10 @@ def attempt(folder: Path, ranks=1, patch=None, log=None, make=config, **changes)
         processes.append(context.Process(target=_attempt, args=arguments))
         processes[-1].start()
     while any(p.exitcode is None for p in processes):
-        if any(p.exitcode for p in processes):
+        if failed := [p.exitcode for p in processes if p.exitcode]:
             for p in processes:
-                p.join(0.5)
+                # the others come to the same end, on a busy machine later; after a kill they hang
+                p.join(0.5 if min(failed) < 0 else 60)
                 p.kill()
         time.sleep(0.01)
     codes = [p.exitcode for p in processes]
