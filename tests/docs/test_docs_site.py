@@ -27,8 +27,8 @@ def site(tmp_path_factory):
 
 
 def wait(tab, expression):
-    """Return a value of the page once it is true, or what it is after ten seconds."""
-    for _ in range(100):
+    """Return a value of the page once it is true, or what it is after a minute."""
+    for _ in range(600):
         if found := tab.value(expression):
             return found
         time.sleep(0.1)
