@@ -1,6 +1,5 @@
 """What a training logs, also when it is killed and goes on; and that logging changes nothing."""
 
-import shutil
 import time
 
 import pytest
@@ -109,4 +108,3 @@ def test_a_log_that_cannot_be_written_is_one_warning(whole, tmp_path):
     assert attempt(tmp_path, log="off") == 0
     assert (tmp_path / "model.pth").read_bytes() == (whole / "model.pth").read_bytes()
     assert (tmp_path / "log.0").read_text().count("Is a directory") == 1
-    shutil.rmtree(tmp_path / "work")
