@@ -62,17 +62,21 @@ def in_training(root, fingerprint, process):
     return process.poll() is not None or (len(in_session(process.pid)) >= 3 and log.is_file())
 
 
-def test_a_training_ends_with_the_weights_of_one_without_workers(smoke_root):
-    assert end(start(smoke_root, "without", workers=0))[0] == 0
-    expected = (smoke_root / MODEL).read_bytes()
+@pytest.fixture(scope="module")
+def expected(smoke_root):
+    """The weights of an uninterrupted training without workers."""
+    code, output = end(start(smoke_root, "without", workers=0))
+    assert code == 0, output
+    return (smoke_root / MODEL).read_bytes()
+
+
+def test_a_training_ends_with_the_weights_of_one_without_workers(smoke_root, expected):
     code, output = end(start(smoke_root, "with"))
     assert code == 0, output
     assert (smoke_root / MODEL).read_bytes() == expected
 
 
-def test_at_the_deadline_it_says_75_and_goes_on_to_the_same_weights(smoke_root):
-    assert end(start(smoke_root, "whole"))[0] == 0
-    expected = (smoke_root / MODEL).read_bytes()
+def test_at_the_deadline_it_says_75_and_goes_on_to_the_same_weights(smoke_root, expected):
     for _ in range(2):
         code, output = end(start(smoke_root, "parts", "--deadline", "0.001"))
         assert code == 75, output
