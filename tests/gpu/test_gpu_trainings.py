@@ -32,19 +32,27 @@ def weights(root):
 TRAIN = [*SEESAW, "train", "mask_rcnn_random_seesaw", *SMOKE, "--workers", "2"]
 
 
-def test_training_ends_and_so_does_one_that_was_cut_off(smoke_root):
-    """With loader workers: exit code 75 at each deadline, 0 at the end, nothing left running."""
+@pytest.fixture(scope="module")
+def whole(smoke_root):
+    """The weights of an uninterrupted training."""
     ok(run(*TRAIN, "--fingerprint", "whole", cwd=smoke_root, timeout=180))
-    whole = weights(smoke_root)
+    return weights(smoke_root)
+
+
+def test_training_ends_and_so_does_one_that_was_cut_off(smoke_root, whole):
+    """With loader workers: exit code 75 at each deadline, 0 at the end, nothing left running."""
     codes = []
     for _ in range(3):
         limits = ["--fingerprint", "cut", "--deadline", "0.001"]
         codes.append(run(*TRAIN, *limits, cwd=smoke_root, timeout=180).returncode)
     assert codes == [75, 75, 75]
+    log = smoke_root / "work/smoke/mask_rcnn_random_seesaw/seed0/cut/log.jsonl"
+    begun = log.read_bytes().count(b"\n") + 2  # a line of the attempt, one of an iteration
     killed = subprocess.Popen(
         [*TRAIN, "--fingerprint", "cut"], cwd=smoke_root, start_new_session=True
     )
-    time.sleep(12)
+    while killed.poll() is None and log.read_bytes().count(b"\n") < begun:
+        time.sleep(0.1)
     if killed.poll() is None:
         os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
@@ -75,8 +83,7 @@ def test_torchrun(smoke_root, ranks):
     assert all(torch.isfinite(v).all() for v in weights(smoke_root).values())
 
 
-def test_predict(smoke_root):
-    ok(run(*TRAIN, "--fingerprint", "whole", cwd=smoke_root, timeout=180))
+def test_predict(smoke_root, whole):
     cv2.imwrite(
         str(smoke_root / "photo.png"), np.random.default_rng(0).integers(0, 255, (70, 90, 3))
     )
