@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+from functools import cache
 from pathlib import Path
 
 import mmdet.datasets.transforms
@@ -59,7 +60,9 @@ def registered(word):
     return next((t for t in made if inspect.isclass(t)), None)
 
 
-KNOWN = words_of_the_code() | words_of_the_configs()
+@cache
+def known():
+    return words_of_the_code() | words_of_the_configs()
 
 
 def switches(cell):
@@ -77,7 +80,7 @@ def test_every_row_is_complete():
 
 
 def unknown(words):
-    return sorted(word for word in words - KNOWN if not registered(word))
+    return sorted(word for word in words - known() if not registered(word))
 
 
 def test_every_switch_exists():
