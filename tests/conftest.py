@@ -1,11 +1,9 @@
 """What tests of all parts share: one thread each, and the workflow's files in a clone."""
 
 import os
-import subprocess
-import sys
 
 import pytest
-from repository import copied
+from repository import copied, seesaw
 
 # The suite runs in parallel and must not oversubscribe.
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -55,8 +53,6 @@ def clone(rules, monkeypatch):
 def smoke_root(tmp_path_factory):
     """A folder of the module's own in which trainings at smoke scale can start."""
     root = copied(tmp_path_factory.mktemp("root"), "configs", "requirements.lock")
-    for arguments in (["data"], ["pretrain", "resnet18"]):
-        command = [sys.executable, "-m", "seesaw.cli", *arguments, "--scale", "smoke"]
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-4000:]
+    seesaw(root, "data")
+    seesaw(root, "pretrain", "resnet18")
     return root

@@ -1,6 +1,9 @@
-"""The repository, and copies of some of its files for a test's own clone."""
+"""The repository, copies of some of its files for a test's own clone, and the verbs in one."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -17,3 +20,12 @@ def copied(root: Path, *names: str) -> Path:
         else:
             shutil.copy(source, target)
     return root
+
+
+def seesaw(root: Path, *words: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess:
+    """Run a verb at smoke scale in a clone, in a process that must end with this exit code."""
+    command = [sys.executable, "-m", "seesaw.cli", *words, "--scale", "smoke"]
+    environment = os.environ | variables
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert done.returncode == code, done.stdout[-2000:] + done.stderr[-4000:]
+    return done

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 from mmdet.apis import inference_detector, init_detector
 from pycocotools import mask as rle
+from repository import seesaw
 
 from seesaw.cli.main import main
 from seesaw.core import paths
@@ -25,10 +25,8 @@ TRAINING = "b03_htc_lite"
 @pytest.fixture(scope="module")
 def root(smoke_root):
     """A folder with a trained, evaluated and published model."""
-    for words in (["train", "b03"], ["detect", "b03"], ["evaluate", "b03"], ["publish", "b03"]):
-        command = [sys.executable, "-m", "seesaw.cli", *words, "--scale", "smoke"]
-        done = subprocess.run(command, cwd=smoke_root, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-4000:]
+    for verb in ("train", "detect", "evaluate", "publish"):
+        seesaw(smoke_root, verb, "b03")
     return smoke_root
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import mmdet
 import pytest
 from mmengine.config import Config
+from repository import seesaw
 
 from seesaw.cli.main import main
 from seesaw.core import paths
@@ -33,21 +34,18 @@ def scored(output):
 
 @pytest.mark.slow
 def test_mmdets_tools_train_and_give_our_ap(smoke_root):
-    def seesaw(*words):
-        return run(smoke_root, "-m", "seesaw.cli", *words, "--scale", "smoke")
-
     short = ["train_cfg.max_iters=2", "train_cfg.val_interval=2", "optim_wrapper.optimizer.lr=0.01"]
     alone = [
         f"{part}_dataloader.{option}"
         for part in ("train", "val", "test")
         for option in ("num_workers=0", "persistent_workers=False")
     ]
-    seesaw("config", "b03", "-o", "b03.py", "--cfg-options", *short, *alone)
+    seesaw(smoke_root, "config", "b03", "-o", "b03.py", "--cfg-options", *short, *alone)
     output = run(smoke_root, TOOLS / "train.py", "b03.py", "--work-dir", "made")
     assert "Iter(val)" in output and all(ap >= 0 for ap in scored(output))
 
     for verb in ("train", "detect", "evaluate"):
-        seesaw(verb, "b03")
+        seesaw(smoke_root, verb, "b03")
     scale = Scale("smoke")
     model = scale.model("b03_htc_lite", 0)
     path = scale.metrics(scale.table.evaluations["b03_htc_lite"], 0)

@@ -1,12 +1,10 @@
 """A real smoke training, stopped and resumed: its evidence, its faults, and no secret anywhere."""
 
 import json
-import os
 import subprocess
-import sys
 
 import pytest
-from repository import copied
+import repository
 from wandb_runs import history, records
 
 from seesaw.training import run_log
@@ -26,19 +24,17 @@ FILES = ["model.pth"]
 FILES += [f"a01_mask_rcnn/{n}" for n in ("detections.jsonl", "metrics.json", "matches.npz")]
 
 
-def seesaw(root, *arguments, code=0, **environment):
-    command = [sys.executable, "-m", "seesaw.cli", *arguments, "--scale", "smoke"]
-    environment = os.environ | SECRETS | {"WANDB_MODE": "offline"} | environment
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=environment)
+def seesaw(root, *arguments, code=0, **variables):
+    variables = SECRETS | {"WANDB_MODE": "offline"} | variables
+    done = repository.seesaw(root, *arguments, code=code, **variables)
     with (root / "said.log").open("a") as file:
         file.write(done.stdout + done.stderr)
-    assert done.returncode == code, done.stderr[-2000:]
     return done.stdout
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    root = copied(tmp_path_factory.mktemp("root"), *KEPT)
+    root = repository.copied(tmp_path_factory.mktemp("root"), *KEPT)
     identity = ["-c", "user.name=n", "-c", "user.email=e@example.org"]
     for words in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "first"]):
         subprocess.run(["git", *words], cwd=root, check=True)

@@ -2,25 +2,16 @@
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
+from repository import seesaw
 
 from seesaw.data.mini_lvis import generate
 from seesaw.spec.mini_lvis import MiniLvisSpec
 
 pytestmark = pytest.mark.slow
-
-
-def seesaw(root, *arguments, ok=True):
-    command = [sys.executable, "-m", "seesaw.cli", *arguments, "--scale", "smoke"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, env=os.environ.copy())
-    assert (done.returncode == 0) == ok, done.stderr[-2000:]
-    return done
 
 
 def digest(path):
@@ -53,12 +44,12 @@ def test_corrupt_images_are_refused_in_one_sentence_and_nothing_is_made(smoke_ro
     broken = shutil.copytree(smoke_root, tmp_path / "broken")
     for image in (broken / "data/smoke_lvis/train").glob("*.png"):
         image.write_bytes(b"no image")
-    done = seesaw(broken, "train", "b01", "--fingerprint", "x", ok=False)
+    done = seesaw(broken, "train", "b01", "--fingerprint", "x", code=2)
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("seesaw train: ") and "data/smoke_lvis/train" in last
     assert "Traceback" not in done.stderr
     assert not (broken / "results/smoke/b01_cascade_mask_rcnn/seed0/model.pth").exists()
-    table = seesaw(broken, "show", "table_a2", ok=False).stdout
+    table = seesaw(broken, "show", "table_a2", code=1).stdout
     assert "not run" in table
     # not where the workflow would take it for finished
     tables = broken / "results/smoke/tables"
@@ -71,7 +62,7 @@ def test_a_damaged_model_is_reported(smoke_root, tmp_path):
     weights = copy / "results/smoke/a01_mask_rcnn/seed0/model.pth"
     seesaw(copy, "train", "a01", "--fingerprint", "y")
     weights.write_bytes(weights.read_bytes()[:5000])
-    done = seesaw(copy, "detect", "a01", ok=False)
+    done = seesaw(copy, "detect", "a01", code=2)
     last = done.stderr.strip().splitlines()[-1]
     assert "a01_mask_rcnn/seed0/model.pth" in last and "seesaw train a01" in last
 

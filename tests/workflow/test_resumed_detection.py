@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from repository import seesaw
 
 from seesaw.evaluation import replicates, resample
 
@@ -30,27 +31,22 @@ sys.exit(code)
 """
 
 
-def started(root: Path, *how: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, *how, "--scale", "smoke"]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, start_new_session=True)
-
-
-def run(root: Path, *arguments: str, code: int = 0) -> str:
-    """What the verb says on stderr."""
-    done = started(root, "-m", "seesaw.cli", *arguments)
-    assert done.returncode == code, done.stderr[-2000:]
-    return done.stderr
-
-
 def signalled(root: Path, number: int, *options: str) -> subprocess.CompletedProcess:
     """A detection that gets a signal, none if it is 0, after its third image."""
-    return started(root, "-c", SIGNALLED, str(THIRD), str(int(number)), "detect", "a01", *options)
+    command = [sys.executable, "-c", SIGNALLED, str(THIRD), str(int(number)), "detect", "a01"]
+    return subprocess.run(
+        [*command, *options, "--scale", "smoke"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+    )
 
 
 @pytest.fixture(scope="module")
 def root(smoke_root) -> Path:
-    run(smoke_root, "train", "a01", "--fingerprint", "a")
-    run(smoke_root, "detect", "a01")
+    seesaw(smoke_root, "train", "a01", "--fingerprint", "a")
+    seesaw(smoke_root, "detect", "a01")
     return smoke_root
 
 
@@ -78,7 +74,7 @@ def test_stopped_at_each_deadline_and_by_a_signal_to_all_its_processes(root):
     whole = path.read_bytes()
     path.unlink()
     for done in (1, 2):
-        said = run(root, "detect", "a01", "--deadline", "0.001", code=75)
+        said = seesaw(root, "detect", "a01", "--deadline", "0.001", code=75).stderr
         sentence = f"seesaw detect: stopped by the deadline after image {done} of "
         assert sentence in said.splitlines()[-1]
     record = root / "work/smoke/detect/a01_mask_rcnn/seed0/interrupted.json"
@@ -89,13 +85,13 @@ def test_stopped_at_each_deadline_and_by_a_signal_to_all_its_processes(root):
     assert stopped.returncode == 75, stopped.stderr[-2000:]
     assert part.read_bytes().count(b"\n") == 2 + THIRD
     assert not path.exists() and not list(path.parent.glob("*.failed.json"))
-    run(root, "detect", "a01")
+    seesaw(root, "detect", "a01")
     assert path.read_bytes() == whole
     assert not record.exists() and not part.exists()
 
 
 def test_the_kept_matches_give_the_standard_errors_of_the_metrics(root):
-    run(root, "evaluate", "a01")
+    seesaw(root, "evaluate", "a01")
     folder = output(root).parent
     metrics = json.loads((folder / "metrics.json").read_text())
     first = (folder / "matches.npz").read_bytes()
@@ -110,5 +106,5 @@ def test_the_kept_matches_give_the_standard_errors_of_the_metrics(root):
         estimate = metrics["standard_errors"][kind]["AP"]["estimate"]
         assert estimate == pytest.approx(metrics[kind]["AP"], abs=1e-12)
         assert len(metrics["per_category"][kind]) == len(ranking.groups)
-    run(root, "evaluate", "a01")
+    seesaw(root, "evaluate", "a01")
     assert (folder / "matches.npz").read_bytes() == first
