@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from facts import lacks
 
 from seesaw.core import provenance
 from seesaw.core import records as pv
@@ -83,6 +84,9 @@ def test_record_holds_what_was_used(repo, artefact, monkeypatch):
     assert {k: got[k] for k in (*facts, "wandb_run")} == facts | {"wandb_run": "r1"}
     assert got["duration"] >= 0 and got["start"].endswith("+00:00") and got["host"]
     assert got["device"]
+    assert pv.fault(artefact) is None
+    artefact.write_text("damaged")
+    assert not lacks(pv.fault(artefact), artefact, "`seesaw train a01`")
 
 
 def test_several_artefacts_and_plain_record(repo, artefact):

@@ -57,16 +57,6 @@ def test_corrupt_images_are_refused_in_one_sentence_and_nothing_is_made(smoke_ro
     assert (tables / "partial/table_a2.txt").is_file()
 
 
-def test_a_damaged_model_is_reported(smoke_root, tmp_path):
-    copy = shutil.copytree(smoke_root, tmp_path / "copy")
-    weights = copy / "results/smoke/a01_mask_rcnn/seed0/model.pth"
-    seesaw(copy, "train", "a01", "--fingerprint", "y")
-    weights.write_bytes(weights.read_bytes()[:5000])
-    done = seesaw(copy, "detect", "a01", code=2)
-    last = done.stderr.strip().splitlines()[-1]
-    assert "a01_mask_rcnn/seed0/model.pth" in last and "seesaw train a01" in last
-
-
 def test_a_folder_in_lvis_format_is_a_dataset_by_its_path(smoke_root):
     """Seven categories where the scale's own dataset has twelve: models have seven classes."""
     spec = dict(groups=[3, 2, 2], edges=[2, 6], train_images=24, val_images=6)
