@@ -131,7 +131,7 @@ def test_two_detections_of_the_same_file_are_refused(tmp_path, expected):
     path = tmp_path / "d.jsonl"
     with ResumableWriter(path, "k") as first:
         for key in ("k", "other"):
-            with pytest.raises(UserError, match="is being made by another process"):
+            with pytest.raises(UserError, match=f"{path} .*another process"):
                 write(path, key)
         for image_id in first.todo(IDS):
             first.write(image_id, **image(image_id))
@@ -141,8 +141,8 @@ def test_two_detections_of_the_same_file_are_refused(tmp_path, expected):
 def test_images_that_are_not_of_the_split_are_refused(tmp_path):
     path = tmp_path / "d.jsonl"
     interrupted(path, "k", 5)
-    said = "has 5 images that are not the first of the split's 2"
-    with pytest.raises(UserError, match=said), ResumableWriter(path, "k") as writer:
+    counts = r"\b5 images .*\b2\b"
+    with pytest.raises(UserError, match=counts), ResumableWriter(path, "k") as writer:
         writer.todo(IDS[:2])
     assert not path.exists()
 

@@ -111,12 +111,10 @@ def test_weights_that_do_not_fit_are_reported(tmp_path):
         ({"rpn_head.rpn_cls.bias": torch.zeros(4)}, "rpn_head.rpn_cls.bias"),
     ):
         torch.save({"state_dict": state | change, "meta": {}}, path)
-        with pytest.raises(
-            UserError, match=f"w.pth does not fit .* 1 tensors differ, first {first}"
-        ):
+        with pytest.raises(UserError, match=rf"w\.pth .*\b1 tensors .*{first}"):
             convert(cfg, path, output)
     path.write_bytes(b"no checkpoint")
-    with pytest.raises(UserError, match=r"w.pth is no readable model .* run `seesaw download zoo`"):
+    with pytest.raises(UserError, match=r"w\.pth .*`seesaw download zoo`"):
         convert(cfg, path, output)
     assert not output.exists()
     old = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
@@ -127,7 +125,7 @@ def test_weights_that_do_not_fit_are_reported(tmp_path):
 
 
 def test_an_unknown_model_is_reported():
-    with pytest.raises(UserError, match=r"configs/zoo.yaml: the model 'zoo_yolo' is unknown"):
+    with pytest.raises(UserError, match=r"configs/zoo\.yaml: .*'zoo_yolo'"):
         zoo.model("zoo_yolo")
     with pytest.raises(UserError, match="'zoo_mask_rcnn_r50' is not unique"):
         zoo.model("zoo_mask_rcnn_r50")

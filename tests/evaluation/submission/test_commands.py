@@ -183,7 +183,7 @@ def test_on_val_the_package_scores_what_the_table_says(said):
     assert not TEST_DEV.with_name("submission.zip").exists()
     said("evaluate", "a12")
     metrics = VAL.with_name("metrics.json")
-    assert f"exactly the mask metrics of {metrics}" in said("grade", "a12", "--split", "val")
+    assert str(metrics) in said("grade", "a12", "--split", "val")
     wrong = json.loads(metrics.read_text())
     wrong["segm"]["AP_r"] += 1e-12
     metrics.write_text(json.dumps(wrong))
@@ -219,7 +219,7 @@ def test_a_foreign_file_is_checked(said, tmp_path):
     entry = {"image_id": 5, "category_id": 10, "score": 1, "segmentation": mask}
     foreign.write_text(json.dumps([entry]))
     first, *faults = said("submit", "--check", str(foreign), code=1).splitlines()
-    assert first.endswith("0.0 MB, 1 detections in 0 of 12 images, 2 kinds of fault")
+    assert not lacks(first, "0.0 MB", "1 detections", "0 of 12 images", "2 kinds of fault")
     image, category = faults
     assert not lacks(image, "image_id", "data/mini_lvis/annotations/test_dev.json", "5 (unknown)")
     assert not lacks(category, "category_id", "1 to 9", "5 (10)")

@@ -179,7 +179,7 @@ def test_files_that_grow_are_refused_or_read_to_a_limit(small, tmp_path):
         struct.pack_into("<L", lying, lying.rindex(b"PK\x01\x02") + 24, 10 * M)
         cases += [plain, bytes(lying)]
         path.write_bytes(bomb)
-        assert f" to {len(plain):,} bytes, more than any results" in examined(small, path)
+        assert f" {len(plain):,} bytes" in examined(small, path)
     in_bounds(small, cases, path)
 
 
@@ -199,7 +199,7 @@ def test_unusual_methods_are_refused(small, tmp_path, method):
     """Their decompressors take no limit: 45 bytes of bzip2 may be 45 MB."""
     path = tmp_path / "results.zip"
     path.write_bytes(zipped({"results.json": json.dumps(entries(small))}, method))
-    assert "zip it with deflate" in examined(small, path)
+    assert "deflate" in examined(small, path)
 
 
 def test_an_encrypted_zip_is_reported(small, tmp_path):
@@ -208,8 +208,8 @@ def test_an_encrypted_zip_is_reported(small, tmp_path):
     for start, at in ((0, 6), (content.rindex(b"PK\x01\x02"), 8)):
         content[start + at] |= 1
     path.write_bytes(content)
-    assert "is encrypted: zip it without a password" in examined(small, path)
-    with pytest.raises(UserError, match=r"results\.zip is encrypted"):
+    assert "encrypted" in examined(small, path)
+    with pytest.raises(UserError, match=r"results\.zip .*encrypted"):
         grade(path, small.annotations)
 
 
@@ -217,7 +217,7 @@ def test_a_zip_of_many_files_is_refused_before_they_are_listed(small, tmp_path):
     path = tmp_path / "results.zip"
     path.write_bytes(zipped({f"{number}.json": "" for number in range(30_000)}))
     assert results.DIRECTORY < 30_000 * 50
-    assert "its list of files has" in examined(small, path)
+    assert "list of files" in examined(small, path)
 
 
 def test_names_of_members_are_shown_as_text(small, tmp_path):
@@ -225,7 +225,7 @@ def test_names_of_members_are_shown_as_text(small, tmp_path):
     for name in ("\x1b[31m\n.json.exe", "x" * 30_000, "../../results.txt"):
         path.write_bytes(zipped({name: "[]"}))
         said = examined(small, path)
-        assert "\x1b" not in said and len(said) < 1000 and "zip one .json file" in said
+        assert "\x1b" not in said and len(said) < 1000 and ".json file" in said
 
 
 def test_a_deep_or_strange_value_is_shown_as_text(small, tmp_path):
@@ -235,6 +235,6 @@ def test_a_deep_or_strange_value_is_shown_as_text(small, tmp_path):
         json.dumps([one | {"image_id": "\ud800"}, one | {"bbox": ["1", "2", "3", "4"]}])
     )
     said = examined(small, path)
-    assert "\\ud800" in said and "bbox is not [x, y, w, h]" in said
+    assert "\\ud800" in said and "[x, y, w, h]" in said
     path.write_text(json.dumps([one | {"image_id": json.loads("[" * 900 + "]" * 900)}]))
-    assert "lists in one another" in examined(small, path)
+    assert f"{results.DEEPEST} lists" in examined(small, path)
