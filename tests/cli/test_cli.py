@@ -5,15 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from facts import lacks
+from repository import REPOSITORY
 
 from seesaw.cli.main import main, parser
 from seesaw.core import paths
-
-REPOSITORY = Path(__file__).parents[2]
 
 
 def run(*args, cwd=REPOSITORY, **environment):

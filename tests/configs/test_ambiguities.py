@@ -4,15 +4,14 @@ import ast
 import inspect
 import re
 from functools import cache
-from pathlib import Path
 
 import mmdet.datasets.transforms
 import mmdet.models  # noqa: F401  (registers)
 from config_cases import BUILT, resolved
 from mmdet.registry import MODELS, TRANSFORMS
 from mmengine.registry import MODELS as ENGINE_MODELS
+from repository import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 ROWS = [
     [cell.strip() for cell in line.strip("|\n").split(" | ")]
     for line in (REPOSITORY / "docs/ambiguities.md").read_text().splitlines()

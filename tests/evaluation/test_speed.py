@@ -15,6 +15,7 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.dataset import pseudo_collate
 from pycocotools import mask as mask_api
+from repository import REPOSITORY
 
 from seesaw.evaluation import post_processing
 from seesaw.evaluation.modes import MODES, encode, in_mode, running
@@ -24,7 +25,6 @@ from seesaw.spec import experiments
 from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale
 
-REPOSITORY = Path(__file__).parents[2]
 A2 = ["cascade", "htc", "htc_lite"]
 
 

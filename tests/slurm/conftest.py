@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from repository import REPOSITORY
 from toys import TOY
 
 from seesaw.workflow.slurm import ledger, queue
 
 HERE = Path(__file__).parent
-REPOSITORY = HERE.parents[1]
 SITE = """
 gpu_model: a100
 gpus: {paper: 4}

@@ -4,13 +4,12 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from repository import REPOSITORY
 
 from seesaw.spec import zoo
 
-REPOSITORY = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 ENTRY = ("a09_stronger_backbone", "a10_seesaw", "a11_dual_head")
 SEESAW = {

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from repository import REPOSITORY
 from rich.console import Console
 from rich.live import Live
 from rich.progress import Progress
@@ -21,7 +22,6 @@ from seesaw.workflow import rates
 from seesaw.workflow.slurm import queue
 from snakemake_logger_plugin_seesaw import TAIL, TOTAL, Events
 
-REPOSITORY = Path(__file__).parents[2]
 SNAKEFILE = """
 from seesaw.workflow.slurm import controller
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from repository import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 BLOCKS = re.findall(
     r"```bash\n(.*?)```", (REPOSITORY / "docs/tutorial_add_a_rung.md").read_text(), re.S
 )

@@ -3,10 +3,10 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import small_folder
+from repository import REPOSITORY
 
 from seesaw.cli import main
 from seesaw.errors import UserError
@@ -14,7 +14,6 @@ from seesaw.spec import datasets
 from seesaw.spec.scales import Scale, snakemake_command
 from seesaw.training import run_log, runs
 
-REPOSITORY = Path(__file__).parents[2]
 NAME = "it's my $(touch X) `touch X`;touch X & data"
 
 

@@ -5,14 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from repository import REPOSITORY
 
 sys.path.insert(0, str(Path(__file__).parent))
 from downloads_cases import FILES, MORE, WEIGHTS
 from server import serve
-
-from seesaw.core import paths
-
-REPOSITORY = paths.ROOT.resolve()
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import mmengine
 import pytest
+from repository import REPOSITORY
 
 from seesaw.cli.main import parser
-from seesaw.core import paths
 from seesaw.errors import UserError
 from seesaw.spec import downloads, experiments
 from seesaw.spec.config import backbone_checkpoint
@@ -62,9 +62,6 @@ def test_a_mistake_is_one_sentence(root, old, new, said):
     Path("own.yaml").write_text(text.replace(old, new, 1))
     with pytest.raises(UserError, match=f"^own.yaml: .*{said}"):
         downloads.load(Path("own.yaml"))
-
-
-REPOSITORY = paths.ROOT.resolve()
 
 
 def test_a_training_without_internet_starts_from_the_file(root, monkeypatch):

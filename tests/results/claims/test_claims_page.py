@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from claim_results import evaluated
 from facts import lacks
+from repository import REPOSITORY
 
 from seesaw.cli import results as commands
 from seesaw.cli.main import main
@@ -18,7 +19,6 @@ from seesaw.spec import claims as table
 from seesaw.spec.scales import Scale
 from seesaw.workflow import design
 
-REPOSITORY = Path(__file__).parents[3]
 PAIR = ["a09_stronger_backbone", "a10_seesaw"]
 GAIN = dict(kind="gain", pair=PAIR, metric="AP_r")
 FROZEN, OTHER = "0123456789abcdef", "f" * 16

@@ -7,15 +7,14 @@ import json
 
 import pytest
 from finished_run import evaluated
+from repository import REPOSITORY
 
 from seesaw.cli.main import main
-from seesaw.core import paths
 from seesaw.core.provenance import record
 from seesaw.core.records import provenance_path
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import write_recorded
 
-REPOSITORY = paths.ROOT.resolve()
 RUN = "https://w3id.org/ro/wfrun/workflow/0.5"
 
 

@@ -6,14 +6,12 @@ import re
 import pytest
 from facts import lacks
 from finished_run import evaluated, flip, write
+from repository import REPOSITORY
 
 from seesaw.cli.main import main
-from seesaw.core import paths
 from seesaw.core.files import sha256_file
 from seesaw.core.provenance import record
 from seesaw.spec import figures
-
-REPOSITORY = paths.ROOT.resolve()
 
 
 def output_of(capsys):

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import yaml
+from repository import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[3]
 SMOKE = ("--config", "scale=smoke")
 NOBODY = {
     f"GIT_{who}_{what}": value

@@ -2,12 +2,12 @@
 
 import json
 import shutil
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from clones import shrink
 from made import evaluated
+from repository import REPOSITORY
 
 from seesaw.cli.main import main
 from seesaw.core.provenance import record, write_failure
@@ -19,7 +19,6 @@ from seesaw.results.tables.recorded import write_recorded
 from seesaw.spec.scales import Scale
 from seesaw.workflow.reruns import reruns
 
-REPOSITORY = Path(__file__).parents[3]
 PLACE, A, B = "table_a1", "a01_mask_rcnn", "a02_syncbn"
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 from clones import run
+from repository import REPOSITORY
 
 from seesaw.spec.experiments import config_files
 from seesaw.spec.scales import Scale
 from seesaw.workflow.dvc import CODE, SHARED, Stages
 
-REPOSITORY = Path(__file__).parents[3]
 COMMITTED = {"mini": "dvc.yaml", "paper": "paper/dvc.yaml"}
 
 
