@@ -43,10 +43,16 @@ def rules(tmp_path, job_graphs, monkeypatch):
 
 
 @pytest.fixture
-def clone(rules, monkeypatch):
+def bare(tmp_path, monkeypatch):
+    """The working directory: a copy of configs/ alone."""
+    monkeypatch.chdir(copied(tmp_path, "configs"))
+    return tmp_path
+
+
+@pytest.fixture
+def clone(rules, bare):
     """The working directory: a clone without data and results."""
-    monkeypatch.chdir(copied(rules, "configs"))
-    return rules
+    return bare
 
 
 @pytest.fixture(scope="module")

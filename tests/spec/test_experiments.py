@@ -1,7 +1,5 @@
 """The experiment table: complete, open to new rows, and clear about malformed ones."""
 
-import shutil
-
 import pytest
 from facts import lacks
 
@@ -160,18 +158,10 @@ def test_every_config_file_is_in_the_table_or_the_zoo():
     assert set(paths.CONFIGS.glob("[!_]*/*.py")) == named - {None}
 
 
-@pytest.fixture
-def root(tmp_path, monkeypatch):
-    """A copy of configs/, in the working directory."""
-    shutil.copytree(paths.CONFIGS, tmp_path / "configs")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 NEW = "trainings:\n  c01_mine:\n    schedule: 2x\n    cell: {table_a1: + My rung}\n"
 
 
-def test_a_rung_is_one_row_and_one_file(root):
+def test_a_rung_is_one_row_and_one_file(bare):
     paths.EXPERIMENTS.write_text(paths.EXPERIMENTS.read_text().replace("trainings:\n", NEW, 1))
     table = experiments.load()
     assert "c01_mine" in table.evaluations and not table.built("c01_mine")
@@ -184,9 +174,9 @@ def test_a_rung_is_one_row_and_one_file(root):
     assert [row.label for row in made.rows].count("+ My rung") == 1
 
 
-def test_two_files_of_one_id_are_refused(root):
-    (root / "configs" / "mine").mkdir()
-    (root / "configs" / "mine" / "a01_mask_rcnn.py").write_text("")
+def test_two_files_of_one_id_are_refused(bare):
+    (bare / "configs" / "mine").mkdir()
+    (bare / "configs" / "mine" / "a01_mask_rcnn.py").write_text("")
     with pytest.raises(UserError, match=r"mine/a01_mask_rcnn\.py"):
         experiments.load().built("a01_mask_rcnn")
 
@@ -211,16 +201,16 @@ def test_a_scale_for_some_experiments_only():
         assert not lacks(str(error.value), "x.yaml", *facts)
 
 
-def test_unknown_scale_and_misspelt_overlay(root):
+def test_unknown_scale_and_misspelt_overlay(bare):
     with pytest.raises(UserError, match=r"'tiny'.* mini, paper, single"):
         Scale("tiny")
-    mini = root / "configs" / "scales" / "mini.yaml"
+    mini = bare / "configs" / "scales" / "mini.yaml"
     mini.write_text(mini.read_text().replace("\nset:", "\nsets:"))
     with pytest.raises(UserError, match=r"mini\.yaml: sets\b"):
         Scale("mini")
 
 
-def test_dataset_entries(root):
+def test_dataset_entries(bare):
     with pytest.raises(UserError, match="'coco'"):
         datasets.load("coco")
     paths.DATASETS.write_text("datasets:\n  mine:\n    root: data/mine\n    train: a.json\n")
@@ -229,7 +219,7 @@ def test_dataset_entries(root):
     paths.DATASETS.write_text("datasets:\n  mine:\n")
     with pytest.raises(UserError, match=r"datasets\.yaml: root is missing"):
         datasets.load("mine")
-    folder = root / "folder"
+    folder = bare / "folder"
     (folder / "annotations").mkdir(parents=True)
     with pytest.raises(UserError, match=r"0 files .*\*train\*\.json"):
         datasets.load(str(folder))

@@ -20,16 +20,14 @@ TRAINED = LADDER[:3]
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
-    """A copy of configs/ with two seeds for three rungs, and an empty results/."""
-    shutil.copytree(paths.CONFIGS, tmp_path / "configs")
-    monkeypatch.chdir(tmp_path)
+def root(bare):
+    """A copy of configs/ with two seeds for three rungs, and no results/."""
     rows = paths.EXPERIMENTS.read_text()
     for name in TRAINED:
         start = rows.index(f"  {name}:\n")
         rows = rows[:start] + rows[start:].replace("seeds: [0]", "seeds: [0, 1]", 1)
     paths.EXPERIMENTS.write_text(rows)
-    return tmp_path
+    return bare
 
 
 def evaluated(scale, name, seed, ap, shift, remarks=(), annotations="abc"):

@@ -63,10 +63,8 @@ def test_what_was_not_measured_is_left_out():
 
 
 @pytest.fixture
-def scale(tmp_path, monkeypatch):
+def scale(bare):
     """Table A2's scale with hand-made metrics."""
-    shutil.copytree(paths.CONFIGS, tmp_path / "configs")
-    monkeypatch.chdir(tmp_path)
     scale, table = Scale("mini"), experiments.load()
     values = dict.fromkeys(("AP", "AP_r", "AP_c", "AP_f"), 0.1)
     for name in ROWS:

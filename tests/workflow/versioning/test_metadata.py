@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from made import know
 
-from seesaw.core import paths
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale
 from seesaw.workflow import metadata
@@ -24,10 +23,8 @@ def known(path):
 
 
 @pytest.fixture
-def scale(tmp_path, monkeypatch):
+def scale(bare):
     """A finished run of two jobs, whose metadata travels."""
-    shutil.copytree(paths.CONFIGS.resolve(), tmp_path / "configs")
-    monkeypatch.chdir(tmp_path)
     for path, content in ((MODEL, b"weights"), (TABLE, b"table")):
         path.parent.mkdir(parents=True)
         path.write_bytes(content)

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 from clones import shrink
 from made import evaluated
-from repository import REPOSITORY
 
 from seesaw.cli.main import main
 from seesaw.core.provenance import record, write_failure
@@ -23,11 +22,9 @@ PLACE, A, B = "table_a1", "a01_mask_rcnn", "a02_syncbn"
 
 
 @pytest.fixture
-def scale(tmp_path, monkeypatch):
+def scale(bare):
     """Mini's results of two rungs, AP 10 and 12 %, and a reference that is equal to them."""
-    shutil.copytree(REPOSITORY / "configs", tmp_path / "configs")
-    shrink(tmp_path / "configs/experiments.yaml")
-    monkeypatch.chdir(tmp_path)
+    shrink(bare / "configs/experiments.yaml")
     return prepared(Scale("mini"))
 
 
