@@ -2,11 +2,11 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 from browser import CONTRAST, CUT, installed
 from pages import REPOSITORY
+from waiting import wait_until
 
 from seesaw.spec import figures
 
@@ -26,23 +26,15 @@ def site(tmp_path_factory):
     return folder
 
 
-def wait(tab, expression):
-    """Return a value of the page once it is true, or what it is after a minute."""
-    for _ in range(600):
-        if found := tab.value(expression):
-            return found
-        time.sleep(0.1)
-    return found
-
-
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (768, "light"), (1280, "dark")])
 def test_pages_are_readable_and_ask_for_nothing(site, tab, width, scheme):
     pages = [page for page in site.glob("*.html") if page.name != "404.html"]
     pages += site.glob("notebooks/*.html")
     assert len(pages) > 20
+    name = "slate" if scheme == "dark" else "default"
     for page in pages:
         tab.open(page, width, scheme)
-        assert wait(tab, f"{SCHEME} == '{'slate' if scheme == 'dark' else 'default'}'"), page
+        wait_until(lambda: tab.value(f"{SCHEME} == '{name}'"))
         assert tab.complaints == [], page
         assert [url for url in tab.requests if not url.startswith(("data:", "file:"))] == [], page
         assert tab.fits(width), page
@@ -74,6 +66,6 @@ def test_the_search_finds_pages_without_a_server(site, tab):
     tab.value(f"{field}.focus(), {field}.value = 'lint-imports'")
     tab.value(f"{field}.dispatchEvent(new Event('keyup'))")
     links = "[...document.querySelectorAll('.md-search-result__link')].map(a => a.pathname)"
-    found = wait(tab, f"(links => links.length ? links : null)({links})")
+    found = wait_until(lambda: tab.value(f"(links => links.length ? links : null)({links})"))
     assert (site / "architecture.html").as_posix() in found
     assert tab.complaints == []

@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from waiting import wait_until
 
 SEESAW = [sys.executable, "-m", "seesaw.cli"]
 SMOKE = ["--scale", "smoke"]
@@ -51,8 +51,7 @@ def test_training_ends_and_so_does_one_that_was_cut_off(smoke_root, whole):
     killed = subprocess.Popen(
         [*TRAIN, "--fingerprint", "cut"], cwd=smoke_root, start_new_session=True
     )
-    while killed.poll() is None and log.read_bytes().count(b"\n") < begun:
-        time.sleep(0.1)
+    wait_until(lambda: killed.poll() is not None or log.read_bytes().count(b"\n") >= begun, 180)
     if killed.poll() is None:
         os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()

@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
+from waiting import wait_until
 
 SEESAW = [sys.executable, "-m", "seesaw.cli"]
 RUNG = "a01_mask_rcnn"
@@ -43,13 +43,6 @@ def in_session(number):
         except (ProcessLookupError, psutil.NoSuchProcess):
             pass
     return found
-
-
-def wait_until(condition, seconds=60):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.1)
 
 
 def has_checkpoint(root, fingerprint):

@@ -2,11 +2,11 @@
 
 import json
 import socket
-import time
 
 import psutil
 import pytest
 from facts import lacks
+from waiting import wait_until
 from wandb_runs import history, inspect, records
 
 from seesaw.errors import UserError
@@ -85,8 +85,7 @@ def test_a_server_that_never_answers_delays_nothing(log, monkeypatch, capfd):
 def test_a_mirror_follows_a_log_that_grows(log, tmp_path):
     mirror = Mirror(log, "offline")
     mirror.start()
-    while not list(tmp_path.glob("wandb/offline-run-*")):
-        time.sleep(0.05)
+    wait_until(lambda: list(tmp_path.glob("wandb/offline-run-*")))
     with log.open("a") as file:
         file.write(run_log.dumped(run_log.step(60, {"loss": 0.5})))
         file.write('{"iter": 80, "lo')

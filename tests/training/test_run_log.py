@@ -4,6 +4,7 @@ import time
 
 import pytest
 from toy_training import HEADER, ITERATIONS, attempt, fault
+from waiting import wait_until
 from wandb_runs import history, records
 
 from seesaw.training import run_log
@@ -31,13 +32,12 @@ def curve(steps):
 
 def offline_runs(folder, count):
     """Records of each offline run, oldest first, once their processes have ended."""
-    until = time.monotonic() + 60
-    while True:
+
+    def ended():
         found = [records(path) for path in sorted(folder.glob("wandb/offline-run-*"))]
-        if [r[-1]["type"] for r in found if r] == count * ["exit"]:
-            return found
-        assert time.monotonic() < until, found
-        time.sleep(0.2)
+        return found if [r[-1]["type"] for r in found if r] == count * ["exit"] else None
+
+    return wait_until(ended)
 
 
 def test_each_logged_iteration_has_loss_rate_time_memory_and_accuracy(whole):

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from rich.live import Live
 from rich.progress import Progress
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_logger_plugin_rich import events
+from waiting import wait_until
 
 from seesaw.core.yaml import read_yaml
 from seesaw.workflow import rates
@@ -56,9 +56,7 @@ def start(folder, command):
 @pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on_and_shows_no_logs(tmp_path):
     process = start(tmp_path, "sleep 60")
-    until = time.monotonic() + 60
-    while len(list(tmp_path.glob("*.log"))) < 2 and time.monotonic() < until:
-        time.sleep(0.2)
+    wait_until(lambda: len(list(tmp_path.glob("*.log"))) == 2)
     os.killpg(process.pid, signal.SIGINT)
     said, _ = process.communicate(timeout=60)
     assert process.returncode != 0
