@@ -241,7 +241,8 @@ def test_another_fingerprint_is_other_work(repo, artefact):
         assert (got["attempt"], got["fingerprint"]) == (attempt, fingerprint)
 
 
-def test_one_process_of_several_writes(repo, artefact, monkeypatch):
-    monkeypatch.setattr(provenance, "_FIRST", False)
-    provenance.record(artefact, root=repo)
+def test_one_process_of_several_writes(repo, artefact):
+    code = "import sys; from seesaw.core.provenance import record; record(sys.argv[1])"
+    second = [sys.executable, "-c", code, str(artefact)]
+    subprocess.run(second, cwd=repo, env=os.environ | {"RANK": "1"}, check=True)
     assert not pv.provenance_path(artefact).exists() and not (repo / ".cache").exists()

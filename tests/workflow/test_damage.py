@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seesaw.cli.main import main
-from seesaw.core import paths
+from seesaw.core import attempts, paths
 from seesaw.core.provenance import record
 
 pytestmark = pytest.mark.slow
@@ -103,9 +103,9 @@ def test_a_truncated_image_is_named(root, monkeypatch, capsys):
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null"])
 def test_damaged_caches_are_made_again(root, monkeypatch, text):
     monkeypatch.chdir(root)
-    monkeypatch.setattr("seesaw.core.attempts._path", lambda *_: Path(".cache/attempts/x.json"))
-    Path(".cache/attempts/x.json").write_text(text)
+    attempts.begin(paths.ROOT, Path(OWN, "metrics.json"), None)  # as of one that was killed
     for path in Path(".cache").rglob("*.json"):
         path.write_text(text)
     assert main(["evaluate", "a01", "--scale", "smoke"]) == 0
+    assert json.loads(Path(OWN, "metrics.json.provenance.json").read_text())["attempt"] == 1
     shutil.rmtree(".cache/fingerprints", ignore_errors=True)
