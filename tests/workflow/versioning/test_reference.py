@@ -3,16 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
 from clones import shrink
 from made import finish, know
-from repository import REPOSITORY, copied
+from repository import copied
 
 from seesaw.cli.main import main
 from seesaw.core import paths
@@ -22,13 +19,11 @@ from seesaw.results.claims.measure import report
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import write_recorded
 from seesaw.spec import claims as claim_table
-from seesaw.spec import experiments
 from seesaw.spec.scales import Scale
-from seesaw.workflow import dependencies, jobs, readme, reference
+from seesaw.workflow import dependencies, jobs, reference
 from seesaw.workflow.evidence.chain import Evidence
 from seesaw.workflow.evidence.verify import verify
 
-FROZEN = ["mini"]  # scales with committed results
 PLACE = "table_a1"
 
 
@@ -255,81 +250,3 @@ def test_nothing_to_freeze_is_reported(clone):
 def test_no_reference_is_reported(scale):
     with pytest.raises(UserError, match="`seesaw freeze smoke`"):
         reference.rebuilt(scale)
-
-
-@pytest.mark.parametrize("name", FROZEN)
-def test_the_committed_reference_rebuilds_in_a_bare_clone(name, tmp_path):
-    """No results, no data, no GPU, no network: configs and the committed files are enough."""
-    for folder in ("configs", "reference"):
-        shutil.copytree(REPOSITORY / folder, tmp_path / folder)
-    offline = (
-        "import socket, sys\n"
-        "def refuse(*_, **__): raise OSError('no network')\n"
-        "socket.socket.connect = refuse\n"
-        "from seesaw.cli.main import main\n"
-        f"code = main(['reference', '--scale', {name!r}])\n"
-        "assert 'torch' not in sys.modules and 'mmdet' not in sys.modules\n"
-        "sys.exit(code)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", offline],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "CUDA_VISIBLE_DEVICES": ""},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    tables = sorted((REPOSITORY / "reference" / name / "tables").glob("*.json"))
-    places = [path.stem for path in tables if "provenance" not in path.name]
-    assert places and all(f"{p}: rebuilt" in done.stdout for p in places)
-
-
-@pytest.mark.parametrize("name", FROZEN)
-def test_the_committed_reference_is_small_and_without_weights(name):
-    files = [p for p in (REPOSITORY / "reference" / name).rglob("*") if p.is_file()]
-    sizes = [path.stat().st_size for path in files]
-    assert max(sizes) <= 1_000_000 and sum(sizes) <= reference.WHOLE
-    assert {path.suffix for path in files}.isdisjoint({".pth", ".jsonl", ".npz", ".zip"})
-    kept = [json.loads(p.read_text()) for p in files if p.name.endswith(".provenance.json")]
-    assert all(k.keys().isdisjoint({"host", "start", "duration", "device"}) for k in kept)
-
-
-def test_the_stand_in_of_the_stronger_backbone_is_stronger():
-    records = REPOSITORY / "reference/mini/pretrained"
-    accuracy = {
-        name: json.loads((records / f"{name}.pth.provenance.json").read_text())["accuracy"]
-        for name in ("resnet18", "resnest50")
-    }
-    assert accuracy["resnest50"] > accuracy["resnet18"] > 0.95
-
-
-def test_seeds_that_are_added_leave_the_reference_as_it_is(monkeypatch):
-    table = Scale("mini").table
-    for name, training in table.trainings.items():
-        table.trainings[name] = training.model_copy(update={"seeds": [0, 1, 2]})
-    monkeypatch.setattr(experiments, "load", lambda: table)
-    found = Scale("mini").frozen().table
-    assert {seed for t in found.trainings.values() for seed in t.seeds} == {0}
-
-
-@pytest.mark.parametrize("name", FROZEN)
-def test_the_committed_reference_verifies(name):
-    faults, files = verify(Evidence(Scale(name).frozen()))
-    assert faults == [] and files > 50
-
-
-def test_the_readme_shows_the_reference(tmp_path, monkeypatch):
-    shown = Scale("mini")
-    assert readme.results(shown) in (REPOSITORY / "README.md").read_text("utf-8")
-    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
-    monkeypatch.setattr(readme, "PICTURE", tmp_path / "detections.png")
-    pictures = SimpleNamespace(pictures=[("first", b"\x89PNG"), ("second", b"other")])
-    monkeypatch.setattr(readme, "examples", lambda *_, **__: pictures)
-    readme.README.write_text(f"before\n{readme.BEGIN}old\n{readme.END}after\n")
-    readme.commit(shown)
-    text = readme.README.read_text("utf-8")
-    assert text == f"before\n{readme.BEGIN}\n{readme.results(shown)}\n{readme.END}after\n"
-    assert readme.PICTURE.read_bytes() == b"\x89PNG"
-    readme.README.write_text(f"{readme.END}{readme.BEGIN}")
-    with pytest.raises(UserError, match="lacks '<!-- results"):
-        readme.commit(shown)
