@@ -44,16 +44,22 @@ say "installing torch"
 
 mmcv=$(pinned onedl-mmcv)
 wheels=${SEESAW_WHEELS:-${XDG_CACHE_HOME:-$HOME/.cache}/seesaw/wheels}
-# mmcv compiles CUDA operators where a GPU is seen, or FORCE_CUDA=1 says so: another wheel.
-cuda=$(.venv/bin/python -W ignore -c 'import os, torch; print(f"cuda-{torch.version.cuda}" if torch.version.cuda and (os.environ.get("FORCE_CUDA") == "1" or torch.cuda.is_available()) else "")')
-wheels=$wheels${cuda:+/$cuda}
+# mmcv compiles CUDA operators where a GPU is seen, for the GPUs that are, or where FORCE_CUDA=1 says
+# so, for all for which torch has code itself. Each is another wheel.
+cuda=$(.venv/bin/python -W ignore - << 'END'
+import os, re, torch
+seen = torch.cuda.is_available()
+if torch.version.cuda and (seen or os.environ.get("FORCE_CUDA") == "1"):
+    every = re.findall(r"sm_(\d+)(\d)\b", " ".join(torch.cuda.get_arch_list()))
+    here = [torch.cuda.get_device_capability(n) for n in range(torch.cuda.device_count())]
+    archs = ";".join(f"{a}.{b}" for a, b in sorted(set(here))) or ";".join(map(".".join, every)) + "+PTX"
+    print(torch.version.cuda, os.environ.get("TORCH_CUDA_ARCH_LIST") or archs)
+END
+)
+wheels=$wheels${cuda:+/cuda-${cuda// /-for-}}
 if ! ls "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >/dev/null 2>&1; then
   say "compiling $mmcv with its operators, once (kept in $wheels)"
-  if [ -n "$cuda" ] && [ -z "${TORCH_CUDA_ARCH_LIST:-}" ]; then
-    # Where no GPU is seen, torch compiles for none and fails: then for all for which it has code itself.
-    TORCH_CUDA_ARCH_LIST=$(.venv/bin/python -W ignore -c 'import re, torch; known = re.findall(r"sm_(\d+)(\d)\b", " ".join(torch.cuda.get_arch_list())); print("" if torch.cuda.is_available() else ";".join(map(".".join, known)) + "+PTX")')
-    export TORCH_CUDA_ARCH_LIST
-  fi
+  if [ -n "$cuda" ]; then export TORCH_CUDA_ARCH_LIST=${cuda#* }; fi
   build=$(mktemp -d)
   # No debug symbols, plain -O2: half the time, the same operators.
   MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(nproc)} CFLAGS="-g0 -O2 -w" CXXFLAGS="-g0 -O2 -w" \

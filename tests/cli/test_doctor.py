@@ -216,37 +216,27 @@ def test_the_container_is_built_by_the_same_script_from_the_same_files():
         assert checked.returncode == 0
 
 
-def test_the_set_up_keeps_wheels_of_cpu_and_cuda_apart():
-    """The script's own lines, with a torch that says what it was built for."""
-    text = (REPOSITORY / "tools/setup.sh").read_text()
-    line = re.search(r"-c '(import os, torch; .*)'\)$", text, re.MULTILINE)[1]
+def test_mmcv_is_compiled_for_the_gpus_that_are_seen_or_all_that_torch_knows(tmp_path):
+    """The script's own lines, with a torch that says what it was built for and what it sees."""
+    lines = (REPOSITORY / "tools/setup.sh").read_text().split("<< 'END'\n")[1].split("END\n")[0]
 
-    def kind(cuda, seen, **environment):
-        fake = f"class torch:\n class version: cuda = {cuda!r}\n"
-        fake += f" class cuda: is_available = staticmethod(lambda: {seen})\n"
-        code = fake + line.replace("import os, torch;", "import os;")
-        env = {k: v for k, v in os.environ.items() if k != "FORCE_CUDA"} | environment
-        python = shutil.which("python")
-        return subprocess.run([python, "-c", code], capture_output=True, text=True, env=env).stdout
+    def kind(cuda, seen=(), **environment):
+        fake = f"""class version: cuda = {cuda!r}
+class cuda:
+    is_available = lambda: bool({seen})
+    device_count = lambda: len({seen})
+    get_device_capability = {list(seen)}.__getitem__
+    get_arch_list = lambda: ["sm_75", "sm_90", "sm_120", "compute_120"]
+"""
+        (tmp_path / "torch.py").write_text(fake)
+        env = {k: v for k, v in os.environ.items() if "CUDA" not in k} | environment
+        call = [shutil.which("python"), "-c", lines]
+        return subprocess.check_output(call, text=True, env=env, cwd=tmp_path)
 
-    assert kind(None, False) == "\n" == kind("13.0", False) == kind(None, False, FORCE_CUDA="1")
-    assert kind("13.0", True) == kind("13.0", False, FORCE_CUDA="1") == "cuda-13.0\n"
-
-
-def test_where_no_gpu_is_seen_mmcv_is_compiled_for_all_that_torch_knows():
-    """The script's own line, with a torch for several GPUs."""
-    text = (REPOSITORY / "tools/setup.sh").read_text()
-    line = re.search(r"-c '(import re, torch; .*)'\)$", text, re.MULTILINE)[1]
-
-    def archs(seen):
-        fake = "class torch:\n class cuda:\n"
-        fake += "  get_arch_list = lambda: ['sm_75', 'sm_90', 'sm_120', 'compute_120']\n"
-        fake += f"  is_available = lambda: {seen}\n"
-        code = fake + line.replace("import re, torch;", "import re;")
-        return subprocess.check_output([shutil.which("python"), "-c", code], text=True)
-
-    assert archs(seen=False) == "7.5;9.0;12.0+PTX\n"
-    assert archs(seen=True) == "\n"  # torch asks the GPUs itself
+    assert kind(None) == kind("13.0") == kind(None, FORCE_CUDA="1") == ""
+    assert kind("13.0", FORCE_CUDA="1") == "13.0 7.5;9.0;12.0+PTX\n"
+    assert kind("13.0", [(9, 0), (8, 0), (9, 0)]) == "13.0 8.0;9.0\n"
+    assert kind("13.0", [(9, 0)], TORCH_CUDA_ARCH_LIST="8.0") == "13.0 8.0\n"
 
 
 @pytest.mark.parametrize(
