@@ -113,6 +113,10 @@ def test_without_data_the_verb_that_makes_it_is_named(refused, args):
         (("errors", "test_dev_a12"), ["test_dev_a12", "no annotations", "on val"]),
         (("speed",), ["`seesaw train b01_cascade_mask_rcnn --scale mini`"]),
         (("submit",), ["test_dev_a12/detections.jsonl", "`seesaw detect test_dev_a12"]),
+        (
+            ("publish", "a10"),
+            ["a10_seesaw/metrics.json", "`seesaw evaluate a10_seesaw --scale mini`"],
+        ),
         (("grade",), ["test_dev_truth/test_dev.json"]),
     ],
 )
@@ -121,6 +125,12 @@ def test_with_data_but_without_what_comes_before(empty, refused, args, facts):
     manifest.parent.mkdir(parents=True)
     manifest.write_text("{}")
     assert not lacks(refused(*args), *facts)
+
+
+@pytest.mark.parametrize("words", ["show table_a1", "explain table_a1 a01_mask_rcnn AP", "verify"])
+def test_a_scale_without_reference_is_named(empty, refused, words):
+    said = refused(*words.split(), "--scale", "smoke", "--reference")
+    assert not lacks(said, "reference/smoke", "`seesaw freeze smoke`")
 
 
 def test_generated_data_are_not_mended(refused):

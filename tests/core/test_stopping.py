@@ -4,9 +4,11 @@ import os
 import signal
 import time
 
+import pytest
 from torch.utils.data import DataLoader, Dataset
 
-from seesaw.core.stopping import Watch, leave_signals_to_the_main_process
+from seesaw.core.stopping import Watch, deadline, leave_signals_to_the_main_process
+from seesaw.errors import UserError
 
 
 class Pids(Dataset):
@@ -35,3 +37,10 @@ def test_a_signal_does_not_end_a_loader_worker_that_has_just_started():
     assert len(pids) == 2 and os.getpid() not in pids
     assert watch.code() == 0
     assert not {signal.SIGTERM, signal.SIGUSR1} & signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "tomorrow"])
+def test_a_deadline_that_never_comes_is_refused(monkeypatch, text):
+    monkeypatch.setenv("SEESAW_DEADLINE", text)
+    with pytest.raises(UserError, match=f"SEESAW_DEADLINE is '{text}'"):
+        deadline(None)

@@ -44,6 +44,21 @@ def need_output(path: Path, command: str, scale: Scale, seed: int) -> None:
         raise UserError(f"{path} is missing; run `seesaw {command} {options}` first.")
 
 
+def shown(args: Namespace) -> Scale:
+    """Return the scale that a verb shows: with ``--reference``, that of the committed results.
+
+    Raises:
+        UserError: there are none.
+    """
+    scale = scale_of(args)
+    if not args.reference:
+        return scale
+    from seesaw.workflow.reference import frozen_places
+
+    frozen_places(scale)
+    return scale.frozen()
+
+
 def need_data(scale: Scale) -> None:
     """Check that the dataset is there, once the names in the call are known to exist.
 

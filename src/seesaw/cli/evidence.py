@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from seesaw.cli.common import scale_of
+from seesaw.cli.common import scale_of, shown
 
 
 def add(verb) -> None:
@@ -27,9 +27,10 @@ def explain(args: Namespace) -> int:
     from seesaw.core import paths
     from seesaw.errors import UserError
     from seesaw.spec.figures import FIGURES
+    from seesaw.workflow.evidence.chain import Evidence
     from seesaw.workflow.evidence.explain import cell, described, figure
 
-    evidence = _evidence(args)
+    evidence = Evidence(shown(args))
     scale, file = evidence.scale, Path(args.place)
     if file.is_file():
         lines: list[str] = []
@@ -58,9 +59,10 @@ def explain(args: Namespace) -> int:
 
 def verify(args: Namespace) -> int:
     """Print each inconsistency with the command that repairs it."""
+    from seesaw.workflow.evidence.chain import Evidence
     from seesaw.workflow.evidence.verify import verify as run
 
-    evidence = _evidence(args)
+    evidence = Evidence(shown(args))
     faults, files = run(evidence)
     for fault in faults:
         print(f"{fault.path}: {fault.what}")
@@ -73,16 +75,10 @@ def verify(args: Namespace) -> int:
 def crate(args: Namespace) -> None:
     """Write the results as an RO-Crate."""
     from seesaw.core import paths
+    from seesaw.workflow.evidence.chain import Evidence
     from seesaw.workflow.evidence.crate import write
 
-    evidence = _evidence(args)
+    evidence = Evidence(scale_of(args))
     folder = args.folder or paths.ROOT / "crate" / evidence.scale.full_name
     made = write(evidence, folder)
     print(f"{folder}: {len(made.data_entities)} files; zip it to publish")
-
-
-def _evidence(args: Namespace):
-    from seesaw.workflow.evidence.chain import Evidence
-
-    scale = scale_of(args)
-    return Evidence(scale.frozen() if getattr(args, "reference", False) else scale)

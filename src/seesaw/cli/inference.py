@@ -5,7 +5,15 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from seesaw.cli.common import config_of, load_libraries, load_mmdet, no_file, number, scale_of
+from seesaw.cli.common import (
+    config_of,
+    load_libraries,
+    load_mmdet,
+    need_output,
+    no_file,
+    number,
+    scale_of,
+)
 from seesaw.core.integrity import refuse
 from seesaw.errors import UserError
 
@@ -86,6 +94,8 @@ def publish(args: Namespace) -> None:
     config = config_of(evaluation)
     if evaluation.split != "val":
         raise UserError(f"{evaluation.id} is on {evaluation.split}, which has no AP; name another.")
+    metrics = scale.metrics(evaluation, args.seed)
+    need_output(metrics, f"evaluate {evaluation.id}", scale, args.seed)
     load_mmdet()
     from seesaw.evaluation.predict import names_of
     from seesaw.results import publish as publishing

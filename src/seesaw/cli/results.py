@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from seesaw.cli.common import at_least, fingerprints_of, scale_of
+from seesaw.cli.common import at_least, fingerprints_of, scale_of, shown
 from seesaw.errors import UserError
 
 
@@ -66,7 +66,7 @@ def show(args: Namespace) -> int:
     from seesaw.results.tables.render import render_terminal
     from seesaw.results.tables.tables import missing
 
-    scale = scale_of(args).frozen() if args.reference else scale_of(args)
+    scale = shown(args)
     rows = scale.table
     incomplete = False
     for place in map(rows.place_id, args.places):

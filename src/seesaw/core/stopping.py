@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 import weakref
@@ -27,12 +28,11 @@ def deadline(minutes: float | None) -> float | None:
     """
     given = [] if minutes is None else [time.time() + 60 * minutes]
     if text := os.environ.get("SEESAW_DEADLINE"):
-        try:
-            given.append(float(text))
-        except ValueError:
+        if not re.fullmatch(r"\d+(\.\d*)?", text):
             raise UserError(
                 f"SEESAW_DEADLINE is {text!r}; give seconds since 1970 (date +%s) or unset it."
-            ) from None
+            )
+        given.append(float(text))
     return min(given, default=None)
 
 
