@@ -27,6 +27,11 @@ def add(verb) -> None:
     group.add_argument(
         "--page", action="store_true", help="write docs/claims.md from the reference results"
     )
+    group.add_argument(
+        "--missing",
+        action="store_true",
+        help="only print the files of the runs that are neither here nor in the reference",
+    )
     sub = verb(report, "one page of all results: tables, figures, examples, curves, cost")
     sub.add_argument(
         "--partial",
@@ -90,7 +95,7 @@ def show(args: Namespace) -> int:
 
 def claims(args: Namespace) -> int:
     """Write and print the verdicts on the claims."""
-    from seesaw.results.claims import page
+    from seesaw.results.claims import measure, page
     from seesaw.spec import claims as table
     from seesaw.workflow import design
 
@@ -109,6 +114,12 @@ def claims(args: Namespace) -> int:
         assert frozen is not None
         made = f"{table.paths.CLAIMS} and {page.commit(scale, frozen)}"
         print(f"{made}: frozen at {now}; commit both before the claims' seeds run")
+        return 0
+    if args.missing:
+        results = measure.Results(scale, known, fingerprints)
+        for name, seed in known.runs:
+            if results.of(name, seed) is None:
+                print(scale.replicates(scale.table.evaluations[name], seed))
         return 0
     made, written = page.write(scale, known, fingerprints)
     print("\n".join(page.lines(made)))

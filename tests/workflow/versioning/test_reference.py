@@ -161,6 +161,10 @@ def test_claims_are_finished_on_one_machine_after_another(claimed, capsys):
     assert main(["freeze", "smoke"]) == 0
     assert claim_of(claimed)["state"] == "incomplete"
     first = content(claimed.reference)
+    capsys.readouterr()
+    assert main(["claims", "--missing", "--scale", "smoke"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [path.split("/")[2:4] for path in lines] == [[f.parts[-2], "seed1"] for f in second]
     for folder in second:
         folder.with_name("later").rename(folder)
         shutil.rmtree(folder.with_name("seed0"))
