@@ -17,6 +17,10 @@ from seesaw.spec.scales import Scale
 
 # For each `mmdet::` base, mmengine parses mmdet's 102 metafiles (0.5 s a config); cache the result.
 utils.load = cache(utils.load)
+# mmengine reads a config's bases again for each config that inherits them, and copies what it gets.
+# It passes the file by name for a base alone; what `Config.fromfile` returns may be changed.
+_read, _read_base = Config._file2dict, cache(Config._file2dict)
+Config._file2dict = staticmethod(lambda *file, **base: _read(*file) if file else _read_base(**base))
 
 # Helper variables of the config files, which act through the keys that use them.
 _PARTS = {"classifier", "context_encoder", "data_root", "norm_cfg", "stages"} | {
