@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
@@ -81,6 +82,10 @@ def compute(scale: Scale) -> dict[str, str]:
     """
     from seesaw.spec.config import flatten, resolve
 
+    @functools.cache
+    def resolved(config: Path) -> dict[str, Any]:
+        return resolve(config, scale, register=False).to_dict()
+
     table = scale.table
     entry = scale.entry
     own = {s: sha256_of(p) for s, p in scale.own_annotations.items() if p.is_file()}
@@ -130,7 +135,7 @@ def compute(scale: Scale) -> dict[str, str]:
             if parent is None and stand_in:
                 parent = f"pretrain/{stand_in}"
             parts = used_code.training_parts(
-                resolve(t.config, scale, register=False).to_dict(),
+                resolved(t.config),
                 dataset_hash=result["data"],
                 seed=seed,
                 parent=result[parent] if parent else None,
@@ -147,12 +152,12 @@ def compute(scale: Scale) -> dict[str, str]:
         assert released.evaluation.config_path, released.id
         result[f"convert/{released.id}"] = hashing.fingerprint(
             released=released.model_dump(include={"config", "released", "checkpoint"}),
-            model=resolve(released.evaluation.config_path, scale, register=False).model.to_dict(),
+            model=resolved(released.evaluation.config_path)["model"],
             code=used_code.code_hash(["seesaw.training.convert"]),
         )
     for e in built:
         assert e.config_path, e.id
-        config = resolve(e.config_path, scale, register=False).to_dict()
+        config = resolved(e.config_path)
         config = {k: v for k, v in config.items() if k not in used_code.MACHINE_KEYS}
         types = used_code.modules_of_types(used_code.config_types(config), used_code.registry_map())
         result[f"detect/{e.id}"] = hashing.fingerprint(
