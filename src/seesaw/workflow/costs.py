@@ -158,13 +158,19 @@ class Costs:
         rule, _, rest = job.id.partition("/")
         if rule == "train" or self.gpus_of(rule):  # the benchmark does not name the GPU
             return None
-        folder = paths.ROOT / "logs" / self.scale.full_name / "benchmarks"
-        own = folder / (f"{rule}/{rest.replace('/', '_')}.tsv" if rest else f"{rule}.tsv")
-        alike = sorted(folder.glob(f"{rule}/*.tsv")) if rule in _ALIKE else []
-        for path in [own, *alike]:
-            if seconds := _benchmark_seconds(path):
-                return 0.0, seconds / 3600
-        return None
+        own = f"{rule}/{rest.replace('/', '_')}.tsv" if rest else f"{rule}.tsv"
+        seconds = _benchmark_seconds(self._benchmarks / own) or self._alike.get(rule)
+        return (0.0, seconds / 3600) if seconds else None
+
+    @property
+    def _benchmarks(self) -> Path:
+        return paths.ROOT / "logs" / self.scale.full_name / "benchmarks"
+
+    @cached_property
+    def _alike(self) -> dict[str, float | None]:
+        """Rule -> seconds of one job, of the rules whose jobs all take the same time."""
+        files = {rule: sorted(self._benchmarks.glob(f"{rule}/*.tsv")) for rule in _ALIKE}
+        return {r: next(filter(None, map(_benchmark_seconds, f)), None) for r, f in files.items()}
 
     def _timed(self, job: Job) -> tuple[float, float] | None:
         """Compute the cost from the measured seconds per image on this GPU."""

@@ -8,6 +8,7 @@ needs. Outputs that several targets need belong to the first of these targets.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -119,11 +120,13 @@ class Stages:
         """Return a stage's outputs for DVC: folders that belong to it alone, else files."""
         entry, found = self.scale.entry, []
         owned = {job.id for job in self.all[stage].owned}
+        runs: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+        for job in self.every.values():
+            runs[job.training, job.seed].append(job.id)
         for job in self.all[stage].owned:
             run = (job.training, job.seed)
-            of_run = [j.id for j in self.every.values() if (j.training, j.seed) == run]
             files = list(job.outputs)
-            if job.training and owned.issuperset(of_run):
+            if job.training and owned.issuperset(runs[run]):
                 files = [self.scale.model(*run).parent]  # with all other files beside it
             elif job.rule == "data" and entry.generate is not None:
                 files = [entry.root, entry.truth]

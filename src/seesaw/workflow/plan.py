@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -99,8 +100,11 @@ def plan(
     left = {i: costs.cost(job) for i, job in jobs.items() if i not in done}
     paid: set[str] = set()
     rows = []
+    of: defaultdict[str, list[Job]] = defaultdict(list)
+    for job in jobs.values():
+        of[job.experiment].append(job)
     for name in [*in_order(table), ""]:
-        own = [job for job in jobs.values() if job.experiment == name]
+        own = of[name]
         mine = {job.id: left[job.id] for job in own if job.id in left}
         if not own:
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,8 +177,11 @@ def render(
     weights = "convert" if any(s.job.rule == "convert" for s in found) else "train"
     for head in (weights, "detect", "evaluate or package"):
         body.add_column(head)
+    seeds_of: defaultdict[str, set[int]] = defaultdict(set)
+    for experiment, seed, _ in cells:
+        seeds_of[experiment].add(seed)
     for name in in_order(table):
-        seeds = sorted({seed for experiment, seed, _ in cells if experiment == name})
+        seeds = sorted(seeds_of[name])
         for seed in seeds:
             row = [cells.get((name, seed, stage)) for stage in STAGES]
             if any(row):
