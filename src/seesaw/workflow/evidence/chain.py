@@ -53,7 +53,11 @@ class Evidence:
     @property
     def committed(self) -> bool:
         """Whether these are the committed results."""
-        return self.scale.results != Scale(self.scale.name, self.scale.dataset).results
+        return self.scale.results != self._live
+
+    @property
+    def _live(self) -> Path:
+        return paths.ROOT / "results" / self.scale.full_name
 
     def sha256(self, path: Path) -> str | None:
         """Return a file's hash; None if the file does not exist."""
@@ -106,7 +110,7 @@ class Evidence:
         if self.committed and path in self._tracked:
             return f"git checkout -- {shlex.quote(str(path))}"
         if self.committed and path.is_relative_to(scale.results):  # large, so git has no copy
-            live = Scale(scale.name, scale.dataset).results / path.relative_to(scale.results)
+            live = self._live / path.relative_to(scale.results)
             return f"{snakemake_command(scale, str(live))}  (not in git)"
         if path.is_relative_to(scale.entry.root):
             return f"seesaw data {scale.options}"
