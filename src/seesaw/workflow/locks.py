@@ -11,7 +11,12 @@ import psutil
 from seesaw.core.secrets import masked
 
 # Verbs that write results; the other verbs may run beside the workflow.
-MAKING = frozenset({"data", "pretrain", "train", "detect", "evaluate", "speed", "submit", "table"})
+MAKING = frozenset(
+    {
+        *("download", "data", "pretrain", "train", "convert", "detect", "evaluate", "errors"),
+        *("speed", "submit", "table", "figure", "claims", "zoo", "report"),
+    }
+)
 
 
 def unlock(root: Path) -> None:
@@ -20,8 +25,7 @@ def unlock(root: Path) -> None:
     This is for local runs: on a cluster the lock protects jobs that this machine cannot see.
     """
     while working := at_work(root):
-        named = (f"{' '.join(masked(p.cmdline()[:6]))} (PID {p.pid})" for p in working)
-        print(f"waiting for {', '.join(named)}")
+        print(f"waiting for {', '.join(map(_named, working))}")
         psutil.wait_procs(working, timeout=60)
         time.sleep(0.2)
     shutil.rmtree(root / ".snakemake/locks", ignore_errors=True)
@@ -40,6 +44,13 @@ def at_work(root: Path) -> list[psutil.Process]:
         except (psutil.Error, OSError):
             continue  # ended meanwhile, or belongs to another user
     return found
+
+
+def _named(process: psutil.Process) -> str:
+    try:
+        return f"{' '.join(masked(process.cmdline()[:6]))} (PID {process.pid})"
+    except psutil.Error:  # ended meanwhile
+        return f"PID {process.pid}"
 
 
 def _makes(names: list[str]) -> bool:

@@ -1,12 +1,15 @@
 """A killed run's lock is cleared, but not before what it started has ended."""
 
+import re
 import subprocess
 import sys
 import threading
 
+import psutil
 import pytest
+from repository import REPOSITORY
 
-from seesaw.workflow.locks import at_work, unlock
+from seesaw.workflow.locks import MAKING, _named, at_work, unlock
 
 SLEEP = "import time; time.sleep(600)"
 
@@ -42,6 +45,19 @@ def test_what_works_here_is_found_and_nothing_else(tmp_path, start):
     assert at_work(tmp_path) == []
     here = start(tmp_path, "snakemake")
     assert [p.pid for p in at_work(tmp_path)] == [here.pid]
+
+
+def test_the_verb_of_every_rule_counts():
+    rules = "".join(path.read_text() for path in (REPOSITORY / "workflow/rules").glob("*.smk"))
+    assert {*re.findall(r'"seesaw (\w+)', rules), "train", "detect"} == MAKING
+
+
+def test_a_process_that_ends_while_it_is_named_is_no_error(tmp_path, start):
+    process = start(tmp_path, "snakemake")
+    seen = psutil.Process(process.pid)
+    process.kill()
+    process.wait()
+    assert _named(seen) == f"PID {process.pid}"
 
 
 def test_a_lock_without_a_run_is_cleared(tmp_path, locked):
