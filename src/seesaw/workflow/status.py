@@ -262,7 +262,7 @@ def _waits(slurm: str | None) -> str:
     """Return a job's last known state in SLURM; the command that helps if nothing will start it."""
     seen = ledger.seen(slurm) if slurm else {}
     if slurm and seen.get("reported"):
-        return f"; {queue.waits(seen['reason'], [slurm])}"
+        return f"; {queue.waits(queue.reason_of(seen), [slurm])}"
     reason = f" ({seen['reason']})" if seen.get("reason", "None") != "None" else ""
     return f"; the queue said {seen['state']}{reason}" if seen else ""
 

@@ -128,6 +128,9 @@ def test_queued(paper, stands):
     held = seen | {"reason": "JobHeldUser", "reported": True}
     write(".snakemake/slurm_jobs/call.json", json.dumps({"4711": held}))
     assert not lacks(stands(A01).note, "JobHeldUser", "`scontrol release 4711`")
+    stays = seen | {"state": "SUSPENDED", "reason": "None", "reported": True}
+    write(".snakemake/slurm_jobs/call.json", json.dumps({"4711": stays}))
+    assert not lacks(stands(A01).note, "SUSPENDED", "`scontrol resume 4711`")
 
 
 def test_requeued_by_itself(paper, stands, work):

@@ -145,7 +145,7 @@ class Watch:
         reasons: dict[str, list[str]] = {}
         for job in jobs:
             entry = self.known[job]
-            reason = entry["reason"] if entry["state"] == "PENDING" else entry["state"]
+            reason = reason_of(entry)
             idle = entry["state"] in ("PENDING", "SUSPENDED", "REQUEUE_HOLD")
             long = time.time() - entry["since"] >= WAITING
             if idle and long and not entry["reported"] and reason not in HARMLESS:
@@ -153,6 +153,11 @@ class Watch:
                 entry["reported"] = True
         for reason, some in reasons.items():
             self.say(f"{waits(reason, some)}.")
+
+
+def reason_of(entry: dict) -> str:
+    """Return why a job does not run, from what was last seen of it."""
+    return entry["reason"] if entry["state"] == "PENDING" else entry["state"]
 
 
 def waits(reason: str, jobs: list[str]) -> str:
