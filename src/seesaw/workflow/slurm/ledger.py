@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,6 +57,15 @@ class End(NamedTuple):
 
 def submitted() -> list[Submission]:
     """Return all submissions from this folder, the oldest first."""
+    try:
+        now = SUBMITTED.stat()
+    except OSError:
+        return []
+    return _read((now.st_ino, now.st_mtime_ns, now.st_size))
+
+
+@lru_cache(maxsize=1)  # `seesaw status` asks once for each job
+def _read(state: tuple[int, ...]) -> list[Submission]:
     found = []
     for entry in parsed(text_lines(SUBMITTED)):
         try:
