@@ -15,7 +15,7 @@ from seesaw.core import paths
 from seesaw.core.names import instead
 from seesaw.core.yaml import Strict, read_model
 from seesaw.errors import UserError
-from seesaw.spec.experiments import Experiments
+from seesaw.spec.experiments import Experiments, Seeds
 from seesaw.spec.scales import Scale
 
 Metric = Literal["AP", "AP_r", "AP_c", "AP_f", "AP_box"]
@@ -37,7 +37,7 @@ class Claim(Strict):
     where: str
     kind: Literal["gain", "no_loss", "gradient_ratio", "faster"]
     pair: tuple[str, str]
-    seeds: list[int] | None = Field(default=None, min_length=1)
+    seeds: Seeds | None = None
     metric: Metric | None = None
     margin: float | None = Field(default=None, gt=0)
     bands: tuple[Band, Band] | None = None
@@ -52,6 +52,9 @@ class Claim(Strict):
             raise ValueError(f"{said}, no other setting")
         if self.kind == "faster" and self.seeds is not None:
             raise ValueError("speed is timed on one seed's weights: it has no seeds")
+        bands = self.bands or ("", "")
+        if (self.pair[0], bands[0]) == (self.pair[1], bands[1]):
+            raise ValueError(f"{self.pair[0]} is compared with itself")
         return self
 
 
@@ -90,7 +93,7 @@ class Claims(Strict):
     """The content of configs/claims.yaml."""
 
     scale: str
-    seeds: list[int] = Field(min_length=1)
+    seeds: Seeds
     frozen: str | None = Field(pattern=r"^[0-9a-f]{16}$")
     designs: list[Design] = []
     claims: list[Claim]

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from seesaw.core import paths
 from seesaw.core.names import instead, unique
@@ -21,6 +21,15 @@ from seesaw.core.yaml import Strict, read_model, read_yaml
 from seesaw.errors import UserError
 
 PLACES = ("table_a1", "table_a2", "figure_a2")
+
+
+def _distinct(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) != len(seeds) or min(seeds) < 0:
+        raise ValueError("seeds are distinct and not negative")
+    return seeds
+
+
+Seeds = Annotated[list[int], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class Place(Strict):
@@ -37,16 +46,9 @@ class Training(Strict):
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     schedule: Literal["1x", "2x", "45e"]
-    seeds: list[int] = Field(default=[0], min_length=1)
+    seeds: Seeds = [0]
     init_from: str | None = None
     cell: dict[str, str] = {}
-
-    @field_validator("seeds")
-    @classmethod
-    def _distinct(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) != len(seeds) or min(seeds) < 0:
-            raise ValueError("seeds are distinct and not negative")
-        return seeds
 
     @cached_property
     def config(self) -> Path | None:

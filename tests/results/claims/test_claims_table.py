@@ -30,6 +30,8 @@ PAIRS = {"a09_stronger_backbone", "a10_seesaw"} | {
         ({"margin": 1.0}, ["claims.0", "kind gain has metric,"]),
         ({"kind": "no_loss"}, ["claims.0", "kind no_loss", "margin and metric"]),
         ({"frozen": "abc"}, ["frozen is 'abc'"]),
+        ({"seeds": [0, 1, 1]}, ["seeds is [0, 1, 1]", "distinct"]),
+        ({"pair": ["a10_seesaw", "a10_seesaw"]}, ["claims.0", "a10_seesaw", "itself"]),
         ({"more": 1}, ["claims.0.more"]),
     ],
 )
