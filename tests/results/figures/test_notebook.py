@@ -14,6 +14,7 @@ from seesaw.cli.main import main
 from seesaw.core.files import sha256_file
 from seesaw.core.records import provenance_path, read_record
 from seesaw.errors import UserError
+from seesaw.results.figures import notebook
 from seesaw.results.figures.notebook import execute, read
 from seesaw.spec.figures import FIGURES, SHOWN, files, outputs
 from seesaw.spec.scales import Scale
@@ -60,14 +61,14 @@ def test_a_rerun_gives_the_same_bytes_of_all_files(script, tmp_path):
     assert sorted(first) == [f"script.{kind}" for kind in ("csv", "ipynb", "pdf", "png", "svg")]
     assert first == second
     assert first["script.csv"] == b"x,y\n1,0.30000000000000004\n2,\n"
-    notebook = nbformat.reads(first["script.ipynb"].decode(), as_version=4)
-    nbformat.validate(notebook)
-    assert [cell.id for cell in notebook.cells] == ["cell-00", "cell-01", "cell-02"]
-    assert notebook.cells[1].source == "TIMES = 3"
-    shown = [list(output.data) for output in notebook.cells[2].outputs]
+    made = nbformat.reads(first["script.ipynb"].decode(), as_version=4)
+    nbformat.validate(made)
+    assert [cell.id for cell in made.cells] == ["cell-00", "cell-01", "cell-02"]
+    assert made.cells[1].source == "TIMES = 3"
+    shown = [list(output.data) for output in made.cells[2].outputs]
     assert shown == [["image/png", "text/plain"], ["text/markdown", "text/plain"]]
-    assert notebook.cells[2].outputs[1].data["text/markdown"] == "times 3"
-    assert "noise" not in json.dumps(notebook.cells[2].outputs)
+    assert made.cells[2].outputs[1].data["text/markdown"] == "times 3"
+    assert "noise" not in json.dumps(made.cells[2].outputs)
     assert str(tmp_path) not in first["script.ipynb"].decode()
 
 
@@ -81,6 +82,20 @@ def test_a_failed_cell_leaves_its_notebook_in_the_log_and_a_sentence(script, tmp
     outputs = json.loads(failed.read_text())["cells"][2]["outputs"]
     assert [o["ename"] for o in outputs if o["output_type"] == "error"] == ["ZeroDivisionError"]
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "lost its process"),
+        ("import time; time.sleep(60)", "more than 2 s"),
+    ],
+)
+def test_a_cell_that_does_not_end_is_told_in_a_sentence(script, tmp_path, monkeypatch, cell, said):
+    monkeypatch.setattr(notebook, "TIMEOUT", 2)
+    script.write_text(f'# %% tags=["parameters"]\nTIMES = 1\n\n# %%\n{cell}\n', encoding="utf-8")
+    with pytest.raises(UserError, match=f"^{re.escape(str(script))} .*{said}"):
+        run(script, tmp_path / "a")
 
 
 def test_a_script_needs_one_cell_of_parameters(script):

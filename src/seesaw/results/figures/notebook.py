@@ -13,7 +13,7 @@ import jupytext
 import nbformat
 from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from seesaw.core import paths
 from seesaw.core.secrets import masked
@@ -61,7 +61,8 @@ def execute(
         reference: show the committed results even where live results exist.
 
     Raises:
-        UserError: a cell failed; the message is that of the cell's own error, if it has one.
+        UserError: a cell failed, or did not end; the message is that of the cell's own error, if
+            it has one.
     """
     notebook = read(source, parameters)
     # The path of a socket is limited to 107 bytes, which a cluster's long TMPDIR can exceed.
@@ -90,6 +91,11 @@ def execute(
             raise UserError(
                 f"{source} failed ({error.ename}: {error.evalue}); the notebook is at {failed}."
             ) from None
+        except (CellTimeoutError, DeadKernelError) as error:
+            slow = isinstance(error, CellTimeoutError)
+            fault = f"had a cell of more than {TIMEOUT} s" if slow else "lost its process"
+            fix = "draw it on a machine with more memory, or that is less busy"
+            raise UserError(f"{source} {fault}; {fix}.") from None
     for cell in notebook.cells:  # output printed by libraries contains this machine's paths
         if "outputs" in cell:
             cell.outputs = [o for o in cell.outputs if o.output_type != "stream"]
