@@ -66,6 +66,12 @@ def test_what_failed_or_was_changed_does_not_show(results):
     assert a1.state(CE) == "failed"
 
 
+def test_errors_of_detections_that_failed_do_not_show(results):
+    found = Results("error_analysis", "smoke")
+    write_failure(found.scale.detections(found.table.evaluations["a10_seesaw"], 0), "no memory")
+    assert [found.state(name) for name in ("a09_stronger_backbone", "a10_seesaw")] == ["", "failed"]
+
+
 def test_the_fingerprint_is_that_of_the_numbers(results):
     before = Results("figure_a1", "smoke").fingerprint
     path = Path(f"results/smoke/{CE}/seed0/gradients.json")

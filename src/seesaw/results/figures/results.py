@@ -46,7 +46,7 @@ class Results:
 
     Args:
         figure: id of the figure.
-        scale: smoke, mini or paper.
+        scale: smoke, mini, single_gpu or paper.
         dataset: name or folder of a dataset; by default (None) that of the scale.
 
     Attributes:
@@ -105,7 +105,7 @@ class Results:
         """Return the files from which a result was made, and the result itself."""
         row, name = self.table.evaluations[evaluation], f"{evaluation}/seed{seed}"
         made = [self.scale.model(row.training, seed)]
-        made += [self.scale.detections(row, seed)] if self.figure == "figure_a2" else []
+        made += [self.scale.detections(row, seed)] if self.figure != "figure_a1" else []
         live = figures.results(self.figure, self.table, self.scale)[name]
         return [*made, live, self.files.get(name, live)]
 
