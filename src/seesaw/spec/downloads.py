@@ -145,7 +145,9 @@ def keep_hash(name: str, sha256: str) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)  # another process may download another file
         known = _locked().get(name)
         if known is None:
-            file.write(f"  {name}: {sha256}\n" if file.tell() else f"files:\n  {name}: {sha256}\n")
+            # not its position, which is that of the opening
+            begun = LOCKED.stat().st_size
+            file.write(f"  {name}: {sha256}\n" if begun else f"files:\n  {name}: {sha256}\n")
     if known not in (None, sha256):
         raise UserError(
             f"{name} has the sha256 {sha256}, but {LOCKED} says {known}; delete the file, and "

@@ -1,8 +1,11 @@
 """A file of which only digits are known: the whole hash of its first download is kept."""
 
+import fcntl
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 
 import pytest
 import yaml
@@ -51,6 +54,19 @@ def test_the_file_of_hashes_may_be_empty(named, content):
     lock.unlink() if content is None else lock.write_text(content)
     assert run("zoo") == 0
     assert yaml.safe_load(lock.read_text())["files"][named].startswith(named[2:10])
+
+
+def test_two_processes_that_find_the_file_empty_write_one_list(named):
+    lock = Path("configs/downloads.lock.yaml")
+    lock.write_text("")
+    with ThreadPoolExecutor() as pool:
+        with lock.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            waits = pool.submit(downloads.keep_hash, named, "1" * 64)
+            sleep(0.2)  # until it has opened the file
+            file.write(f"files:\n  other.pth: {'2' * 64}\n")
+        waits.result(timeout=10)
+    assert yaml.safe_load(lock.read_text())["files"] == {"other.pth": "2" * 64, named: "1" * 64}
 
 
 def test_a_hash_that_is_not_of_the_name_is_reported(named, capsys):
