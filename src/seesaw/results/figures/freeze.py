@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from seesaw.core import paths
+from seesaw.core.files import replacing
 from seesaw.errors import UserError
 from seesaw.spec.figures import FIGURES, committed, outputs
 from seesaw.spec.scales import Scale
@@ -37,4 +38,8 @@ def freeze(scale: Scale) -> list[Path]:
             raise UserError(f"{path} has {size} bytes, more than {LIMIT}: draw less in it.")
     for path in stale:
         path.unlink(missing_ok=True)
-    return [Path(shutil.copyfile(path, paths.NOTEBOOKS / path.name)) for path in live]
+    copies = {path: paths.NOTEBOOKS / path.name for path in live}
+    for path, copy in copies.items():
+        with replacing(copy) as partial:
+            shutil.copyfile(path, partial)
+    return [*copies.values()]
