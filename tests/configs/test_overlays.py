@@ -173,6 +173,14 @@ def test_a_setting_for_an_unknown_training_is_one_sentence(tmp_path, monkeypatch
         Scale("smoke").table  # noqa: B018
 
 
+@pytest.mark.parametrize("backbone", ["dict(init_cfg=None)", "dict(depth=50)"])
+def test_a_backbone_without_weights_is_one_sentence(tmp_path, backbone):
+    path = tmp_path / "own.py"
+    path.write_text(f"model = dict(backbone={backbone})\n")
+    with pytest.raises(UserError, match=r"own\.py: model\.backbone\.init_cfg names no checkpoint"):
+        resolve(path, Scale("smoke"), register=False)
+
+
 def pixels(config):
     """The largest edge that any step of a config's pipelines makes."""
     flat = flatten(config.train_dataloader.to_dict()) | flatten(config.test_dataloader.to_dict())

@@ -66,8 +66,18 @@ def load(path: Path) -> dict:
 
 
 def backbone_checkpoint(path: Path) -> str:
-    """Return the pre-trained checkpoint from which a config's backbone starts at paper scale."""
-    return load(path)["model"]["backbone"]["init_cfg"]["checkpoint"]
+    """Return the pre-trained checkpoint from which a config's backbone starts at paper scale.
+
+    Raises:
+        UserError: the file is no config, or names none.
+    """
+    try:
+        return load(path)["model"]["backbone"]["init_cfg"]["checkpoint"]
+    except (KeyError, TypeError):
+        raise UserError(
+            f"{path}: model.backbone.init_cfg names no checkpoint; name one, by which the scales "
+            "find the stand-in for the backbone."
+        ) from None
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
@@ -101,11 +111,11 @@ def _holds_dict(node: Any) -> bool:
 
 
 def _swap_backbone(model: dict, path: Path, scale: Scale) -> None:
-    backbone = model["backbone"]
-    checkpoint = backbone["init_cfg"]["checkpoint"]
+    checkpoint = backbone_checkpoint(path)
     stand_in = scale.overlay.backbones.get(checkpoint)
     if stand_in is None:
         raise UserError(f"{scale.path}: backbones lacks {checkpoint!r} of {path}; add it.")
+    backbone = model["backbone"]
     backbone |= stand_in.set
     backbone["init_cfg"]["checkpoint"] = str(scale.pretrained(stand_in.name))
     model["neck"]["in_channels"] = stand_in.out_channels
