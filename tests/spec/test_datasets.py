@@ -49,6 +49,12 @@ def test_a_folder_named_as_the_scales_dataset_is_another(folder):
     assert f"--dataset {own}" in scale.data_command
 
 
+def test_an_empty_table_has_no_dataset(clone):
+    paths.DATASETS.write_text("datasets:\n")
+    with pytest.raises(UserError, match=r"datasets\.yaml: the dataset 'mini_lvis' is neither"):
+        datasets.load("mini_lvis")
+
+
 def test_stated_planned_or_counted(folder):
     assert [datasets.load(n).classes for n in ("lvis_v1", "mini_lvis", "smoke_lvis")] == [
         1203, 36, 12,

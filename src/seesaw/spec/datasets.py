@@ -64,7 +64,7 @@ def load(name: str) -> DatasetEntry:
     The files of a folder are found by name: the only ``annotations/*train*.json``, ``*val*.json``
     and, if there is one, ``*test*.json``.
     """
-    table = read_yaml(paths.DATASETS).get("datasets", {})
+    table = read_yaml(paths.DATASETS).get("datasets") or {}
     if name in table:
         row = table[name] if isinstance(table[name], dict) else {}
         entry = read_model(paths.DATASETS, DatasetEntry, {"name": name, **row})

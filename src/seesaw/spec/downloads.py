@@ -124,7 +124,7 @@ def load(path: Path | None = None) -> Downloads:
     locked = _locked()
     for group, files in (raw.get("sets") or {}).items():
         sets[group] = {}
-        for name, row in files.items():
+        for name, row in (files or {}).items():
             if not isinstance(row, Mapping) or row.get("address") not in addresses:
                 raise UserError(f"{path}: sets.{group}.{name} has no address of {list(addresses)}.")
             urls = [base + name for base in addresses[row["address"]]]

@@ -64,6 +64,11 @@ def test_a_mistake_is_one_sentence(root, old, new, said):
         downloads.load(Path("own.yaml"))
 
 
+def test_a_set_may_be_empty(root):
+    Path("own.yaml").write_text("addresses: {}\nsets:\n  zoo:\n")
+    assert downloads.load(Path("own.yaml")).find("zoo") == []
+
+
 def test_a_training_without_internet_starts_from_the_file(root, monkeypatch):
     """And its fingerprint, made of the checkpoint's name, knows no path."""
     from seesaw.cli import training
