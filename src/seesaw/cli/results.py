@@ -95,7 +95,8 @@ def show(args: Namespace) -> int:
 
 def claims(args: Namespace) -> int:
     """Write and print the verdicts on the claims."""
-    from seesaw.results.claims import measure, page
+    from seesaw.results.claims import page
+    from seesaw.results.claims.runs import Results
     from seesaw.spec import claims as table
     from seesaw.workflow import design
 
@@ -116,10 +117,12 @@ def claims(args: Namespace) -> int:
         print(f"{made}: frozen at {now}; commit both before the claims' seeds run")
         return 0
     if args.missing:
-        results = measure.Results(scale, known, fingerprints)
-        for name, seed in known.runs:
-            if results.of(name, seed) is None:
-                print(scale.replicates(scale.table.evaluations[name], seed))
+        results = Results(scale, known, fingerprints)
+        for name, seed, gradients in known.runs:
+            if results.of(name, seed, gradients) is None:
+                evaluation = scale.table.evaluations[name]
+                model = scale.model(evaluation.training, seed)
+                print(model if gradients else scale.replicates(evaluation, seed))
         return 0
     made, written = page.write(scale, known, fingerprints)
     print("\n".join(page.lines(made)))

@@ -114,15 +114,17 @@ class Claims(Strict):
         return self._seeds("gradient_ratio")
 
     @cached_property
-    def runs(self) -> list[tuple[str, int]]:
-        """The evaluations and seeds that claims need."""
-        asked = [*self.evaluated.items(), *self.gradients.items()]
-        return list(dict.fromkeys((name, seed) for name, seeds in asked for seed in seeds))
+    def runs(self) -> list[tuple[str, int, bool]]:
+        """Evaluation, seed, and whether the claims need its training's gradients, not its AP."""
+        asked = [(self.evaluated, False), (self.gradients, True)]
+        return [
+            (name, k, of) for found, of in asked for name, seeds in found.items() for k in seeds
+        ]
 
     def trained(self, table: Experiments) -> dict[str, list[int]]:
         """Training -> the seeds that claims need, also for trainings that start from its model."""
         found: dict[str, set[int]] = {}
-        for name, seed in self.runs:
+        for name, seed, _ in self.runs:
             training = table.trainings[table.evaluations[name].training]
             for one in filter(None, (training.id, training.init_from)):
                 found.setdefault(one, set()).add(seed)

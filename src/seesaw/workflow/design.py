@@ -53,7 +53,9 @@ def freeze(scale: Scale, claims: Claims, design: str) -> None:
     Raises:
         UserError: a result exists already, or the file has no line to replace.
     """
-    made = [path for path in files(scale, claims)["metrics"].values() if path.is_file()]
+    asked = files(scale, claims)
+    seen = [*asked["metrics"].values(), *asked["gradients"].values()]
+    made = [path for path in seen if path.is_file()]
     if made and claims.frozen != design:
         raise UserError(
             f"{made[0]} is a result of the claims' seeds ({len(made)} are there), and a design is "

@@ -14,19 +14,19 @@ from pathlib import Path
 
 from seesaw.core.files import write_atomic
 from seesaw.core.integrity import read_output, refuse
-from seesaw.core.records import failure_path, provenance_path, record_of
+from seesaw.core.records import failure_path, provenance_path, read_record, record_of
 from seesaw.errors import UserError
 from seesaw.evaluation.submission import receipt
 from seesaw.results import metafile
 from seesaw.results.claims import page
-from seesaw.results.claims.measure import Results
+from seesaw.results.claims.runs import Results
 from seesaw.results.tables.collect import collect, means
 from seesaw.results.tables.render import FORMATS, differing
 from seesaw.spec import claims as claim_table
 from seesaw.spec.outputs import Metrics
 from seesaw.spec.scales import Scale
 from seesaw.workflow import dependencies, jobs, metadata
-from seesaw.workflow.jobs import Job
+from seesaw.workflow.jobs import Job, snakemake_record
 
 # The fields of a record that are the same in a rerun.
 LASTING = (
@@ -84,8 +84,10 @@ def freeze_claims(scale: Scale) -> Path:
     """Add to the reference the runs of claims that are here, and what the claims give then.
 
     Raises:
-        UserError: there is no reference, or as in `freeze`.
+        UserError: the scale tests no claim, there is no reference, or as in `freeze`.
     """
+    if claim_table.of(scale) is None:
+        raise UserError(claim_table.elsewhere(scale))
     frozen_places(scale)
     _finished(scale)
     new = scale.reference.with_name(f".{scale.full_name}.{uuid.uuid4().hex}")
@@ -123,9 +125,12 @@ def frozen_places(scale: Scale) -> list[str]:
 
 
 def _finished(scale: Scale) -> list[Job]:
-    """Return the jobs whose outputs exist; raises an error if one of them is not up to date."""
+    """Return the jobs whose outputs exist; raises an error if one of them is not up to date.
+
+    Claims are left out: they are measured again, also on runs that are in the reference alone.
+    """
     every = jobs.workflow(scale).paper
-    made = [job for job in every.values() if _made(job)]
+    made = [job for job in every.values() if job.rule != "claims" and _made(job)]
     if stale := sorted({job.id for job in made} - jobs.finished(every, dependencies.cached(scale))):
         raise UserError(f"{stale[0]} is not up to date; run the workflow, then freeze again.")
     return made
@@ -173,23 +178,22 @@ def _copy_claims(scale: Scale, new: Path) -> None:
     if not any(claim.runs for claim in found.claims):
         return
     results, folder = Results(scale, claims, known), claim_table.kept_runs(new)
-    for name, seed in claims.runs:
-        if (place := results.of(name, seed)) is None:
+    for run in claims.runs:
+        if (place := results.of(*run)) is None:
             continue
-        of = place.metrics(scale.table.evaluations[name], seed)
-        in_tables = new / of.relative_to(place.results)
-        if in_tables.is_file() and in_tables.read_bytes() == of.read_bytes():
+        numbers = results.path(place, *run)
+        in_tables = new / numbers.relative_to(place.results)
+        if in_tables.is_file() and in_tables.read_bytes() == numbers.read_bytes():
             continue
-        for path, key in results.made(place, name, seed).items():
-            fingerprint = known[key] if place is scale else None
-            _copy_file(path, folder / path.relative_to(place.results), fingerprint)
+        for path, key in results.made(place, *run).items():
+            _copy_file(path, folder / path.relative_to(place.results), known[key])
     target = new / claim_table.outputs(scale)["json"].relative_to(scale.results)
     write_atomic(target, written["json"].read_text("utf-8"))
     _copy_record(written["json"], target)
 
 
 def _copy_file(path: Path, target: Path, fingerprint: str | None) -> None:
-    """Copy a result if it is small, and its record; it is known to have this fingerprint."""
+    """Copy a result if it is small, and its record; ``fingerprint`` is its job's current one."""
     if path.name in SMALL and path.is_file():
         refuse([path])
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +204,10 @@ def _copy_file(path: Path, target: Path, fingerprint: str | None) -> None:
 def _copy_record(path: Path, target: Path, fingerprint: str | None = None) -> None:
     if record := record_of(path):
         kept = {key: record[key] for key in LASTING if key in record}
-        kept["fingerprint"] = record.get("fingerprint") or fingerprint
+        noted = (read_record(snakemake_record("metadata", path)) or {}).get("params") or ()
+        # A run that nobody noted to be of this code must not pass for one.
+        if record.get("fingerprint") is None and repr(fingerprint) in noted:
+            kept["fingerprint"] = fingerprint
         _write(provenance_path(target), kept)
 
 

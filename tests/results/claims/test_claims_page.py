@@ -4,13 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-from claim_results import evaluated
+from claim_results import evaluated, trained
 from facts import lacks
 from repository import REPOSITORY
 
 from seesaw.cli import results as commands
 from seesaw.cli.main import main
 from seesaw.core import paths
+from seesaw.core.provenance import record
+from seesaw.core.records import record_of
 from seesaw.errors import UserError
 from seesaw.results.claims import page
 from seesaw.results.claims.measure import report
@@ -88,6 +90,14 @@ def test_a_design_is_not_frozen_after_its_results(complete):
     assert paths.CLAIMS.read_text() == text
 
 
+def test_a_design_is_not_frozen_after_its_gradients(claim):
+    row = dict(kind="gradient_ratio", pair=PAIR, bands=["r", "r"], expect="above")
+    scale, claims = claim(seeds=(0, 1), **row)
+    trained(scale, PAIR[1], 1, rare=0.1, frequent=0.5)
+    with pytest.raises(UserError, match=r"seed1/gradients\.json .*\(1 are"):
+        design.freeze(scale, claims, OTHER)
+
+
 def test_the_verb_writes_the_same_bytes_again(complete, monkeypatch, capsys):
     monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": FROZEN})
     outputs = table.outputs(complete[0])
@@ -113,6 +123,18 @@ def test_what_is_incomplete_lies_apart(complete, monkeypatch, capsys):
     assert "incomplete" in capsys.readouterr().out
     assert not any(path.exists() for path in table.outputs(scale).values())
     assert (scale.results / "claims/partial/claims.md").is_file()
+
+
+def test_a_damaged_result_is_told_and_is_no_input(complete, monkeypatch, capsys):
+    monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": FROZEN})
+    scale, _ = complete
+    path = scale.replicates(scale.table.evaluations[PAIR[1]], 3)
+    record(path)
+    path.write_text(path.read_text() + " ")
+    assert main(["claims"]) == 1
+    assert f"c: {path} is not the file that was made" in capsys.readouterr().out
+    inputs = record_of(scale.results / "claims/partial/claims.json")["inputs"]
+    assert f"metrics/{PAIR[1]}/seed3" in inputs and f"replicates/{PAIR[1]}/seed3" not in inputs
 
 
 def test_the_page_is_that_of_the_reference(complete, clone):

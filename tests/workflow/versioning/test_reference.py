@@ -200,6 +200,12 @@ def test_a_run_of_other_code_is_not_taken_from_the_reference(claimed):
         assert 1 not in [run.seed for run in found.runs], key
 
 
+def test_a_scale_without_claims_has_no_runs_to_add(scale):
+    reference.freeze(scale)
+    with pytest.raises(UserError, match=r"configs/claims\.yaml"):
+        reference.freeze_claims(scale)
+
+
 def test_claims_are_added_to_a_reference_alone(claimed):
     with pytest.raises(UserError, match="`seesaw freeze smoke`"):
         reference.freeze_claims(claimed)

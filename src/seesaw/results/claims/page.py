@@ -12,8 +12,9 @@ from typing import Any
 from seesaw.core import paths
 from seesaw.core.files import write_atomic
 from seesaw.core.integrity import read_output
-from seesaw.results.claims.measure import Results, report
+from seesaw.results.claims.measure import report
 from seesaw.results.claims.result import Found, Report
+from seesaw.results.claims.runs import Results
 from seesaw.results.figures.results import table
 from seesaw.results.tables.recorded import write_texts
 from seesaw.results.tables.verdicts import FACTOR
@@ -57,9 +58,9 @@ Everything else is ≈ *not shown*: these runs cannot tell. *No loss* needs a ma
 experiment shows that two numbers are equal: it is supported where a loss of more than the margin is
 excluded. A claim gets its verdict when all of its seeds have run, never before: until then it is
 *incomplete* or *not run*. *Failed* quotes the job that ended with an error. A run whose training
-was of other code or configs than now does not count. The runs need not be of one machine or one
-day: `seesaw freeze {scale} --claims` keeps those that are finished in `reference/{scale}`, and a
-run that is not in `results/{scale}` is read from there.
+or detection was of other code or configs than now does not count. The runs need not be of one
+machine or one day: `seesaw freeze {scale} --claims` keeps those that are finished in
+`reference/{scale}`, and a run that is not in `results/{scale}` is read from there.
 
 - **AP.** b and a are compared within each seed and on the same images. The standard error holds
   both, the resampled images and the run-to-run spread, which is the standard deviation between the
