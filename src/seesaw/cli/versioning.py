@@ -43,7 +43,8 @@ def freeze(args: Namespace) -> None:
     made = kept.freeze_claims(scale) if args.claims else kept.freeze(scale)
     written = []
     if scale.full_name == SHOWN:
-        written = [*([] if args.claims else freeze_figures(scale)), *readme.commit(scale)]
+        figures = [] if args.claims else freeze_figures(scale)
+        written = [*figures, *readme.commit(scale, picture=not args.claims)]
     if (known := claims.of(scale)) is not None:
         written.append(page.commit(scale, known))
     # Printed at the end, because a closed pipe (`| head`) must not stop the copy half-way.

@@ -4,7 +4,7 @@ from pathlib import Path
 from sys import maxsize
 
 from seesaw.core import paths
-from seesaw.core.files import write_atomic
+from seesaw.core.files import replacing, write_atomic
 from seesaw.errors import UserError
 from seesaw.evaluation.ground_truth import GROUPS
 from seesaw.results.claims import page
@@ -43,8 +43,12 @@ def results(scale: Scale) -> str:
     return "\n".join(parts)
 
 
-def commit(scale: Scale) -> list[Path]:
+def commit(scale: Scale, picture: bool = True) -> list[Path]:
     """Write the results between README.md's markers, and the first example detections.
+
+    Args:
+        scale: the scale.
+        picture: whether to draw the example detections, from the results here.
 
     Returns:
         The written files; empty if the reference has no table.
@@ -59,8 +63,11 @@ def commit(scale: Scale) -> list[Path]:
         raise UserError(f"{README} lacks {BEGIN.strip()!r} or {END.strip()!r} after it: put it in.")
     head, tail = text.split(BEGIN)[0], text.split(END)[1]
     write_atomic(README, f"{head}{BEGIN}\n{results(scale)}\n{END}{tail}")
+    if not picture:
+        return [README]
     surely = (examples(scale, maxsize, SURE, group).pictures for group in GROUPS)
     if not (shown := next(filter(None, surely), None) or examples(scale).pictures):
         return [README]
-    PICTURE.write_bytes(shown[0][1])
+    with replacing(PICTURE) as temporary:
+        temporary.write_bytes(shown[0][1])
     return [README, PICTURE]

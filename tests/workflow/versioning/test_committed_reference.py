@@ -93,6 +93,9 @@ def test_the_readme_shows_the_reference(tmp_path, monkeypatch):
     text = readme.README.read_text("utf-8")
     assert text == f"before\n{readme.BEGIN}\n{readme.results(shown)}\n{readme.END}after\n"
     assert readme.PICTURE.read_bytes() == b"\x89PNG"
+    readme.PICTURE.write_bytes(b"of the reference")
+    assert readme.commit(shown, picture=False) == [readme.README]
+    assert readme.PICTURE.read_bytes() == b"of the reference"
     readme.README.write_text(f"{readme.END}{readme.BEGIN}")
     with pytest.raises(UserError, match="lacks '<!-- results"):
         readme.commit(shown)
