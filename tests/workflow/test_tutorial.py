@@ -1,5 +1,6 @@
 """docs/tutorial_add_a_rung.md: each of its commands, in a temporary clone."""
 
+import csv
 import os
 import re
 import subprocess
@@ -34,3 +35,6 @@ def test_a_new_rung_is_run_and_stands_in_the_table(tmp_path):
     rows = [line for line in said[5].splitlines() if "HTC-Lite + Seesaw" in line]
     assert len(rows) == 1 and re.search(r"\d+\.\d", rows[0]), said[5]
     assert "not run" in said[5]
+    with (tmp_path / "results/smoke/tables/sweep_q.csv").open() as file:
+        swept = {row["label"]: row["state"] for row in csv.DictReader(file)}
+    assert swept == dict.fromkeys("142", "done")
