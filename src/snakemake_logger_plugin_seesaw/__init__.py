@@ -3,7 +3,7 @@
 The handler of snakemake-logger-plugin-rich, with the jobs by name, what each is at, and the time
 left. It counts as running only what runs (snakemake-logger-plugin-rich 0.5.1 begins at one, and
 counts jobs in SLURM's queue), shows the end of a failed job's log instead of all of it, no logs of
-jobs that the user has stopped, and in a dry run what would run, and why.
+jobs that the user has stopped, in a dry run what would run, and why, and with -p the commands.
 """
 
 from __future__ import annotations
@@ -115,9 +115,12 @@ class Events(EventHandler):
         super().handle_job_info(event_data, **kwargs)
         log = Path(event_data.log[0]) if event_data.log else None
         name = event_data.rule_msg or event_data.rule_name
+        # The rich handler shows commands with --verbose only, and then does so itself.
+        asked = self.printshellcmds and not self.verbose
+        command = f"\n    {event_data.shellcmd.strip()}" if asked and event_data.shellcmd else ""
         if self.dryrun:
             if log and not self.verbose:
-                self._say(f"{name}\n    {' '.join((event_data.reason or '').split())}")
+                self._say(f"{name}\n    {' '.join((event_data.reason or '').split())}{command}")
             return
         number = event_data.jobid
         job = Running(
@@ -126,7 +129,7 @@ class Events(EventHandler):
         self.running[number] = job
         if log:  # the others are targets, which run nothing
             what = "submitted" if job.waits else "begun"
-            self._say(f"{time.strftime('%H:%M')} {what}: {name}")
+            self._say(f"{time.strftime('%H:%M')} {what}: {name}{command}")
         self._count()
 
     def handle_job_finished(self, event_data: events.JobFinished, **kwargs) -> None:

@@ -14,6 +14,7 @@ from repository import copied
 
 from seesaw.spec import experiments, figures
 from seesaw.spec.scales import Scale
+from seesaw.spec.site import Site
 
 KEPT = ("Snakefile", "workflow", "configs", "profiles", "local", "slurm", "environment.yml")
 
@@ -36,13 +37,15 @@ def jobs(done):
 
 
 def test_paper_scale_plans_every_training_from_a_fresh_clone(clone):
-    done = snakemake(clone, "--profile", "slurm", "-n", "all")
+    done = snakemake(clone, "--profile", "slurm", "-n", "-p", "all")
     table = experiments.load()
     planned = jobs(done)
     assert done.returncode == 0
     assert planned["train"] == sum(len(t.seeds) for t in table.trainings.values())
     splits = Counter(e.split for e in table.evaluations.values())
     assert (planned["detect"], planned["evaluate"]) == (splits.total(), splits["val"])
+    workers = (done.stdout + done.stderr).count(f" --workers {Site().cpus_per_gpu} ")
+    assert workers == planned["train"] + planned["detect"]
     assert planned["figure"] == len(figures.FIGURES)
     assert planned["table"] == len(experiments.PLACES)
     assert planned["download"] == len(Scale("paper").downloads)

@@ -11,6 +11,7 @@ from seesaw.errors import UserError
 from seesaw.spec import claims, downloads, figures, site
 from seesaw.spec import report as report_inputs
 from seesaw.spec import zoo as zoo_table
+from seesaw.spec.experiments import PLACES
 from seesaw.spec.scales import Scale
 from seesaw.workflow import acceptances, dependencies, metadata
 from seesaw.workflow.slurm import controller, ledger
@@ -37,7 +38,6 @@ except KeyboardInterrupt:
 if workflow.is_main_process and not LOOKS:
     metadata.seed(SCALE)
 
-PLACES = ["table_a1", "table_a2", "figure_a2"]
 ENTRY = SCALE.entry
 RESULTS = str(SCALE.results)
 LOGS = f"logs/{SCALE.full_name}"
@@ -54,8 +54,9 @@ TRAINER = slurm.trainer(
 DETECTOR = slurm.trainer(
     SITE, min(GPUS, 1), "{SCALE.work:q}/detect/{wildcards.evaluation}/seed{wildcards.seed}"
 )
-# This is in the command and not in params, so that another number does not trigger a retraining.
-ROOM = f" --images-per-gpu {SITE.images_per_gpu}" if GPUS else ""
+# In the command and not in params, so that other numbers do not trigger a retraining.
+LOADERS = f" --workers {SITE.cpus_per_gpu}" if GPUS else ""
+ROOM = f" --images-per-gpu {SITE.images_per_gpu}{LOADERS}" if GPUS else ""
 os.environ[ledger.SCALE] = SCALE.full_name
 if prefix := slurm.shell_prefix(SITE):
     shell.prefix(prefix)

@@ -26,7 +26,7 @@ rule detect:
         "Detect {wildcards.evaluation}, seed {wildcards.seed}"
     shell:
         f"{DETECTOR} detect {{wildcards.evaluation}} --seed {{wildcards.seed}} {{params.options}}"
-        " --threads {threads} > {log:q} 2>&1"
+        f" --threads {{threads}}{LOADERS} > {{log:q}} 2>&1"
 
 
 rule evaluate:
