@@ -26,9 +26,15 @@ def test_one_process_is_the_plain_command_outside_of_slurm(here, tmp_path):
     assert resources.trainer(Site(), 1, "w", here) == "seesaw"
 
 
+def asked(*site, attempt=1, **options):
+    """The resources that Snakemake submits."""
+    made = resources.job(*site, **options)
+    return {k: v(None, attempt) if callable(v) else v for k, v in made.items()}
+
+
 def test_the_gpus_of_one_node():
     ours = Site(gpu_model="a100", partition="gpu", account="lab")
-    assert resources.job(ours, mem_mb=4000, runtime="24h", gpus=8) == {
+    assert asked(ours, mem_mb=4000, runtime="24h", gpus=8) == {
         "slurm_partition": "gpu",
         "slurm_account": "lab",
         "runtime": "24h",
@@ -46,7 +52,7 @@ def test_the_gpus_of_one_node():
 
 def test_more_gpus_than_a_node_has_span_nodes(here):
     ours = Site(gpu_model="a100", gpus={"paper": 16})
-    job = resources.job(ours, mem_mb=4000, runtime="24h", gpus=16)
+    job = asked(ours, mem_mb=4000, runtime="24h", gpus=16)
     assert (job["nodes"], job["tasks"], job["gres"]) == (2, 2, "gpu:a100:8")
     assert (job["mem_mb"], job["cpus_per_task"]) == (8 * 32000, 64) and "gpu" not in job
     assert (
@@ -60,12 +66,14 @@ def test_more_gpus_than_a_node_has_span_nodes(here):
 
 def test_jobs_without_gpu_have_their_own_partition():
     ours = Site(partition="gpu", cpu_partition="cpu")
-    assert resources.job(ours, mem_mb=500, runtime="1h") == {
+    assert asked(ours, mem_mb=500, runtime="1h") == {
         "slurm_partition": "cpu",
         "runtime": "1h",
         "mem_mb": 500,
         "cpus_per_task": 1,
     }
+    again = asked(ours, attempt=3, mem_mb=500, runtime="1h")
+    assert again["mem_mb"] == 1125  # half as much again, twice
 
 
 def test_defaults_are_what_the_example_says(tmp_path):

@@ -32,8 +32,8 @@ def job(
         mem_mb: memory in MB on each node; with GPUs at least `mem_mb_per_gpu` for each of them.
         runtime: wall time in Snakemake's notation.
         gpus: GPUs of the job; above `gpus_per_node` it spans nodes, with one srun task on each.
-        work: function from wildcards to the job's work directory; the memory then grows by half for
-            each out-of-memory error that is recorded there.
+        work: function from wildcards to the job's work directory. The memory grows by half for each
+            out-of-memory error that is recorded there; without it, for each repetition.
     """
     resources: dict[str, Any] = {"runtime": runtime}
     partition = site.partition if gpus else site.cpu_partition or site.partition
@@ -44,7 +44,8 @@ def job(
     nodes = nodes_of(site, gpus)
     here = gpus // nodes
     memory = max(mem_mb, here * site.mem_mb_per_gpu)
-    resources["mem_mb"] = memory
+    # Snakemake repeats a job that failed for whatever reason; requeued ones note the reason.
+    resources["mem_mb"] = lambda wildcards, attempt: round(memory * 1.5 ** (attempt - 1))
     if work is not None:
         resources["mem_mb"] = lambda wildcards: segments.memory(memory, work(wildcards))
     # Also without GPUs: else the Snakemake in a job takes the node's cores for the workflow's.
