@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -223,6 +224,19 @@ def test_outside_of_a_clone_every_verb_says_so(tmp_path, monkeypatch, capsys, ve
 def test_a_locale_without_the_tables_signs_prints_the_table():
     done = run("show", "table_a1", "--reference", PYTHONIOENCODING="ascii")
     assert done.returncode == 0 and "+ Seesaw Loss" in done.stdout
+
+
+def test_a_reader_that_ends_is_no_error():
+    """As ``| head`` does."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "seesaw.cli", "verify", "--reference"]
+    env = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=env, stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
 def test_diff_prints_the_semantic_difference(capsys):

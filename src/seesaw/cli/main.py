@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
+import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -91,7 +93,9 @@ def main(argv: list[str] | None = None) -> int:
         os.environ[name] = str(getattr(args, "threads", 1))
     try:
         paths.check_root()
-        return args.run(args) or 0
+        code = args.run(args) or 0
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"seesaw {args.verb}: {masked(error)}", file=sys.stderr)
         return 2
@@ -102,6 +106,11 @@ def main(argv: list[str] | None = None) -> int:
         fix = "`tools/setup.sh` installs all, pip install 'PATH_OF_THE_REPOSITORY[workflow]' too"
         print(f"seesaw {args.verb}: needs the Python package {package}; {fix}.", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        if not _reader_left():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at its exit
+        return 128 + signal.SIGPIPE
     except OSError as error:
         if error.errno not in _NO_PLACE:
             raise
@@ -116,3 +125,10 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"seesaw {args.verb}: interrupted", file=sys.stderr)
         return 130
+
+
+def _reader_left() -> bool:
+    """Whether the process that reads this one's output has ended, as ``head`` does."""
+    output = select.poll()
+    output.register(1, 0)
+    return any(event & select.POLLERR for _, event in output.poll(0))
