@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+from seesaw.core import paths
 from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.json import json_or_none
 from seesaw.core.records import read_record
@@ -101,9 +102,10 @@ def _take_over(job: dict, outputs: dict[Path, str], restored: dict[str, str]) ->
         record |= {"endtime": path.stat().st_mtime, "incomplete": False}
         target = snakemake_record("metadata", path)
         # Without this folder Snakemake would assume that an old version wrote the metadata.
-        target.parent.with_name("incomplete").mkdir(parents=True, exist_ok=True)
-        target.parent.mkdir(exist_ok=True)
-        partial = target.parent.with_name(f"seed.{uuid.uuid4().hex}")
+        folder = paths.ROOT / ".snakemake"
+        (folder / "incomplete").mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = folder / f"seed.{uuid.uuid4().hex}"
         partial.write_text(json.dumps(record), encoding="utf-8")
         os.replace(partial, target)
         restored[path.as_posix()] = digest

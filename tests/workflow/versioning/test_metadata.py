@@ -61,6 +61,19 @@ def test_a_clone_is_told_what_it_pulled(scale):
     assert metadata.seed(scale) == 0
 
 
+def test_a_long_path_has_its_record_in_folders(scale):
+    """Snakemake splits the names of its records after 254 characters."""
+    path = Path("results/smoke", "x" * 200, "y" * 200, "model.pth")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    know(path)
+    metadata.write([Job("train/x/seed0", (path,))], scale.results / "stages/t" / metadata.NAME)
+    forget()
+    assert metadata.seed(scale) == 1
+    assert known(path)["params"] == ["'f1'"]
+    assert sorted(p.name for p in Path(".snakemake").iterdir()) == ["incomplete", "metadata"]
+
+
 def test_a_file_with_other_bytes_is_not_believed(scale):
     forget()
     MODEL.write_bytes(b"weightz")
