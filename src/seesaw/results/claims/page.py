@@ -80,13 +80,14 @@ interval is expected to miss zero.
 
 ## No fishing
 
-Data, schedules and thresholds of this scale were chosen on seeds 100 and up. Then the design is
-frozen: `seesaw claims --freeze` writes a hash of the resolved configs, the data and its generator,
-the pre-training and the claims with their seeds into `configs/claims.yaml`, and refuses
-where a claim has results. Then the claims' seeds run; git's history shows the order
-(`git log -G ^frozen: configs/claims.yaml`). A training that a new design leaves as it was keeps its
-results; the line of the chosen design says which had been seen before it was chosen. Under any
-other design every verdict is marked *exploratory*.
+Data, schedules and thresholds of this scale were chosen on seeds 100 and up: in a second clone,
+with such a seed in `configs/experiments.yaml` and other values in `configs/scales/mini.yaml`,
+`snakemake` makes any rung's metrics. Then the design is frozen: `seesaw claims --freeze` writes a
+hash of the resolved configs, the data and its generator, the pre-training and the claims with their
+seeds into `configs/claims.yaml`, and refuses where a claim has results. Then the claims' seeds run;
+git's history shows the order (`git log -G ^frozen: configs/claims.yaml`). A training that a new
+design leaves as it was keeps its results; the line of the chosen design says which had been seen
+before it was chosen. Under any other design every verdict is marked *exploratory*.
 """
 
 
