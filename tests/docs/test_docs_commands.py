@@ -111,6 +111,12 @@ def check_pip(words, mention):
         assert re.search(rf"^{package}==", lock, re.M), f"the lock has no {package}"
 
 
+def check_xargs(words, mention):
+    option, program, *rest = words
+    assert option == "-r"  # without input nothing is called
+    CHECKS[program](rest, mention)
+
+
 def check_tool(words, mention):
     """A shell script of tools/ takes a folder and perhaps a version."""
     assert 1 <= len(words) <= 2, words
@@ -118,6 +124,7 @@ def check_tool(words, mention):
 
 CHECKS = {
     "seesaw": check_seesaw,
+    "xargs": check_xargs,
     "snakemake": check_snakemake,
     "make": check_make,
     "dvc": check_dvc,

@@ -62,11 +62,11 @@ def test_two_processes_that_find_the_file_empty_write_one_list(named):
     with ThreadPoolExecutor() as pool:
         with lock.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            waits = pool.submit(downloads.keep_hash, named, "1" * 64)
+            waits = pool.submit(downloads.keep_hash, named, "a" * 64)
             sleep(0.2)  # until it has opened the file
-            file.write(f"files:\n  other.pth: {'2' * 64}\n")
+            file.write(f"files:\n  other.pth: {'b' * 64}\n")
         waits.result(timeout=10)
-    assert yaml.safe_load(lock.read_text())["files"] == {"other.pth": "2" * 64, named: "1" * 64}
+    assert yaml.safe_load(lock.read_text())["files"] == {"other.pth": "b" * 64, named: "a" * 64}
 
 
 def test_a_hash_that_is_not_of_the_name_is_reported(named, capsys):
