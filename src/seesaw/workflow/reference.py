@@ -21,6 +21,7 @@ from seesaw.results import metafile
 from seesaw.results.claims import page
 from seesaw.results.claims.runs import Results
 from seesaw.results.tables.collect import collect, means
+from seesaw.results.tables.recorded import write_recorded
 from seesaw.results.tables.render import FORMATS, differing
 from seesaw.spec import claims as claim_table
 from seesaw.spec.outputs import Metrics
@@ -83,12 +84,14 @@ def freeze(scale: Scale) -> Path:
 def freeze_claims(scale: Scale) -> Path:
     """Add to the reference the runs of claims that are here, and what the claims give then.
 
+    Its tables are written anew from their metrics, as paper values or verdicts may have changed.
+
     Raises:
         UserError: the scale tests no claim, there is no reference, or as in `freeze`.
     """
     if claim_table.of(scale) is None:
         raise UserError(claim_table.elsewhere(scale))
-    frozen_places(scale)
+    places = frozen_places(scale)
     _finished(scale)
     new = scale.reference.with_name(f".{scale.full_name}.{uuid.uuid4().hex}")
     try:
@@ -98,6 +101,10 @@ def freeze_claims(scale: Scale) -> Path:
         _replace(scale.reference, new)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+    frozen = scale.frozen()
+    for place in places:
+        for path in write_recorded(collect(place, frozen.table, frozen), frozen).values():
+            _copy_record(path, path)
     return scale.reference
 
 

@@ -16,6 +16,7 @@ from seesaw.core import paths
 from seesaw.core.records import failure_path
 from seesaw.errors import UserError
 from seesaw.results.claims.measure import report
+from seesaw.results.tables import verdicts
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import write_recorded
 from seesaw.spec import claims as claim_table
@@ -198,6 +199,18 @@ def test_a_run_of_other_code_is_not_taken_from_the_reference(claimed):
     for key in ("train/a02_syncbn/seed1", "detect/a02_syncbn", "evaluate"):
         found = report(claimed, claims, None, known | {key: "other"}).claims[0]
         assert 1 not in [run.seed for run in found.runs], key
+
+
+def test_tables_follow_a_change_of_the_verdicts_when_claims_are_added(claimed, monkeypatch):
+    assert main(["freeze", "smoke"]) == 0
+    monkeypatch.setitem(verdicts.ASSUMED, "smoke", {"": 0.5})
+    assert reference.rebuilt(claimed)[PLACE]
+    reference.freeze_claims(claimed)
+    assert reference.rebuilt(claimed) == {PLACE: []}
+    assert verify(Evidence(claimed.frozen()))[0] == []
+    first = content(claimed.reference)
+    reference.freeze_claims(claimed)
+    assert content(claimed.reference) == first
 
 
 def test_a_scale_without_claims_has_no_runs_to_add(scale):
