@@ -50,10 +50,15 @@ def cache(scale: Scale) -> Path:
 
 
 class Keys(dict):
-    """A substitute for the fingerprints where only the jobs are needed: each key maps to itself."""
+    """A substitute for the fingerprints where only the jobs are needed: each key maps to itself.
+
+    The backbones are taken from the cached fingerprints, if there are any, as reading all configs
+    takes seconds where there are many.
+    """
 
     def __init__(self, scale: Scale):
-        super().__init__(backbones=backbones(scale))
+        cached = known(scale)
+        super().__init__(backbones=cached["backbones"] if cached else backbones(scale))
 
     def __missing__(self, key: str) -> str:
         return key

@@ -124,8 +124,12 @@ def workflow(scale: Scale) -> Graph:
     rules = [paths.ROOT / "Snakefile", *(paths.ROOT / "workflow" / "rules").glob("*.smk")]
     files = [*dependencies.sources(scale), *rules]
     kept = paths.CACHE / "jobs" / f"{scale.full_name}.json"
-    call = ("seesaw.workflow.graph", scale.name, scale.dataset)
-    found = cached_json(files, kept, lambda: dependencies.answer(*call))
+
+    def ask() -> dict:
+        dependencies.cached(scale)  # most verbs need it next, and the graph needs a part of it
+        return dependencies.answer("seesaw.workflow.graph", scale.name, scale.dataset)
+
+    found = cached_json(files, kept, ask)
     every = {}
     for i, facts in found["jobs"].items():
         outputs, needs = map(Path, facts.pop("outputs")), facts.pop("needs")
