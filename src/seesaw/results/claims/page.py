@@ -195,9 +195,9 @@ def reference(scale: Scale) -> Report | None:
 
 
 def brief(made: Report) -> str:
-    """Return the verdicts alone of claims that have runs, as the README shows them."""
+    """Return the verdicts alone of the claims that are decided, as the README shows them."""
     rows = []
-    for f in [f for f in made.claims if f.runs]:
+    for f in [f for f in made.claims if f.verdict]:
         _, effect, _, interval = _cells(f)
         rows.append([f.claim.says, f.claim.where, effect, interval, _verdict(f, made)])
     head = ["claim", "where", "effect", "95 % interval", "verdict"]
