@@ -1,4 +1,4 @@
-"""``seesaw plan``, ``accept`` and ``status``."""
+"""``seesaw plan``, ``accept``, ``status`` and ``efficiency``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import time
 from argparse import Namespace
 
+from rich import box
+from rich.table import Table
 from rich.text import Text
 
 from seesaw.cli.common import at_least, scale_of
@@ -18,8 +20,10 @@ from seesaw.workflow import acceptances, dependencies, jobs
 from seesaw.workflow import plan as planning
 from seesaw.workflow import status as standings
 from seesaw.workflow.costs import Costs
+from seesaw.workflow.slurm import efficiency as efficiencies
 
 TARGET = "all (default), report, submission, claims, zoo, a table or an experiment"
+SHARES = ("lost", "longest / limit", "memory / asked")
 
 
 def add(verb) -> None:
@@ -37,6 +41,7 @@ def add(verb) -> None:
     sub.set_defaults(scale=os.environ.get("SEESAW_SCALE", "paper"))  # the scale that asks
     sub = verb(status, "where each experiment stands, from files alone; 1 if one needs you")
     sub.add_argument("target", nargs="?", default="all", help=TARGET)
+    verb(efficiency, "what SLURM jobs asked for and used, by rule; needs no accounting")
 
 
 def plan(args: Namespace) -> None:
@@ -102,3 +107,24 @@ def _ask(scale: Scale, known: dict | None) -> None:
     found = acceptances.outdated(scale, known) if known else {}
     if known and found and scale.overlay.ask_before_retraining:
         console().print(Text(acceptances.question(scale, known, found)), soft_wrap=True)
+
+
+def efficiency(args: Namespace) -> None:
+    """Print the resources that a scale's SLURM jobs requested and used."""
+    scale = scale_of(args)
+    rows = efficiencies.used(scale.full_name, paths.ROOT / "logs" / scale.full_name / "benchmarks")
+    if not rows:
+        raise UserError(
+            f"no job of scale {scale.full_name} was submitted from this folder; run `snakemake "
+            "--profile slurm all` in it first."
+        )
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    table.add_column("rule")
+    for head in ("jobs", "attempts", "hours", "GPU-hours", *SHARES):
+        table.add_column(head, justify="right")
+    for use in rows:
+        shares = (use.lost if use.hours else None, use.time, use.memory)
+        percent = ["–" if share is None else f"{100 * share:.0f} %" for share in shares]
+        hours = (f"{use.hours:,.2f}", f"{use.gpu_hours:,.2f}")
+        table.add_row(use.rule, str(use.jobs), str(use.attempts), *hours, *percent)
+    console().print(table)

@@ -1,4 +1,4 @@
-"""``seesaw preflight``."""
+"""``seesaw doctor`` and ``preflight``."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import sys
 import time
 from argparse import Namespace
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 
 from seesaw.cli.common import load_mmdet, no_file, number, scale_of
+from seesaw.core.borders import console
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale
 
 
 def add(verb) -> None:
-    """Declare the verb."""
+    """Declare the verbs."""
+    verb(doctor, "check what this machine has for a scale, and say what to do; 1 if it lacks some")
     sub = verb(preflight, "before the first GPU-hour: models, data, schedules, memory; 1 if red")
     sub.add_argument(
         "--measure",
@@ -33,6 +36,33 @@ def add(verb) -> None:
         metavar="GB",
         help="of one GPU (default: by site.yaml's model)",
     )
+
+
+def doctor(args: Namespace) -> int:
+    """Print a line for each check; exit code 1 if something that the scale needs is missing."""
+    from seesaw.cli.checks import report, software, surroundings
+
+    scale = scale_of(args)
+    checks: dict[str, report.Check] = {
+        "Python": software.python,
+        "compiler": software.compiler,
+        "packages": software.lock,
+        "GPU": partial(software.gpu, scale),
+        "operators": software.operators,
+        "NCCL": partial(software.nccl, scale),
+        "site.yaml": surroundings.settings,
+        "SLURM": partial(surroundings.slurm, scale),
+        "user": surroundings.user,
+        "folders": partial(surroundings.folders, scale),
+        "disk": partial(surroundings.disk, scale),
+        "W&B": surroundings.wandb,
+        "DVC remote": surroundings.dvc,
+        "dataset": partial(surroundings.dataset, scale),
+        "pre-trained weights": partial(surroundings.weights, scale),
+    }
+    found = report.run(checks)
+    report.render(found, console(120))
+    return int(any(finding.state == "missing" for finding in found.values()))
 
 
 def preflight(args: Namespace) -> int:

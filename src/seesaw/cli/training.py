@@ -1,7 +1,8 @@
-"""``seesaw pretrain`` and ``seesaw train``."""
+"""``seesaw pretrain``, ``train`` and ``wandb-sync``."""
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 
 import seesaw
@@ -19,7 +20,7 @@ from seesaw.core import stopping
 from seesaw.core.names import unique
 from seesaw.core.provenance import Provenance, refuse_known_failure
 from seesaw.errors import UserError
-from seesaw.spec import claims, downloads
+from seesaw.spec import claims, downloads, experiments
 from seesaw.training import run_log, runs
 
 
@@ -53,6 +54,14 @@ def add(verb) -> None:
         "--deterministic",
         action="store_true",
         help="deterministic kernels only; slower, and some operators refuse",
+    )
+    sub = verb(wandb_sync, "send runs to W&B, whole: curves, AP, example images, record")
+    sub.add_argument("training", nargs="?", help="default: all that are finished or under way")
+    sub.add_argument(
+        "--offline", action="store_true", help="write offline runs to ./wandb, send nothing"
+    )
+    sub.add_argument(
+        "--weights", action="store_true", help="send the weights too, not only their record"
     )
 
 
@@ -168,3 +177,30 @@ def train(args: Namespace) -> None:
         provenance.facts |= made
     facts = provenance.facts
     print(f"{output}: {facts['iterations']} iterations, {facts['seconds_per_iteration']} s each")
+
+
+def wandb_sync(args: Namespace) -> int:
+    """Send the run logs to W&B; exit code 1 if one could not be sent."""
+    from seesaw.results import wandb
+
+    scale = scale_of(args)
+    only = experiments.load().training(args.training).id if args.training else "*"
+    logs = sorted(scale.results.glob(f"{only}/seed*/{run_log.NAME}"))
+    finished = {path.parent.relative_to(scale.results) for path in logs}
+    for path in sorted(scale.work.glob(f"{only}/seed*/*/{run_log.NAME}")):
+        if path.parents[1].relative_to(scale.work) not in finished:
+            logs.append(path)
+    if not logs:
+        raise UserError(
+            f"{scale.results} and {scale.work} hold no {run_log.NAME}; train something first."
+        )
+    failed = 0
+    for log in logs:
+        run = run_log.read(log).header
+        mode = "offline" if args.offline else "online"
+        sent = bool(run) and wandb.send(log, mode, scale, run["seed"], args.weights)
+        print(f"{log}: {'sent' if sent else 'not sent'} as {run.get('id', 'unknown')}")
+        failed += not sent
+    if failed:
+        print(f"{failed} of {len(logs)} runs could not be sent.", file=sys.stderr)
+    return int(failed > 0)
