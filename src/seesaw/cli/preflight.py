@@ -74,11 +74,11 @@ def preflight(args: Namespace) -> int:
 
     here, numbers = site.load(), expected.load()
     load_mmdet()
-    from seesaw.cli.checks import preflight_check, preflight_page
+    from seesaw.cli.checks import preflight_check, preflight_report
 
     with redirect_stdout(sys.stderr):  # the page stands alone on stdout
         report = preflight_check.preflight(scale, numbers, here, args.gpu_memory)
-    preflight_page.render(report, scale)
+    preflight_report.render(report, scale)
     return int(not report.green)
 
 

@@ -8,8 +8,8 @@ from facts import lacks
 from mmengine.hub import get_config
 from rich.console import Console
 
-from seesaw.cli.checks import preflight_check, preflight_page
-from seesaw.cli.checks.preflight_report import Check, Report, Row
+from seesaw.cli.checks import preflight_check
+from seesaw.cli.checks.preflight_report import Check, Report, Row, render
 from seesaw.core import paths
 from seesaw.models import meta, sizes
 from seesaw.models.sizes import Size, Sizes
@@ -82,7 +82,7 @@ def test_every_fault_is_named_and_the_page_is_red():
     need = f"{report.rows[0].gigabytes:.0f} GB"
     assert not lacks(memory, need, "GPU's 8", "images_per_gpu: 1 in site.yaml")
     out = io.StringIO()
-    preflight_page.render(report, one(), Console(file=out, width=100))
+    render(report, one(), Console(file=out, width=100))
     assert "✗ mask_rcnn_rfs_seesaw: 30,696" in out.getvalue()
     assert out.getvalue().splitlines()[-1].startswith("red: 2 wrong, ")
 
