@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from seesaw.cli.common import scale_of
-from seesaw.core.borders import console
+from seesaw.core.borders import console, listing
 from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
 from seesaw.spec.datasets import DatasetEntry
@@ -62,14 +62,9 @@ def download(args: Namespace) -> None:
 
 def _list(remotes) -> None:
     """Print a line for each file."""
-    from rich import box
-    from rich.table import Table
-
     from seesaw.spec import downloads
 
-    body = Table(box=box.SIMPLE_HEAD, show_edge=False)
-    for head in ("set", "file", "MB", "sha256", "state"):
-        body.add_column(head, justify="right" if head == "MB" else "left", overflow="fold")
+    body = listing("set", "file", "MB", "sha256", "state", numbers=["MB"])
     for r in remotes:
         part = r.path.with_name(f"{r.name}.part")
         state = "there" if r.made.exists() else "archive there" if r.path.exists() else "missing"

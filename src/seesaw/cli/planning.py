@@ -6,13 +6,11 @@ import os
 import time
 from argparse import Namespace
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from seesaw.cli.common import at_least, scale_of
 from seesaw.core import paths
-from seesaw.core.borders import console
+from seesaw.core.borders import console, listing
 from seesaw.errors import UserError
 from seesaw.spec import site
 from seesaw.spec.scales import Scale
@@ -23,7 +21,7 @@ from seesaw.workflow.costs import Costs
 from seesaw.workflow.slurm import efficiency as efficiencies
 
 TARGET = "all (default), report, submission, claims, zoo, a table or an experiment"
-SHARES = ("lost", "longest / limit", "memory / asked")
+USED = ("jobs", "attempts", "hours", "GPU-hours", "lost", "longest / limit", "memory / asked")
 
 
 def add(verb) -> None:
@@ -118,10 +116,7 @@ def efficiency(args: Namespace) -> None:
             f"no job of scale {scale.full_name} was submitted from this folder; run `snakemake "
             "--profile slurm all` in it first."
         )
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    table.add_column("rule")
-    for head in ("jobs", "attempts", "hours", "GPU-hours", *SHARES):
-        table.add_column(head, justify="right")
+    table = listing("rule", *USED, numbers=USED)
     for use in rows:
         shares = (use.lost if use.hours else None, use.time, use.memory)
         percent = ["–" if share is None else f"{100 * share:.0f} %" for share in shares]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 WIDTH = 100  # columns where the output is no terminal
 
@@ -42,6 +43,25 @@ def console(width: int | None = WIDTH, **options: Any) -> Console:
     output = options.get("file") or sys.stdout
     columns = None if output.isatty() else width
     return Console(width=columns, markup=False, emoji=False, **options)
+
+
+def listing(*heads: str, numbers: Collection[str] = ()) -> Table:
+    """Return an empty table for a terminal.
+
+    Args:
+        heads: the columns' heads.
+        numbers: those of columns that are aligned to the right and not wrapped.
+    """
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    for head in heads:
+        if head in numbers:
+            table.add_column(head, justify="right", no_wrap=True)
+        else:
+            table.add_column(head, overflow="fold")
+    return table
 
 
 @contextmanager

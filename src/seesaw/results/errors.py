@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from rich import box
 from rich.table import Table
 
+from seesaw.core.borders import listing
 from seesaw.spec.outputs import Errors
 
 
 def render(found: dict[str, Errors]) -> Table:
     """Return a table for the terminal, in percent: AP50 and costs of each evaluation by group."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    groups = {"all": "", "r": "_r", "c": "_c", "f": "_f"}
-    for n, head in enumerate(("", "", *(f"AP50{end}" for end in groups.values()))):
-        table.add_column(head, justify="right" if n > 1 else "left")
+    groups = {"all": "AP50", "r": "AP50_r", "c": "AP50_c", "f": "AP50_f"}
+    table = listing("", "", *groups.values(), numbers=groups.values())
     for name, content in found.items():
         rows = {"AP50": content["AP50"]} | content["cost"]
         for n, (kind, values) in enumerate(rows.items()):

@@ -7,11 +7,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rich import box
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
+from seesaw.core.borders import listing
 from seesaw.errors import UserError
 from seesaw.spec.experiments import Experiments
 from seesaw.spec.scales import snakemake_command
@@ -162,14 +161,9 @@ def render(made: Plan, jobs: Mapping[str, Job], costs: Costs, console: Console) 
         console: the console to print to.
     """
     budgeted = any(row.fits is not None for row in made.rows)
-    body = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    body.add_column("experiment")
-    gpu_hours = [f"GPU-h ({costs.gpu})"] if costs.on_gpus else []
-    for head in (*gpu_hours, "wall time", "disk"):
-        body.add_column(head, justify="right", no_wrap=True)
-    body.add_column("from")
-    if budgeted:
-        body.add_column("fits")
+    numbers = [*([f"GPU-h ({costs.gpu})"] if costs.on_gpus else []), "wall time", "disk"]
+    last = ["from", "fits"] if budgeted else ["from"]
+    body = listing("experiment", *numbers, *last, numbers=numbers)
     fits = {True: "yes", False: "no", None: ""}
     for row in made.rows:
         cells = [row.name, *([_hours(row.gpu_hours)] if costs.on_gpus else [])]

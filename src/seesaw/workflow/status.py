@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rich import box
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 from typing_extensions import TypedDict
 
 from seesaw.core import paths
+from seesaw.core.borders import listing
 from seesaw.core.json import json_or_none
 from seesaw.core.records import failure_of, read_record
 from seesaw.errors import Interrupted
@@ -172,11 +171,8 @@ def render(
         known: whether fingerprints were known; otherwise *done* only means that outputs exist.
     """
     cells = {(s.job.experiment, s.job.seed, s.job.rule): s for s in found if s.job.experiment}
-    body = RichTable(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    body.add_column("experiment")
     weights = "convert" if any(s.job.rule == "convert" for s in found) else "train"
-    for head in (weights, "detect", "evaluate or package"):
-        body.add_column(head)
+    body = listing("experiment", weights, "detect", "evaluate or package")
     seeds_of: defaultdict[str, set[int]] = defaultdict(set)
     for experiment, seed, _ in cells:
         seeds_of[experiment].add(seed)

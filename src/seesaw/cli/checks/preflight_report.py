@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -95,11 +94,8 @@ def render(report: Report, scale: Scale, console: Console | None = None) -> None
 
 
 def _trainings(report: Report) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    table.add_column("")
-    table.add_column("training")
-    for head in ("M params", "GMAC", "train px", "iterations", "batch", "GB"):
-        table.add_column(head, justify="right", no_wrap=True)
+    numbers = ("M params", "GMAC", "train px", "iterations", "batch", "GB")
+    table = borders.listing("", "training", *numbers, numbers=numbers)
     for row in report.rows:
         mark, style = _MARKS[not row.faults]
         cells = [""] * 6

@@ -6,8 +6,6 @@ import csv
 import io
 
 import numpy as np
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from seesaw.core import borders
@@ -43,7 +41,8 @@ def terminal(comparison: Comparison, top: int, scale: str) -> None:
     console = borders.console()
     a, b, seeds = comparison.a, comparison.b, comparison.seeds
     console.print(Text(f"{b} less {a} ({scale} scale)", style="bold"))
-    body = _table("", a, b, "difference", "95 % interval")
+    numbers = (a, b, "difference", "95 % interval")
+    body = borders.listing("", *numbers, numbers=numbers)
     for name, (level_a, level_b, change) in comparison.levels.items():
         levels = _number(level_a.value), _number(level_b.value)
         low, high = change.interval
@@ -52,20 +51,14 @@ def terminal(comparison: Comparison, top: int, scale: str) -> None:
     for line in (_runs(seeds), *_groups(comparison.categories)):
         console.print(Text(line, style="dim"))
     console.print()
-    body = _table("category", "group", "images", "objects", "AP of a", "of b", "difference")
+    numbers = ("group", "images", "objects", "AP of a", "of b", "difference")
+    body = borders.listing("category", *numbers, numbers=numbers)
     for c in comparison.largest(top):
         counts = c.group, str(c.images), str(c.objects)
         body.add_row(c.shown, *counts, _number(c.a), _number(c.b), _change(c.change))
     console.print(body)
     fewest = f"No standard error for categories in fewer than {FEWEST} images."
     console.print(Text(fewest, style="dim"))
-
-
-def _table(*heads: str) -> Table:
-    body = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    for n, name in enumerate(heads):
-        body.add_column(name, justify="right" if n else "left", overflow="fold")
-    return body
 
 
 def _runs(seeds: list[int]) -> str:
