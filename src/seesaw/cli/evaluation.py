@@ -75,7 +75,7 @@ def detect(args: Namespace) -> None:
     hashes = {name: sha256_file(path) for name, path in inputs.items()}
     config = cfg.to_dict()
     key = hashing.fingerprint(code=code, config=config, **hashes)
-    facts = dict(fingerprint=code, config_hash=runs.config_hash(config), seed=args.seed)
+    facts = dict(fingerprint=code, config_hash=hashing.fingerprint(config=config), seed=args.seed)
     with Provenance(output, inputs=inputs, **facts) as provenance:
         provenance.facts |= run(cfg, weights, output, key, work, ends, args.workers)
     print(f"{output}: {provenance.facts['detections']} detections")

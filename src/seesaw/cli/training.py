@@ -16,7 +16,7 @@ from seesaw.cli.common import (
     scale_of,
     stopping_options,
 )
-from seesaw.core import stopping
+from seesaw.core import hashing, stopping
 from seesaw.core.names import unique
 from seesaw.core.provenance import Provenance, refuse_known_failure
 from seesaw.errors import UserError
@@ -93,7 +93,7 @@ def pretrain(args: Namespace) -> None:
     backbone = cfg.model.backbone.to_dict()
     settings = scale.overlay.pretrainings[args.backbone]
     inputs = {"manifest": scale.entry.manifest}
-    digest = runs.config_hash({"backbone": backbone, **settings})
+    digest = hashing.fingerprint(config={"backbone": backbone, **settings})
     with Provenance(output, inputs=inputs, config_hash=digest, seed=0) as provenance:
         facts = run(backbone, scale.entry, output, **settings)
         provenance.facts |= facts
@@ -151,7 +151,8 @@ def train(args: Namespace) -> None:
     from seesaw.training.train import train as run
 
     config = cfg.to_dict()
-    facts = dict(fingerprint=fingerprint, seed=args.seed, config_hash=runs.config_hash(config))
+    digest = hashing.fingerprint(config=config)
+    facts = dict(fingerprint=fingerprint, seed=args.seed, config_hash=digest)
     with Provenance(output, inputs=inputs, **facts) as provenance:
         header = runs.header(scale, table, training, config, provenance)
         runs.set_aside(work, header["dataset"]["manifest"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import resource
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -88,24 +87,23 @@ class Trainer:
 
 
 @torch.no_grad()
-def detection(cfg: Config, images: int = 3, switches: Switches = DEFAULT) -> dict[str, Any]:
+def detection(cfg: Config, images: int) -> dict[str, Any]:
     """Measure detection from the loaded image to run-length code, test-time augmentation included.
 
     Args:
         cfg: a resolved config.
         images: number of timed images, after one for warm-up.
-        switches: the GPU's switches.
 
     Returns:
         ``seconds_per_image`` (median), ``detections`` per image (mean), ``gigabytes`` (peak).
     """
-    switches.set_up()
-    model = net = switches.model(synthetic.build(cfg, train=False))
+    DEFAULT.set_up()
+    model = net = DEFAULT.model(synthetic.build(cfg, train=False))
     if "tta_model" in cfg:
         model = MODELS.build(cfg.tta_model, default_args=dict(module=net))
     views = [synthetic.view(cfg, seed) for seed in range(images + 1)]
     seconds, found = [], 0
-    with rle_masks(model), switches.inference(device()):
+    with rle_masks(model), DEFAULT.inference(device()):
         for number, data in enumerate(views):
             if number == 1:
                 _reset_memory()
@@ -194,13 +192,6 @@ def as_mmdet_ships(cfg: Config) -> Config:
     made = cfg.copy()
     made.model = swap(in_mode(cfg.model, "mmdet"))
     return made
-
-
-def timed_call(run: Callable[[], Any]) -> tuple[Any, float]:
-    """Return the result of a call, and its duration in seconds."""
-    start = time.perf_counter()
-    made = run()
-    return made, round(time.perf_counter() - start, 2)
 
 
 def _reset_memory() -> None:

@@ -11,6 +11,7 @@ import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
+from seesaw.core.files import write_atomic
 from seesaw.training import run_log
 from seesaw.training.mirror import Mirror
 
@@ -52,7 +53,7 @@ class RunLogHook(Hook):
         """Copy the log beside the finished model."""
         try:
             if self._file:
-                run_log.copy(self.path, target)
+                write_atomic(target, self.path.read_text(encoding="utf-8"))
         except OSError as error:
             self._give_up(error)
 

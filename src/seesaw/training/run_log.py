@@ -96,11 +96,6 @@ def append_evaluation(path: Path, evaluation: str, metrics: dict[str, float | No
     return True
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy a log atomically."""
-    write_atomic(target, source.read_text(encoding="utf-8"))
-
-
 def dumped(line: dict) -> str:
     """Return a line of the log as JSON in which secrets are masked."""
     return json.dumps(masked(line), ensure_ascii=False) + "\n"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
-from seesaw.core import hashing
 from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
 from seesaw.spec import site
@@ -29,11 +27,6 @@ def mode() -> str:
     if given not in MODES:
         raise UserError(f"WANDB_MODE is {given!r}; use one of {', '.join(MODES)}.")
     return given
-
-
-def config_hash(config: dict[str, Any]) -> str:
-    """Return the first 16 hex digits of the sha256 of a resolved config."""
-    return hashing.fingerprint(config=config)
 
 
 def header(

@@ -14,12 +14,11 @@ from seesaw.core.integrity import corrupted, read_output
 from seesaw.core.records import failure_path
 from seesaw.errors import UserError
 from seesaw.spec import figures
-from seesaw.spec.outputs import Counts, Errors, Gradients, Metrics, Speed
+from seesaw.spec.outputs import Counts, Errors, Gradients, Metrics
 from seesaw.spec.scales import Scale, snakemake_command
 
 KINDS: dict[str, Any] = {"metrics.json": Metrics, "gradients.json": Gradients}
-KINDS |= {"errors.json": Errors}
-KINDS |= {"category_counts.json": Counts, "speed.json": Speed}
+KINDS |= {"errors.json": Errors, "category_counts.json": Counts}
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class Results:
         if name not in self.files:
             return None
         path = self.files[name]
-        return read_output(path, KINDS.get(path.name, dict))
+        return read_output(path, KINDS[path.name])
 
     def of(self, evaluation: str) -> list[dict]:
         """Return the computed results of an evaluation, one for each seed."""
