@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from seesaw.core.files import write_atomic
@@ -59,8 +61,7 @@ def freeze(scale: Scale) -> Path:
             f"{scale.results} holds no metrics of the tables; run the workflow first, or add the "
             f"claims' runs alone: `seesaw freeze {scale.name} --claims`."
         )
-    new = scale.reference.with_name(f".{scale.full_name}.{uuid.uuid4().hex}")
-    try:
+    with _renewed(scale.reference) as new:
         frozen = scale.frozen(new)
         _copy(made, scale, new)
         _copy_claims(scale, new)
@@ -74,10 +75,6 @@ def freeze(scale: Scale) -> Path:
             for suffix, render in FORMATS.items():
                 write_atomic(frozen.tables / f"{place}.{suffix}", render(table))
         metadata.write(made, new / metadata.NAME)
-        _check_sizes(new, scale.reference)
-        _replace(scale.reference, new)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
     return scale.reference
 
 
@@ -93,14 +90,9 @@ def freeze_claims(scale: Scale) -> Path:
         raise UserError(claim_table.elsewhere(scale))
     places = frozen_places(scale)
     _finished(scale)
-    new = scale.reference.with_name(f".{scale.full_name}.{uuid.uuid4().hex}")
-    try:
+    with _renewed(scale.reference) as new:
         shutil.copytree(scale.reference, new, ignore=shutil.ignore_patterns("claims"))
         _copy_claims(scale, new)
-        _check_sizes(new, scale.reference)
-        _replace(scale.reference, new)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
     frozen = scale.frozen()
     for place in places:
         for path in write_recorded(collect(place, frozen.table, frozen), frozen).values():
@@ -228,12 +220,19 @@ def _check_sizes(new: Path, final: Path) -> None:
         )
 
 
-def _replace(old: Path, new: Path) -> None:
-    away = old.with_name(f".{old.name}.{uuid.uuid4().hex}")
-    if old.exists():
-        old.rename(away)
-    new.rename(old)
-    shutil.rmtree(away, ignore_errors=True)
+@contextmanager
+def _renewed(reference: Path) -> Iterator[Path]:
+    """Yield a folder that takes the reference's place if the block raises no error and it fits."""
+    new, away = (reference.with_name(f".{reference.name}.{uuid.uuid4().hex}") for _ in range(2))
+    try:
+        yield new
+        _check_sizes(new, reference)
+        if reference.exists():
+            reference.rename(away)
+        new.rename(reference)
+        shutil.rmtree(away, ignore_errors=True)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def _write(path: Path, content: dict) -> None:
