@@ -17,7 +17,7 @@ from seesaw.evaluation import replicates, uncertainty
 from seesaw.results.claims.result import Found, Report, Run, State, Verdict
 from seesaw.results.claims.runs import Results
 from seesaw.results.figures.gradients import gradients
-from seesaw.results.figures.results import Category
+from seesaw.results.figures.results import categories
 from seesaw.results.tables.collect import DIGITS, PERCENT, read, trainings_between
 from seesaw.results.tables.verdicts import FACTOR, Spread
 from seesaw.spec.claims import Claim, Claims
@@ -136,11 +136,7 @@ def _difference(claim: Claim, seeds: list[int], results: Results) -> Found:
 
 def _gradients(claim: Claim, seeds: list[int], results: Results) -> Found:
     """Return the ratio of two groups' gradient ratios; gradients are summed by group and seed."""
-    counts = read(results.counts, Counts)
-    rows = [
-        Category(c["id"], c["name"], c["frequency"], c["instance_count"])
-        for c in counts.get("categories", ())
-    ]
+    rows = categories(read(results.counts, Counts))
     runs = []
     for seed in seeds:
         content = [results.gradients(name, seed) for name in claim.pair]

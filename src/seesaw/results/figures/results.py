@@ -38,6 +38,12 @@ class Category:
     instances: int
 
 
+def categories(counts: dict) -> list[Category]:
+    """Return the categories in the content of ``category_counts.json``."""
+    rows = counts.get("categories", ())
+    return [Category(c["id"], c["name"], c["frequency"], c["instance_count"]) for c in rows]
+
+
 class Results:
     """The results that one figure shows at one scale.
 
@@ -119,11 +125,7 @@ class Results:
         if content is None:
             path = self.scale.entry.category_counts
             raise UserError(f"{path} is missing; run `{self.scale.data_command}`.")
-        rows = [
-            Category(c["id"], c["name"], c["frequency"], c["instance_count"])
-            for c in content["categories"]
-        ]
-        return sorted(rows, key=lambda c: (-c.instances, c.id))
+        return sorted(categories(content), key=lambda c: (-c.instances, c.id))
 
     @cached_property
     def hashes(self) -> dict[str, str]:
