@@ -153,7 +153,7 @@ else:
 
 # %%
 try:
-    compared = categories.compare(a, b, scale.table, scale, errors=False)
+    compared = categories.compare(a, b, scale, errors=False)
     one = replace(compared, categories=[c for c in compared.categories if c.id == category])
     with tempfile.TemporaryDirectory() as folder:
         made, missing = pictures.draw(one, 1, scale, Path(folder))

@@ -70,7 +70,7 @@ def table(args: Namespace) -> None:
 
     scale = scale_of(args)
     place = scale.table.place_id(args.place)
-    refuse(sources(place, scale.table, scale))
+    refuse(sources(place, scale))
     made = collect(place, scale.table, scale)
     for path in write_recorded(made, scale).values():
         print(path)
@@ -167,7 +167,7 @@ def compare(args: Namespace) -> None:
     from seesaw.results.comparison import categories, pictures, render
 
     kind = "bbox" if args.boxes else "segm"
-    comparison = categories.compare(a, b, scale.table, scale, kind)
+    comparison = categories.compare(a, b, scale, kind)
     render.terminal(comparison, args.top, scale.name)
     folder = scale.results / "compare" / f"{a.id}_vs_{b.id}"
     write_atomic(folder / f"{kind}.csv", render.as_csv(comparison))

@@ -101,7 +101,7 @@ def test_a_category_is_drawn_if_both_are_sure(root, tmp_path):
             boxes, masks = [[24, 4, 36, 16]] * number, [square(1 if i < 7 else 2)] * number
             writer.write(i, 40, 40, boxes, np.full(number, score), [0] * number, masks)
     evaluate(scale)
-    compared = compare(a, b, scale.table, scale, errors=False)
+    compared = compare(a, b, scale, errors=False)
     for least, names in ((0.4, ["1_apple.png"]), (0.5, [])):
         made, missing = pictures.draw(compared, 2, scale, tmp_path, least)
         assert [path.name for path in made] == names and missing == ""

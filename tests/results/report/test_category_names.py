@@ -75,7 +75,7 @@ def shown(finished):
         patch.chdir(finished)
         scale = Scale("mini")
         pair = (scale.table.evaluations[name] for name in (A, B))
-        yield compare(*pair, scale.table, scale, errors=False), content.gather(scale)
+        yield compare(*pair, scale, errors=False), content.gather(scale)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)

@@ -16,7 +16,7 @@ from seesaw.evaluation.matcher import sample_ap
 from seesaw.evaluation.resample import Ranking
 from seesaw.evaluation.uncertainty import Estimate
 from seesaw.spec.annotations import load_annotations
-from seesaw.spec.experiments import Evaluation, Experiments
+from seesaw.spec.experiments import Evaluation
 from seesaw.spec.outputs import Metrics
 from seesaw.spec.scales import Scale
 
@@ -82,19 +82,13 @@ class Comparison:
 
 
 def compare(
-    a: Evaluation,
-    b: Evaluation,
-    table: Experiments,
-    scale: Scale,
-    kind: str = "segm",
-    errors: bool = True,
+    a: Evaluation, b: Evaluation, scale: Scale, kind: str = "segm", errors: bool = True
 ) -> Comparison:
     """Compare two evaluations over the seeds that both have.
 
     Args:
         a: the first evaluation.
         b: the second evaluation; differences are ``b - a``.
-        table: the experiment table.
         scale: the scale whose results are compared.
         kind: kind of the categories' AP: "segm" (masks) or "bbox".
         errors: whether to estimate the categories' errors by resampling, which takes most of the
@@ -109,6 +103,7 @@ def compare(
     for e in (a, b):
         if e.split != "val":
             raise UserError(f"{e.id} is on {e.split}, which has no annotations; name another.")
+    table = scale.table
     seeds = [s for s in table.seeds(a.id) if s in table.seeds(b.id)]
     if not seeds:
         raise UserError(f"{table.path}: {a.id} and {b.id} share no seed; give both one.")

@@ -45,7 +45,7 @@ def examples(scale: Scale, top: int = TOP, least: float = 0.0, group: str = "r")
         return Examples(note="This scale has no pair of them.")
     a, b = (scale.table.evaluations[name] for name in pair)
     try:
-        found = within(categories.compare(a, b, scale.table, scale, errors=False), group)
+        found = within(categories.compare(a, b, scale, errors=False), group)
         with TemporaryDirectory() as folder:
             made, missing = pictures.draw(found, top, scale, Path(folder), least)
             shown = [(_caption(c), path.read_bytes()) for path, c in made.items()]

@@ -120,14 +120,13 @@ def means(seeds: Sequence[Mapping]) -> dict[str, float | None]:
     return found
 
 
-def sources(place: str, experiments: Experiments, scale: Scale) -> list[Path]:
+def sources(place: str, scale: Scale) -> list[Path]:
     """Return the files from which a table's numbers were made and those beside them."""
-    spec = experiments.places[place]
-    found = [scale.speed] if "fps" in spec.columns else []
-    for cell in experiments.place_cells(place):
-        evaluation = experiments.evaluations[cell.evaluation]
-        for seed in experiments.seeds(evaluation.id):
-            found += scale.chain(evaluation, seed)
+    table = scale.table
+    found = [scale.speed] if "fps" in table.places[place].columns else []
+    for cell in table.place_cells(place):
+        for seed in table.seeds(cell.evaluation):
+            found += scale.chain(table.evaluations[cell.evaluation], seed)
     return list(dict.fromkeys(found))
 
 
