@@ -12,7 +12,7 @@ from seesaw.core.records import failure_path
 from seesaw.errors import UserError
 from seesaw.results.claims.measure import report
 from seesaw.results.claims.runs import Results
-from seesaw.results.tables.verdicts import Spread
+from seesaw.results.tables.verdicts import ASSUMED, Spread
 from seesaw.spec import claims as table
 
 GAIN = dict(kind="gain", pair=["mask_rcnn_random_ce", "mask_rcnn_random_seesaw"], metric="AP_r")
@@ -234,7 +234,10 @@ def test_other_annotations_are_reported(claim):
         (["a11_dual_head", "a12_test_time_augmentation"], -0.1, 0, "contradicted"),
     ],
 )
-def test_no_loss_of_one_seed_with_the_assumed_spread(claim, pair, difference, se, verdict):
+def test_no_loss_of_one_seed_with_the_assumed_spread(
+    claim, monkeypatch, pair, difference, se, verdict
+):
+    monkeypatch.setitem(ASSUMED, "mini", {"": 1.6})
     scale, claims = claim(kind="no_loss", pair=pair, metric="AP", margin=1.0, seeds=[0])
     evaluated(scale, pair[0], 0, 20)
     evaluated(scale, pair[1], 0, 20 + difference)
