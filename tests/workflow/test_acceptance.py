@@ -69,7 +69,7 @@ def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
     assert code != 0
     change = "schedule.epochs 45 -> 44"
     why = f"a10_seesaw seed0 ({change})", "a11_dual_head seed0 (the weights it"
-    accept = "seesaw accept a10_seesaw a11_dual_head --because '...'"
+    accept = "seesaw accept a10_seesaw a11_dual_head --scale paper --because '...'"
     again = f"rm {' '.join(MODELS[1:])}"
     assert not lacks(said, *why, accept, again)
     for verb in ("plan", "status"):

@@ -134,9 +134,7 @@ def question(scale: Scale, fingerprints: Mapping[str, Any], found: Mapping[str, 
         rows.append(f"{training} {seed} ({what})")
         files.append(str(scale.model(training, int(seed.removeprefix("seed")))))
         names[training] = None
-    options = [] if scale.name == "paper" else [f"--scale {scale.name}"]
-    options += [] if scale.full_name == scale.name else [f"--dataset {shlex.quote(scale.dataset)}"]
-    accept = " ".join(["seesaw accept", *names, *options, "--because '...'"])
+    accept = " ".join(["seesaw accept", *names, scale.options, "--because '...'"])
     return (
         f"finished trainings would be made again, as these have changed since: {'; '.join(rows)}. "
         f"If the weights stay the same: {accept}; to train again: rm {shlex.join(files)}"
