@@ -195,7 +195,7 @@ def test_condas_environment_is_that_of_pyproject_and_lock():
 
 def sections(text):
     """Name -> lines of an Apptainer definition file; the header's under ''."""
-    parts = re.split(r"^%(\w+)\n", text, flags=re.MULTILINE)
+    parts = re.split(r"^%(\w+).*\n", text, flags=re.MULTILINE)
     return dict(zip(["", *parts[1::2]], [p.split("\n") for p in parts[::2]], strict=True))
 
 
@@ -204,7 +204,10 @@ def test_the_container_is_built_by_the_same_script_from_the_same_files():
     assert set(made) == {"", "files", "post", "environment", "runscript", "test"}
     header = dict(line.split(": ", 1) for line in made[""] if re.match(r"\w+: ", line))
     assert header == {"Bootstrap": "docker", "From": "condaforge/miniforge3"}
-    copied = [word for line in made["files"] for word in line.split() if word[0] != "/"]
+    # Apptainer reads a source and a destination of each line, and ignores further words.
+    pairs = [line.split() for line in made["files"] if line]
+    assert all(len(pair) == 2 and pair[1] == "/opt/seesaw/" for pair in pairs)
+    copied = [source for source, _ in pairs]
     assert all((REPOSITORY / name).exists() for name in copied)
     assert {"environment.yml", "requirements.lock", "pyproject.toml", "src", "tools"} <= {*copied}
     post = "\n".join(made["post"])
