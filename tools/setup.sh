@@ -29,6 +29,7 @@ command -v "${CXX:-g++}" >/dev/null || die "${CXX:-g++} is missing; install a C+
 "$python" -c 'import venv, ensurepip' 2>/dev/null || die "$python has no venv; apt install python3.11-venv."
 pinned() { grep -E "^$1==" requirements.lock || die "requirements.lock does not pin $1; restore it."; }
 
+rm -f $stamp  # until all of it is installed
 started=$SECONDS
 say "creating .venv (log: logs/setup.log)"
 mkdir -p logs

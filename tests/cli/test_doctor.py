@@ -270,3 +270,14 @@ def test_the_set_up_is_called_from_any_folder(tmp_path):
     call = ["../tools/setup.sh"]
     done = subprocess.run(call, cwd=root / "tools", env=env, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_set_up_that_fails_is_not_up_to_date(tmp_path):
+    root = copied(tmp_path, "tools", "pyproject.toml")
+    (root / "requirements.lock").touch()  # pins nothing: pip refuses
+    (root / ".venv/bin").mkdir(parents=True)
+    (root / ".venv/bin/python").symlink_to(sys.executable)
+    (root / ".venv/.lock").write_text("of another lock\n")
+    env = os.environ | {"PYTHON": sys.executable, "CXX": "true"}
+    assert subprocess.run(["tools/setup.sh"], cwd=root, env=env).returncode
+    assert not (root / ".venv/.lock").exists()
