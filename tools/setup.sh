@@ -62,10 +62,14 @@ if ! ls "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >/dev/null 
   say "compiling $mmcv with its operators, once (kept in $wheels)"
   if [ -n "$cuda" ]; then export TORCH_CUDA_ARCH_LIST=${cuda#* }; fi
   build=$(mktemp -d)
+  # A process group of its own: Ctrl-C does not reach it, so that it ends with this script.
+  set -m
   # No debug symbols, plain -O2: half the time, the same operators.
   MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(nproc)} CFLAGS="-g0 -O2 -w" CXXFLAGS="-g0 -O2 -w" \
     "${pip[@]}" wheel -v --no-deps --no-build-isolation -w "$build" "$mmcv" > "$log.mmcv" 2>&1 &
   job=$!
+  set +m
+  trap 'kill -- -$job 2> /dev/null || true; rm -rf "$build"' EXIT
   while kill -0 $job 2>/dev/null; do
     sleep 5
     done_=$(grep -oE '^ *\[[0-9]+/[0-9]+\]' "$log.mmcv" | tail -n 1 || true)
@@ -76,6 +80,7 @@ if ! ls "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >/dev/null 
   mkdir -p "$wheels"
   # Renamed last: a parallel set-up never sees half a wheel.
   for wheel in "$build"/*.whl; do cp "$wheel" "$wheels/.part.$$" && mv "$wheels/.part.$$" "$wheels/$(basename "$wheel")"; done
+  trap - EXIT
   rm -r "$build"
 fi
 "${pip[@]}" install -q --no-deps "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >> "$log" 2>&1
