@@ -43,10 +43,10 @@ say "installing torch"
 # With its dependencies: which CUDA libraries it needs is the wheel's own business.
 "${pip[@]}" install -q "$(pinned torch)" -c requirements.lock >> "$log" 2>&1
 
-mmcv=$(pinned onedl-mmcv)
+mmcv=$(pinned onedl-mmcv) torch=$(pinned torch)
 wheels=${SEESAW_WHEELS:-${XDG_CACHE_HOME:-$HOME/.cache}/seesaw/wheels}
 # mmcv compiles CUDA operators where a GPU is seen, for the GPUs that are, or where FORCE_CUDA=1 says
-# so, for all for which torch has code itself. Each is another wheel.
+# so, for all for which torch has code itself. Each is another wheel, as is one for another torch.
 cuda=$(.venv/bin/python -W ignore - << 'END'
 import os, re, torch
 seen = torch.cuda.is_available()
@@ -57,7 +57,7 @@ if torch.version.cuda and (seen or os.environ.get("FORCE_CUDA") == "1"):
     print(torch.version.cuda, os.environ.get("TORCH_CUDA_ARCH_LIST") or archs)
 END
 )
-wheels=$wheels${cuda:+/cuda-${cuda// /-for-}}
+wheels=$wheels/torch-${torch#*==}${cuda:+/cuda-${cuda// /-for-}}
 if ! ls "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >/dev/null 2>&1; then
   say "compiling $mmcv with its operators, once (kept in $wheels)"
   if [ -n "$cuda" ]; then export TORCH_CUDA_ARCH_LIST=${cuda#* }; fi
@@ -83,7 +83,8 @@ if ! ls "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >/dev/null 
   trap - EXIT
   rm -r "$build"
 fi
-"${pip[@]}" install -q --no-deps "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >> "$log" 2>&1
+# pip would keep the same version that was compiled for another torch.
+"${pip[@]}" install -q --no-deps --force-reinstall "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >> "$log" 2>&1
 say "installing the other locked packages"
 "${pip[@]}" install -q --no-deps -r requirements.lock >> "$log" 2>&1
 "${pip[@]}" install -q --no-deps --no-build-isolation -e . >> "$log" 2>&1

@@ -101,7 +101,7 @@ def operators() -> Finding:
         return Finding("ok", f"on {device}: {names}")
     listed = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
     # compiled for other GPUs, perhaps, and kept by set-up
-    again = f"rm -rf ~/.cache/seesaw/wheels/cuda-*, then {REBUILD}"
+    again = f"rm -rf ~/.cache/seesaw/wheels/torch-*/cuda-*, then {REBUILD}"
     return Finding("missing", listed, again if device == "cuda" else SETUP)
 
 
