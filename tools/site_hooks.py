@@ -13,6 +13,7 @@ from seesaw.spec import figures
 from seesaw.spec.scales import Scale
 
 REFERENCE = f"reference/{figures.SHOWN}"
+FORMULA = re.compile(r"```.*?```|\$([^$\n]+(?:\n[^$\n]+)?)\$", re.DOTALL)  # or a block of code
 
 
 def notebooks(config):
@@ -32,6 +33,8 @@ def on_config(config):
 
 def mathml(match):
     """A formula as browsers draw it without a script; a span, because it is part of a line."""
+    if match[1] is None:  # code, whose strings can contain formulas
+        return match[0]
     formula = latex2mathml.converter.convert(match[1].replace(r"\displaystyle", ""))
     return f"<span>{formula}</span>"
 
@@ -50,7 +53,7 @@ def on_files(files, config):
     for name, path in notebooks(config).items():
         place = {"unique_key": name, "output_files_dir": f"{name}_files"}
         text, made = MarkdownExporter().from_filename(str(path), resources=place)
-        text = re.sub(r"\$([^$\n]+(?:\n[^$\n]+)?)\$", mathml, text)
+        text = FORMULA.sub(mathml, text)
         files.append(File.generated(config, f"notebooks/{name}.md", content=text))
         for picture, drawn in made["outputs"].items():
             files.append(File.generated(config, f"notebooks/{picture}", content=drawn))

@@ -69,3 +69,8 @@ def test_the_search_finds_pages_without_a_server(site, tab):
     found = wait_until(lambda: tab.value(f"(links => links.length ? links : null)({links})"))
     assert (site / "architecture.html").as_posix() in found
     assert tab.complaints == []
+
+
+def test_formulas_are_drawn_and_code_is_as_it_was(site):
+    page = (site / "notebooks/gradient_analysis.html").read_text()
+    assert "<math" in page and "&lt;math" not in page
