@@ -7,29 +7,26 @@ AP_r, AP_c, AP_f (masks) and AP (boxes). ``--full`` adds ours alone at the size 
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import orjson
-from report import row
+from report import child, row
 
 from seesaw.data import rle
 
 HEIGHT, WIDTH, CATEGORIES, DETECTIONS, VARIANTS = 480, 640, 1203, 300, 5
 VAL = 19809  # images of LVIS v1 val
-ORACLE = Path(__file__).parents[1] / "tests" / "evaluation"
+ORACLE = str(Path(__file__).parents[1] / "tests" / "evaluation")
 CHILD = {
     "ours": "from seesaw.evaluation.lvis_eval import *\nsaid = evaluate(found, truth)['segm']",
     "ours, masks": "from seesaw.evaluation.lvis_eval import *\n"
     "t = load(truth); said = metrics_of(match(found, t, ['segm']), t)['segm']",
-    "lvis": "import lvis, lvis_oracle\n"
+    "lvis": "import sys; sys.path.append(oracle); import lvis, lvis_oracle\n"
     "run = lvis.LVISEval(str(truth), str(results), 'segm'); run.run(); said = run.results\n"
     "said = {lvis_oracle.KEYS.get(k, k): None if v < 0 else v for k, v in said.items()}",
-    "hotcoco": "import hotcoco, lvis_oracle\n"
+    "hotcoco": "import sys; sys.path.append(oracle); import hotcoco, lvis_oracle\n"
     "t = hotcoco.COCO(str(truth)); run = hotcoco.COCOeval(t, t.loadRes(str(results)), 'segm',\n"
     "lvis_style=True); run.run(); said = run.get_results()\n"
     "said = {lvis_oracle.KEYS.get(k, k): None if v < 0 else v for k, v in said.items()}",
@@ -111,32 +108,15 @@ def generate(folder: Path, images: int, seed: int = 0, results: bool = True) -> 
     (folder / "truth.json").write_text(json.dumps(truth))
 
 
+def files(folder: Path) -> dict[str, Path]:
+    """The files of `generate`, by the names that the children's code has for them."""
+    names = {"truth": "truth.json", "found": "found.jsonl", "results": "results.json"}
+    return {key: folder / name for key, name in names.items()}
+
+
 def measure(name: str, folder: Path) -> tuple[float, float, dict]:
     """CPU seconds, peak MB and what one evaluator says, in a new process."""
-    return child(CHILD[name], folder, name)
-
-
-def child(code: str, folder: Path, name: str) -> tuple[float, float, dict]:
-    """Run ``code``, which knows the files of `generate` and sets ``said``, in a new process."""
-    files = {"truth": "truth.json", "found": "found.jsonl", "results": "results.json"}
-    before = "import json, logging, resource; logging.disable(30); from pathlib import Path\n"
-    before += "".join(f"{key} = Path({str(folder / f)!r})\n" for key, f in files.items())
-    after = "\nusage = resource.getrusage(resource.RUSAGE_SELF)\n"
-    # VmHWM, not ru_maxrss: that one starts from the size of the parent process.
-    after += "peak = open('/proc/self/status').read().split('VmHWM:')[1].split()[0]\n"
-    after += "print(); print(json.dumps([usage.ru_utime + usage.ru_stime, int(peak), said]))"
-    path = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(ORACLE)])
-    one = {name: "1" for name in ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
-    done = subprocess.run(
-        [sys.executable, "-c", before + code + after],
-        capture_output=True,
-        text=True,
-        env=os.environ | one | {"PYTHONPATH": path},
-    )
-    if done.returncode:
-        raise SystemExit(f"{name} failed:\n{done.stderr}")
-    cpu, peak, said = json.loads(done.stdout.splitlines()[-1])
-    return cpu, peak * 1024 / 1e6, said
+    return child(name, CHILD[name], oracle=ORACLE, **files(folder))
 
 
 def against(folder: Path, images: int) -> None:

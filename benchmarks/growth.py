@@ -12,8 +12,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import orjson
-from evaluation import CHILD, DETECTIONS, VAL, child, generate
-from report import row
+from evaluation import CHILD, DETECTIONS, VAL, files, generate
+from report import child, row
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -70,7 +70,7 @@ def main() -> None:
             (folder / "images.json").write_bytes(orjson.dumps(listed))  # as test-dev's list
             del listed
             for step, code in STEPS.items():
-                cpu, memory, _ = child(f"images = {images}\n{code}", folder, step)
+                cpu, memory, _ = child(step, code, images=images, **files(folder))
                 if images > 4:
                     measured[step].append((cpu, memory))
                     print(f"{step}, {images:,} images: {cpu:.1f} CPU s, {memory:.0f} MB")

@@ -15,13 +15,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from seesaw.core.versions import processor
 
 FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "docs" / "benchmarks.md"
 ROWS = "SEESAW_BENCHMARK_ROWS"  # names the file that collects the rows of a run
-MORE_IS_BETTER = ("images/s",)
+ONE = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS")
+ONE_THREAD = dict.fromkeys(ONE, "1")
 HEADER = ("what", "ours", "peer", "ratio", "target", "")
 
 
@@ -33,6 +35,29 @@ def median_cpu_seconds(function: Callable[[], object], repeats: int) -> float:
         function()
         times.append(time.process_time() - start)
     return statistics.median(times[1:])
+
+
+def child(name: str, code: str, **values: Path | str | int) -> tuple[float, float, Any]:
+    """CPU seconds and peak MB of ``code`` in a new process, imports included, and its ``said``.
+
+    Args:
+        name: What is measured, for the message if it fails.
+        code: Python code that may set ``said`` to what JSON can hold.
+        values: Variables that it finds.
+    """
+    before = "import json, logging, resource; logging.disable(30)\n"
+    before += "from pathlib import Path, PosixPath\nsaid = None\n"
+    before += "".join(f"{key} = {value!r}\n" for key, value in values.items())
+    after = "\nusage = resource.getrusage(resource.RUSAGE_SELF)\n"
+    # VmHWM, not ru_maxrss: that one starts from the size of the parent process.
+    after += "peak = open('/proc/self/status').read().split('VmHWM:')[1].split()[0]\n"
+    after += "print(); print(json.dumps([usage.ru_utime + usage.ru_stime, int(peak), said]))"
+    command = [sys.executable, "-c", before + code + after]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | ONE_THREAD)
+    if done.returncode:
+        raise SystemExit(f"{name} failed:\n{done.stderr}")
+    cpu, peak, said = json.loads(done.stdout.splitlines()[-1])
+    return cpu, peak * 1024 / 1e6, said
 
 
 def row(
@@ -49,15 +74,13 @@ def row(
     Args:
         what: What was measured, with its size.
         ours: Our number, in ``unit``.
-        unit: s, ms, CPU s, MB, kB, % or images/s.
+        unit: s, ms, CPU s, MB, kB or %.
         peer: The peer's number on the same input in the same run, in ``unit``.
         peer_name: Who the peer is.
         at_least: Target for the ratio: how many times better than the peer.
         at_most: Target for ``ours``, in ``unit``.
     """
-    ratio = None
-    if peer is not None:
-        ratio = ours / peer if unit in MORE_IS_BETTER else peer / ours
+    ratio = None if peer is None else peer / ours
     targets = []
     if at_least is not None:
         targets.append((f"ratio ≥ {at_least:.3g}", ratio is not None and ratio >= at_least))
@@ -100,9 +123,8 @@ def run(name: str, full: bool) -> tuple[list[dict], float]:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.jsonl"
-        one = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", ROWS: str(file)}
         command = [sys.executable, str(FOLDER / f"{name}.py"), *(["--full"] if full else [])]
-        code = subprocess.run(command, env=os.environ | one).returncode
+        code = subprocess.run(command, env=os.environ | ONE_THREAD | {ROWS: str(file)}).returncode
         rows = [json.loads(r) for r in file.read_text().splitlines()] if file.exists() else []
     if code:
         failed = {"what": f"{name} (exit code {code})", "": "failed"}

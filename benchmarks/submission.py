@@ -5,8 +5,6 @@ test-dev (19,822 images; 4 GB of temporary files).
 """
 
 import argparse
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
@@ -15,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import orjson
-from report import row
+from report import child, row
 
 from seesaw.data import rle
 from seesaw.evaluation.submission.package import LEVEL
@@ -30,21 +28,6 @@ CHILD = {
     "report = validate(results, ImageList.load(images))\n"
     "assert report.detections == expected and not report.faults, report.lines()",
 }
-
-
-def measure(name: str, **values) -> tuple[float, float]:
-    """CPU seconds and peak MB of one step in a new process, imports included."""
-    code = "import resource; from pathlib import Path\n"
-    code += "".join(f"{key} = {value!r}\n" for key, value in values.items())
-    code += CHILD[name] + "\nusage = resource.getrusage(resource.RUSAGE_SELF)\n"
-    # VmHWM, not ru_maxrss: that one starts from the size of the parent process.
-    code += "peak = open('/proc/self/status').read().split('VmHWM:')[1].split()[0]\n"
-    code += "print(usage.ru_utime + usage.ru_stime, int(peak) * 1024 / 1e6)"
-    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    if child.returncode:
-        raise SystemExit(f"{name} failed:\n{child.stderr}")
-    cpu, peak = map(float, child.stdout.split())
-    return cpu, peak
 
 
 def alone(archive: Path, level: int, results: Path) -> float:
@@ -79,16 +62,16 @@ def main() -> None:
     count = options.images or (19822 if options.full else 1000)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files = {"found": folder / "found.jsonl", "images": folder / "images.json"}
-        files = {key: str(path) for key, path in files.items()}
+        found, listed = folder / "found.jsonl", folder / "images.json"
         archive, results = folder / "submission.zip", folder / "results.json"
         for images in (4, count):  # the first fills the cache of compiled code
             generate(folder, images)
-            package = measure("package", **files, archive=str(archive))
+            given = {"found": found, "images": listed, "archive": archive}
+            package = child("package", CHILD["package"], **given)
             peer = alone(archive, LEVEL, results)
             expected = images * DETECTIONS
             checks = [
-                measure("validate", results=str(path), images=files["images"], expected=expected)
+                child("validate", CHILD["validate"], results=path, images=listed, expected=expected)
                 for path in (results, archive)
             ]
         size = results.stat().st_size / 1e6
