@@ -154,7 +154,8 @@ def main() -> int:
             f"{processor()} ({os.cpu_count()} cores), {time.strftime('%Y-%m-%d')}. A ratio says "
             "how many times better ours is than the peer on the same input in the same run. What "
             "each script does is described in `benchmarks/`.\n\n"
-            f"{table(rows)}\n\n![Growth with the number of images](growth.png)\n",
+            f"{table(rows)}\n\nThe last run at full sizes drew this:\n\n"
+            "![Growth with the number of images](growth.png)\n",
             encoding="utf-8",
         )
         print(f"{PAGE.relative_to(FOLDER.parent)} is written")
