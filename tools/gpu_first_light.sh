@@ -10,7 +10,7 @@
 # MINUTES (default 9) bounds all of it; each step leaves its log and its numbers when it ends.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-out=$(mkdir -p "${1:-gpu_first_light}" && cd "${1:-gpu_first_light}" && pwd)
+out=$(mkdir -p "${1:-gpu_first_light}" && cd "${1:-gpu_first_light}" && pwd) || exit 2
 started=$SECONDS
 limit=$(awk "BEGIN {print int(60 * ${MINUTES:-9})}")
 wheels=${WHEELS:-.whl}
