@@ -25,12 +25,14 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from IPython.display import Image, Markdown, display
 
+from seesaw.core.borders import drawing, plain
 from seesaw.core.json import read_json
 from seesaw.core.names import unique
 from seesaw.errors import UserError
 from seesaw.results.comparison import categories, pictures
 from seesaw.results.figures.results import table
 from seesaw.results.figures.style import COLOURS, GROUP_NAMES, use
+from seesaw.results.tables.formats import markdown_escape
 from seesaw.spec.outputs import Counts, Errors, Metrics
 from seesaw.spec.scales import Scale
 from seesaw.training import run_log
@@ -79,7 +81,8 @@ by_gain = sorted(ap_a, key=lambda i: ap_a[i] - ap_b[i])  # the largest gain firs
 rows = []
 for i in [*by_gain[:5], *by_gain[-5:]]:
     aps = f"{ap_a[i]:.1f}", f"{ap_b[i]:.1f}", f"{ap_b[i] - ap_a[i]:+.1f}"
-    rows.append([known[i]["name"], GROUP_NAMES[known[i]["frequency"]], *aps])
+    name = markdown_escape(plain(known[i]["name"]))
+    rows.append([name, GROUP_NAMES[known[i]["frequency"]], *aps])
 display(Markdown(table(["category", "group", "AP of A", "AP of B", "B - A"], rows)))
 
 # %% [markdown]
@@ -96,12 +99,14 @@ found = {
     for e in scale.table.evaluations.values()
     if e.split == "val" and first(shown.metrics, e).is_file()
 }
-figure, ax = plt.subplots(figsize=(6.88, 0.17 * len(found) + 0.5))
 colours = [COLOURS["Seesaw" if name in (a.id, b.id) else "CE"] for name in found]
+title = f"AP of {plain(known[category]['name'])} ({GROUP_NAMES[known[category]['frequency']]})"
+with drawing():  # a category's name is part of it
+    figure, ax = plt.subplots(figsize=(6.88, 0.17 * len(found) + 0.5))
 # an undefined AP, of a category without an object, is no bar
 ax.barh(list(found), [math.nan if v is None else v for v in found.values()], color=colours)
 ax.invert_yaxis()
-ax.set_xlabel(f"AP of {known[category]['name']} ({GROUP_NAMES[known[category]['frequency']]})")
+ax.set_xlabel(title)
 plt.show()
 
 # %% [markdown]

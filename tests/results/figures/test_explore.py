@@ -1,5 +1,6 @@
 """The exploring notebook, as a reader of a new clone runs it."""
 
+import json
 from pathlib import Path
 
 import nbformat
@@ -44,3 +45,14 @@ def test_it_shows_two_others_and_names_a_mistake(explored):
         explored(A="a13")
     with pytest.raises(UserError, match="the category 'rook' is unknown"):
         explored(CATEGORY="rook")
+
+
+@pytest.mark.slow
+def test_a_categorys_name_is_shown_as_text(explored):
+    path = Path("reference/mini/category_counts.json")
+    content = json.loads(path.read_text())
+    for category in content["categories"]:
+        category["name"] = rf"$\frac{{$ | {category['id']}"
+    path.write_text(json.dumps(content))
+    texts, pictures = explored()
+    assert r"\$\\frac{\$ \| " in texts and pictures == 2
