@@ -12,6 +12,7 @@ from small_folder import edit, path_of
 
 from seesaw.cli import main
 from seesaw.data import lvis_folder, pictures, repair
+from seesaw.errors import UserError
 
 FILES = {"train": "annotations/train.json", "val": "annotations/val.json"}
 TURNED = {n: Image.Exif() for n in range(2, 9)}
@@ -160,6 +161,17 @@ def test_a_mended_copy_is_accepted_and_the_originals_stay(folder, capsys):
     assert first["area"] > 100
     assert main.main(["data", "--fix", *options]) == 2  # the copy exists
     assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_annotations_outside_the_folder_are_not_replaced_by_their_copy(folder, absolute):
+    edit(folder, "train", spoil)
+    outside = folder.with_name("train.json")
+    path_of(folder, "train").rename(outside)
+    before = outside.read_bytes()
+    with pytest.raises(UserError, match=r"train\.json lies outside"):
+        repair.repair(folder, FILES | {"train": str(outside) if absolute else "../train.json"})
+    assert outside.read_bytes() == before
 
 
 def test_files_are_hashed_in_order_whatever_the_threads(folder, monkeypatch):

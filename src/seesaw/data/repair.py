@@ -52,8 +52,11 @@ def repair(root: Path, files: Mapping[str, str], orientation: str = STORED) -> t
         The new folder, and how often each change was made in each annotation file.
 
     Raises:
-        UserError: The folder exists, a file is no JSON, or faults remain.
+        UserError: The folder exists, a file is no JSON or outside ``root``, or faults remain.
     """
+    for name in map(Path, files.values()):
+        if name.is_absolute() or ".." in name.parts:  # its copy would replace the file itself
+            raise UserError(f"{root / name} lies outside {root}: move it into that folder")
     target = root.resolve().with_name(f"{root.resolve().name}_fixed")
     if target.exists():
         raise UserError(f"{target} exists already: use it, or remove it to make it again")
