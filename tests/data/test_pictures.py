@@ -163,6 +163,17 @@ def test_a_mended_copy_is_accepted_and_the_originals_stay(folder, capsys):
     assert "exists already" in capsys.readouterr().err
 
 
+def test_images_that_are_links_inside_the_folder_are_kept(folder):
+    image = folder / "train/000001.jpg"
+    image.rename(folder / "real.jpg")
+    image.symlink_to("../real.jpg")
+    assert faults(folder) == []
+    edit(folder, "train", lambda content: content["annotations"][5].pop("area"))
+    target, done = repair.repair(folder, FILES)
+    assert sum(done.values()) == 1 and faults(target) == []
+    assert (target / "train/000001.jpg").read_bytes() == (folder / "real.jpg").read_bytes()
+
+
 @pytest.mark.parametrize("absolute", [True, False])
 def test_annotations_outside_the_folder_are_not_replaced_by_their_copy(folder, absolute):
     edit(folder, "train", spoil)

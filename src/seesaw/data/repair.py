@@ -116,11 +116,12 @@ class _Copy:
                 if path.exists() or not source.is_file():
                     continue
                 path.parent.mkdir(parents=True, exist_ok=True)
-                if source.is_symlink():
-                    path.symlink_to(source.resolve())  # the reader judges it
+                real = source.resolve()
+                if source.is_symlink() and not real.is_relative_to(self.root.resolve()):
+                    path.symlink_to(real)  # the reader refuses it
                     continue
                 try:
-                    os.link(source.resolve(), path)
+                    os.link(real, path)
                 except OSError:
                     shutil.copyfile(source, path)
 
