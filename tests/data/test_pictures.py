@@ -163,6 +163,24 @@ def test_a_mended_copy_is_accepted_and_the_originals_stay(folder, capsys):
     assert "exists already" in capsys.readouterr().err
 
 
+def test_groups_that_val_lacks_are_those_of_train(tmp_path):
+    """By the images of val, all categories would be rare; train has twelve of each."""
+    folder = small_folder.make(tmp_path / "set", splits={"train": 16, "val": 2})
+    edit(folder, "train", lambda content: [c.pop("frequency") for c in content["categories"][2:]])
+
+    def spoil_val(content):
+        rook, kite, disc, slab = content["categories"]
+        rook["frequency"] = "x"
+        disc.pop("frequency")
+        slab.pop("frequency")
+        kite["frequency"] = "f"  # valid, so it stays
+
+    edit(folder, "val", spoil_val)
+    target, _ = repair.repair(folder, FILES)
+    val = json.loads(path_of(target, "val").read_text())
+    assert [c["frequency"] for c in val["categories"]] == ["r", "f", "c", "c"]
+
+
 def test_images_that_are_links_inside_the_folder_are_kept(folder):
     image = folder / "train/000001.jpg"
     image.rename(folder / "real.jpg")

@@ -24,6 +24,7 @@ from seesaw.data import lvis_folder, pictures
 from seesaw.data.annotations import Annotations
 from seesaw.data.format import (
     FEDERATED,
+    FREQUENCIES,
     LISTS,
     URL_PREFIX,
     Located,
@@ -136,6 +137,9 @@ class _Copy:
         dropped: dict[str, set[int]] = {key: set() for key in LISTS}
         ids = [a.get("id") for a in data["annotations"] if isinstance(a, dict)]
         self.unused = itertools.count(1 + max([i for i in ids if is_id(i)] or [0]))  # type: ignore[type-var, operator]
+        self.groups: dict[int, str] = {}
+        if any(located.fault.code == "frequency" for located in content.faults):
+            self.groups = self._groups()
         for located in content.faults:
             change = self._change(located, data, sizes)
             if change is None and located.key == "categories":
@@ -162,12 +166,40 @@ class _Copy:
         if key == "images":
             return self._change_image(record, code, data)
         if key == "categories":
-            return _change_category(record, code, data)
+            return self._change_category(record, code, data)
         if code in ("id", "twice"):
             record["id"] = next(self.unused)
             return "annotation ids made unique"
         if code in ("bbox", "area", "far") and (size := sizes.get(_image(record))):
             return _measure(record, code, *size)
+        return None
+
+    def _groups(self) -> dict[int, str]:
+        """Return each category's frequency as train says or shows it; other splits cannot."""
+        train = _tolerant(self.target / self.files["train"])
+        shown = {
+            (a["category_id"], a["image_id"])
+            for a in train["annotations"]
+            if isinstance(a, dict) and is_id(a.get("category_id")) and is_id(a.get("image_id"))
+        }
+        images = Counter(category for category, _ in shown)
+        return {
+            c["id"]: f
+            if (f := c.get("frequency")) in FREQUENCIES
+            else frequency_of(images[c["id"]])
+            for c in train["categories"]
+            if isinstance(c, dict) and is_id(c.get("id"))
+        }
+
+    def _change_category(self, category: dict, code: str, data: dict) -> str | None:
+        if code == "order":
+            data["categories"].sort(key=lambda c: c["id"])
+            return "categories sorted by id"
+        if code == "frequency":
+            # where others have faults too, the row may be that of a sound one
+            if category.get("frequency") not in FREQUENCIES:
+                category["frequency"] = self.groups.get(category["id"], frequency_of(0))
+            return "frequency taken from train"
         return None
 
     def _change_image(self, image: dict, code: str, data: dict) -> str | None:
@@ -228,18 +260,6 @@ def _without_orientation(content: bytes) -> bytes:
                  b"\x01\x12\x00\x03\x00\x00\x00\x01\x00\x01", content)  # fmt: skip
     return re.sub(rb"\x12\x01\x03\x00\x01\x00\x00\x00[\x02-\x08]\x00",
                   b"\x12\x01\x03\x00\x01\x00\x00\x00\x01\x00", big)  # fmt: skip
-
-
-def _change_category(category: dict, code: str, data: dict) -> str | None:
-    if code == "order":
-        data["categories"].sort(key=lambda c: c["id"])
-        return "categories sorted by id"
-    if code == "frequency":
-        annotations = [a for a in data["annotations"] if isinstance(a, dict)]
-        images = {_image(a) for a in annotations if a.get("category_id") == category["id"]}
-        category["frequency"] = frequency_of(len(images))
-        return "frequency counted"
-    return None
 
 
 def _measure(annotation: dict, code: str, height: int, width: int) -> str | None:
