@@ -131,6 +131,7 @@ def spoil(content):
     del images[0]["neg_category_ids"]
     images[1]["not_exhaustive_category_ids"] = None
     images[2]["neg_category_ids"] = [1, 77]
+    images[5]["neg_category_ids"] = [-1]
     images[3]["file_name"] = images[3].pop("coco_url").removeprefix(small_folder.PREFIX)
     images[4]["coco_url"] = "../elsewhere.png"
     annotations[0]["area"] = None

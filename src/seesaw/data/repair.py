@@ -205,7 +205,7 @@ class _Copy:
     def _change_image(self, image: dict, code: str, data: dict) -> str | None:
         if code in FEDERATED:
             found = image.get(code)
-            image[code] = [c for c in found if type(c) is int] if isinstance(found, list) else []
+            image[code] = [c for c in found if is_id(c)] if isinstance(found, list) else []
             return f"{code} made a list"
         if code == "unknown":
             known = {c.get("id") for c in data["categories"] if isinstance(c, dict)}
