@@ -72,7 +72,8 @@ def repair(root: Path, files: Mapping[str, str], orientation: str = STORED) -> t
             f"{message} (after what can be mended was mended, the rest left out)"
         ) from None
     except OSError as error:
-        raise UserError(f"{target} cannot be written ({error.strerror}): make room there") from None
+        fix = "make room there, or correct the permissions"
+        raise UserError(f"{target} cannot be written ({error}): {fix}") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return target, done
@@ -107,7 +108,8 @@ class _Copy:
         try:
             path.write_bytes(orjson.dumps(content))
         except TypeError as error:
-            raise UserError(f"{self.root / name} holds text that is no UTF-8 ({error})") from None
+            what = f"a text or number that JSON cannot hold ({error})"
+            raise UserError(f"{self.root / name} has {what}: correct it") from None
 
     def _link(self, found: Mapping[str, Annotations]) -> None:
         """Put the images in place; a missing one is reported when the files are checked."""
