@@ -88,3 +88,12 @@ def test_a_wrong_statement_is_reported(folder, tmp_path, monkeypatch, capsys):
     said = capsys.readouterr().err
     assert not lacks(said, "mine", "3 categories", "2; correct")
     assert not (folder / "manifest.json").exists()
+
+
+def test_an_absolute_annotation_file_is_refused_at_once(folder, tmp_path, monkeypatch):
+    row = dict(root=str(folder), train=str(folder / "annotations/train.json"), val="val.json")
+    file = tmp_path / "datasets.yaml"
+    file.write_text(yaml.safe_dump({"datasets": {"mine": row}}))
+    monkeypatch.setattr(paths, "DATASETS", file)
+    with pytest.raises(UserError, match=r"datasets\.yaml: train is '/.*relative to root"):
+        datasets.load("mine")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import field_validator
 
 from seesaw.core import paths
 from seesaw.core.names import instead
@@ -24,6 +25,13 @@ class DatasetEntry(Strict):
     test_dev: str | None = None
     generate: dict[str, Any] | None = None
     categories: int | None = None
+
+    @field_validator("train", "val", "test_dev")
+    @classmethod
+    def _below_root(cls, name: str | None) -> str | None:
+        if name and Path(name).is_absolute():
+            raise ValueError("its path must be relative to root")
+        return name
 
     @cached_property
     def classes(self) -> int:
