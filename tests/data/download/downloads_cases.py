@@ -43,3 +43,8 @@ def run(*words):
 def put_file(path, content):
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_bytes(content)
+
+
+def put_link(path, target):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).symlink_to(target)

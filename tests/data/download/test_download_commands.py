@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from downloads_cases import ANNOTATIONS, FILES, IMAGES, WEIGHTS, put_file, run
+from downloads_cases import ANNOTATIONS, FILES, IMAGES, WEIGHTS, put_file, put_link, run
 from facts import lacks
 from zips import zipped
 
@@ -79,6 +79,10 @@ def test_a_coco_folder_is_linked_and_its_zips_used_where_they_are(small, server,
         (
             lambda: put_file("data/lvis_v1/train2017/1.jpg", b"1"),
             ["data/lvis_v1/train2017", "1 files, not 5 files", "`seesaw download lvis_v1`"],
+        ),
+        (
+            lambda: put_link("data/lvis_v1/train2017", "/no/such/place"),
+            ["data/lvis_v1/train2017", "a link to /no/such/place", "`seesaw download lvis_v1`"],
         ),
         (
             lambda: put_file("data/downloads/train2017.zip", b"1"),

@@ -45,6 +45,11 @@ def obtain(
         remote.made.unlink(missing_ok=True)  # a dangling link
         remote.made.symlink_to(folder.resolve())
         said += f"linked to {folder}"
+    elif remote.of_images and remote.made.is_symlink():  # which no folder can replace
+        raise UserError(
+            f"{remote.made} is a link to {remote.made.readlink()}, which is missing; mount or "
+            f"restore it, or delete the link, and run `seesaw download {remote.set}` again."
+        )
     else:
         source, how = _file(remote, coco, patience)
         if remote.makes:
