@@ -1,5 +1,6 @@
 """The package: its bytes, its entries, and that it scores what the table says."""
 
+import copy
 import hashlib
 import json
 import re
@@ -127,6 +128,25 @@ def test_a_list_without_annotations_is_enough(small, tmp_path):
     bare.write_text(json.dumps(small.data | {"annotations": []}))
     assert package(small.found, ImageList.load(bare), tmp_path / "b.zip") == small.facts
     assert (tmp_path / "b.zip").read_bytes() == small.zip.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda data: data.update(images=[]), "no images"),
+        (lambda data: data.update(categories=[]), "no categories"),
+        (lambda data: data["images"][0].update(id="a1"), "'a1'"),
+        (lambda data: data["images"][0].update(height=None), "None"),
+        (lambda data: data["categories"][0].update(id="1"), "'1'"),
+    ],
+)
+def test_a_list_that_no_results_can_be_checked_against(small, tmp_path, change, what):
+    data = copy.deepcopy(small.data)
+    change(data)
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(UserError, match=rf"mine\.json .*{what}"):
+        ImageList.load(path)
 
 
 def test_what_is_packaged_is_valid(small, monkeypatch):

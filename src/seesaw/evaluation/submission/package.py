@@ -16,12 +16,14 @@ the zip's date is fixed. (Another build of zlib may compress the same JSON diffe
 import hashlib
 import zipfile
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import orjson
 
 from seesaw.core.files import replacing
+from seesaw.data.format import is_id
 from seesaw.errors import UserError
 from seesaw.evaluation.detections import MAX_DETECTIONS, ImageDetections, read
 from seesaw.spec.annotations import load_annotations
@@ -43,14 +45,22 @@ class ImageList:
         """Read the images and categories of a file in LVIS format, with or without annotations.
 
         Raises:
-            UserError: The file is missing or not in LVIS format.
+            UserError: The file is missing, not in LVIS format, or lists no images or categories.
         """
         content = load_annotations(Path(path))
         try:
             images = {i["id"]: (i["height"], i["width"]) for i in content["images"]}
-            return cls(Path(path), images, np.sort([c["id"] for c in content["categories"]]))
+            categories = [c["id"] for c in content["categories"]]
         except (KeyError, TypeError) as error:
-            raise UserError(f"{path} is not in LVIS format ({error!r}): get it again") from None
+            raise UserError(f"{path} is not in LVIS format ({error!r}): get it again.") from None
+        for key, ids in (("images", images), ("categories", categories)):
+            if not ids:
+                raise UserError(f"{path} lists no {key}: get the whole file.")
+        for value in (*images, *chain.from_iterable(images.values()), *categories):
+            if not is_id(value):
+                fix = "ids, heights and widths are whole numbers; correct it"
+                raise UserError(f"{path} is not in LVIS format (it has {value!r}): {fix}.")
+        return cls(Path(path), images, np.sort(categories))
 
 
 def package(detections: Path | str, wanted: ImageList, output: Path | str) -> dict:
