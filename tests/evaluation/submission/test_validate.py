@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import threading
 import zipfile
 
 import pytest
@@ -184,6 +186,14 @@ def test_a_bbox_is_noted_and_no_fault(entries, check):
     _, report = check([entry | {"bbox": [0, 0, 1.5, 2]} for entry in entries])
     assert report.boxes == 400 and report.faults == {}
     assert "bbox" in report.lines()[1]
+
+
+def test_a_list_from_a_pipe(small, entries, tmp_path):
+    pipe, text = tmp_path / "pipe", json.dumps(entries).encode()
+    os.mkfifo(pipe)
+    threading.Thread(target=pipe.write_bytes, args=(text,), daemon=True).start()
+    report = validate(pipe, small.images)
+    assert report.faults == {} and report.detections == 400
 
 
 def test_zips(small, entries, tmp_path):

@@ -34,8 +34,7 @@ def opened(path: Path | str) -> Iterator[IO[bytes]]:
     path = Path(path)
     try:
         with path.open("rb") as file:
-            if file.read(2) != b"PK":
-                file.seek(0)
+            if file.peek(2)[:2] != b"PK":
                 yield file
                 return
         with _Bounded(io.FileIO(path)) as raw, _member(path, raw) as file:
