@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from seesaw.cli.common import need_output, scale_of
-from seesaw.core.integrity import read_output
+from seesaw.core.integrity import read_output, refuse
 from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
 from seesaw.evaluation.submission import receipt
@@ -75,6 +75,7 @@ def grade(args: Namespace) -> None:
     if not truth.is_file():
         raise UserError(f"{truth} is missing: test-dev is graded on generated data only.")
     need_output(output, f"submit {evaluation.id}", scale, args.seed)
+    refuse([output])
     metrics = score(output, truth)
     table = scale.metrics(evaluation, args.seed)
     if args.split == "val" and table.is_file():

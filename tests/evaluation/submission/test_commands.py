@@ -168,6 +168,16 @@ def test_the_servers_answer(said):
     assert not lacks(message, truth, "missing", "generated")
 
 
+def test_another_file_in_the_packages_place_is_not_graded(said):
+    said("submit")
+    package, entry = TEST_DEV.with_name("submission.zip"), {"image_id": 1, "category_id": 1}
+    entry |= {"score": "0.5", "segmentation": {"size": [1, 1], "counts": "1"}}
+    package.write_text(json.dumps([entry]))
+    message = said("grade", code=2)
+    assert message.startswith(str(package)) and "sha256" in message
+    assert receipt(TEST_DEV)["records"] == []
+
+
 def test_no_server_scores_generated_data_or_val(said):
     said("submit")
     for args in (("--record", "38.92"), ("--split", "val", "--record", "pending")):
