@@ -127,8 +127,18 @@ class Manifest(TypedDict):
 
 
 @_open
+class Submitted(TypedDict):
+    """What became of the package with this hash; the AP, if there is one, is in percent."""
+
+    kind: str
+    AP: float | None
+    sha256: str
+    time: NotRequired[str]
+
+
+@_open
 class Receipt(TypedDict):
     """The receipt beside a package."""
 
-    package: dict[str, Any]
-    records: list[dict[str, Any]]
+    package: HashedFiles
+    records: list[Submitted]

@@ -178,6 +178,17 @@ def test_another_file_in_the_packages_place_is_not_graded(said):
     assert receipt(TEST_DEV)["records"] == []
 
 
+def test_an_entry_by_hand_that_lacks_its_hash_is_one_sentence(said):
+    said("submit")
+    path = TEST_DEV.with_name("submission.zip.receipt.json")
+    path.write_text(json.dumps(receipt(TEST_DEV) | {"records": [{"kind": "server", "AP": 38.9}]}))
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=r"receipt\.json is damaged .*sha256"):
+        line("mini")
+    assert not lacks(said("submit", code=2), "receipt.json is damaged")
+    assert path.read_bytes() == before
+
+
 def test_no_server_scores_generated_data_or_val(said):
     said("submit")
     for args in (("--record", "38.92"), ("--split", "val", "--record", "pending")):
