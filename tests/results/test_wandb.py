@@ -10,6 +10,7 @@ from wandb_runs import history, records
 
 from seesaw.cli.main import main
 from seesaw.core.provenance import Provenance
+from seesaw.results.wandb import send
 from seesaw.spec.scales import Scale
 from seesaw.training import run_log
 
@@ -94,3 +95,20 @@ def test_the_summary_names_the_cells_of_the_tables(sent):
             summary |= record["summary"]["update"]
     assert "table_a1: + Seesaw Loss" in summary["val/cells"]
     assert summary["val/AP_f"] == pytest.approx(100)
+
+
+def test_detections_of_other_annotations_are_one_warning(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    make(tmp_path, monkeypatch)
+    scale = Scale("mini")
+    log = scale.model(B, 0).with_name(run_log.NAME)
+    run_log.begin(log, {"id": "b-0", "group": "g", "name": B, "tags": [], "seed": 0}, 0)
+    assert run_log.append_evaluation(log, B, {"AP": 50.0})
+    path = scale.annotations("val")
+    content = json.loads(path.read_text())
+    content["images"][0]["height"] = 41
+    path.write_text(json.dumps(content))
+    capsys.readouterr()
+    assert not send(log, "offline", scale, 0)
+    said = capsys.readouterr().err
+    assert "detections.jsonl" in said and "image 1" in said and said.count("\n") == 1

@@ -112,7 +112,8 @@ def _pictures(evaluation: Evaluation, scale: Scale, seed: int, folder: Path) -> 
             mask = mask_of(annotation, (image["height"], image["width"]))
             item = (None, annotation["category_id"], annotation["bbox"], mask)
             shown[image["id"]]["objects"].append(item)
-    for found in detections.read(scale.detections(evaluation, seed)):
+    sizes = {i["id"]: (i["height"], i["width"]) for i in data["images"]}
+    for found in detections.read(scale.detections(evaluation, seed), sizes, list(names)):
         if found.image_id not in images:
             continue
         size = [found.height, found.width]
