@@ -94,6 +94,13 @@ def test_a_mirror_follows_a_log_that_grows(log, tmp_path):
     assert [item["iter"] for item in history(records(run))] == [20, 40, 60]
 
 
+def test_a_process_that_cannot_start_is_one_warning(log, monkeypatch, capfd):
+    monkeypatch.setattr("sys.executable", "/no/such/python")
+    assert not replay(log, "offline")
+    said = capfd.readouterr().err
+    assert not lacks(said, "W&B", "No such file", LATER) and said.count("\n") == 1
+
+
 def test_off_starts_nothing(log, tmp_path):
     before = psutil.Process().children()
     assert replay(log, "off")

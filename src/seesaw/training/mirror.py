@@ -48,18 +48,18 @@ class Mirror:
         self._process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        """Start the process, unless the mode is off.
-
-        Raises:
-            OSError: the process cannot be started.
-        """
+        """Start the process, unless the mode is off; one that cannot start is one warning."""
         if self.mode != "off":
             log, *extras = self._files
             command = [sys.executable, "-m", __name__, log, self.mode, *extras]
+            quiet = subprocess.DEVNULL
             # in a new session, so that Ctrl-C reaches only the training, which ends this process
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
-            )
+            try:
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.PIPE, stdout=quiet, start_new_session=True
+                )
+            except OSError as error:
+                warn(f"its process cannot be started ({error.strerror})")
 
     def end(self, seconds: float | None = None) -> bool:
         """Wait for the process, kill it after a time-out, and return whether it succeeded.
@@ -68,7 +68,7 @@ class Mirror:
             seconds: the time-out; by default those of starting and finishing together.
         """
         if self._process is None:
-            return True
+            return self.mode == "off"
         if self._process.stdin:
             self._process.stdin.close()
         try:
