@@ -138,3 +138,9 @@ def test_a_wrong_mode_is_reported(monkeypatch):
 def test_an_evaluation_without_a_log_is_passed_over(tmp_path):
     assert not run_log.append_evaluation(tmp_path / "log.jsonl", "a11", {"AP": 1.0})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_line_separator_in_a_name_splits_no_line(tmp_path):
+    path, header = tmp_path / "log.jsonl", {"id": "a", "dataset": {"name": "a\u2028b\x85c"}}
+    run_log.begin(path, header, 0)
+    assert run_log.read(path).header == header

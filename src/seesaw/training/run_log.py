@@ -106,7 +106,7 @@ def _lines(path: Path) -> list[dict]:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    return list(parsed(text.splitlines()))
+    return list(parsed(text.split("\n")))  # splitlines would also split at U+2028
 
 
 def parsed(lines: Iterable[str]) -> Iterable[dict]:
