@@ -83,7 +83,7 @@ def _read(files: dict[str, Path]) -> dict[str, Any]:
             made["images"][split] = len(content["images"])
             if split == "train":
                 made |= _train(content)
-        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f"{path} is no LVIS annotation file ({error!r}); get the file again."
             ) from None

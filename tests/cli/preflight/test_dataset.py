@@ -81,6 +81,12 @@ def test_a_broken_file_is_reported(tmp_path, monkeypatch):
         facts.facts(entry, 1e-3)
 
 
+def test_a_box_of_three_numbers_is_reported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"train\.json"):
+        facts.facts(entry_of(tmp_path, [annotation(1, 1, 1, box=(1, 1, 10))]), 1e-3)
+
+
 def by_name(checks):
     return {c.name: (c.ok, c.text) for c in checks}
 
