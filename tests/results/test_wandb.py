@@ -112,3 +112,9 @@ def test_detections_of_other_annotations_are_one_warning(tmp_path, monkeypatch, 
     assert not send(log, "offline", scale, 0)
     said = capsys.readouterr().err
     assert "detections.jsonl" in said and "image 1" in said and said.count("\n") == 1
+
+
+def test_no_place_for_temporary_files_is_one_warning(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    assert not send(tmp_path / run_log.NAME, "offline", Scale("mini"), 0)
+    assert capsys.readouterr().err.count("\n") == 1

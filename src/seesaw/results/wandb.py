@@ -43,14 +43,14 @@ def send(log: Path, mode: str, scale: Scale, seed: int, weights: bool = False) -
     Returns:
         Whether that succeeded.
     """
-    with TemporaryDirectory() as folder:
-        extras = Path(folder) / "extras.json"
-        try:
+    try:
+        with TemporaryDirectory() as folder:
+            extras = Path(folder) / "extras.json"
             extras.write_text(json.dumps(_extras(log, scale, seed, weights, Path(folder))))
-        except (OSError, UserError) as error:  # nothing that is for W&B alone may end a job
-            warn(str(error))
-            return False
-        return replay(log, mode, extras, *([UPLOAD] if weights else []))
+            return replay(log, mode, extras, *([UPLOAD] if weights else []))
+    except (OSError, UserError) as error:  # nothing that is for W&B alone may end a job
+        warn(str(error))
+        return False
 
 
 def _extras(log: Path, scale: Scale, seed: int, weights: bool, folder: Path) -> dict[str, Any]:
