@@ -13,12 +13,11 @@ import orjson
 from seesaw.core import paths
 from seesaw.core.hashing import cached_json
 from seesaw.core.integrity import read_output
+from seesaw.data.annotations import MIN_SIDE
 from seesaw.data.format import frequency_of
 from seesaw.errors import UserError
 from seesaw.spec.datasets import DatasetEntry
 from seesaw.spec.outputs import Counts
-
-MIN_SIDE = 32  # px; configs/_base_/lvis_v1.py leaves out smaller training images
 
 
 def facts(entry: DatasetEntry, threshold: float) -> dict[str, Any]:
