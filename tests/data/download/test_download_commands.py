@@ -1,5 +1,6 @@
 """`seesaw download` on a small copy of the table, served on loopback."""
 
+import fcntl
 import hashlib
 import json
 import shutil
@@ -120,6 +121,18 @@ def test_another_file_of_that_name_in_torchs_cache_is_passed_over(small, server,
     put_file("torch/hub/checkpoints/resnet50.pth", b"other" * 9)
     assert run("pretrained") == 0
     assert "another sha256" in capsys.readouterr().out and len(server.requests) == 1
+
+
+def test_two_processes_do_not_unpack_into_one_folder(small, capsys):
+    put_file("data/downloads/train2017.zip", FILES["train2017.zip"])
+    own = Path("data/lvis_v1/.train2017.lock")
+    own.parent.mkdir(parents=True)
+    with own.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert run("train") == 2
+    assert not lacks(capsys.readouterr().err, "data/lvis_v1/train2017", "another process")
+    assert run("train") == 0
+    assert [p.name for p in Path("data/lvis_v1").iterdir()] == ["train2017"]
 
 
 def test_an_interrupted_unpacking_goes_on(small, monkeypatch):

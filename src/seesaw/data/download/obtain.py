@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from seesaw.core import paths
+from seesaw.core.files import lock
 from seesaw.data.download.fetch import Patience, fetch, verify
 from seesaw.data.download.progress import progress
 from seesaw.data.download.unpack import Held, holds, unpack, words
@@ -54,7 +55,8 @@ def obtain(
         source, how = _file(remote, coco, patience)
         if remote.makes:
             total = remote.counts.get("files")
-            with progress(f"unpacking {source.name}", total, of_bytes=False) as report:
+            own = lock(remote.made.with_name(f".{remote.made.name}.lock"), str(remote.made))
+            with own, progress(f"unpacking {source.name}", total, of_bytes=False) as report:
                 held = unpack(source, remote, report)
             if source == remote.path and not keep:
                 source.unlink()
