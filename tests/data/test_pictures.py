@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import cv2
 import numpy as np
@@ -210,6 +211,20 @@ def test_files_are_hashed_in_order_whatever_the_threads(folder, monkeypatch):
     monkeypatch.setattr(pictures, "THREADS", 5)
     five = pictures.digest((c.image.path, c.content) for c in pictures.check(folder, images))
     assert one == five and one[0] == sum((folder / i.path).stat().st_size for i in images)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_refused_before_its_images_are_decoded(folder, capsys):
+    folder.chmod(0o555)
+    (folder / "train/000001.jpg").write_bytes(b"no image")
+    assert main.main(["data", "--scale", "smoke", "--dataset", str(folder)]) == 2
+    assert "read-only" in capsys.readouterr().err
+    own = folder.with_name("own")
+    own.mkdir()
+    for name in ("annotations", "train", "val", "test"):
+        (own / name).symlink_to(folder / name)
+    assert main.main(["data", "--scale", "smoke", "--dataset", str(own)]) == 2
+    assert "000001.jpg" in capsys.readouterr().err
 
 
 def test_too_few_images_for_a_schedule_are_refused_before_training(tmp_path, capsys):

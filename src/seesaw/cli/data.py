@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
@@ -105,6 +106,11 @@ def data(args: Namespace) -> None:
             print(f"{change}: {number}")
         scale = Scale(scale.name, str(root))
         entry = scale.entry
+    if entry.root.is_dir() and not os.access(entry.root, os.W_OK):
+        raise UserError(
+            f"{entry.root} is read-only, but the manifest and the counts belong there; make a "
+            "folder of your own with links to its subfolders, and name that one."
+        )
     with suppress(OSError):
         entry.manifest.unlink()  # nothing trains on data that is refused now
     found = lvis_folder.read(entry.root, files)
