@@ -48,9 +48,9 @@ def download(args: Namespace) -> None:
         print(f"scale {scale.name} on {scale.dataset} needs nothing from the network")
         return None
     coco = site.load().coco
-    if coco and not Path(coco).expanduser().is_dir():
+    folder = Path(os.path.expanduser(coco)) if coco else None  # keeps the ~ of an unknown user
+    if folder and not folder.is_dir():
         raise UserError(f"{site.FILE}: coco is {coco!r}, which is no folder; correct or remove it.")
-    folder = Path(coco).expanduser() if coco else None
     obtain.check_space(remotes, site.FILE, args.keep)
     facts = {r.name: obtain.obtain(r, folder, args.keep) for r in remotes}
     for group, members in files.sets.items():

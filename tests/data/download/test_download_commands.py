@@ -78,6 +78,10 @@ def test_a_coco_folder_is_linked_and_its_zips_used_where_they_are(small, server,
             ["site.yaml", "coco is '/no/such/place'", "no folder"],
         ),
         (
+            lambda: Path("site.yaml").write_text("coco: ~no_such_user/coco\n"),
+            ["site.yaml", "coco is '~no_such_user/coco'", "no folder"],
+        ),
+        (
             lambda: put_file("data/lvis_v1/train2017/1.jpg", b"1"),
             ["data/lvis_v1/train2017", "1 files, not 5 files", "`seesaw download lvis_v1`"],
         ),
