@@ -47,7 +47,7 @@ class Queued(NamedTuple):
 def mine() -> tuple[dict[str, Queued] | None, str]:
     """Return this user's jobs by id, with recently ended ones; or None, and the error message."""
     command = ["squeue", "--format=%i|%T|%N|%j|%r|%k", "--states=all", "--noheader"]
-    command += ["--user", str(os.getuid())]
+    command += ["--user", str(os.getuid()), "--all"]  # also of partitions that the site hides
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=45)
     except FileNotFoundError:
