@@ -14,7 +14,6 @@ The official plugin builds each `sbatch` call and cancels jobs. This subclass ch
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import threading
 import time
@@ -34,10 +33,6 @@ ExecutorSettings, common_settings = official.ExecutorSettings, official.common_s
 
 # How much a job asks for: the option of sbatch and Snakemake's resource that sets it.
 ASKED = {"-t": "runtime", "--mem": "mem_mb", "--gpus": "gpu", "--gres": "gres", "--nodes": "nodes"}
-# What SLURM's commands say while its controller is away or overloaded.
-AWAY = re.compile(
-    "contact slurm controller|socket timed out|connection refused|connect failure|no answer", re.I
-)
 CHANGED = (
     "job {job} of an earlier call still makes this, of code or configs that have changed since; "
     "`scancel {job}`, then run the same command again."
@@ -50,7 +45,7 @@ def no_cluster() -> str | None:
     if missing := [name for name in ("sbatch", "squeue", "scancel") if not shutil.which(name)]:
         return f"{missing[0]} is not installed here: {instead}"
     rows, error = queue.mine()
-    if rows is None and not AWAY.search(error):
+    if rows is None and not queue.AWAY.search(error):
         return f"squeue fails here ({error}): {instead}"
     return None
 
@@ -93,7 +88,7 @@ class Executor(official.Executor):
             work = self._work(job)
             exclude = ledger.bad_nodes(work.key)
             while refusal := self._submit(job, work, exclude):
-                away = AWAY.search(refusal.partition("sbatch call:")[0])
+                away = queue.AWAY.search(refusal.partition("sbatch call:")[0])
                 if away and time.monotonic() < until and not self._cancelled.is_set():
                     if not warned:
                         self.logger.warning(f"SLURM does not answer; {work.key} waits for it.")

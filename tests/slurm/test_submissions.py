@@ -38,7 +38,8 @@ def test_a_submission_whose_answer_was_lost_is_found(place):
 
 
 def test_a_step_waits_for_the_controller(place, monkeypatch):
-    command(place, "squeue", "[ -e up ]")
+    gone = "echo 'Unable to contact slurm controller' >&2; exit 1"
+    command(place, "squeue", f"[ -e up ] || {{ {gone}; }}")
     pauses: list[float] = []
     clock = SimpleNamespace(
         monotonic=time.monotonic, sleep=lambda s: pauses.append(s) or Path("up").touch()
@@ -48,6 +49,9 @@ def test_a_step_waits_for_the_controller(place, monkeypatch):
     for _ in range(2):
         jobstep.Executor.run_job(object.__new__(jobstep.Executor), "srun")
     assert pauses == [queue.PAUSE, "srun", "srun"]
+    command(place, "squeue", "echo 'Could not establish a configuration source' >&2; exit 1")
+    jobstep.Executor.run_job(object.__new__(jobstep.Executor), "srun")  # srun says what is wrong
+    assert pauses == [queue.PAUSE, "srun", "srun", "srun"]
 
 
 def test_a_submission_waits_for_the_controller(place, caplog):

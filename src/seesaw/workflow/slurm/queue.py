@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -23,6 +23,10 @@ FINAL += ("ERROR",)
 NO_END = ("PREEMPTED", "NODE_FAIL", "GONE")
 # Reasons for waiting that end by themselves.
 HARMLESS = ("None", "Priority", "Resources", "BeginTime", "Cleaning", "Dependency", "Prolog")
+# What SLURM's commands say while its controller is away or overloaded.
+AWAY = re.compile(
+    "contact slurm controller|socket timed out|connection refused|connect failure|no answer", re.I
+)
 # In seconds: how long to wait for a controller that does not answer, and between two queries; after
 # how long a job counts as lost, and after how long its reason for waiting is reported.
 PATIENCE, PAUSE = 3600, 10
@@ -61,9 +65,12 @@ def mine() -> tuple[dict[str, Queued] | None, str]:
 
 
 def await_controller() -> None:
-    """Wait at most an hour until SLURM's controller answers; return at once without squeue."""
+    """Wait at most an hour while SLURM's controller is away, but not for a squeue that fails."""
     until = time.monotonic() + PATIENCE
-    while shutil.which("squeue") and mine()[0] is None and time.monotonic() < until:
+    while time.monotonic() < until:
+        rows, error = mine()
+        if rows is not None or not AWAY.search(error):
+            return
         time.sleep(PAUSE)
 
 
