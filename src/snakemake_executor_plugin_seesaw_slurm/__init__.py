@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import snakemake_executor_plugin_slurm as official
 from snakemake.exceptions import WorkflowError
@@ -170,7 +171,8 @@ class Executor(official.Executor):
             if state == "COMPLETED":
                 self.report_job_success(info)
                 if not self.workflow.executor_settings.keep_successful_logs:
-                    log.unlink(missing_ok=True)
+                    with suppress(OSError):  # such as a stale handle; it would end Snakemake
+                        log.unlink()
             elif state in queue.FINAL:
                 message = f"SLURM job {info.external_jobid} ended as {state}. "
                 self.report_job_error(info, msg=message, aux_logs=[str(log)])

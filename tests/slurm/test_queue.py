@@ -21,6 +21,15 @@ def test_a_failing_squeue_changes_nothing(place, caplog):
     assert "slurm_load_jobs error" in caplog.text
 
 
+def test_what_squeue_or_the_logs_folder_does_never_ends_the_watch(place):
+    executor = Alone().watching("7")
+    (place / "bin/squeue").write_text("no program")  # it cannot be started
+    assert executor.ask() == {"7": "active"}
+    command(place, "squeue", "printf '8|RUNNING|n1|caf\\351|None|\\n7|COMPLETED|n1|run|None|\\n'")
+    (place / "log").mkdir()  # it cannot be deleted as a file
+    assert executor.ask() == {"7": "success"}
+
+
 def test_the_display_knows_what_waits(place):
     executor = Alone().watching("7")
     executor.run_job_pre(job())

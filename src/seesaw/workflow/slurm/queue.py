@@ -23,9 +23,11 @@ FINAL += ("ERROR",)
 NO_END = ("PREEMPTED", "NODE_FAIL", "GONE")
 # Reasons for waiting that end by themselves.
 HARMLESS = ("None", "Priority", "Resources", "BeginTime", "Cleaning", "Dependency", "Prolog")
-# What SLURM's commands say while its controller is away or overloaded.
+# What SLURM's commands say while its controller, or this machine, is away or overloaded.
 AWAY = re.compile(
-    "contact slurm controller|socket timed out|connection refused|connect failure|no answer", re.I
+    "contact slurm controller|socket timed out|connection refused|connect failure|no answer"
+    "|temporarily unavailable|cannot allocate memory",
+    re.I,
 )
 # In seconds: how long to wait for a controller that does not answer, and between two queries; after
 # how long a job counts as lost, and after how long its reason for waiting is reported.
@@ -53,11 +55,13 @@ def mine() -> tuple[dict[str, Queued] | None, str]:
     command = ["squeue", "--format=%i|%T|%N|%j|%r|%k", "--states=all", "--noheader"]
     command += ["--user", str(os.getuid()), "--all"]  # also of partitions that the site hides
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=45)
-    except FileNotFoundError:
-        return None, "squeue is not installed here; run this where Slurm is"
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=45
+        )
     except subprocess.TimeoutExpired:
         return None, "no answer in 45 s"
+    except OSError as error:  # not installed, or the login node's limit of processes is reached
+        return None, f"squeue cannot be started: {error.strerror}"
     if done.returncode:
         return None, " ".join(done.stderr.split())
     rows = (line.strip().split("|", 5) for line in done.stdout.splitlines())
