@@ -32,6 +32,9 @@ from seesaw.workflow.slurm.ledger import Submission
 
 ExecutorSettings, common_settings = official.ExecutorSettings, official.common_settings
 
+# No arrays are submitted; the official plugin would not start where a site allows none.
+official.get_max_array_size = lambda: 1000
+
 # How much a job asks for: the option of sbatch and Snakemake's resource that sets it.
 ASKED = {"-t": "runtime", "--mem": "mem_mb", "--gpus": "gpu", "--gres": "gres", "--nodes": "nodes"}
 CHANGED = (
@@ -57,6 +60,11 @@ class Executor(official.Executor):
     def __post_init__(self, test_mode: bool = False) -> None:
         if reason := no_cluster():  # before a local job, such as a download, begins
             raise WorkflowError(reason)
+        if self.workflow.executor_settings.array_jobs:
+            raise WorkflowError(
+                "--seesaw-slurm-array-jobs is not supported, because each job is resumed, taken "
+                "over and requeued on its own; leave it out."
+            )
         super().__post_init__(test_mode)
         # One submission at a time, because the nodes to exclude and the refusal are attributes.
         self._job_submission_executor = ThreadPoolExecutor(max_workers=1)

@@ -48,8 +48,10 @@ def job(fingerprint: str = "x") -> SimpleNamespace:
 class Alone(Executor):
     """The executor without a workflow, which keeps what it reports of each of Slurm's jobs."""
 
-    def __init__(self):
-        settings = ExecutorSettings(status_command="squeue", delete_logfiles_older_than=0)
+    def __init__(self, **settings):
+        settings = ExecutorSettings(
+            status_command="squeue", delete_logfiles_older_than=0, **settings
+        )
         self.workflow = SimpleNamespace(executor_settings=settings, workdir_init=Path.cwd())
         self.logger = logging.getLogger("executor")
         self.__post_init__()

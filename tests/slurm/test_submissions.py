@@ -5,7 +5,9 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import snakemake_executor_plugin_slurm_jobstep as official
+from snakemake.exceptions import WorkflowError
 from stand_ins import Alone, command, end, listed
 
 import snakemake_executor_plugin_seesaw_slurm_jobstep as jobstep
@@ -118,6 +120,15 @@ def test_a_node_is_excluded_only_for_what_may_be_its_fault(place):
     first, second = Path("calls").read_text().splitlines()
     assert sorted(re.search("--exclude=(\\S+)", first)[1].split(",")) == ["n1", "n4"]
     assert "--exclude" not in second
+
+
+def test_a_site_without_job_arrays_is_as_good_and_arrays_are_refused(place):
+    listed(place)
+    command(place, "scontrol", "echo 'MaxArraySize = 0'")
+    command(place, "sbatch", "echo 7")
+    assert Alone().submit() == "7"
+    with pytest.raises(WorkflowError, match="array-jobs"):
+        Alone(array_jobs="train")
 
 
 def test_without_a_cluster_nothing_begins(place, monkeypatch):
