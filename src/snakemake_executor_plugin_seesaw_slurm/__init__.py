@@ -14,10 +14,11 @@ The official plugin builds each `sbatch` call and cancels jobs. This subclass ch
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -74,6 +75,14 @@ class Executor(official.Executor):
         self._refusal: str | None = None
         self._cancelled = threading.Event()
         self._watch = queue.Watch(self.run_uuid, self.logger.warning)
+
+    def get_account_arg(self, job: JobExecutorInterface) -> Iterator[str]:
+        """Yield the option for the site's account, which sbatch itself checks.
+
+        The official check needs sacct or sacctmgr, and an accounting database that answers.
+        """
+        account = job.resources.get("slurm_account")
+        yield f" -A {shlex.quote(str(account))}" if account else ""
 
     def additional_general_args(self) -> str:
         """Make jobs run their step with this project's executor: see the package `..._jobstep`."""

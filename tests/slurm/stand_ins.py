@@ -38,7 +38,7 @@ def job(fingerprint: str = "x") -> SimpleNamespace:
         rule=SimpleNamespace(name="train"),
         wildcards=["a01", "0"],
         params={"fingerprint": fingerprint},
-        resources=Resources(runtime=60, slurm_partition="gpu", gres=""),
+        resources=Resources(runtime=60, slurm_partition="gpu", slurm_account="lab", gres=""),
         threads=1,
         is_group=lambda: False,
         log_info=lambda: None,
@@ -56,7 +56,6 @@ class Alone(Executor):
         self.logger = logging.getLogger("executor")
         self.__post_init__()
         self.run_uuid = "run"
-        self._fallback_account_arg = ""
         self.reported: dict[str | None, str] = {}
         self.errors: list[str] = []
         self.active: list[SubmittedJobInfo] = []

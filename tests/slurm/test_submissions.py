@@ -122,6 +122,15 @@ def test_a_node_is_excluded_only_for_what_may_be_its_fault(place):
     assert "--exclude" not in second
 
 
+def test_an_account_needs_no_accounting(place):
+    listed(place)
+    for name in ("sacct", "sacctmgr", "sshare"):
+        command(place, name, "echo 'Connection refused' >&2; exit 1")
+    command(place, "sbatch", 'echo "$@" > calls; echo 7')
+    assert Alone().submit() == "7"
+    assert " -A lab " in Path("calls").read_text()
+
+
 def test_a_site_without_job_arrays_is_as_good_and_arrays_are_refused(place):
     listed(place)
     command(place, "scontrol", "echo 'MaxArraySize = 0'")
