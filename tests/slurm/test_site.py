@@ -1,11 +1,16 @@
 """Site settings as Slurm options and commands; no Slurm needed."""
 
+import os
+import signal
+import subprocess
+import time
+
 import pytest
 
 from seesaw.errors import UserError
 from seesaw.spec import site
 from seesaw.spec.site import Site
-from seesaw.workflow.slurm import resources, torchrun
+from seesaw.workflow.slurm import ledger, resources, torchrun
 
 
 @pytest.fixture
@@ -24,6 +29,18 @@ def test_one_process_is_the_plain_command_outside_of_slurm(here, tmp_path):
     )
     (tmp_path / "squeue").unlink()  # in a container that only sees the job's variables
     assert resources.trainer(Site(), 1, "w", here) == "seesaw"
+
+
+def test_a_shell_outlives_a_command_that_saves_on_a_signal(place):
+    prefix = resources.shell_prefix(Site(), {"SLURM_JOB_ID": "7"}).format()
+    saves = "trap 'sleep 0.2; touch saved; exit 75' TERM; touch begun; while :; do sleep 0.1; done"
+    line = ["bash", "-c", f'{prefix} bash -c "{saves}"']
+    shell = subprocess.Popen(line, start_new_session=True)
+    while not (place / "begun").exists():
+        time.sleep(0.05)
+    os.killpg(shell.pid, signal.SIGTERM)
+    assert shell.wait() == 75 and (place / "saved").exists()
+    assert [end.status for end in ledger.ends("7")] == [75]
 
 
 def asked(*site, attempt=1, **options):

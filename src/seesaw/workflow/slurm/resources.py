@@ -94,15 +94,17 @@ def _gres(site: Site) -> str:
 
 
 def shell_prefix(site: Site, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Return the start of each command in a SLURM job: the set-up, and a trap that records its end.
+    """Return the start of each command in a SLURM job: the set-up, and traps that record its end.
 
-    Returns None outside of SLURM. Braces are doubled because Snakemake formats the string.
+    A signal that SLURM sends to all processes of the job must not end the shell before the command:
+    SLURM would kill the command while it saves, and the shell would record exit code 0. Returns
+    None outside of SLURM. Braces are doubled because Snakemake formats the string.
     """
     job = environ.get("SLURM_JOB_ID")
     if job is None:
         return None
     end = f"echo $? $SECONDS ${{SLURMD_NODENAME:-$HOSTNAME}} >> {ledger.ENDS}/{job}"
-    note = f"mkdir -p {ledger.ENDS}; trap '{end}' EXIT"
+    note = f"mkdir -p {ledger.ENDS}; trap '{end}' EXIT; trap : TERM"
     # Module systems use unset variables, so strict mode is set after them.
     lines = [site.setup.strip() or ":", note, "set -euo pipefail; "]
     return "\n".join(lines).replace("{", "{{").replace("}", "}}")
