@@ -3,6 +3,8 @@
 import json
 import os
 import platform
+import subprocess
+import sys
 
 import pytest
 from facts import lacks
@@ -90,3 +92,17 @@ def test_memory_grows_by_recorded_kills_only(place):
     assert segments.memory(1000, place) == 1000
     file.write_text(line(1, None) + line(137, None, True) + line(75, 4) + '{"half')
     assert segments.memory(1000, place) == 1500
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "COMPLETING"])
+def test_a_job_in_the_grace_time_of_a_preemption_requeues_itself(place, monkeypatch, state):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    command(place, "squeue", f'case "$*" in *%T*) echo {state};; esac')
+    command(place, "scontrol", 'echo "$@" > asked; kill -TERM $PPID')  # as SLURM then does
+    saves = "trap 'echo {} > work/interrupted.json; exit 75' TERM"
+    toy = f"{saves}; sleep 0.5; kill -TERM $PPID; while :; do sleep 0.1; done"
+    line = [sys.executable, "-m", "seesaw.workflow.slurm.segments", "work", "--", "sh", "-c", toy]
+    assert subprocess.run(line).returncode in (75, -15)
+    asked = place / "asked"
+    assert asked.exists() is (state == "RUNNING")
+    assert [r["status"] for r in segments.records(place / "work")] == [75]

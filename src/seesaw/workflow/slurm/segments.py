@@ -51,10 +51,11 @@ def main(argv: list[str]) -> int:
     except UserError as error:
         print(f"seesaw: {masked(error)}", file=sys.stderr)
         return MISTAKE
-    # The sender of a signal decides what follows: SLURM requeues the jobs that it preempts.
-    if status != CUT_OFF or signalled:
+    # The sender of a signal decides what follows: SLURM requeues the jobs that it preempts. But in
+    # the grace time of a preemption the job still runs, and would count as failed if it ended.
+    if status != CUT_OFF or (signalled and not _runs(job)):
         return status
-    if fault := stuck(work):
+    if not signalled and (fault := stuck(work)):
         print(f"seesaw: {fault}", file=sys.stderr)
         return MISTAKE
     return _requeue(job)
@@ -157,6 +158,11 @@ def _slurm(*command: str) -> subprocess.CompletedProcess[str]:
         if answer.returncode == 0 or time.monotonic() > until:
             return answer
         time.sleep(5)
+
+
+def _runs(job: str) -> bool:
+    """Whether a job neither ends nor is requeued already."""
+    return _slurm("squeue", "-h", "-j", job, "-o", "%T").stdout.strip() == "RUNNING"
 
 
 def _requeue(job: str) -> int:
