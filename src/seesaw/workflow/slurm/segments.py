@@ -38,6 +38,9 @@ PATIENCE = 3
 RESERVE = 0.1
 RESERVE_SECONDS = 60
 ANSWER = 300
+# Seconds to wait for SLURM to end a requeued job. Where it signals only the first process of a step
+# and kills the others after KillWait, this process must end before, or nothing notes its hours.
+END = 2
 
 
 def main(argv: list[str]) -> int:
@@ -166,11 +169,13 @@ def _runs(job: str) -> bool:
 
 
 def _requeue(job: str) -> int:
+    # The signal with which SLURM ends this job must not change the exit code that its shell notes.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     answer = _slurm("scontrol", "requeue", job)
     if answer.returncode:
         print(f"seesaw: job {job} could not requeue itself: {answer.stderr.strip()}")
     else:
-        time.sleep(600)  # until SLURM ends this job, which it usually does at once
+        signal.sigtimedwait({signal.SIGTERM}, END)
     return CUT_OFF
 
 
