@@ -2,10 +2,11 @@
 
 The official plugin builds each `sbatch` call and cancels jobs. This subclass changes two things.
 
-- A submission waits while SLURM's controller does not answer, instead of failing an attempt
-  (snakemake-executor-plugin-slurm issues 313 and 320); it takes over a job of an earlier call of
-  Snakemake, killed since, that still does the same work (snakemake issues 3438 and 4084); and it
-  excludes the nodes on which earlier attempts at the same work failed.
+- A submission waits while SLURM's controller does not answer, or the queue has as many jobs as the
+  site allows, instead of failing an attempt (snakemake-executor-plugin-slurm issues 313 and 320);
+  it takes over a job of an earlier call of Snakemake, killed since, that still does the same work
+  (snakemake issues 3438 and 4084); and it excludes the nodes on which earlier attempts at the same
+  work failed.
 - A job's state comes from `squeue` and from the job's own note of its end. The official plugin
   waits for ever for a job that no queue lists, that SLURM ended as preempted or with its node, or
   that nothing will start (snakemake-executor-plugin-slurm issues 157 and 207).
@@ -38,6 +39,9 @@ official.get_max_array_size = lambda: 1000
 
 # How much a job asks for: the option of sbatch and Snakemake's resource that sets it.
 ASKED = {"-t": "runtime", "--mem": "mem_mb", "--gpus": "gpu", "--gres": "gres", "--nodes": "nodes"}
+# In what sbatch calls each limit of jobs in the queue, of a user or an account.
+FULL = "SubmitJob"
+NO_ANSWER = "SLURM does not answer"
 CHANGED = (
     "job {job} of an earlier call still makes this, of code or configs that have changed since; "
     "`scancel {job}`, then run the same command again."
@@ -100,19 +104,23 @@ class Executor(official.Executor):
         super().run_job_pre(job)
 
     def run_job(self, job: JobExecutorInterface) -> None:
-        """Submit a job, again and again while SLURM's controller is away."""
+        """Submit a job, again and again while SLURM's controller is away or the queue is full."""
         until, warned = time.monotonic() + queue.PATIENCE, False
         try:
             work = self._work(job)
             exclude = ledger.bad_nodes(work.key)
             while refusal := self._submit(job, work, exclude):
-                away = queue.AWAY.search(refusal.partition("sbatch call:")[0])
-                if away and time.monotonic() < until and not self._cancelled.is_set():
+                words = refusal.partition("sbatch call:")[0]
+                away, full = queue.AWAY.search(words), FULL in words
+                if full:  # for as long as it takes: a job may run for days
+                    until = time.monotonic() + queue.PATIENCE
+                if (away or full) and time.monotonic() < until and not self._cancelled.is_set():
                     if not warned:
-                        self.logger.warning(f"SLURM does not answer; {work.key} waits for it.")
+                        why = "Your queue is as long as the site allows" if full else NO_ANSWER
+                        self.logger.warning(f"{why}; {work.key} waits for it.")
                     warned = True
-                    self._cancelled.wait(queue.PAUSE)
-                elif exclude and not away:
+                    self._cancelled.wait(queue.PAUSE * (6 if full else 1))
+                elif exclude and not (away or full):
                     exclude = []  # SLURM rejects a job if this excludes all nodes
                 else:
                     break

@@ -65,6 +65,16 @@ def test_a_submission_waits_for_the_controller(place, caplog):
     assert "mini/train_wildcards_a01_0" in caplog.text
 
 
+def test_a_submission_waits_while_the_queue_is_full(place, caplog, monkeypatch):
+    monkeypatch.setattr(queue, "PATIENCE", 0.3)  # shorter than the wait
+    listed(place)
+    full = "echo 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2; echo >> calls; exit 1"
+    command(place, "sbatch", f'[ "$(cat calls 2>/dev/null | wc -l)" = 2 ] || {{ {full}; }}; echo 7')
+    executor = Alone()
+    assert executor.submit() == "7" and not executor.errors
+    assert caplog.text.count("mini/train_wildcards_a01_0 waits") == 1
+
+
 def test_a_submission_that_waits_ends_when_snakemake_is_cancelled(place):
     command(place, "squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
     executor = Alone()
