@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import AsyncGenerator, Iterator
@@ -97,6 +98,16 @@ class Executor(official.Executor):
         self._cancelled.set()
         self._job_submission_executor.shutdown(cancel_futures=True)
         super().cancel()
+
+    def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
+        """Cancel these jobs, and those of this call that are being asked for or submitted.
+
+        Snakemake's list of active jobs is empty while their states are asked for.
+        """
+        super().cancel_jobs(active_jobs)
+        command = ["scancel", "--user", str(os.getuid()), "--name", self.run_uuid]
+        with suppress(OSError, subprocess.TimeoutExpired):  # a later call takes them over
+            subprocess.run(command, timeout=60, check=False)
 
     def run_job_pre(self, job: JobExecutorInterface) -> None:
         """Announce a job, which waits until SLURM says that it runs."""

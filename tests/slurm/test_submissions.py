@@ -82,6 +82,13 @@ def test_a_submission_that_waits_ends_when_snakemake_is_cancelled(place):
     assert executor.submit() is None and len(executor.errors) == 1
 
 
+def test_cancelling_reaches_jobs_whose_state_is_just_asked_for(place):
+    listed(place)
+    command(place, "scancel", 'echo "$@" >> calls')
+    Alone().watching("7").cancel_jobs([])
+    assert "--name run" in Path("calls").read_text()
+
+
 def test_what_slurm_refuses_is_passed_on(place):
     listed(place)
     command(place, "sbatch", "echo 'sbatch: error: invalid account' >&2; exit 1")
