@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from toys import TOY, at_iteration, job_of, parts, submissions, submitted
 
-from seesaw.workflow.slurm.segments import memory, records
+from seesaw.workflow.slurm.segments import records
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 
@@ -79,7 +79,6 @@ def test_a_killed_process_loses_nothing_and_gets_more_memory(said, root):
     assert parts(root, "killed", 9) == ["0 1 2 3 4 ", "5 6 7 8 "]
     segments = records(root / "work/killed")
     assert [(s["status"], s["out_of_memory"]) for s in segments] == [(137, True), (0, False)]
-    assert memory(100, root / "work/killed") == 150
     assert [one["asked"]["--mem"] for one in submitted(root, "killed")] == ["100", "150"]
 
 

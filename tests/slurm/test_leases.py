@@ -11,8 +11,9 @@ from facts import lacks
 from stand_ins import command
 
 from seesaw.errors import UserError
-from seesaw.workflow.slurm import segments
+from seesaw.workflow.slurm import ledger, segments
 from seesaw.workflow.slurm.lease import Lease, leave_to_job
+from seesaw.workflow.slurm.ledger import Submission
 
 
 def test_a_running_job_keeps_its_lease(place):
@@ -72,8 +73,8 @@ def test_a_damaged_lease_is_replaced_and_its_holder_stops(place, text):
     assert not path.exists()
 
 
-def line(status: int, done: int | None, out_of_memory: bool = False) -> str:
-    record = dict(status=status, done=done, out_of_memory=out_of_memory)
+def line(status: int, done: int | None, out_of_memory: bool = False, job: str = "1") -> str:
+    record = dict(job=job, status=status, done=done, out_of_memory=out_of_memory)
     return json.dumps(record) + "\n"
 
 
@@ -90,8 +91,13 @@ def test_segments_without_progress_are_bounded(place):
 def test_memory_grows_by_recorded_kills_only(place):
     file = place / "segments.jsonl"
     assert segments.memory(1000, place) == 1000
-    file.write_text(line(1, None) + line(137, None, True) + line(75, 4) + '{"half')
+    for job, asked in (("1", "1000"), ("2", "1500"), ("3", "9000")):
+        ledger.note(Submission(job, "run", "mini/train_wildcards_a01_0", "", {"--mem": asked}))
+    file.write_text(line(1, None) + line(137, None, True) + line(75, 4, job="3") + '{"half')
     assert segments.memory(1000, place) == 1500
+    file.write_text(line(137, None, True) + line(137, None, True, job="2"))
+    assert segments.memory(1000, place) == 2250
+    assert segments.memory(4000, place) == 4000  # the site has learnt of it
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "COMPLETING"])

@@ -70,8 +70,10 @@ def records(work: Path) -> list[dict]:
 
 
 def memory(mem_mb: int, work: Path) -> int:
-    """Return the MB to request: half as much again for each segment that was killed for memory."""
-    return int(mem_mb * 1.5 ** sum(r["out_of_memory"] for r in records(work)))
+    """Return the MB to request: at least half as much again as any job here killed for memory."""
+    killed = {r["job"] for r in records(work) if r["out_of_memory"]}
+    asked = (one.asked.get("--mem", 0) for one in ledger.submitted() if one.job in killed)
+    return max([mem_mb, *(int(1.5 * float(amount)) for amount in asked)])
 
 
 def stuck(work: Path) -> str | None:
