@@ -107,11 +107,12 @@ def test_a_failed_node_is_remembered_when_its_job_waits_again(place):
 
 def test_a_reason_that_does_not_end_is_said_once(place, monkeypatch):
     monkeypatch.setattr(queue, "WAITING", 0)
-    listed(place, ("1", "PENDING", "Priority"), ("2", "PENDING", "InvalidQOS"))
+    full = ("3", "PENDING", "QOSMaxJobsPerUserLimit")
+    listed(place, ("1", "PENDING", "Priority"), ("2", "PENDING", "InvalidQOS"), full)
     said: list[str] = []
     watch = queue.Watch("run", said.append)
     for _ in range(3):
-        watch.states(["1", "2"])
+        watch.states(["1", "2", "3"])
     (sentence,) = said
     assert not lacks(sentence, "job 2", "InvalidQOS")
     known = json.loads((ledger.FOLDER / "run.json").read_text())
@@ -122,6 +123,10 @@ def test_a_reason_that_does_not_end_is_said_once(place, monkeypatch):
     ("reason", "fix"),
     [
         ("JobHeldUser", ["`scontrol release 7`"]),
+        ("JobHeldAdmin", ["operator", "`scontrol release 7`"]),
+        ("RESV_DEL_HOLD", ["`scontrol release 7`"]),
+        ("PartitionTimeLimit", ["alone", "site.yaml"]),
+        ("QOSMaxGRESPerUser", ["other jobs", "site.yaml"]),
         ("SUSPENDED", ["`scontrol resume 7`"]),
         ("InvalidQOS", ["`scontrol show job 7`", "site.yaml"]),
         ("ReqNodeNotAvail, UnavailableNodes:n1", ["`sinfo -R`"]),

@@ -15,7 +15,9 @@ from seesaw.core.files import write_atomic
 from seesaw.workflow.slurm import ledger
 from seesaw.workflow.slurm.ledger import Submission
 
-IN_QUEUE = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "SUSPENDED", "CONFIGURING")
+# States in which nothing but a person or another job lets a job go on.
+HELD = ("REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT", "SUSPENDED")
+IN_QUEUE = ("PENDING", "REQUEUED", "CONFIGURING", *HELD)
 # A job in these states neither waits nor runs. ERROR is set by `Watch` for a lost job.
 FINAL = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "OUT_OF_MEMORY", "DEADLINE", "BOOT_FAIL")
 FINAL += ("ERROR",)
@@ -23,6 +25,9 @@ FINAL += ("ERROR",)
 NO_END = ("PREEMPTED", "NODE_FAIL", "GONE")
 # Reasons for waiting that end by themselves.
 HARMLESS = ("None", "Priority", "Resources", "BeginTime", "Cleaning", "Dependency", "Prolog")
+# How the reasons begin that name a limit of a user, account or QOS. Those on the number of jobs
+# that run at once, such as QOSMaxJobsPerUserLimit, end by themselves.
+LIMITS = ("assocgrp", "assocmax", "qosgrp", "qosmax")
 # What SLURM's commands say while its controller, or this machine, is away or overloaded.
 AWAY = re.compile(
     "contact slurm controller|socket timed out|connection refused|connect failure|no answer"
@@ -157,9 +162,10 @@ class Watch:
         for job in jobs:
             entry = self.known[job]
             reason = reason_of(entry)
-            idle = entry["state"] in ("PENDING", "SUSPENDED", "REQUEUE_HOLD")
+            idle = entry["state"] in ("PENDING", *HELD)
             long = time.time() - entry["since"] >= WAITING
-            if idle and long and not entry["reported"] and reason not in HARMLESS:
+            harmless = reason in HARMLESS or "Jobs" in reason
+            if idle and long and not entry["reported"] and not harmless:
                 reasons.setdefault(reason, []).append(job)
                 entry["reported"] = True
         for reason, some in reasons.items():
@@ -175,14 +181,19 @@ def waits(reason: str, jobs: list[str]) -> str:
     """Return a sentence about jobs that nothing will start, with the command that helps."""
     ids = ",".join(jobs)
     some = f"job {ids} waits" if len(jobs) == 1 else f"jobs {ids} wait"
-    low = reason.lower()
-    if "held" in low or "hold" in low:
+    low, again = reason.lower(), "or"
+    if reason == "SUSPENDED":
+        fix = f"they go on by themselves, or when an operator types `scontrol resume {ids}`"
+    elif reason == "JobHeldAdmin":
+        fix = f"only an operator's `scontrol release {ids}` lets them go on"
+    elif "held" in low or "hold" in low or reason == "SPECIAL_EXIT":
         fix = f"`scontrol release {ids}` lets them go on"
-    elif reason == "SUSPENDED":
-        fix = f"`scontrol resume {ids}` lets them go on"
+    elif "limit" in low or low.startswith(LIMITS):
+        fix = "they go on after your other jobs, unless one alone asks for more than is allowed"
+        again = "then correct site.yaml and"
     elif "node" in low or "partition" in low or "reserv" in low:
         fix = "`sinfo -R` tells what is wrong with the nodes"
     else:
         fix = f"`scontrol show job {jobs[0]}` tells more"
-    again = "correct site.yaml and" if "invalid" in low or "limit" in low else "or"
+        again = "correct site.yaml and" if "invalid" in low else "or"
     return f"{some} with the reason {reason}: {fix}; {again} `scancel {ids}` to submit anew"
