@@ -58,8 +58,8 @@ class Lease:
 
     def __enter__(self) -> Lease:
         own = self.path.with_name(f".lease.{uuid.uuid4().hex}")
-        own.write_text(self.text, encoding="utf-8")
         try:
+            own.write_text(self.text, encoding="utf-8")
             self._take(own)
         finally:
             own.unlink(missing_ok=True)
