@@ -53,7 +53,7 @@ def test_a_node_that_does_not_come_back_is_reported(root):
 
 def test_an_absent_controller_is_survived(root):
     said = (root / "said").read_text()
-    assert re.search("squeue failed|Falling back to 'sacct'", said)  # the plugin asked meanwhile
+    assert "squeue failed" in said  # the plugin asked meanwhile
     assert "Trying to restart" not in said  # nor did a submission count as an attempt
     for toy in ("orphan", "pinned"):
         assert len(submissions(root, toy)) == 1
