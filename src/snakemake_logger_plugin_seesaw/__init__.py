@@ -28,13 +28,12 @@ from seesaw.errors import UserError
 from seesaw.workflow import rates
 from seesaw.workflow.plan import duration
 from seesaw.workflow.progress import lines
-from seesaw.workflow.slurm import ledger, queue
+from seesaw.workflow.slurm import controller, ledger, queue
 
 EVERY = 60.0  # seconds a line of the reports where no live display can be shown
 FRESH = 5.0  # seconds for which the end of a log is not read again
 TAIL = 20  # lines of a failed job's log
 TOTAL = "Total Progress"  # the display's name for the sum over all rules
-STOPPED = "Terminating processes on user request"
 _STAMP = re.compile(r"^\S+ \S+ - mmengine - INFO - ")
 # The time left in a line of a log: mmengine's, or that of `seesaw.core.pace`.
 _LEFT = re.compile(r"\beta: (?:(\d+) days?, )?(\d+):(\d+):(\d+)|, ([\d,]+) min left$")
@@ -166,7 +165,7 @@ class Events(EventHandler):
 
     def handle_generic_record(self, record: LogRecord, **kwargs) -> None:
         """Show a message; note that the user has stopped the run."""
-        self.stopping |= record.getMessage().startswith(STOPPED)
+        self.stopping |= record.getMessage().startswith(controller.STOPPED)
         if not (self.stopping and record.levelno >= ERROR):
             super().handle_generic_record(record, **kwargs)
 

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from snakemake.exceptions import WorkflowError
 
 LOCK = Path(".snakemake/controller")
+STOPPED = "Terminating processes on user request"  # how Snakemake notes a Ctrl-C
 _held = FileLock(LOCK, fallback_to_soft=False)
 
 
@@ -41,7 +42,7 @@ def stopped(logs: list[str]) -> bool:
         logs: the run's own log files, in which Snakemake has noted it.
     """
     said = (f.read_text(encoding="utf-8", errors="replace") for f in map(Path, logs) if f.is_file())
-    if not any("Terminating processes on user request" in text for text in said):
+    if not any(STOPPED in text for text in said):
         return False
     kept = "finished jobs stay, and trainings and detections go on from what they have saved"
     print(f"Stopped. Run the same command again to go on: {kept}.", file=sys.stderr)

@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 from seesaw.workflow.slurm import ledger
 from seesaw.workflow.slurm.ledger import Submission
-
-CUT_OFF = 75
+from seesaw.workflow.slurm.segments import CUT_OFF
 
 
 class Use(NamedTuple):
