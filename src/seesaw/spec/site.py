@@ -31,7 +31,7 @@ class Site(Strict):
     images_per_gpu: PositiveInt = 2
     cpus_per_gpu: PositiveInt = 8
     mem_mb_per_gpu: PositiveInt = 32000
-    segment: str = Field(default="24h", pattern=r"^[\d.]+[mhd]$")
+    segment: str = Field(default="24h", pattern=r"^\d+(\.\d+)?[mhd]$")
     setup: str = ""
     coco: str = ""
     wandb: Literal["off", "offline", "online"] = "off"
