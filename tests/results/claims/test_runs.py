@@ -1,0 +1,142 @@
+"""Which runs claims are measured on: current and whole ones, here or in the reference."""
+
+from claim_results import evaluated, timed, trained
+
+from seesaw.core.provenance import record
+from seesaw.results.claims.measure import report
+
+CE, SEESAW = "mask_rcnn_random_ce", "mask_rcnn_random_seesaw"
+GAIN = dict(kind="gain", pair=[CE, SEESAW], metric="AP_r")
+
+
+def found(scale, claims):
+    return report(scale, claims, None).claims[0]
+
+
+def test_a_run_of_other_code_or_configs_does_not_count(claim):
+    scale, claims = claim(**GAIN)
+    for seed in range(5):
+        evaluated(scale, CE, seed, 1)
+        evaluated(scale, SEESAW, seed, 2)
+    model = scale.model(SEESAW, 2)
+    model.write_bytes(b"weights")
+    record(model, fingerprint="old")
+    assert report(scale, claims, None, {f"train/{SEESAW}/seed2": "old"}).complete
+    made = report(scale, claims, None, {f"train/{SEESAW}/seed2": "new"}).claims[0]
+    assert (made.state, made.verdict) == ("incomplete", None)
+    assert [run.seed for run in made.runs] == [0, 1, 3, 4]
+    assert made.note == f"{SEESAW}/seed2: of other code, configs or weights than now"
+
+
+def test_detections_of_other_code_or_configs_do_not_count(claim):
+    scale, claims = claim(**GAIN, seeds=(0, 1))
+    for name in (CE, SEESAW):
+        for seed in range(2):
+            evaluated(scale, name, seed, 1)
+    detections = scale.detections(scale.table.evaluations[SEESAW], 1)
+    detections.touch()
+    record(detections, fingerprint="old")
+    known = {f"detect/{SEESAW}": "new"}
+    made = report(scale, claims, None, known).claims[0]
+    assert [run.seed for run in made.runs] == [0]
+    assert made.note == f"{SEESAW}/seed1: of other code, configs or weights than now"
+
+
+def test_gradients_of_earlier_weights_do_not_count(claim):
+    """Those of a training that began from a model which has been trained again."""
+    pair = ["a10_seesaw", "a11_dual_head"]
+    row = dict(kind="gradient_ratio", pair=pair, bands=["r", "r"], expect="above")
+    scale, claims = claim(seeds=(0, 1), **row)
+    for seed in range(2):
+        start, model = (scale.model(name, seed) for name in pair)
+        for path in (start, model):
+            trained(scale, path.parts[-3], seed, rare=0.1 * (seed + 1), frequent=0.5)
+            path.touch()
+        record(start)
+        record(model, inputs={"weights": start})
+    assert found(scale, claims).state == "done"
+    start.write_bytes(b"trained again")
+    record(start)
+    assert [run.seed for run in found(scale, claims).runs] == [0]
+
+
+def test_an_evaluation_of_earlier_weights_does_not_count(claim):
+    scale, claims = claim(**GAIN)
+    for seed in range(5):
+        evaluated(scale, CE, seed, 1)
+        evaluated(scale, SEESAW, seed, 2)
+    model = scale.model(SEESAW, 2)
+    detections = scale.detections(scale.table.evaluations[SEESAW], 2)
+    model.write_bytes(b"weights")
+    record(model)
+    detections.write_text("")
+    record(detections, inputs={"weights": model})
+    assert report(scale, claims, None).complete
+    model.write_bytes(b"trained again")
+    record(model)
+    made = report(scale, claims, None).claims[0]
+    assert [run.seed for run in made.runs] == [0, 1, 3, 4] and made.state == "incomplete"
+    assert made.note == f"{SEESAW}/seed2: of other code, configs or weights than now"
+
+
+def test_a_damaged_run_of_the_reference_is_reported(claim):
+    scale, claims = claim(**GAIN, seeds=[0])
+    kept, known = scale.frozen(), {"evaluate": "now"}
+    for name in GAIN["pair"]:
+        evaluated(kept, name, 0, 10)
+        for path in kept.chain(kept.table.evaluations[name], 0):
+            path.touch()
+            record(path)
+    assert report(scale, claims, None, known).claims[0].state == "done"
+    metrics = kept.metrics(kept.table.evaluations[SEESAW], 0)
+    metrics.write_text(metrics.read_text() + " ")
+    made = report(scale, claims, None, known).claims[0]
+    assert made.state == "failed" and made.note.startswith(f"{metrics} is not the file")
+    metrics.unlink()
+    assert report(scale, claims, None, known).claims[0].state == "not run"
+
+
+def test_gradients_without_an_evaluation_are_taken_from_the_reference(claim):
+    row = dict(kind="gradient_ratio", pair=[CE, CE], bands=["f", "r"], expect="below")
+    scale, claims = claim(seeds=[0, 1], **row)
+    kept, known = scale.frozen(), {f"train/{CE}/seed{seed}": "now" for seed in range(2)}
+    for seed in range(2):
+        trained(kept, CE, seed, rare=0.1 * (seed + 1), frequent=0.5)
+        model = kept.model(CE, seed)
+        model.touch()
+        record(model, model.with_name("gradients.json"), fingerprint="now")
+    assert report(scale, claims, None, known).claims[0].state == "done"
+    made = report(scale, claims, None, known | {f"train/{CE}/seed1": "new"}).claims[0]
+    assert [run.seed for run in made.runs] == [0]
+
+
+def test_damaged_gradients_are_reported(claim):
+    row = dict(kind="gradient_ratio", pair=[CE, CE], bands=["f", "r"], expect="below")
+    scale, claims = claim(seeds=[0, 1], **row)
+    for seed in range(2):
+        trained(scale, CE, seed, rare=0.1, frequent=0.5)
+    path = scale.model(CE, 1).with_name("gradients.json")
+    record(path)
+    path.write_text(path.read_text() + " ")
+    made = found(scale, claims)
+    assert made.state == "failed" and made.note.startswith(f"{path} is not the file")
+
+
+def test_a_timing_of_other_models_is_not_taken_from_the_reference(claim):
+    pair = ["b02_htc_without_semantic", "b03_htc_lite"]
+    scale, claims = claim(kind="faster", pair=pair, mode="ours")
+    kept = scale.frozen()
+    timed(kept, b02_htc_without_semantic=[4, 2], b03_htc_lite=[8, 5])
+    models = {name: kept.model(name, 0) for name in pair}
+    for model in models.values():
+        model.parent.mkdir(parents=True)
+        model.write_bytes(b"weights")
+        record(model, fingerprint="now")
+    record(kept.speed, inputs=models, fingerprint="now")
+    known = {"speed": "now", **{f"train/{name}/seed0": "now" for name in pair}}
+    assert report(scale, claims, None, known).claims[0].state == "done"
+    for key in known:
+        assert report(scale, claims, None, known | {key: "new"}).claims[0].state == "not run", key
+    models[pair[0]].write_bytes(b"trained again")
+    record(models[pair[0]], fingerprint="now")
+    assert report(scale, claims, None, known).claims[0].state == "not run"
