@@ -19,6 +19,7 @@ COLUMN, PAGE = 3.27, 6.88  # inches: width of a column and of the page of the CV
 # Okabe and Ito's palette, distinguishable with all kinds of colour vision; dashes for grey print.
 COLOURS = {"CE": "#4D4D4D", "EQL": "#56B4E9", "BAGS": "#009E73", "Seesaw": "#D55E00"}
 DASHES = {"CE": (4, 1.5), "EQL": (1.2, 1.2), "BAGS": (5, 1.2, 1.2, 1.2), "Seesaw": ()}
+NAMES = {"CE": "CE", "EQL": "EQL", "BAGS": "BAGS", "Seesaw": "Seesaw"}
 # Rare, common, frequent: from light to dark.
 GROUPS = {"r": "#E9EDF2", "c": "#C3CCD6", "f": "#93A1B0"}
 GROUP_NAMES = {"r": "rare", "c": "common", "f": "frequent"}
