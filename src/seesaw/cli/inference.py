@@ -94,12 +94,14 @@ def publish(args: Namespace) -> None:
     config = config_of(evaluation)
     if evaluation.split != "val":
         raise UserError(f"{evaluation.id} is on {evaluation.split}, which has no AP; name another.")
-    metrics = scale.metrics(evaluation, args.seed)
-    need_output(metrics, f"evaluate {evaluation.id}", scale, args.seed)
     load_mmdet()
     from seesaw.evaluation.predict import names_of
     from seesaw.results import publish as publishing
     from seesaw.spec.config import resolve
 
-    cfg, names = resolve(config, scale), names_of(scale.entry)
+    cfg = resolve(config, scale)
+    if "tta_model" not in cfg:  # test-time augmentation is refused below
+        metrics = scale.metrics(evaluation, args.seed)
+        need_output(metrics, f"evaluate {evaluation.id}", scale, args.seed)
+    names = names_of(scale.entry)
     print(publishing.publish(cfg, evaluation, scale, args.seed, names, args.out))
