@@ -57,7 +57,7 @@ if torch.version.cuda and (seen or os.environ.get("FORCE_CUDA") == "1"):
     print(torch.version.cuda, os.environ.get("TORCH_CUDA_ARCH_LIST") or archs)
 END
 )
-wheels=$wheels/torch-${torch#*==}${cuda:+/cuda-${cuda// /-for-}}
+wheels=$wheels/torch-${torch#*==}${cuda:+/cuda-${cuda//[ ;]/_}}  # pip takes what follows a ; for a marker
 if ! ls "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >/dev/null 2>&1; then
   say "compiling $mmcv with its operators, once (kept in $wheels)"
   if [ -n "$cuda" ]; then export TORCH_CUDA_ARCH_LIST=${cuda#* }; fi

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import yaml
@@ -240,6 +241,25 @@ class cuda:
     assert kind("13.0", FORCE_CUDA="1") == "13.0 7.5;9.0;12.0+PTX\n"
     assert kind("13.0", [(9, 0), (8, 0), (9, 0)]) == "13.0 8.0;9.0\n"
     assert kind("13.0", [(9, 0)], TORCH_CUDA_ARCH_LIST="8.0") == "13.0 8.0\n"
+
+
+@pytest.mark.parametrize("cuda", ["", "13.0 9.0", "13.0 7.5;9.0;12.0+PTX"])
+def test_pip_takes_the_folder_of_mmcvs_wheel(tmp_path, cuda):
+    """The script's own line; pip splits a path at a semicolon, and looks before it installs."""
+    text = (REPOSITORY / "tools/setup.sh").read_text()
+    line = re.search(r"^wheels=\$wheels/torch-.*$", text, re.MULTILINE)[0]
+    script = f"cuda='{cuda}' torch=torch==2.13.0 wheels={tmp_path}\n{line}\necho $wheels"
+    folder = Path(subprocess.check_output(["bash", "-c", script], text=True).strip())
+    folder.mkdir(parents=True)
+    wheel = folder / "none-1.0-py3-none-any.whl"
+    with ZipFile(wheel, "w") as file:
+        info = "none-1.0.dist-info"
+        file.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: none\nVersion: 1.0\n")
+        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        file.writestr(f"{info}/RECORD", "")
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--dry-run", str(wheel)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
