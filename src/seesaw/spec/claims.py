@@ -116,10 +116,10 @@ class Claims(Strict):
     @cached_property
     def runs(self) -> list[tuple[str, int, bool]]:
         """Evaluation, seed, and whether the claims need its training's gradients, not its AP."""
-        asked = [(self.evaluated, False), (self.gradients, True)]
-        return [
-            (name, k, of) for found, of in asked for name, seeds in found.items() for k in seeds
-        ]
+        found = []
+        for asked, gradients in ((self.evaluated, False), (self.gradients, True)):
+            found += [(name, seed, gradients) for name, seeds in asked.items() for seed in seeds]
+        return found
 
     def trained(self, table: Experiments) -> dict[str, list[int]]:
         """Training -> the seeds that claims need, also for trainings that start from its model."""
