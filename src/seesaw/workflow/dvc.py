@@ -155,8 +155,10 @@ class Stages:
             for name, folder in scored.items()
             for metric in ("AP", "AP_r")
         ]
+        drawn = (path for job in self.every.values() for path in job.outputs)
+        pictures = [{f"{up}{path.as_posix()}": None} for path in drawn if path.suffix == ".svg"]
         metrics = [f"{folder}/metrics" for folder in scored.values()]
-        content = {"stages": stages, "metrics": metrics, "plots": plots}
+        content = {"stages": stages, "metrics": metrics, "plots": [*plots, *pictures]}
         dumped = yaml.safe_dump(content, sort_keys=False, width=100, allow_unicode=True)
         return HEADER.format(scale=self.scale.name, options=self.scale.options) + "\n" + dumped
 

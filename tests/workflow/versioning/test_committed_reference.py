@@ -2,13 +2,15 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
-from repository import REPOSITORY
+from clones import run
+from repository import REPOSITORY, copied
 
 from seesaw.errors import UserError
 from seesaw.spec import experiments
@@ -79,6 +81,18 @@ def test_seeds_that_are_added_leave_the_reference_as_it_is(monkeypatch):
 def test_the_committed_reference_verifies(name):
     faults, files = verify(Evidence(Scale(name).frozen()))
     assert faults == [] and files > 50
+
+
+def test_dvc_shows_the_reference_in_a_bare_clone(tmp_path):
+    for folder in (".dvc", "docs"):
+        (tmp_path / folder).mkdir()
+    copied(tmp_path, ".dvc/config", "reference", "paper_figures", "docs/growth.png")
+    run(tmp_path, "dvc", "config", "core.no_scm", "true")
+    assert "a10_seesaw.json" in run(tmp_path, "dvc", "metrics", "show")
+    run(tmp_path, "dvc", "plots", "show")
+    made = (tmp_path / "dvc_plots/index.html").read_text("utf-8")
+    pictures = re.findall(r'<img src="([^"]+)"', made)
+    assert len(pictures) == 3 and all((tmp_path / "dvc_plots" / p).is_file() for p in pictures)
 
 
 def test_the_readme_shows_the_reference(tmp_path, monkeypatch):
