@@ -140,3 +140,21 @@ def test_a_timing_of_other_models_is_not_taken_from_the_reference(claim):
     models[pair[0]].write_bytes(b"trained again")
     record(models[pair[0]], fingerprint="now")
     assert report(scale, claims, None, known).claims[0].state == "not run"
+
+
+def test_a_timing_of_earlier_weights_does_not_count(claim):
+    pair = ["b02_htc_without_semantic", "b03_htc_lite"]
+    scale, claims = claim(kind="faster", pair=pair, mode="ours")
+    timed(scale, b02_htc_without_semantic=[4, 2], b03_htc_lite=[8, 5])
+    models = {name: scale.model(name, 0) for name in pair}
+    for model in models.values():
+        model.parent.mkdir(parents=True)
+        model.write_bytes(b"weights")
+        record(model)
+    record(scale.speed, inputs=models)
+    assert found(scale, claims).state == "done"
+    models[pair[1]].write_bytes(b"trained again")
+    record(models[pair[1]])
+    made = found(scale, claims)
+    assert (made.state, made.verdict) == ("not run", None)
+    assert made.note == "speed.json: of other code, configs or weights than now"

@@ -77,6 +77,8 @@ def report(
         counted = claim.kind == "gradient_ratio"
         missing = [run for run in runs if results.of(*run, counted) is None]
         stale = [f"{run[0]}/seed{run[1]}" for run in missing if results.outdated(*run, counted)]
+        if claim.kind == "faster" and results.speed is None and scale.speed.is_file():
+            stale = [scale.speed.name]
         if stale and made.state != "failed":
             note = f"{', '.join(stale)}: of other code, configs or weights than now"
             made = made.model_copy(update={"note": note})
@@ -156,7 +158,8 @@ def _gradients(claim: Claim, seeds: list[int], results: Results) -> Found:
 
 def _speed(claim: Claim, seeds: list[int], results: Results) -> Found:
     """Return images/s of b over a for each round; a round times all models on the same images."""
-    rounds = read(results.speed, Speed).get("rounds", {}).get(claim.mode, {})
+    timing = read(results.speed, Speed) if results.speed else {}
+    rounds = timing.get("rounds", {}).get(claim.mode, {})
     pairs = zip(*(rounds.get(name, ()) for name in claim.pair), strict=False)
     runs = [Run(seed=n, a=a, b=b, effect=_round(b / a)) for n, (a, b) in enumerate(pairs)]
     return _factor(claim, seeds, runs, results)
@@ -204,7 +207,7 @@ def _failure(claim: Claim, seeds: list[int], results: Results) -> str:
     Of a run that is read from the reference, a failed attempt here does not count.
     """
     scale, counted = results.scale, claim.kind == "gradient_ratio"
-    made = [scale.speed, results.speed] if claim.kind == "faster" else []
+    made = [scale.speed, *filter(None, [results.speed])] if claim.kind == "faster" else []
     for name in claim.pair:
         for seed in seeds:
             place = results.of(name, seed, counted) or scale

@@ -76,11 +76,13 @@ class Results:
         return there and all(r and is_current(r, self.known.get(key)) for r, key in found)
 
     @property
-    def speed(self) -> Path:
-        """The file with the images per second."""
-        if self.scale.speed.is_file() or not (self.known and self._timed()):
-            return self.scale.speed
-        return self.kept[1].speed
+    def speed(self) -> Path | None:
+        """The file with the images per second, here or of the reference, or None."""
+        if self.scale.speed.is_file():
+            record = record_of(self.scale.speed)
+            if is_current(record, self.known.get("speed"), recorded_hashes(record)):
+                return self.scale.speed
+        return self.kept[1].speed if self.known and self._timed() else None
 
     def _timed(self) -> bool:
         """Whether the reference has a timing of the present models and code."""
@@ -92,7 +94,8 @@ class Results:
             if not is_current(model, self.known.get(f"train/{training}/seed{seed}")):
                 return False
             models[cell.evaluation] = (model.get("artefact") or {}).get("sha256")
-        return is_current(record_of(kept.speed), self.known.get("speed"), models)
+        there = kept.speed.is_file()
+        return there and is_current(record_of(kept.speed), self.known.get("speed"), models)
 
     @property
     def counts(self) -> Path:
@@ -106,17 +109,16 @@ class Results:
 
         A damaged file is left out: the claim's note says so.
         """
-        found = {}
+        found: dict[str, Path | None] = {}
         for kind, own in files(self.scale, self.claims).items():
             for name, path in own.items():
                 evaluation, _, seed = name.partition("/seed")
-                if kind in ("speed", "counts"):
-                    path = getattr(self, kind)
-                elif seed:
+                if seed:
                     place = self.of(evaluation, int(seed), kind == "gradients") or self.scale
-                    path = place.results / path.relative_to(self.scale.results)
-                found[f"{kind}/{name}"] = path
-        there = {name: path for name, path in found.items() if path.is_file()}
+                    found[f"{kind}/{name}"] = place.results / path.relative_to(self.scale.results)
+                else:
+                    found[f"{kind}/{name}"] = self.speed if kind == "speed" else self.counts
+        there = {name: path for name, path in found.items() if path and path.is_file()}
         return {name: path for name, path in there.items() if not corrupted([path])}
 
     def outdated(self, name: str, seed: int, gradients: bool = False) -> bool:
