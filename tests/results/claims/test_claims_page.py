@@ -147,6 +147,15 @@ def test_the_page_is_that_of_the_reference(complete, clone):
     assert "Verdicts: 1 not run." in page.commit(scale, claims).read_text()  # live results or not
 
 
+def test_the_page_of_another_design_than_the_frozen_one_is_exploratory(complete):
+    scale, claims = complete
+    kept = scale.reference / "claims/claims.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text(page.FORMATS["json"](report(scale, claims, FROZEN)))
+    text = page.commit(scale, claims.model_copy(update={"frozen": OTHER})).read_text()
+    assert not lacks(text, f"`{FROZEN}`, not the frozen one, `{OTHER}`", "(exploratory) |")
+
+
 def test_the_committed_page_is_what_the_verb_writes():
     scale = Scale("mini")
     made = page.committed(scale, table.of(scale))

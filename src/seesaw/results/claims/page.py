@@ -205,9 +205,13 @@ def brief(made: Report) -> str:
 
 
 def committed(scale: Scale, claims: Claims) -> str:
-    """Return docs/claims.md made from the reference; claims without any run are "not run"."""
-    made = reference(scale)
-    return markdown(made or report(scale.frozen(scale.reference / "none"), claims, None))
+    """Return docs/claims.md made from the reference; claims without any run are "not run".
+
+    Where another design has been frozen since, the reference's verdicts are exploratory.
+    """
+    if (made := reference(scale)) is None:
+        return markdown(report(scale.frozen(scale.reference / "none"), claims, None))
+    return markdown(made.model_copy(update={"frozen": claims.frozen}))
 
 
 def commit(scale: Scale, claims: Claims) -> Path:
