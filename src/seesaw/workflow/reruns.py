@@ -87,15 +87,15 @@ def reruns(scale: Scale) -> dict[str, list[Rerun]]:
     return found
 
 
-def _repeated(scale: Scale) -> dict[tuple[str, str], list[float]]:
-    """Return (metric, evaluation) -> its value with each seed, of the reference's claims."""
+def _repeated(scale: Scale) -> dict[tuple[str, str], dict[int, float]]:
+    """Return (metric, evaluation) -> seed -> value, of all of the reference's claims."""
     known = page.reference(scale)
-    found: dict[tuple[str, str], list[float]] = {}
+    found: dict[tuple[str, str], dict[int, float]] = {}
     for claim in known.claims if known else ():
-        if claim.claim.metric and len(claim.runs) > 1:
+        if metric := claim.claim.metric:
             for name, side in zip(claim.claim.pair, ("a", "b"), strict=True):
-                values = [getattr(run, side) for run in claim.runs]
-                found[claim.claim.metric, name] = values
+                values = {run.seed: getattr(run, side) for run in claim.runs}
+                found.setdefault((metric, name), {}).update(values)
     return found
 
 
@@ -104,8 +104,8 @@ def _spread(column: str, table: Table, several: dict, scale: Scale) -> float | N
     pooled = {row.id: row.errors[column] for row in table.rows if column in row.errors}
     runs = {name: (e.seeds, e.spread) for name, e in pooled.items() if e.spread is not None}
     for (metric, name), values in several.items():
-        if metric == column:
-            runs[name] = len(values), stdev(values)
+        if metric == column and len(values) > 1:
+            runs[name] = len(values), stdev(values.values())
     spread = pooled_spread(runs.values(), column, scale.name)
     return spread.value if spread else None
 

@@ -91,21 +91,33 @@ def test_a_difference_is_noise_up_to_twice_the_spread_of_two_single_runs(scale, 
     assert "a02_syncbn is outside the spread of seeds" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("spread", "verdict"), [(0.2, "outside"), (3.0, "within")])
-def test_the_spread_is_that_of_the_references_claims(scale, spread, verdict):
+def claims_with(scale, *all_runs):
+    """Claims of the reference on both rungs: runs of each, for each metric."""
     claim = dict(id="c", says="", where="", kind="gain", pair=(A, B))
     found = []
     for metric in ("AP", "AP_r", "AP_c", "AP_f", "AP_box"):
-        runs = [dict(seed=n, a=spread * n, b=spread * n, effect=0) for n in range(3)]
-        one = claim | {"id": metric.lower(), "metric": metric}
-        found.append(dict(claim=one, unit="AP", asked=[0, 1, 2], runs=runs))
-    whole = dict(scale="mini", seeds=[0, 1, 2], frozen=None, design=None, designs=[], claims=found)
+        for runs in all_runs:
+            made = [dict(seed=n, a=value, b=value, effect=0) for n, value in enumerate(runs)]
+            found.append(dict(claim=claim | {"metric": metric}, unit="AP", asked=[0], runs=made))
+    whole = dict(scale="mini", seeds=[0], frozen=None, design=None, designs=[], claims=found)
     path = scale.reference / "claims/claims.json"
     path.parent.mkdir()
     path.write_text(Report.model_validate(whole).model_dump_json())
-    score(scale, B, 0.13)  # 0, s, 2s have the standard deviation s
+
+
+@pytest.mark.parametrize(("spread", "verdict"), [(0.2, "outside"), (3.0, "within")])
+def test_the_spread_is_that_of_the_references_claims(scale, spread, verdict):
+    claims_with(scale, [0, spread, 2 * spread])  # of the standard deviation `spread`
+    score(scale, B, 0.13)
     assert rows(scale)[B].verdict.startswith(verdict)
     assert rows(scale)[B].cells[0].noise == pytest.approx(2 * 2**0.5 * spread)
+
+
+def test_of_several_claims_about_a_rung_all_seeds_count(scale):
+    """A later claim may have fewer of them."""
+    claims_with(scale, [0, 1, 2, 3, 4], [0, 1])
+    score(scale, B, 0.13)
+    assert rows(scale)[B].cells[0].noise == pytest.approx(2 * 2**0.5 * 2.5**0.5)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"scale": "mini"}'])
