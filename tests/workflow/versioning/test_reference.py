@@ -13,7 +13,7 @@ from repository import copied
 
 from seesaw.cli.main import main
 from seesaw.core import paths
-from seesaw.core.records import failure_path
+from seesaw.core.records import failure_path, provenance_path
 from seesaw.errors import UserError
 from seesaw.results.claims.measure import report
 from seesaw.results.tables import verdicts
@@ -152,6 +152,21 @@ def test_of_claims_the_verdicts_are_kept_and_their_runs(claimed):
     names = {p.name for p in claimed.reference.rglob("*") if "seed1" in p.as_posix()}
     assert {"metrics.json", "replicates.json", "model.pth.provenance.json"} <= names
     assert verify(Evidence(claimed.frozen()))[0] == []
+
+
+def test_a_run_of_claims_is_followed_to_its_weights(claimed):
+    assert main(["freeze", "smoke"]) == 0
+    evidence = Evidence(claimed.frozen())
+    run = claim_table.kept_runs(claimed.reference) / "a02_syncbn/seed1"
+    metrics, model = run / "a02_syncbn/metrics.json", run / "model.pth"
+    assert metrics in evidence.chain(claimed.reference / "claims/claims.json")
+    assert model in evidence.chain(metrics)
+    assert " results/smoke/a02_syncbn/seed1/model.pth " in evidence.repair(model)
+    record = provenance_path(model)
+    now = json.loads(record.read_text())["artefact"]["sha256"]
+    record.write_text(record.read_text().replace(now, "0" * 64))
+    (fault,) = verify(Evidence(claimed.frozen()))[0]
+    assert fault.path == run / "a02_syncbn/detections.jsonl" and str(model) in fault.what
 
 
 def test_claims_are_finished_on_one_machine_after_another(claimed, capsys):

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from seesaw.core import paths
 from seesaw.core.files import sha256_file
 from seesaw.core.records import changed_inputs, provenance_path, record_of
+from seesaw.spec.claims import kept_runs
 from seesaw.spec.scales import Scale, snakemake_command
 
 State = Literal["as recorded", "corrupt", "missing", "no record", "damaged record"]
@@ -85,7 +86,8 @@ class Evidence:
         """Return the files from which a file was made, by its record."""
         used = (self.record(path) or {}).get("inputs") or {}
         return [
-            Input(name, self._here(file["path"]), file["sha256"]) for name, file in used.items()
+            Input(name, self._here(file["path"], path), file["sha256"])
+            for name, file in used.items()
         ]
 
     def other_versions(self, path: Path) -> list[Input]:
@@ -110,7 +112,8 @@ class Evidence:
         if self.committed and path in self._tracked:
             return f"git checkout -- {shlex.quote(str(path))}"
         if self.committed and path.is_relative_to(scale.results):  # large, so git has no copy
-            live = self._live / path.relative_to(scale.results)
+            runs = self._runs if path.is_relative_to(self._runs) else scale.results
+            live = self._live / path.relative_to(runs)
             return f"{snakemake_command(scale, str(live))}  (not in git)"
         if path.is_relative_to(scale.entry.root):
             return f"seesaw data {scale.options}"
@@ -122,11 +125,20 @@ class Evidence:
             return record["artefact"]["sha256"]
         return None if path.suffix in SOURCES else self.sha256(path)
 
-    def _here(self, text: str) -> Path:
-        """Translate a recorded path to this checkout, or to the committed results."""
+    @property
+    def _runs(self) -> Path:
+        """The folder of the committed runs that only claims use."""
+        return kept_runs(self.scale.results)
+
+    def _here(self, text: str, made: Path) -> Path:
+        """Translate the path of an input of ``made`` to this checkout, or to committed results."""
         path = Path(text)
         live = Path("results") / self.scale.full_name
         parts = path.as_posix().partition(f"{live.as_posix()}/")
         if parts[1]:
-            return self.scale.results / parts[2]
+            kept = self._runs / parts[2]
+            there = kept.is_file() or provenance_path(kept).is_file()
+            # A claim also uses runs of the tables, which lie among the other results.
+            of_claims = there and made.is_relative_to(self._runs.parent)
+            return kept if of_claims else self.scale.results / parts[2]
         return path if path.is_absolute() or path.exists() else paths.ROOT / path
