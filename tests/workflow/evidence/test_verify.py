@@ -58,6 +58,15 @@ def test_a_file_made_from_another_version_of_its_input_is_outdated(scale, run):
     assert path == run["detections"] and not lacks(what, "another version", run["weights"])
 
 
+def test_an_outdated_partial_table_is_deleted_with_its_record(scale, run):
+    """No rule makes it again."""
+    made = write_recorded(collect("table_a1", scale.table, scale), scale, scale.tables / "partial")
+    record(write(run["metrics"], run["metrics"].read_text() + " "))
+    what, repair = faults(scale)[made["csv"]]
+    assert not lacks(what, "another version", run["metrics"])
+    assert repair == f"rm -f {made['csv']}*"
+
+
 def test_changed_annotations_outdate_the_metrics(scale, run):
     annotations = write(scale.entry.root / scale.entry.val, "[1]")
     found = faults(scale)

@@ -107,8 +107,10 @@ class Evidence:
             todo += [used.path for used in self.inputs(now)]
 
     def repair(self, path: Path) -> str:
-        """Return the command that makes a file again."""
+        """Return the command that makes a file again, or deletes what no rule makes."""
         scale = self.scale
+        if "partial" in (path.parent.name, path.stem):  # it shows what there was
+            return f"rm -f {shlex.quote(str(path))}*"
         if self.committed and path in self._tracked:
             return f"git checkout -- {shlex.quote(str(path))}"
         if self.committed and path.is_relative_to(scale.results):  # large, so git has no copy
