@@ -1,6 +1,7 @@
 """A cell's chain, from its value to the bytes, and what a user's mistake says."""
 
 import csv
+import json
 import re
 
 import pytest
@@ -111,6 +112,17 @@ def test_a_mistake_is_one_sentence(scale, run, capsys, words, facts):
     assert main(["explain", *words]) == 2
     (said,) = capsys.readouterr().err.splitlines()
     assert not lacks(said, *facts)
+
+
+def test_speed_and_ap_without_a_number_say_why(scale, capsys):
+    made = evaluated(scale, "b01_cascade_mask_rcnn")
+    assert main(["explain", "table_a2", "b01", "fps"]) == 1
+    assert output_of(capsys).splitlines()[0].endswith("(b01_cascade_mask_rcnn), fps: not run")
+    content = json.loads(made["metrics"].read_text())
+    content["segm"]["AP_r"] = None
+    record(write(made["metrics"], json.dumps(content)))
+    assert main(["explain", "table_a2", "b01", "AP_r"]) == 0
+    assert "(b01_cascade_mask_rcnn), AP_r: undefined" in output_of(capsys)
 
 
 def test_what_was_not_computed_says_so(scale, capsys):

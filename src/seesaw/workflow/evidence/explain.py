@@ -34,8 +34,11 @@ def cell(evidence: Evidence, place: str, row: str, column: str) -> tuple[list[st
     if evaluation.id not in {c.evaluation for c in table.place_cells(name)}:
         raise UserError(f"{evaluation.id} is no row of {name}; see `seesaw show {name}`.")
     shown = next(r for r in collect(name, table, scale).rows if r.id == evaluation.id)
-    value = (shown.metrics or {}).get(column)
-    said = shown.state if value is None else f"{value:.4f}"
+    value, state = shown.value(column), shown.column_state(column)
+    if value is None and state == "done":
+        said = "undefined, as the annotations have no such category"
+    else:
+        said = state if value is None else f"{value:.4f}"
     lines = [f"{name}, {shown.label} ({shown.id}), {column}: {said}"]
     lines += [f"  {shown.note}"] if shown.note else []
     seeds, kept = table.seeds(evaluation.id), scale.frozen()
