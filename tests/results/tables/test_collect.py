@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from seesaw.core import paths
+from seesaw.core.provenance import write_failure
 from seesaw.core.records import provenance_path
 from seesaw.errors import UserError
 from seesaw.evaluation import replicates
@@ -139,3 +140,12 @@ def test_other_annotations_or_metrics_are_refused(root):
         UserError, match=r"a09_stronger_backbone and a10_seesaw: evaluated on different"
     ):
         rows_of(scale)
+
+
+def test_a_timing_that_failed_is_told_below_the_table(root):
+    scale = Scale("mini")
+    evaluated(scale, "b03_htc_lite", 0, 0.2, 1)
+    write_failure(scale.speed, "out of memory")
+    made = collect("table_a2", experiments.load(), scale)
+    assert made.notes == ["fps failed: out of memory"]
+    assert "\nfps failed: out of memory\n" in FORMATS["txt"](made)

@@ -36,10 +36,16 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
     """
     values = paper.load()
     spec = experiments.places[place]
-    measured = read(scale.speed, Speed) if "fps" in spec.columns else {}
-    damaged = corrupted([scale.speed]) if "fps" in spec.columns else None
+    measured: dict[str, Any] = {}
+    notes: list[str] = []
+    if "fps" in spec.columns:
+        if failure := failure_of(scale.speed):
+            notes = [f"fps failed: {failure['error']}"]
+        elif damaged := corrupted([scale.speed]):
+            notes = [damaged]
+        else:
+            measured = read(scale.speed, Speed)
     fps = measured.get("fps", {}).get("ours", {})
-    notes = [damaged] if damaged else []
     labels = {cell.evaluation: cell.label for cell in experiments.place_cells(place)}
     rows = [_row(cell, experiments, scale, values, fps) for cell in experiments.place_cells(place)]
     if fps:
