@@ -58,17 +58,19 @@ Everything else is ≈ *not shown*: these runs cannot tell. *No loss* needs a ma
 experiment shows that two numbers are equal: it is supported where a loss of more than the margin is
 excluded. A claim gets its verdict when all of its seeds have run, never before: until then it is
 *incomplete* or *not run*. *Failed* quotes the job that ended with an error. A run whose training
-or detection was of other code or configs than now does not count. The runs need not be of one
-machine or one day: `seesaw freeze {scale} --claims` keeps those that are finished in
-`reference/{scale}`, and a run that is not in `results/{scale}` is read from there.
+or detection was of other code or configs than now does not count, nor does a timing of earlier
+weights. The runs need not be of one machine or one day: `seesaw freeze {scale} --claims` keeps
+those that are finished in `reference/{scale}`, and a run that is not in `results/{scale}` is read
+from there.
 
 - **AP.** b and a are compared within each seed and on the same images. The standard error holds
   both, the resampled images and the run-to-run spread, which is the standard deviation between the
   seeds of an evaluation, pooled over all trainings that claims about AP compare. It counts
-  twice for two trainings, once where b was trained on from a; of the same weights only the images
-  vary. The interval is Student's t, its degrees of freedom by Welch and Satterthwaite
-  (`docs/verdicts.md`); with one seed it is ± {factor:g} standard errors. While too few runs exist
-  for a pooled spread, one is assumed where a claim has one seed.
+  twice for two trainings and once where b was trained on from a. Of the same weights it is the
+  spread of the claim's own differences; with one seed only the images vary. The interval is
+  Student's t, its degrees of freedom by Welch and Satterthwaite (`docs/verdicts.md`); with one seed
+  it is ± {factor:g} standard errors. While too few runs exist for a pooled spread, one is assumed
+  where a claim has one seed.
 - **Gradient ratio.** Positive over negative gradients on a category's logit, summed over the whole
   training and over the categories of a group (r, c or f), as in Figure A1. Mean and Student's t
   interval over seeds, on the logarithm; SE is that of the logarithm.
