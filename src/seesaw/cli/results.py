@@ -131,7 +131,7 @@ def claims(args: Namespace) -> int:
     if args.missing:
         results = Results(scale, known, fingerprints)
         for name, seed, gradients in known.runs:
-            if results.of(name, seed, gradients) is None:
+            if scale.table.built(name) and results.of(name, seed, gradients) is None:
                 evaluation = scale.table.evaluations[name]
                 model = scale.model(evaluation.training, seed)
                 print(model if gradients else scale.replicates(evaluation, seed))

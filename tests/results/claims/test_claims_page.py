@@ -125,6 +125,16 @@ def test_what_is_incomplete_lies_apart(complete, monkeypatch, capsys):
     assert (scale.results / "claims/partial/claims.md").is_file()
 
 
+def test_of_a_rung_without_a_config_no_run_is_missing(claim, clone, monkeypatch, capsys):
+    """Snakemake, which is given these files, could not make them."""
+    monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": FROZEN})
+    scale, _ = claim(seeds=(0,), **GAIN)
+    (clone / f"configs/table_a1/{PAIR[1]}.py").unlink()
+    assert main(["claims", "--missing"]) == 0
+    made = scale.replicates(scale.table.evaluations[PAIR[0]], 0)
+    assert capsys.readouterr().out.split() == [str(made)]
+
+
 def test_a_damaged_result_is_told_and_is_no_input(complete, monkeypatch, capsys):
     monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": FROZEN})
     scale, _ = complete
