@@ -13,7 +13,9 @@ from clones import run
 from repository import REPOSITORY, copied
 
 from seesaw.errors import UserError
-from seesaw.spec import experiments
+from seesaw.results.claims import page
+from seesaw.results.claims.measure import report
+from seesaw.spec import claims, experiments
 from seesaw.spec.scales import Scale
 from seesaw.workflow import readme, reference
 from seesaw.workflow.evidence.chain import Evidence
@@ -93,6 +95,15 @@ def test_dvc_shows_the_reference_in_a_bare_clone(tmp_path):
     made = (tmp_path / "dvc_plots/index.html").read_text("utf-8")
     pictures = re.findall(r'<img src="([^"]+)"', made)
     assert len(pictures) == 3 and all((tmp_path / "dvc_plots" / p).is_file() for p in pictures)
+
+
+def test_the_committed_claims_are_what_the_committed_runs_give():
+    """Also that configs/claims.yaml is the table that they were measured by."""
+    scale = Scale("mini")
+    kept = page.reference(scale)
+    anything = {"unknown": "fingerprint"}  # without any, no run of the reference is read
+    bare = scale.frozen(scale.reference / "no results")
+    assert report(bare, claims.of(scale), kept.design, anything) == kept
 
 
 def test_the_readme_shows_the_reference(tmp_path, monkeypatch):
