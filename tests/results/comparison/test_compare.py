@@ -14,6 +14,7 @@ from PIL import Image
 
 from seesaw.cli.main import main
 from seesaw.core.provenance import record
+from seesaw.errors import UserError
 from seesaw.evaluation import resample
 from seesaw.evaluation.detections import DetectionWriter
 from seesaw.results.comparison import pictures
@@ -120,6 +121,19 @@ def test_the_image_borders_cut_no_score(tmp_path):
         label = text.get_window_extent()
         assert Bbox.intersection(label, axis.bbox).bounds == pytest.approx(label.bounds)
     assert len(axis.texts) == 4
+
+
+def test_a_photo_is_drawn_as_its_exif_orientation_turns_it(tmp_path):
+    """Models see it so, and annotations whose size says so are of the turned photo."""
+    path, exif = tmp_path / "photo.jpg", Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 60)).save(path, exif=exif)  # 60 x 40 as shown
+    mask = np.ones((40, 60), bool)
+    shown = pictures._Shown([0, 0, 60, 40], mask, None)
+    figure = pictures._picture("title", ["one"], [(path, [[shown]])])
+    assert figure.axes[0].images[0].get_array().shape == (40, 60, 3)
+    with pytest.raises(UserError, match=r"photo\.jpg is not the annotated image"):
+        pictures._picture("title", ["one"], [(path, [[shown._replace(mask=mask.T)]])])
 
 
 def test_without_images_or_detections_there_are_numbers_but_no_pictures(root, capsys):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import cv2
 import numpy as np
 from pycocotools import mask as mask_api
 
@@ -125,7 +126,6 @@ def _top(path: Path, kind: str, wanted: dict[int, list[int]], objects: dict[int,
 def _picture(title: str, titles: list[str], rows: list) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
-    from PIL import Image
 
     figure = Figure(figsize=(3 * len(titles), 0.5 + 3 * len(rows)), layout="constrained")
     figure.suptitle(title)
@@ -133,10 +133,12 @@ def _picture(title: str, titles: list[str], rows: list) -> Figure:
     for axis, heading in zip(grid[0], titles, strict=True):
         axis.set_title(heading, fontsize=8)
     for axes, (image_path, cells) in zip(grid, rows, strict=True):
-        try:
-            pixels = np.asarray(Image.open(image_path).convert("RGB"))
-        except OSError as error:
-            raise UserError(f"{image_path} is damaged ({error}); get the image again.") from None
+        # as models see it: turned by its EXIF orientation
+        pixels = cv2.imread(str(image_path), cv2.IMREAD_COLOR)
+        masks = [shown.mask for cell in cells for shown in cell]
+        if pixels is None or any(mask.shape != pixels.shape[:2] for mask in masks):
+            raise UserError(f"{image_path} is not the annotated image; get the image again.")
+        pixels = pixels[..., ::-1]
         axes[0].set_ylabel(plain(image_path.name), fontsize=7)
         for axis, cell in zip(axes, cells, strict=True):
             painted = _painted(pixels, [shown.mask for shown in cell])
