@@ -127,6 +127,16 @@ def test_a_photo_annotated_as_shown_is_taken_if_its_size_tells_so(folder):
     assert np.array_equal(shown_at(lvis_folder.image_file(target, image)), shown_at(path))
 
 
+def test_shown_is_no_answer_where_the_size_says_stored(folder):
+    path = folder / "train/000001.jpg"
+    Image.open(path).copy().save(path, exif=TURNED[6])
+    stored = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    target, done = repair.repair(folder, FILES, repair.SHOWN)
+    assert [change.rpartition(" ")[2] for change in done] == ["stored"]
+    image = json.loads(path_of(target, "train").read_text())["images"][0]
+    assert np.array_equal(shown_at(lvis_folder.image_file(target, image)), stored)
+
+
 def spoil(content):
     images, annotations = content["images"], content["annotations"]
     del images[0]["neg_category_ids"]

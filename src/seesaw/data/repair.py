@@ -13,6 +13,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -139,9 +140,6 @@ class _Copy:
         dropped: dict[str, set[int]] = {key: set() for key in LISTS}
         ids = [a.get("id") for a in data["annotations"] if isinstance(a, dict)]
         self.unused = itertools.count(1 + max([i for i in ids if is_id(i)] or [0]))  # type: ignore[type-var, operator]
-        self.groups: dict[int, str] = {}
-        if any(located.fault.code == "frequency" for located in content.faults):
-            self.groups = self._groups()
         for located in content.faults:
             change = self._change(located, data, sizes)
             if change is None and located.key == "categories":
@@ -176,7 +174,8 @@ class _Copy:
             return _measure(record, code, *size)
         return None
 
-    def _groups(self) -> dict[int, str]:
+    @cached_property
+    def groups(self) -> dict[int, str]:
         """Return each category's frequency as train says or shows it; other splits cannot."""
         train = _tolerant(self.target / self.files["train"])
         shown = {
@@ -226,15 +225,16 @@ class _Copy:
         path = self.target / relative_path(image)
         content = path.read_bytes()
         size = image["width"], image["height"]
+        turned = pictures.decode(content, shown=True)
+        shown = self.orientation == SHOWN and turned.shape[1::-1] == size  # else the size tells
         fixed = _without_orientation(content)
-        if self.orientation == SHOWN or pictures.content_fault(path, fixed, *size):
-            pixels = pictures.decode(content, shown=self.orientation == SHOWN)
-            fixed = cv2.imencode(".png", pixels)[1].tobytes()
+        if shown or pictures.content_fault(path, fixed, *size):
+            fixed = cv2.imencode(".png", pictures.decode(content, shown))[1].tobytes()
             path = path.with_suffix(f"{path.suffix}.upright.png")
             image["coco_url"] = URL_PREFIX + path.relative_to(self.target).as_posix()
         path.unlink(missing_ok=True)  # a link to the user's file
         path.write_bytes(fixed)
-        return f"EXIF orientation taken out, pixels as {self.orientation}"
+        return f"EXIF orientation taken out, pixels as {SHOWN if shown else STORED}"
 
 
 def _image(annotation: dict) -> int | None:
