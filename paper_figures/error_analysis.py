@@ -31,6 +31,7 @@ from seesaw.results.figures.results import Results, table
 from seesaw.results.figures.style import COLOURS, GROUP_NAMES, PAGE, footnote, save, use
 
 use()
+plt.rcParams["text.parse_math"] = False  # a category's name may have dollars
 results = Results("error_analysis", SCALE, DATASET)
 display(Markdown(f"**{results.scale.full_name} scale.**\n\n{results.markdown()}"))
 

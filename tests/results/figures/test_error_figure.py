@@ -1,5 +1,8 @@
 """What the figure of the error analysis shows, on hand-made numbers."""
 
+import json
+from pathlib import Path
+
 from seesaw.results.figures.errors import averaged, called
 from seesaw.results.figures.results import Category
 
@@ -33,3 +36,14 @@ def test_what_rare_objects_are_taken_for():
     ] * 4
     assert (slab.look_alike, slab.share("a", "none"), slab.share("b", "own")) == ("", 1, 1)
     assert called({"a": a, "b": b}, categories, most=1) == [rook]
+
+
+def test_names_that_read_as_formulas_are_drawn(results, draw):
+    path = Path("data/smoke_lvis/category_counts.json")
+    content = json.loads(path.read_text())
+    for category in content["categories"]:
+        category["name"] = rf"$\frac{{$ {category['id']}"
+    path.write_text(json.dumps(content))
+    folder = draw("error_analysis")
+    assert (folder / "error_analysis.svg").is_file()
+    assert r"$\frac{$ 1" in (folder / "error_analysis.csv").read_text()
