@@ -1,15 +1,17 @@
 """Text from data where it leaves the program and could be read as markup, formulas or paths.
 
 Names of categories, files and data sets may contain anything. HTML is escaped by jinja2 and
-`html.escape`, LaTeX and Markdown by `seesaw.results.tables.formats`, CSV by csv.
+`html.escape`, LaTeX and Markdown by `seesaw.results.tables.formats`.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import sys
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,16 @@ def plain(text: str, most: int = 60) -> str:
 def file_name(text: str, most: int = 60) -> str:
     """Return a text with only characters that are safe in file names anywhere."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", text[:most])
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Return rows as CSV, each ended by a line feed; None is an empty cell."""
+    lines = []
+    for row in rows:
+        line = io.StringIO()
+        csv.writer(line).writerow(row)  # whose usual end, CR LF, makes it quote either of them
+        lines.append(line.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines)
 
 
 def console(width: int | None = WIDTH, **options: Any) -> Console:

@@ -46,6 +46,7 @@ NAMES = {
     "a script": "</title><script>alert(1)</script>",
     "a quote": "\"'><img src=x>",
     "lines": "two\nlines\r\nand\u2028more",
+    "a line of Windows": "cat\r",
     "control characters": "\x1b[31mred\x07\x00\u202eback",
     "emoji": "日本 😀",
     "latex": r"\input{/etc/passwd} % & # _ ^ ~",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seesaw.core import paths
+from seesaw.core.borders import csv_text
 from seesaw.core.files import write_atomic
 from seesaw.core.integrity import read_output
 from seesaw.results.claims.measure import report
@@ -126,16 +125,14 @@ def markdown(made: Report) -> str:
 
 def as_csv(made: Report) -> str:
     """Return the claims as CSV, one line for each claim."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     numbers = ("effect", "se", "low", "high")
     head = ["id", "kind", "a", "b", "of", "unit", "runs", "asked", *numbers]
-    writer.writerow([*head, "state", "verdict", "exploratory"])
+    rows = [[*head, "state", "verdict", "exploratory"]]
     for f in made.claims:
         row: list[Any] = [f.claim.id, f.claim.kind, *f.claim.pair, _asked(f), f.unit]
         row += [len(f.runs), len(f.asked), *(getattr(f, name) for name in numbers)]
-        writer.writerow([*row, f.state, f.verdict, made.exploratory])
-    return out.getvalue()
+        rows.append([*row, f.state, f.verdict, made.exploratory])
+    return csv_text(rows)
 
 
 FORMATS = {

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Iterable
 
 import numpy as np
 from rich.text import Text
@@ -19,15 +18,13 @@ HEAD += ("AP_a", "AP_b", "difference", "se", "low", "high", "example_images")
 
 def as_csv(comparison: Comparison) -> str:
     """Return all categories as CSV, sorted by difference, the largest gain first; AP in percent."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEAD)
+    rows: list[Iterable] = [HEAD]
     for c in comparison.categories:
         numbers = [c.a, c.b, c.change.value, c.change.se, *c.change.interval]
         shown = ["" if np.isnan(x) else f"{x:.4f}" for x in numbers]
         examples = " ".join(map(str, c.examples))
-        writer.writerow([c.id, c.name, c.group, c.images, c.objects, *shown, examples])
-    return text.getvalue()
+        rows.append([c.id, c.name, c.group, c.images, c.objects, *shown, examples])
+    return borders.csv_text(rows)
 
 
 def terminal(comparison: Comparison, top: int, scale: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from seesaw.core.borders import drawing
+from seesaw.core.borders import csv_text, drawing
+from seesaw.core.files import write_atomic
 from seesaw.errors import UserError
 from seesaw.spec.figures import OUTPUT
 
@@ -139,10 +139,8 @@ def save(name: str, figure: Figure, rows: list[dict]) -> None:
             metadata={time: None},
         )
     figure.savefig(Path(folder, f"{name}.png"), bbox_inches="tight", pad_inches=0.02)
-    with Path(folder, f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    text = csv_text([columns, *(row.values() for row in rows)])
+    write_atomic(Path(folder, f"{name}.csv"), text)
 
 
 def _runs(values: list[str]) -> list[tuple[int, int, str]]:

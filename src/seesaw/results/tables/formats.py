@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import Any
 
+from seesaw.core.borders import csv_text
 from seesaw.results.tables.layout import (
     Column,
     Span,
@@ -134,11 +133,8 @@ def as_csv(table: Table) -> str:
                 record |= _compared(name, step)
         record |= {"note": row.note, "remarks": "; ".join(row.remarks)}
         records.append(record | {"evidence": " ".join(row.evidence.values())})
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(records[0]) if records else ["id"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return text.getvalue()
+    names = list(records[0]) if records else ["id"]
+    return csv_text([names, *(record.values() for record in records)])
 
 
 def as_json(table: Table) -> str:
