@@ -55,6 +55,19 @@ def test_an_empty_table_has_no_dataset(clone):
         datasets.load("mini_lvis")
 
 
+def test_a_number_and_braces_in_the_table(folder, tmp_path, monkeypatch):
+    row = dict(root=str(folder), train="annotations/train.json", val="annotations/val.json")
+    braces = row | {"root": str(tmp_path / "a{b}")}
+    file = tmp_path / "datasets.yaml"
+    file.write_text(yaml.safe_dump({"datasets": {2024: row, "braces": braces}}))
+    monkeypatch.setattr(paths, "DATASETS", file)
+    assert datasets.load("2024").name == "2024"
+    with pytest.raises(UserError, match="neither an entry nor a folder; did you mean 2024"):
+        datasets.load("2023")
+    with pytest.raises(UserError, match="'braces' cannot be named in a workflow"):
+        datasets.load("braces")
+
+
 def test_stated_planned_or_counted(folder):
     assert [datasets.load(n).classes for n in ("lvis_v1", "mini_lvis", "smoke_lvis")] == [
         1203, 36, 12,

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import small_folder
@@ -40,13 +41,32 @@ def test_a_folders_name_is_data_to_the_shell(project):
     assert not list(project.rglob("X"))
 
 
-@pytest.mark.parametrize("name", ["a{b}", "a\nb", "a: b", "a #b", "'ab'"])
+@pytest.mark.parametrize(
+    "name", ["a{b}", "a\nb", "a: b", "a #b", "'ab'", "007", "1.10", "1e3", "-a"]
+)
 def test_names_that_snakemake_cannot_take_are_refused_by_the_verbs_too(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(REPOSITORY / "configs")
     folder = small_folder.make(tmp_path / name)
     with pytest.raises(UserError, match="cannot be named in a workflow"):
         datasets.load(folder.name)
+
+
+@pytest.mark.parametrize("name", ["2024", "0", "2.5", "nan", "True"])
+def test_a_number_names_a_folder_for_snakemake_too(tmp_path, monkeypatch, name):
+    from snakemake.cli import parse_config
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").symlink_to(REPOSITORY / "configs")
+    small_folder.make(tmp_path / name)
+    assert datasets.load(name).root == Path(name)
+    assert str(parse_config([f"dataset={name}"])["dataset"]) == name
+
+
+def test_hidden_files_of_a_mac_are_no_annotations(tmp_path):
+    folder = small_folder.make(tmp_path / "mac")
+    (folder / "annotations/._train.json").write_bytes(b"\0\5\x16\7")
+    assert datasets.load(str(folder)).train == "annotations/train.json"
 
 
 def test_commands_that_are_shown_can_be_pasted(tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +74,13 @@ def load(name: str) -> DatasetEntry:
     The files of a folder are found by name: the only ``annotations/*train*.json``, ``*val*.json``
     and, if there is one, ``*test*.json``.
     """
-    table = read_yaml(paths.DATASETS).get("datasets") or {}
+    rows = read_yaml(paths.DATASETS).get("datasets")
+    # YAML reads a name such as 2024 as a number
+    table = {str(key): row for key, row in rows.items()} if isinstance(rows, dict) else {}
     if name in table:
         row = table[name] if isinstance(table[name], dict) else {}
         entry = read_model(paths.DATASETS, DatasetEntry, {"name": name, **row})
+        _refuse_unnamable(name, f"{name} {entry.root}")
         return entry.model_copy(update={"root": paths.ROOT / entry.root})
     folder = Path(name)
     if not folder.is_dir():
@@ -83,13 +88,7 @@ def load(name: str) -> DatasetEntry:
             f"{paths.DATASETS}: the dataset {name!r} is neither an entry nor a folder; "
             f"{instead(name, table)}"
         )
-    # Snakemake takes braces for wildcards and reads the rest of `--config dataset=...` as YAML.
-    spelled = f"{name} {folder.resolve().name}"
-    if set("{}") & set(spelled) or not spelled.isprintable() or _as_yaml(name) != name:
-        raise UserError(
-            f"the dataset folder {name!r} cannot be named in a workflow (no braces, line breaks, "
-            f"': ', ' #' or quotes around it); rename it or give it an entry in {paths.DATASETS}."
-        )
+    _refuse_unnamable(name, f"{name} {folder.resolve().name}")
     return DatasetEntry(
         name=folder.resolve().name,
         root=folder,
@@ -99,15 +98,32 @@ def load(name: str) -> DatasetEntry:
     )
 
 
-def _as_yaml(text: str) -> object:
-    try:
-        return yaml.load(text, yaml.BaseLoader)
-    except yaml.YAMLError:
-        return text  # Snakemake, too, keeps it then
+def _refuse_unnamable(name: str, spelled: str) -> None:
+    """Refuse a dataset that Snakemake, which takes braces for wildcards, would misread."""
+    odd = set("{}") & set(spelled) or not spelled.isprintable()
+    if odd or name.startswith("-") or _as_snakemake(name) != name:
+        raise UserError(
+            f"the dataset {name!r} cannot be named in a workflow (no braces or line breaks in "
+            "name and folder; in the name no ': ', ' #', - before it or quotes around it, and no "
+            "number such as 007 or 1.10); rename it, or give its folder an entry in "
+            f"{paths.DATASETS}."
+        )
+
+
+def _as_snakemake(text: str) -> str:
+    """Return what Snakemake makes of ``--config dataset=text``, as text."""
+    as_yaml = partial(yaml.load, Loader=yaml.BaseLoader)
+    readers: tuple[Callable[[str], Any], ...] = (int, float, as_yaml)
+    for read in readers:
+        with suppress(ValueError, yaml.YAMLError):
+            return str(read(text))
+    return text
 
 
 def _only(folder: Path, word: str, required: bool) -> str | None:
-    found = sorted(folder.glob(f"annotations/*{word}*.json"))
+    # a Mac's archive has a hidden ._train.json beside each train.json
+    every = folder.glob(f"annotations/*{word}*.json")
+    found = sorted(path for path in every if not path.name.startswith("."))
     if len(found) == 1:
         return str(found[0].relative_to(folder))
     if not required and not found:
