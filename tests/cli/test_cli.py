@@ -138,6 +138,10 @@ def test_generated_data_are_not_mended(refused):
     assert not lacks(refused("data", "--fix"), "--fix", "mini_lvis")
 
 
+def test_a_name_that_is_too_long_for_a_file_is_one_sentence(refused):
+    assert not lacks(refused("predict", "x" * 300), "x" * 300, "too long")
+
+
 def test_a_message_tells_no_secret(refused):
     said = refused("data", "--dataset", "https://me:p@ss@host/x?token=abc&part=1")
     assert "https:/***@host/x?token=***&part=1" in said.replace("//", "/")

@@ -216,6 +216,12 @@ def test_a_full_disk_leaves_the_old_record_whole(tmp_path):
     assert path.read_text() == "n" * 900
 
 
+def test_a_name_may_have_as_many_bytes_as_the_file_system_takes(tmp_path):
+    path = tmp_path / f"{'象' * 83}.json"  # 254 of 255
+    write_atomic(path, "whole")
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["whole"]
+
+
 def test_killed_work_leaves_no_record_and_is_counted(repo, artefact):
     code = "import os, sys; from seesaw.core.provenance import Provenance\n"
     code += "with Provenance(sys.argv[1]): os.kill(os.getpid(), 9)"

@@ -92,9 +92,9 @@ def parser() -> Parser:
     return root
 
 
-# A disk or a folder that does not take what a verb writes
+# A disk or a folder that does not take what a verb writes, or a name that is too long for it
 _NO_PLACE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
-_NO_PLACE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EFBIG}
+_NO_PLACE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EFBIG, errno.ENAMETOOLONG}
 
 
 def main(argv: list[str] | None = None) -> int:
