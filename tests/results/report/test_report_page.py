@@ -5,12 +5,14 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+import small_folder
 from facts import lacks
 from two_evaluations import A, B
 
 from seesaw.cli.main import main
 from seesaw.results.report import content, page
 from seesaw.spec import report
+from seesaw.spec.scales import Scale
 
 
 class Document(HTMLParser):
@@ -64,6 +66,12 @@ def test_what_lacks_is_named_and_not_made_up(scale, text):
         assert after.lstrip().startswith('<p class="none">not computed</p>')
     assert text.count('<img class="drawing"') == 1
     assert "These numbers are not the paper's" in text.replace("&#39;", "'")
+
+
+def test_on_a_users_data_it_does_not_speak_of_the_scales_own(scale, tmp_path):
+    mine = Scale("mini", str(small_folder.make(tmp_path / "mine")))
+    warning = content.gather(mine).warning
+    assert not lacks(warning, "mine", "mini scale", "the paper's") and "generated" not in warning
 
 
 def test_a_partial_page_stands_apart(scale, capsys):

@@ -112,13 +112,11 @@ def gather(scale: Scale) -> Content:
     digests = {_below(path, scale): sha256_file(path) for path in metrics}
     read = [*of_tables, *pictured.read, *(path for run in made for path in run.read)]
     read += [path for f in drawn if (path := _drawn(f.name, scale)["svg"]).is_file()]
-    own = scale.full_name == scale.name
-    other = None if own else f"{scale.dataset} is not the paper's data: nor are these numbers."
     return Content(
         scale=scale.full_name,
         folder=scale.results,
         frozen=frozen,
-        warning=NOT_THE_PAPERS.get(scale.name, other),
+        warning=_warning(scale),
         fingerprint=fingerprint(**digests),
         tables=[_table(t, scale) for t in places],
         figures=drawn,
@@ -130,6 +128,13 @@ def gather(scale: Scale) -> Content:
         missing=lacks,
         read={_below(path, scale): path for path in read if not corrupted([path])},
     )
+
+
+def _warning(scale: Scale) -> str | None:
+    if scale.full_name == scale.name:
+        return NOT_THE_PAPERS.get(scale.name)
+    small = "" if scale.name == "paper" else f", and its models are those of {scale.name} scale"
+    return f"{scale.entry.name} is not the paper's data{small}: nor are these numbers the paper's."
 
 
 def data_uri(content: bytes, kind: str) -> str:
