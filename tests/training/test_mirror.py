@@ -57,6 +57,12 @@ def test_a_replay_holds_the_curve_the_ap_and_the_hashes(log, tmp_path, capfd):
     assert summary["project"] == "seesaw" and summary["state"] == "finished"
 
 
+def test_a_tag_that_is_too_long_for_wandb_is_cut(log):
+    log.unlink()
+    run_log.begin(log, HEADER | {"tags": [f"mini@{'n' * 100}"]}, 0)
+    assert replay(log, "offline")
+
+
 def test_without_an_account_it_is_one_warning(log, capfd):
     assert not replay(log, "online")
     said = capfd.readouterr()

@@ -29,6 +29,7 @@ from seesaw.training import run_log
 PROJECT = "seesaw"  # WANDB_PROJECT and WANDB_ENTITY override it
 START = 30.0  # s
 FINISH = 30.0  # s, to send the remaining lines after the training's end
+TAG = 64  # characters that W&B takes; the name of a user's dataset may have more
 PERIOD = 2.0  # s between reads of the log
 LATER = "the run log is whole, and `seesaw wandb-sync` sends it later"
 
@@ -127,7 +128,7 @@ def _mirror(log: Path, mode: str, extras: dict) -> None:
         project=os.environ.get("WANDB_PROJECT", PROJECT),
         group=header["group"],
         name=header["name"],
-        tags=header["tags"],
+        tags=[tag[:TAG] for tag in header["tags"]],
         config=masked(
             {k: v for k, v in header.items() if k not in ("id", "group", "name", "tags")}
         ),
