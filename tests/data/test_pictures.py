@@ -12,6 +12,7 @@ from PIL import Image
 from small_folder import edit, path_of
 
 from seesaw.cli import main
+from seesaw.core import paths
 from seesaw.data import lvis_folder, pictures, repair
 from seesaw.errors import UserError
 
@@ -173,6 +174,18 @@ def test_a_mended_copy_is_accepted_and_the_originals_stay(folder, capsys):
     assert first["area"] > 100
     assert main.main(["data", "--fix", *options]) == 2  # the copy exists
     assert "exists already" in capsys.readouterr().err
+
+
+def test_the_files_of_an_entry_may_have_any_names(folder, tmp_path, monkeypatch, capsys):
+    path_of(folder, "train").rename(folder / "a.json")
+    path_of(folder, "val").rename(folder / "b.json")
+    row, table = dict(root=str(folder), train="a.json", val="b.json"), tmp_path / "datasets.yaml"
+    table.write_text(json.dumps({"datasets": {"mine": row}}))
+    monkeypatch.setattr(paths, "DATASETS", table)
+    options = ["--fix", "--scale", "smoke", "--dataset", "mine"]
+    assert main.main(["data", *options]) == 0, capsys.readouterr().err
+    assert (tmp_path / "set_fixed/manifest.json").is_file()
+    assert not (folder / "manifest.json").exists()
 
 
 def test_groups_that_val_lacks_are_those_of_train(tmp_path):

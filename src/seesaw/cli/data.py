@@ -104,8 +104,7 @@ def data(args: Namespace) -> None:
         root, done = repair(entry.root, files, args.fix)
         for change, number in done.items():
             print(f"{change}: {number}")
-        scale = Scale(scale.name, str(root))
-        entry = scale.entry
+        entry = scale.entry = entry.model_copy(update={"name": root.name, "root": root})
     if entry.root.is_dir() and not os.access(entry.root, os.W_OK):
         raise UserError(
             f"{entry.root} is read-only, but the manifest and the counts belong there; make a "
