@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def described(evidence: Evidence, path: Path) -> list[str]:
         code += f" and uncommitted changes (sha256 {git['dirty'][:12]})"
     facts = {
         "sha256": record["artefact"]["sha256"],
-        "command": " ".join(record.get("command") or []),
+        "command": shlex.join(record.get("command") or []),
         "code": code,
         "config": record.get("config_hash"),
         "fingerprint": record.get("fingerprint"),
