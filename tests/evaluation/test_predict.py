@@ -1,6 +1,7 @@
 """Pictures and JSON of any images, from a small model with random weights."""
 
 import json
+import os
 
 import cv2
 import numpy as np
@@ -9,7 +10,9 @@ from facts import lacks
 from pycocotools.coco import COCO
 
 from seesaw.cli import main
+from seesaw.errors import UserError
 from seesaw.evaluation.detect import MODELS, init_default_scope
+from seesaw.evaluation.images import check_images
 from seesaw.evaluation.predict import names_of
 from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale
@@ -124,6 +127,14 @@ def test_no_file_of_the_users_is_replaced(weights, images, capsys):
     (images / "a photo.json").unlink()
     assert predict(weights, images, "a photo.jpg", out=images) == 0  # where nothing is replaced
     assert cv2.imread(str(images / "a photo.png")).shape == (60, 90, 3)
+
+
+def test_a_film_is_not_read(tmp_path):
+    film = tmp_path / "film.jpg"
+    film.touch()
+    os.truncate(film, 2**28 + 1)
+    with pytest.raises(UserError, match=r"film\.jpg has over 256 MiB"):
+        check_images([film], tmp_path / "out")
 
 
 def test_the_smallest_images_are_drawn(weights, images):

@@ -10,6 +10,8 @@ import numpy as np
 
 from seesaw.errors import UserError
 
+LARGEST = 2**28  # bytes; a film would fill the memory
+
 
 def check_images(images: Sequence[Path], out: Path) -> None:
     """Check that all files are images, and that no file is lost.
@@ -27,6 +29,8 @@ def check_images(images: Sequence[Path], out: Path) -> None:
     for path in images:
         if not path.is_file():
             raise UserError(f"{path} is no file; name image files.")
+        if path.stat().st_size > LARGEST:
+            raise UserError(f"{path} has over {LARGEST >> 20} MiB; scale it down or leave it out.")
         content = np.fromfile(path, np.uint8)
         try:
             image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
