@@ -57,8 +57,10 @@ def load(path: Path) -> dict:
     """Return the content of a config file at paper scale, as plain data."""
     try:
         raw = Config.fromfile(path, import_custom_modules=False).to_dict()
-    except (KeyError, AttributeError, SyntaxError, OSError, TypeError, NameError) as error:
-        reason = " ".join(str(error).split())
+    except RecursionError:
+        raise UserError(f"{path} inherits from itself; correct its _base_.") from None
+    except Exception as error:  # a config is code, which can raise anything
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path} cannot be read as a config ({reason}); correct it.") from None
     if "model" not in raw:
         raise UserError(f"{path} has no model; inherit one by _base_ or write it.")
