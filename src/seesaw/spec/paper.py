@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -44,6 +45,14 @@ class PaperValues(Strict):
             if evaluation in table:
                 return table[evaluation].model_dump(exclude_none=True)
         return None
+
+    def row_below(self, above: str | None, evaluation: str) -> dict | None:
+        """Return `row`, without the increments where the paper prints another row above it."""
+        row = self.row(evaluation)
+        tables = (self.table_a1, self.table_a2, self.figure_a2)
+        if row and (above, evaluation) not in {p for t in tables for p in pairwise([None, *t])}:
+            row["increments"] = {}
+        return row
 
 
 def load(path: Path | None = None) -> PaperValues:

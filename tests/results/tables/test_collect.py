@@ -88,6 +88,18 @@ def test_a_step_knows_how_many_trainings_lie_between(root):
     assert between == [2, 1, 0]  # trained apart, trained on from it, the same weights
 
 
+def test_an_increment_is_compared_only_where_the_paper_has_the_same_row_above(root):
+    """A rung of one's own at the end of the trainings stands between a11 and a12."""
+    text = paths.EXPERIMENTS.read_text()
+    own = "  own:\n    schedule: 1x\n    cell: {table_a1: own}\n\nevaluations:"
+    paths.EXPERIMENTS.write_text(text.replace("\nevaluations:", own, 1))
+    found = rows_of(Scale("mini"))
+    assert [*found][-3:] == ["a11_dual_head", "own", "a12_test_time_augmentation"]
+    above, own, below = (found[name].paper for name in [*found][-3:])
+    assert above["increments"].keys() == {"AP", "AP_box"} and own is None
+    assert below["increments"] == {} and below["AP"] > above["AP"]
+
+
 def test_remarks_of_the_whole_chain_stand_below_the_table(root):
     scale = Scale("mini")
     ladder(scale)

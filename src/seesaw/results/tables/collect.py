@@ -46,8 +46,13 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
         else:
             measured = read(scale.speed, Speed)
     fps = measured.get("fps", {}).get("ours", {})
-    labels = {cell.evaluation: cell.label for cell in experiments.place_cells(place)}
-    rows = [_row(cell, experiments, scale, values, fps) for cell in experiments.place_cells(place)]
+    cells = experiments.place_cells(place)
+    labels = {cell.evaluation: cell.label for cell in cells}
+    before = [None, *(cell.evaluation for cell in cells)]
+    rows = [
+        _row(cell, above, experiments, scale, values, fps)
+        for cell, above in zip(cells, before, strict=False)
+    ]
     if fps:
         notes = speed_notes(measured, labels, scale.name)
     if "fps" in spec.columns and scale.name == "paper":
@@ -81,7 +86,12 @@ def _test_dev(experiments: Experiments, scale: Scale) -> str:
 
 
 def _row(
-    cell: Cell, experiments: Experiments, scale: Scale, values: paper.PaperValues, fps: dict
+    cell: Cell,
+    above: str | None,
+    experiments: Experiments,
+    scale: Scale,
+    values: paper.PaperValues,
+    fps: dict,
 ) -> Row:
     evaluation = experiments.evaluations[cell.evaluation]
     training = experiments.trainings[evaluation.training]
@@ -102,7 +112,7 @@ def _row(
         schedule=cell.schedule or training.schedule,
         state=state,
         metrics=numbers,
-        paper=values.row(cell.evaluation),
+        paper=values.row_below(above, cell.evaluation),
         note=note,
         remarks=_remarks(evaluation, training, scale) if state == "done" else [],
         evidence={
