@@ -264,6 +264,11 @@ def test_another_root_is_read(empty, tmp_path_factory):
     assert files(elsewhere) == set()
 
 
+def test_a_root_that_is_the_working_directory_leaves_paths_relative(empty):
+    done = run("table", "table_a2", cwd=empty, SEESAW_ROOT=str(empty))
+    assert done.stdout.startswith("results/mini/tables/table_a2."), done.stderr
+
+
 def test_train_offers_every_precision():
     """The option's choices are written out, because the parser must not import torch."""
     from seesaw.models.precision import PRECISIONS
