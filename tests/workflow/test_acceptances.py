@@ -1,9 +1,13 @@
 """What changed between two states, in words, and the file of what was accepted."""
 
+import json
+
 import pytest
 
 from seesaw.core import paths
+from seesaw.core.records import provenance_path
 from seesaw.errors import UserError
+from seesaw.spec.scales import Scale
 from seesaw.workflow import acceptances
 
 PARTS = {"config": {"a.b": 1, "a.c": [1, 2]}, "code": {"seesaw.x": "0"}, "dataset": "d"}
@@ -65,3 +69,15 @@ def test_a_wrong_entry_is_reported():
     paths.ACCEPTED.write_text(ENTRY % "later")
     with pytest.raises(UserError, match=r"accepted.yaml: accepted.0.accepted is 'later'"):
         acceptances.load()
+
+
+def test_seeds_that_only_claims_use_are_outdated_too(bare):
+    scale = Scale("mini")
+    for seed in (0, 1, 99):
+        model = scale.model("mask_rcnn_random_ce", seed)
+        model.parent.mkdir(parents=True)
+        model.touch()
+        provenance_path(model).write_text(json.dumps({"fingerprint": "old"}))
+    keys = [f"train/mask_rcnn_random_ce/seed{seed}" for seed in (0, 1, 99)]
+    found = acceptances.outdated(scale, dict.fromkeys(keys, "new"))
+    assert found == dict.fromkeys(keys[:2], "old")  # nothing asks for seed 99

@@ -27,6 +27,7 @@ from seesaw.core.files import write_atomic
 from seesaw.core.records import is_current, provenance_path, read_record, record_of
 from seesaw.core.secrets import masked
 from seesaw.core.yaml import Strict, read_model
+from seesaw.spec import claims
 from seesaw.spec.scales import Scale
 
 HEAD = """\
@@ -115,10 +116,10 @@ def changes(old: str, new: str) -> list[str]:
 def outdated(scale: Scale, fingerprints: Mapping[str, Any]) -> dict[str, str]:
     """Return key -> fingerprint of trainings finished with other code or configs than now."""
     found = {}
-    for training in scale.table.trainings.values():
-        for seed in training.seeds:
-            key = f"train/{training.id}/seed{seed}"
-            model = scale.model(training.id, seed)
+    for training, seeds in claims.training_seeds(scale.table, scale).items():
+        for seed in seeds:
+            key = f"train/{training}/seed{seed}"
+            model = scale.model(training, seed)
             record = record_of(model) or {}
             if model.is_file() and not is_current(record, fingerprints.get(key)):
                 found[key] = record["fingerprint"]
