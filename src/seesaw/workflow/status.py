@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 from seesaw.core import paths
 from seesaw.core.borders import listing
 from seesaw.core.json import json_or_none
-from seesaw.core.records import failure_of, read_record
+from seesaw.core.records import failure_of, provenance_path, read_record
 from seesaw.errors import Interrupted
 from seesaw.spec.experiments import Experiments
 from seesaw.spec.scales import Scale, snakemake_command
@@ -102,9 +102,11 @@ def standing(
     signs += [mtime(part) for part in _parts(job)]
     last = max(signs, default=0.0)
     age = now - last
-    present = all(path.is_file() for path in job.outputs) and not marker.exists()
-    if present and last <= max(map(mtime, job.outputs)) + AT_LEAST:  # no new attempt since
-        return Standing(job, "outdated", **facts)
+    present = all(path.is_file() for path in job.outputs)
+    # The record outlives outputs that were removed, to make them again or to save space.
+    made = max(map(mtime, job.outputs if present else [provenance_path(job.outputs[0])]))
+    if made and not marker.exists() and last <= made + AT_LEAST:  # no new attempt since
+        return Standing(job, "outdated" if present else "–", **facts)
     if stop := _interruption(work, last):
         unit = "iteration" if job.rule == "train" else "image"
         note = f"stopped by {stop['reason']}, saved at {unit} {stop['done']:,}"

@@ -69,6 +69,17 @@ def test_made_of_an_older_state(paper, stands):
     assert stands(A01).state == "running"
 
 
+def test_weights_that_were_removed_are_to_do(paper, stands):
+    """As the workflow's question says it, to train again."""
+    make_data(paper[2])
+    make(paper[2][A01], fingerprint="f0")
+    log = write("logs/paper/train/a01_mask_rcnn/seed0.log", "done\n")
+    paper[2][A01].outputs[0].unlink()
+    assert stands(A01).state == "–"
+    write(log, "training again\n", age=-100)
+    assert stands(A01).state == "running"
+
+
 def test_running(stands, work):
     training_log(work, entry(380) + entry(400, time=36.0, loss=0.75), age=12)
     found = stands(A01)
