@@ -27,7 +27,7 @@ from seesaw.results.tables.recorded import write_recorded
 from seesaw.results.tables.render import FORMATS, differing
 from seesaw.spec import claims as claim_table
 from seesaw.spec.outputs import Metrics
-from seesaw.spec.scales import Scale
+from seesaw.spec.scales import Scale, snakemake_command
 from seesaw.workflow import dependencies, jobs, metadata
 from seesaw.workflow.jobs import Job, snakemake_record
 
@@ -130,8 +130,16 @@ def _finished(scale: Scale) -> list[Job]:
     """
     every = jobs.workflow(scale).paper
     made = [job for job in every.values() if job.rule != "claims" and _made(job)]
-    if stale := sorted({job.id for job in made} - jobs.finished(every, dependencies.cached(scale))):
-        raise UserError(f"{stale[0]} is not up to date; run the workflow, then freeze again.")
+    done = jobs.finished(every, dependencies.cached(scale))
+    if stale := [job.id for job in made if job.id not in done]:
+        # Snakemake does not miss weights that were removed after their metrics were made.
+        needed = jobs.closure(every, stale[:1]) - done
+        first = next(job for job in every.values() if job.id in needed)
+        again = snakemake_command(scale, str(first.outputs[0]))
+        raise UserError(
+            f"{first.id} is missing or not up to date; run `{again}`, then the workflow, and "
+            "freeze again."
+        )
     return made
 
 

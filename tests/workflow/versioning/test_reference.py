@@ -261,6 +261,13 @@ def test_what_is_not_up_to_date_is_not_frozen(scale, finished):
     refused(scale, "evaluate/a01_mask_rcnn/seed0/a01_mask_rcnn")
 
 
+def test_weights_that_are_missing_are_named(scale, finished):
+    """Snakemake does not miss them while the metrics are there."""
+    model = finished[1]["train/a01_mask_rcnn/seed0"].outputs[0]
+    model.unlink()
+    refused(scale, f"train/a01_mask_rcnn/seed0 .*{model}")
+
+
 def test_a_table_that_was_edited_is_not_frozen(scale):
     path = scale.tables / "table_a1.csv"
     path.write_text(path.read_text() + "\n")
