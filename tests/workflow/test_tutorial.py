@@ -35,6 +35,8 @@ def test_a_new_rung_is_run_and_stands_in_the_table(tmp_path):
     rows = [line for line in said[5].splitlines() if "HTC-Lite + Seesaw" in line]
     assert len(rows) == 1 and re.search(r"\d+\.\d", rows[0]), said[5]
     assert "not run" in said[5]
+    (difference,) = said[7].splitlines()
+    assert difference.startswith("model.roi_head.bbox_head.loss_cls.q: ")
     with (tmp_path / "results/smoke/tables/sweep_q.csv").open() as file:
         swept = {row["label"]: row["state"] for row in csv.DictReader(file)}
     assert swept == dict.fromkeys("142", "done")
