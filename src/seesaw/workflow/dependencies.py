@@ -39,9 +39,9 @@ def sources(scale: Scale) -> list[Path]:
     files = [*paths.CONFIGS.rglob("*.py"), *paths.CONFIGS.rglob("*.yaml")]
     files += [*used_code.PACKAGE.rglob("*.py"), *paths.NOTEBOOKS.glob("*.py"), TEMPLATE]
     files = [file for file in files if file != paths.PAPER_VALUES]
-    # The manifest contains the number of categories.
+    # The manifest contains the number of categories; configs inherit from the locked mmdet's.
     own = scale.own_annotations.values()
-    return [*files, *own, scale.entry.manifest, paths.ACCEPTED]
+    return [*files, *own, scale.entry.manifest, paths.ACCEPTED, paths.LOCK]
 
 
 def cache(scale: Scale) -> Path:

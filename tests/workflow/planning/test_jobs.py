@@ -177,6 +177,10 @@ def test_fingerprints_are_known_while_no_file_has_changed(clone):
     path.write_text(before + "# more\n")
     assert dependencies.known(scale) is None
     path.write_text(before)
+    lock = write("requirements.lock")  # of another mmdet, whose configs ours inherit
+    assert dependencies.known(scale) is None
+    lock.unlink()
+    assert dependencies.known(scale) == {"data": "d"}
     write(".cache/fingerprints/paper.json", '{"keys"')
     assert dependencies.known(scale) is None
 
