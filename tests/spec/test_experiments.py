@@ -54,6 +54,7 @@ A01 = "trainings.a01_mask_rcnn"
         (ROW, ROW.replace("[0]", "first"), [f"{A01}.seeds", "'first'"]),
         (ROW + CELL, "  a01_mask_rcnn: 2x\n", [A01, "'2x'"]),
         ("  a01_mask_rcnn:\n", "  A01:\n", ["trainings.A01", "'A01'"]),
+        ("  a01_mask_rcnn:\n", "  zoo_mine:\n", ["zoo_mine", "zoo.yaml"]),
         (
             "init_from: a10_seesaw",
             "init_from: a10",

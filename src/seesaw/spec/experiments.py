@@ -134,6 +134,11 @@ class Experiments:
                         f"{self.path}: {t.id} has seed {missing[0]}, which {t.init_from} lacks; "
                         f"add it there."
                     )
+        if released := next((i for i in self.evaluations if i.startswith("zoo_")), None):
+            raise UserError(
+                f"{self.path}: {released} is named as a released model of configs/zoo.yaml; "
+                "rename it."
+            )
         for e in self.evaluations.values():
             known("training", e.training, self.trainings, f"evaluation {e.id}")
         for c in self.cells:
