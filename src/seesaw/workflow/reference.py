@@ -240,6 +240,8 @@ def _renewed(reference: Path) -> Iterator[Path]:
         new.rename(reference)
         shutil.rmtree(away, ignore_errors=True)
     finally:
+        if away.exists() and not reference.exists():  # interrupted between the two
+            away.rename(reference)
         shutil.rmtree(new, ignore_errors=True)
 
 
