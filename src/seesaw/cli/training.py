@@ -105,8 +105,9 @@ def train(args: Namespace) -> None:
     scale = scale_of(args)
     table = scale.table
     training = table.training(args.training)
-    if training.config is None:
-        raise UserError(f"configs/*/{training.id}.py is missing: this rung is not built; write it.")
+    for each in (training.id, training.init_from):
+        if each and table.trainings[each].config is None:
+            raise UserError(f"configs/*/{each}.py is missing: this rung is not built; write it.")
     seeds = claims.training_seeds(table, scale)[training.id]
     if args.seed not in seeds and not args.fingerprint:
         raise UserError(

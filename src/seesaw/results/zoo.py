@@ -57,6 +57,7 @@ def lines(verdicts: list[Checked], zoo: Zoo) -> list[str]:
         "|---|---|---|---|",
     ]
     for v in verdicts:
-        cells = [f"{v.measured.get(c, float('nan')):.1f} / {v.expected[c]:.1f}" for c in COLUMNS]
-        made.append(f"| {v.label} | {' | '.join(cells)} | {v.verdict} |".replace("nan", "–"))
+        measured = [f"{v.measured[c]:.1f}" if c in v.measured else "–" for c in COLUMNS]
+        cells = [f"{m} / {v.expected[c]:.1f}" for m, c in zip(measured, COLUMNS, strict=True)]
+        made.append(f"| {v.label} | {' | '.join(cells)} | {v.verdict} |")
     return made

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hand_made import CE, CELLS, GROUPS, INSTANCES, ORDER, SEESAW, gradients, metrics, write
 
+from seesaw.core import paths
 from seesaw.errors import UserError
 from seesaw.results.figures import gradients as sums
 from seesaw.results.figures.per_category import panels, running_mean
@@ -116,3 +117,11 @@ def test_running_mean():
     expected = [1.5, 3.0, 4.0, nan, 10.0]
     np.testing.assert_array_equal(running_mean(values, 3), expected)
     np.testing.assert_array_equal(running_mean(values, 1), values)
+
+
+def test_a_cell_that_the_paper_does_not_have_is_refused(results):
+    text = paths.EXPERIMENTS.read_text()
+    own = '  own:\n    schedule: 2x\n    cell: {figure_a2: "Mask R-CNN, random, EQL"}\n'
+    paths.EXPERIMENTS.write_text(text.replace("\nevaluations:", f"{own}\nevaluations:", 1))
+    with pytest.raises(UserError, match="no cell own"):
+        panels(Results("figure_a2", "smoke"))

@@ -9,6 +9,7 @@ import numpy as np
 from seesaw.errors import UserError
 from seesaw.results.figures.results import Results
 from seesaw.results.tables.collect import means
+from seesaw.spec import paper
 
 METHODS = {"cross-entropy": "CE", "EQL": "EQL", "BAGS": "BAGS", "Seesaw": "Seesaw"}
 
@@ -36,12 +37,18 @@ class Curve:
 def panels(results: Results) -> dict[tuple[str, str], list[Curve]]:
     """Return (framework, sampler) -> its curves, by the labels in the experiment table."""
     found: dict[tuple[str, str], list[Curve]] = {}
+    printed = paper.load().figure_a2
     for cell in results.table.place_cells("figure_a2"):
         framework, sampler, loss, *more = [*cell.label.split(", "), "", ""]
         if any(more) or loss not in METHODS:
             form = f"framework, sampler, loss, with a loss of {', '.join(METHODS)}"
             raise UserError(
                 f"{results.table.path}: the cell {cell.label!r} of figure_a2 must read {form}."
+            )
+        if cell.evaluation not in printed:
+            raise UserError(
+                f"{results.table.path}: the paper's Figure A2 has no cell {cell.evaluation}; put "
+                "it into a table of its own (places)."
             )
         curve = _curve(results, cell.evaluation, METHODS[loss])
         found.setdefault((framework, sampler), []).append(curve)
