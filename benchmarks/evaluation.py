@@ -35,7 +35,7 @@ CHILD = {
     "path = found.with_name('matches.npz'); pairs = match(found, load(truth)).items()\n"
     "resample.save({kind: resample.Ranking.of(m) for kind, m in pairs}, path)\n"
     "start = time.process_time(); kinds = resample.load(path)\n"
-    "all = [resample.standard_errors(ranking, 1000) for ranking in kinds.values()]\n"
+    "all = [resample.replicates(ranking, 1000) for ranking in kinds.values()]\n"
     "said = {'seconds': time.process_time() - start, 'bytes': path.stat().st_size}",
 }
 
