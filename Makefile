@@ -28,7 +28,7 @@ test-all: setup  ## unit tests and the slow ones
 	@pytest -n 2 -m "not slurm"
 
 test-slurm: setup  ## fault injection on a real Slurm, started on this machine's loopback
-	@pytest tests/slurm -m slurm
+	@pytest tests/slurm tests/docs -m slurm  # of docs the commands on a finished run, in .ci/run
 
 test-gpu: setup  ## operators, detectors and trainings on a CUDA device; skipped without one
 	@pytest -n 4 tests/gpu
