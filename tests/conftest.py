@@ -1,8 +1,10 @@
 """What tests of all parts share: one thread each, and the workflow's files in a clone."""
 
 import os
+import shutil
 
 import pytest
+from filelock import FileLock
 from repository import copied, seesaw
 
 # The suite runs in parallel and must not oversubscribe.
@@ -20,15 +22,18 @@ def tab(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def job_graphs(tmp_path_factory, worker_id):
-    """A folder of this call's job graphs, which Snakemake takes seconds to make."""
+def shared(tmp_path_factory, worker_id):
+    """A folder of this call's, which all of its processes use."""
     own = tmp_path_factory.getbasetemp()
-    return (own if worker_id == "master" else own.parent) / "graphs"
+    return own if worker_id == "master" else own.parent
 
 
 @pytest.fixture
-def rules(tmp_path, job_graphs, monkeypatch):
-    """A folder with the workflow's files; configs, data and results are the test's own."""
+def rules(tmp_path, shared, monkeypatch):
+    """A folder with the workflow's files; configs, data and results are the test's own.
+
+    A job graph, which Snakemake takes seconds to make, is made once for all tests.
+    """
     from seesaw.core.hashing import cached_json, digest
     from seesaw.core.integrity import sha256_of
     from seesaw.workflow import jobs
@@ -36,7 +41,7 @@ def rules(tmp_path, job_graphs, monkeypatch):
     def by_content(key_files, cache_path, compute):
         files = [*key_files]
         key = digest({str(f): sha256_of(f) if f.is_file() else None for f in files})
-        return cached_json(files, job_graphs / f"{key}-{cache_path.name}", compute)
+        return cached_json(files, shared / "graphs" / f"{key}-{cache_path.name}", compute)
 
     monkeypatch.setattr(jobs, "cached_json", by_content)
     return copied(tmp_path, "Snakefile", "environment.yml", "workflow", "profiles", "slurm")
@@ -55,10 +60,20 @@ def clone(rules, bare):
     return bare
 
 
+@pytest.fixture(scope="session")
+def smoke_start(shared, tmp_path_factory):
+    """What trainings at smoke scale start from, made once for all tests: they copy it."""
+    made = shared / "smoke"
+    with FileLock(shared / "smoke.lock"):
+        if not made.exists():
+            part = copied(tmp_path_factory.mktemp("part"), "configs", "requirements.lock")
+            seesaw(part, "data")
+            seesaw(part, "pretrain", "resnet18")
+            part.rename(made)
+    return made
+
+
 @pytest.fixture(scope="module")
-def smoke_root(tmp_path_factory):
+def smoke_root(tmp_path_factory, smoke_start):
     """A folder of the module's own in which trainings at smoke scale can start."""
-    root = copied(tmp_path_factory.mktemp("root"), "configs", "requirements.lock")
-    seesaw(root, "data")
-    seesaw(root, "pretrain", "resnet18")
-    return root
+    return shutil.copytree(smoke_start, tmp_path_factory.mktemp("root"), dirs_exist_ok=True)
