@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from facts import lacks
 
 pytestmark = pytest.mark.slow
 CLI = ["-m", "seesaw.cli"]
@@ -60,12 +59,3 @@ def test_stopped_after_each_of_the_first_iterations(smoke_root, training, how):
     if compared:
         assert evaluated(smoke_root, training) == follows
         assert {"detections.jsonl", "metrics.json", "table_a1.txt"} <= follows.keys()
-
-
-def test_a_deadline_that_is_no_number_is_reported(smoke_root):
-    command = [sys.executable, *CLI, "train", "a01", "--scale", "smoke"]
-    environment = os.environ | {"SEESAW_DEADLINE": "tomorrow"}
-    done = subprocess.run(command, cwd=smoke_root, capture_output=True, text=True, env=environment)
-    assert done.returncode == 2
-    message = done.stderr.strip().splitlines()[-1]
-    assert not lacks(message, "seesaw train: SEESAW_DEADLINE is 'tomorrow'", "date +%s")
