@@ -2,17 +2,15 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 from facts import lacks
-from repository import REPOSITORY
+from repository import REPOSITORY, copied
 
 from seesaw.cli.main import main, parser
-from seesaw.core import paths
 
 
 def run(*args, cwd=REPOSITORY, **environment):
@@ -59,8 +57,7 @@ def test_each_rule_is_one_call_of_its_verb():
 @pytest.fixture
 def empty(tmp_path):
     """A fresh clone as far as the command line sees it: configs, no data, no results."""
-    shutil.copytree(paths.CONFIGS, tmp_path / "configs")
-    return tmp_path
+    return copied(tmp_path, "configs")
 
 
 def files(folder):
@@ -73,8 +70,6 @@ def refused(empty, monkeypatch, capsys):
 
     def call(*args):
         monkeypatch.chdir(empty)
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-            monkeypatch.setenv(name, "1")
         before = files(empty)
         assert main(list(args)) == 2
         assert files(empty) == before  # nothing half-written

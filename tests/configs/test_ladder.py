@@ -4,12 +4,10 @@ Every rung and every cell of the figure, resolved at paper scale, differs from t
 the dotted paths listed here and at no other.
 """
 
-import shutil
-
 import pytest
 from config_cases import PRINTED, expand, lint, resolved
+from repository import copied
 
-from seesaw.core import paths
 from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale
 
@@ -179,8 +177,7 @@ def test_cascade_shares_data_and_schedule_with_mask_rcnn():
 
 
 def test_the_switch_of_the_rpn_keeps_that_of_the_rung_before(tmp_path):
-    shutil.copytree(paths.CONFIGS, tmp_path / "configs")
-    path = tmp_path / "configs/table_a1/a04_htc_lite.py"
+    path = copied(tmp_path, "configs") / "configs/table_a1/a04_htc_lite.py"
     path.write_text(path.read_text().replace('rpn = "htc"', 'rpn = "mask_rcnn"'))
     allowed = CHANGES["a04_htc_lite"][1]
     kept = {p for p in allowed if "rpn_head" in p or "train_cfg.rpn" in p}
@@ -193,8 +190,7 @@ def planted(tmp_path):
     """Resolves a rung from a copy of configs/ in which one more line was added to its file."""
 
     def plant(stem, line):
-        shutil.copytree(paths.CONFIGS, tmp_path / "configs")
-        path = tmp_path / "configs" / "table_a1" / f"{stem}.py"
+        path = copied(tmp_path, "configs") / f"configs/table_a1/{stem}.py"
         path.write_text(path.read_text() + line)
         return resolve(path, Scale("paper"))
 

@@ -6,7 +6,6 @@ docs/ambiguities.md or by LVIS itself. What other configs add to these is linted
 
 import copy
 import inspect
-import shutil
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from config_cases import STAGES, expand
 from mmdet.registry import DATASETS, MODELS, TASK_UTILS, TRANSFORMS
 from mmengine.config import Config
 from mmengine.registry import MODELS as ENGINE_MODELS
+from repository import copied
 from test_ambiguities import ROWS
 
 from seesaw.core import paths
@@ -214,8 +214,7 @@ def test_every_explanation_is_a_row_and_needed():
 
 
 def test_a_value_that_drifts_is_found(tmp_path, monkeypatch):
-    shutil.copytree(paths.CONFIGS, tmp_path / "configs")
-    planted = tmp_path / "configs/table_a2/b02_htc_without_semantic.py"
+    planted = copied(tmp_path, "configs") / "configs/table_a2/b02_htc_without_semantic.py"
     line = "model.train_cfg.rcnn[1].assigner.ignore_iof_thr = 0.5\n"
     planted.write_text(planted.read_text() + line)
     monkeypatch.setattr(paths, "CONFIGS", tmp_path / "configs")

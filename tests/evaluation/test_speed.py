@@ -15,7 +15,7 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.dataset import pseudo_collate
 from pycocotools import mask as mask_api
-from repository import REPOSITORY
+from repository import REPOSITORY, copied
 
 from seesaw.evaluation import post_processing
 from seesaw.evaluation.modes import MODES, encode, in_mode, running
@@ -194,9 +194,7 @@ def test_post_processing_gives_the_same_masks_in_all_modes(paper_models, name):
 @pytest.mark.slow
 def test_speed_json_and_table_a2(tmp_path):
     """The verb on a generated dataset and untrained models; the table is made of its file alone."""
-    from shutil import copytree
-
-    copytree(REPOSITORY / "configs", tmp_path / "configs")
+    copied(tmp_path, "configs")
     code = """
 import torch
 from mmdet.registry import MODELS

@@ -1,12 +1,11 @@
 """An edit in the real configs changes the fingerprints of exactly what depends on it."""
 
 import json
-import shutil
 import subprocess
 import sys
 
 import pytest
-from repository import REPOSITORY
+from repository import copied
 
 from seesaw.spec import zoo
 
@@ -22,8 +21,7 @@ SEESAW = {
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory):
     """Edits files of a copy of configs/: the trainings and detections whose fingerprint changed."""
-    root = tmp_path_factory.mktemp("root")
-    shutil.copytree(REPOSITORY / "configs", root / "configs")
+    root = copied(tmp_path_factory.mktemp("root"), "configs")
 
     def fingerprints():
         command = [sys.executable, "-m", "seesaw.cli", "fingerprints", "--scale", "paper"]

@@ -1,11 +1,10 @@
 import hashlib
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from repository import REPOSITORY
+from repository import copied
 
 sys.path.insert(0, str(Path(__file__).parent))
 from downloads_cases import FILES, MORE, WEIGHTS
@@ -29,7 +28,7 @@ def root(tmp_path, monkeypatch):
 @pytest.fixture
 def small(root, server):
     """A repository whose table of downloads points at the server."""
-    shutil.copytree(REPOSITORY / "configs", root / "configs")
+    copied(root, "configs")
     server.files |= FILES
     rows = {
         name: {

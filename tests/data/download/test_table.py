@@ -2,12 +2,11 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import mmengine
 import pytest
-from repository import REPOSITORY
+from repository import REPOSITORY, copied
 
 from seesaw.cli.main import parser
 from seesaw.errors import UserError
@@ -74,7 +73,7 @@ def test_a_training_without_internet_starts_from_the_file(root, monkeypatch):
     from seesaw.cli import training
     from seesaw.training import train
 
-    shutil.copytree(REPOSITORY / "configs", root / "configs")
+    copied(root, "configs")
     for name in ("data/lvis_v1/manifest.json", "requirements.lock"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text("{}")

@@ -8,10 +8,10 @@ from pathlib import Path
 import orjson
 import pytest
 from facts import lacks
+from repository import copied
 from small_set import Small, generated
 
 from seesaw.cli.main import main
-from seesaw.core import paths
 from seesaw.core.provenance import record
 from seesaw.data.lvis_folder import hashes, image_file, write_json
 from seesaw.errors import UserError
@@ -39,8 +39,7 @@ def write_manifest(folder, content):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A fresh clone with a generated dataset and detections of a12 on both splits."""
-    root = tmp_path_factory.mktemp("root")
-    shutil.copytree(paths.CONFIGS, root / "configs")
+    root = copied(tmp_path_factory.mktemp("root"), "configs")
     small = Small(tmp_path_factory.mktemp("small"), 5, apart=True)
     text = {"val": small.data, "test_dev": small.data | {"annotations": []}}
     for folder, prefix in (("mini_lvis", ""), ("lvis_v1", "lvis_v1_image_info_")):
@@ -62,8 +61,6 @@ def made(tmp_path_factory):
 def root(made, tmp_path, monkeypatch):
     shutil.copytree(made, tmp_path / "root")
     monkeypatch.chdir(tmp_path / "root")
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        monkeypatch.setenv(name, "1")
     return tmp_path / "root"
 
 

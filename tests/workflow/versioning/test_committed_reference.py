@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -27,8 +26,7 @@ FROZEN = ["mini"]  # scales with committed results
 @pytest.mark.parametrize("name", FROZEN)
 def test_the_committed_reference_rebuilds_in_a_bare_clone(name, tmp_path):
     """No results, no data, no GPU, no network: configs and the committed files are enough."""
-    for folder in ("configs", "reference"):
-        shutil.copytree(REPOSITORY / folder, tmp_path / folder)
+    copied(tmp_path, "configs", "reference")
     offline = (
         "import socket, sys\n"
         "def refuse(*_, **__): raise OSError('no network')\n"
