@@ -10,6 +10,7 @@ NAMES = ("rook", "kite", "disc", "slab")
 FREQUENCIES = ("r", "c", "f", "f")
 SPLITS = {"train": 10, "val": 2, "test": 1}
 PREFIX = "http://images.cocodataset.org/"
+FILES = {"train": "annotations/train.json", "val": "annotations/val.json"}
 
 
 def make(root: Path, size=(104, 88), kind="jpg", splits=SPLITS) -> Path:

@@ -4,7 +4,6 @@ import copy
 import json
 import random
 import resource
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +11,8 @@ import small_folder
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.registry import DATASETS
 from mmengine.registry import init_default_scope
+from repository import REPOSITORY
+from small_folder import FILES
 
 import seesaw.data.federated_lvis  # noqa: F401  (registers)
 from seesaw.cli import main
@@ -20,7 +21,6 @@ from seesaw.data.crops import class_crops
 from seesaw.errors import UserError
 from seesaw.evaluation.ground_truth import load
 
-FILES = {"train": "annotations/train.json", "val": "annotations/val.json"}
 VALUES = [
     None, True, False, 0, 1, -1, 2, 3, 5, 0.5, 1e7, 1e9, -1e9, 1e300, 2**31, 2**63, 2**70, "", "1",
     "x", "b'9b`0'", "../x.png", "/dev/zero", "[bold]", "\ud800", "a\nb", [], [[]], [1], [None], {},
@@ -144,9 +144,8 @@ def odd_but_valid(content):
 @pytest.mark.slow
 def test_odd_data_that_is_taken_trains_detects_and_is_scored(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "configs").symlink_to(Path(__file__).parents[2] / "configs")
-    for name in ("paper_figures", "workflow", "Snakefile"):
-        (tmp_path / name).symlink_to(Path(__file__).parents[2] / name)
+    for name in ("configs", "paper_figures", "workflow", "Snakefile"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
     root = small_folder.make(tmp_path / "odd", kind="png")
     for split in FILES:
         small_folder.edit(root, split, odd_but_valid)

@@ -5,7 +5,7 @@ import hashlib
 import orjson
 import pytest
 import small_folder
-from small_folder import edit, path_of
+from small_folder import FILES, edit, path_of
 
 from seesaw.data import lvis_folder
 from seesaw.data.lvis_folder import write_json
@@ -13,8 +13,7 @@ from seesaw.errors import UserError
 
 
 def hashed(root):
-    files = {s: f"annotations/{s}.json" for s in ("train", "val")}
-    return lvis_folder.manifest(root, lvis_folder.read(root, files))
+    return lvis_folder.manifest(root, lvis_folder.read(root, FILES))
 
 
 def test_manifest_changes_with_the_data_and_only_then(small_set, tmp_path):
@@ -62,14 +61,12 @@ def category(content):
 def test_what_splits_need(tmp_path, split, change, message):
     root = small_folder.make(tmp_path / "set")
     edit(root, split, change)
-    files = {s: f"annotations/{s}.json" for s in ("train", "val")}
     with pytest.raises(UserError, match=message):
-        for content in lvis_folder.read(root, files).values():
+        for content in lvis_folder.read(root, FILES).values():
             content.refuse()
 
 
 def test_images_of_train_in_val_are_reported(tmp_path):
     root = small_folder.make(tmp_path / "set")
     path_of(root, "val").write_bytes(path_of(root, "train").read_bytes())
-    files = {s: f"annotations/{s}.json" for s in ("train", "val")}
-    assert lvis_folder.read(root, files)["val"].notes[0].startswith("10 images are those of train")
+    assert lvis_folder.read(root, FILES)["val"].notes[0].startswith("10 images are those of train")

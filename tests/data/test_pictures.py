@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 import small_folder
 from PIL import Image
-from small_folder import edit, path_of
+from small_folder import FILES, edit, path_of
 
 from seesaw.cli import main
 from seesaw.core import paths
 from seesaw.data import lvis_folder, pictures, repair
 from seesaw.errors import UserError
 
-FILES = {"train": "annotations/train.json", "val": "annotations/val.json"}
 TURNED = {n: Image.Exif() for n in range(2, 9)}
 for _n, _exif in TURNED.items():
     _exif[0x0112] = _n

@@ -1,7 +1,6 @@
 """Rung 7's training pipeline: longer edge, crop, and all its transforms in a row."""
 
 from copy import deepcopy
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,16 +12,15 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from repository import REPOSITORY
 from scipy.stats import kstest
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def steps():
     """Type -> config of each transform of a07."""
     init_default_scope("mmdet")
-    config = Config.fromfile(ROOT / "configs/table_a1/a07_augmentation.py")
+    config = Config.fromfile(REPOSITORY / "configs/table_a1/a07_augmentation.py")
     return {step["type"]: step.to_dict() for step in config.train_pipeline}
 
 

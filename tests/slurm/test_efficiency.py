@@ -1,8 +1,7 @@
 """What jobs asked for and used: sums and shares of hand-made notes."""
 
-from pathlib import Path
-
 import pytest
+from repository import REPOSITORY
 
 from seesaw.cli.main import main
 from seesaw.workflow.slurm import efficiency, ledger
@@ -55,6 +54,6 @@ def test_gpus(asked, gpus):
 
 
 def test_without_jobs_a_sentence(place, capsys):
-    (place / "configs").symlink_to(Path(__file__).parents[2] / "configs")
+    (place / "configs").symlink_to(REPOSITORY / "configs")
     assert main(["efficiency", "--scale", "mini"]) == 2
     assert "scale mini" in capsys.readouterr().err
