@@ -5,9 +5,17 @@ import json
 import numpy as np
 
 from seesaw.evaluation import replicates
+from seesaw.results.claims.measure import report
 from seesaw.spec.metrics import MASK
 
+CE, SEESAW = "mask_rcnn_random_ce", "mask_rcnn_random_seesaw"
+GAIN = dict(kind="gain", pair=[CE, SEESAW], metric="AP_r")
 CATEGORIES = [(1, "r"), (2, "r"), (3, "c"), (4, "f")]
+
+
+def found(scale, claims, design=None):
+    """What the report says of the first claim."""
+    return report(scale, claims, design).claims[0]
 
 
 def evaluated(scale, evaluation, seed, ap, noise=0.0, annotations="0" * 64):

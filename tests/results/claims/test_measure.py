@@ -4,7 +4,7 @@ from math import exp, sqrt
 
 import pytest
 import yaml
-from claim_results import evaluated, timed, trained
+from claim_results import CE, GAIN, SEESAW, evaluated, found, timed, trained
 
 from seesaw.core import paths
 from seesaw.core.records import failure_path
@@ -14,13 +14,7 @@ from seesaw.results.claims.runs import Results
 from seesaw.results.tables.verdicts import ASSUMED, Spread
 from seesaw.spec import claims as table
 
-GAIN = dict(kind="gain", pair=["mask_rcnn_random_ce", "mask_rcnn_random_seesaw"], metric="AP_r")
-CE, SEESAW = GAIN["pair"]
 T8, T2 = 2.3060041, 4.3026527  # Student's t, 97.5 %, 8 and 2 degrees of freedom
-
-
-def found(scale, claims, design=None):
-    return report(scale, claims, design).claims[0]
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,9 @@
 """Which runs claims are measured on: current and whole ones, here or in the reference."""
 
-from claim_results import evaluated, timed, trained
+from claim_results import CE, GAIN, SEESAW, evaluated, found, timed, trained
 
 from seesaw.core.provenance import record
 from seesaw.results.claims.measure import report
-
-CE, SEESAW = "mask_rcnn_random_ce", "mask_rcnn_random_seesaw"
-GAIN = dict(kind="gain", pair=[CE, SEESAW], metric="AP_r")
-
-
-def found(scale, claims):
-    return report(scale, claims, None).claims[0]
 
 
 def test_a_run_of_other_code_or_configs_does_not_count(claim):
