@@ -79,7 +79,10 @@ if ! ls "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >/dev/null 
   wait $job || { trap - ERR; tail -n 15 "$log.mmcv"; die "$mmcv did not compile; see $log.mmcv."; }
   mkdir -p "$wheels"
   # Renamed last: a parallel set-up never sees half a wheel.
-  for wheel in "$build"/*.whl; do cp "$wheel" "$wheels/.part.$$" && mv "$wheels/.part.$$" "$wheels/$(basename "$wheel")"; done
+  for wheel in "$build"/*.whl; do
+    cp "$wheel" "$wheels/.part.$$"
+    mv "$wheels/.part.$$" "$wheels/$(basename "$wheel")"
+  done
   trap - EXIT
   rm -r "$build"
 fi
