@@ -193,7 +193,14 @@ def _copy_claims(scale: Scale, new: Path) -> None:
         if in_tables.is_file() and in_tables.read_bytes() == numbers.read_bytes():
             continue
         for path, key in results.made(place, *run).items():
-            _copy_file(path, folder / path.relative_to(place.results), known[key])
+            copy = folder / path.relative_to(place.results)
+            _copy_file(path, copy, known[key])
+            if (record_of(copy) or {}).get("fingerprint") is None:
+                again = snakemake_command(scale, str(path))
+                raise UserError(
+                    f"{path}: neither its record nor Snakemake's in .snakemake/ names the code "
+                    f"that made it; delete it, make it again by `{again}`, and freeze again."
+                )
     target = new / claim_table.outputs(scale)["json"].relative_to(scale.results)
     write_atomic(target, written["json"].read_text("utf-8"))
     _copy_record(written["json"], target)

@@ -216,6 +216,16 @@ def test_a_run_of_other_code_is_not_taken_from_the_reference(claimed):
         assert 1 not in [run.seed for run in found.runs], key
 
 
+def test_a_run_of_which_nobody_noted_the_code_is_not_added(claimed):
+    """Results that were copied without Snakemake's records."""
+    assert main(["freeze", "smoke"]) == 0
+    before = content(claimed.reference)
+    shutil.rmtree(".snakemake")
+    with pytest.raises(UserError, match="seed1/a01_mask_rcnn/"):
+        reference.freeze_claims(claimed)
+    assert content(claimed.reference) == before
+
+
 def test_tables_follow_a_change_of_the_verdicts_when_claims_are_added(claimed, monkeypatch):
     assert main(["freeze", "smoke"]) == 0
     monkeypatch.setitem(verdicts.ASSUMED, "smoke", {"": 0.5})
