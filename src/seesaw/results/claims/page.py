@@ -28,7 +28,7 @@ HEAD = """\
 Levels of AP at {scale} scale say nothing about the paper's. What one change does to a long tail can
 be tested: each row below is a claim of the paper, with the effect that was measured here and what
 follows from it. A claim that the runs contradict is shown as *contradicted*.
-`configs/claims.yaml` holds the claims, `make claims` trains what they need ({seeds}: about three
+`configs/claims.yaml` holds the claims, `make claims` trains what they need ({seeds}: three to four
 hours on two cores after `make all`), and `seesaw claims` shows what is there so far. This page is
 generated.
 
