@@ -105,9 +105,13 @@ def train(args: Namespace) -> None:
     scale = scale_of(args)
     table = scale.table
     training = table.training(args.training)
-    for each in (training.id, training.init_from):
-        if each and table.trainings[each].config is None:
-            raise UserError(f"configs/*/{each}.py is missing: this rung is not built; write it.")
+    parent = table.trainings.get(training.init_from or "")
+    for needed in (training, parent):
+        if needed and needed.config is None:
+            raise UserError(
+                f"configs/*/{needed.id}.py is missing: this rung is not built; write it."
+            )
+    assert training.config
     seeds = claims.training_seeds(table, scale)[training.id]
     if args.seed not in seeds and not args.fingerprint:
         raise UserError(

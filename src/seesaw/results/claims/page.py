@@ -127,7 +127,7 @@ def as_csv(made: Report) -> str:
     """Return the claims as CSV, one line for each claim."""
     numbers = ("effect", "se", "low", "high")
     head = ["id", "kind", "a", "b", "of", "unit", "runs", "asked", *numbers]
-    rows = [[*head, "state", "verdict", "exploratory"]]
+    rows: list[list[Any]] = [[*head, "state", "verdict", "exploratory"]]
     for f in made.claims:
         row: list[Any] = [f.claim.id, f.claim.kind, *f.claim.pair, _asked(f), f.unit]
         row += [len(f.runs), len(f.asked), *(getattr(f, name) for name in numbers)]
