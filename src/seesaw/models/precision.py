@@ -26,7 +26,7 @@ Precision = Literal["fp32", "tf32", "tf32-matmul", "bf16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 # mmcv's kernels have no bfloat16 form; normalised predictors multiply a cosine by 20, which
-# bfloat16 would round to 0.08.
+# bfloat16 would round to multiples of 1/8.
 _FULL_PRECISION = (
     DeformConvAny,
     CARAFEAny,
@@ -61,11 +61,11 @@ class Switches:
     deterministic: bool = False
 
     def facts(self) -> dict[str, Any]:
-        """Return the switches for a record; empty on a CPU, where they have no effect."""
+        """Return the switches for a record; empty without a GPU."""
         return {"gpu_switches": asdict(self)} if torch.cuda.is_available() else {}
 
     def set_up(self) -> None:
-        """Apply the settings that are global to the process."""
+        """Set whether this process may use TF32."""
         torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32-matmul"
         torch.backends.cudnn.allow_tf32 = self.precision != "fp32"
 

@@ -44,7 +44,7 @@ class Size:
         """Return the memory of one GPU: weights, gradients, buckets, momentum, and the images.
 
         All are in fp32. The framework, targets and the allocator's overhead are not included; see
-        preflight.yaml.
+        configs/preflight.yaml.
         """
         return 4 * (self.parameters + 3 * self.trainable) + images * self.kept
 

@@ -1,4 +1,4 @@
-"""The box head of the rungs with SyncBN, whose numbers of layers stand in the config."""
+"""The box head of the rungs with SyncBN, whose numbers of layers the config sets."""
 
 from mmdet.models.roi_heads.bbox_heads import ConvFCBBoxHead
 from mmdet.registry import MODELS

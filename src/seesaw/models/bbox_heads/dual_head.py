@@ -67,6 +67,10 @@ class DualTSDBBoxHead(TSDBBoxHead):
         head_avg: Over the two heads, average ``prob`` or ``logit``.
         **kwargs: As :class:`TSDBBoxHead`; the regression must be class-agnostic, so that boxes do
             not depend on the new classifier.
+
+    Raises:
+        UserError: ``loss_cls`` is another loss, the regression is class-specific, or ``branch``,
+            ``stage_avg`` or ``head_avg`` is unknown.
     """
 
     def __init__(
@@ -108,7 +112,7 @@ class DualTSDBBoxHead(TSDBBoxHead):
         return self.dual_fc_cls(cls_feats)
 
     def dual_loss(self, cls_score: Tensor, labels: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        """Classification loss and accuracy of the new classifier, names prefixed by ``dual_``.
+        """Return the new classifier's losses and accuracies by name, with the prefix ``dual_``.
 
         Args:
             cls_score: Logits of the new classifier, (N, C + 2).

@@ -75,7 +75,11 @@ class TSDBBoxHead(LazyNMSMixin, ConvFCBBoxHead):
         pc_cls: Margin of the constraint on classification; None removes it (Seesaw rung, Sec. 4.2).
         pc_loc: Margin of the constraint on localisation; None removes it.
         fc_out_channels: Width of the classification, regression and sibling layers.
+        init_cfg: Initialisation; None for the predictors as in mmdet and the rest as in TSD's code.
         **kwargs: As :class:`mmdet.models.BBoxHead`.
+
+    Raises:
+        UserError: ``bbox_coder`` clamps centres (``add_ctr_clamp``), or ``with_avg_pool`` is set.
     """
 
     def __init__(
@@ -167,7 +171,8 @@ class TSDBBoxHead(LazyNMSMixin, ConvFCBBoxHead):
             sampling_results: Sampling results of mmdet, one per image.
 
         Returns:
-            mmdet's keys with the prefix ``sibling_``, then ``loss_pc_cls`` and ``loss_pc_loc``.
+            mmdet's keys with the prefix ``sibling_``, then ``loss_pc_cls`` and ``loss_pc_loc``,
+            each unless its margin is None.
         """
         rois, labels = results["rois"], results["bbox_targets"][0]
         cls_score, bbox_pred = results["sibling_cls_score"], results["sibling_bbox_pred"]

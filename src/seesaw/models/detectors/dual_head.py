@@ -22,9 +22,9 @@ def is_dual(name: str) -> bool:
 def init_dual_from(state_dict: dict[str, Tensor], branch: str = "fcs") -> dict[str, Tensor]:
     """Start the new classifiers from the trained ones (SimCal's best variant; Sec. 4.2).
 
-    ``roi_head.bbox_head.<s>.cls_fcs.*`` and ``.fc_cls.*`` are copied to ``dual_cls_fcs`` and
-    ``dual_fc_cls``; the counter of Seesaw Loss starts at zero, for repeat-factor sampling shows
-    another class distribution.
+    ``roi_head.bbox_head.<s>.fc_cls.*`` is copied to ``dual_fc_cls`` and, under ``fcs``,
+    ``.cls_fcs.*`` to ``dual_cls_fcs``; the counter of Seesaw Loss starts at zero, because
+    repeat-factor sampling shows another class distribution.
 
     Args:
         state_dict: Weights of a finished model of the Seesaw rung; left as it is.
@@ -53,7 +53,8 @@ class DualHeadCascadeRCNN(CascadeRCNN):
 
     Weights come through ``load_from`` (or any ``load_state_dict``): from a model without ``dual_*``
     keys the new classifiers are initialised by :func:`init_dual_from`; a checkpoint with them
-    resumes. Both are strict: every other key must be there, none may be left over.
+    resumes. Both are strict: every key but ``num_batches_tracked`` must be there, none may be left
+    over; else loading raises a UserError.
 
     Args:
         **kwargs: As :class:`mmdet.models.CascadeRCNN`; ``roi_head`` is a DualTSDHTCLiteRoIHead.
@@ -74,7 +75,7 @@ class DualHeadCascadeRCNN(CascadeRCNN):
         return self
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: list) -> dict[str, Tensor]:
-        """Losses of the new classifiers on the proposals of the frozen region proposal network.
+        """Losses of the new classifiers on the proposals of the frozen RPN.
 
         Args:
             batch_inputs: Images, (B, 3, H, W).

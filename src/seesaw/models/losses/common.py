@@ -39,7 +39,8 @@ def load_category_counts(source: str | Path | dict, num_classes: int) -> Categor
         num_classes: C, the number of categories expected.
 
     Raises:
-        UserError: The file is missing or not JSON, a key is missing, or ids are not 1..C.
+        UserError: The file is missing or not JSON, a key is missing or no integer, ids are not
+            1..C, or a category is in more images than ``annotated_images``.
     """
     name = "category_counts" if isinstance(source, dict) else str(source)
     if not isinstance(source, dict):

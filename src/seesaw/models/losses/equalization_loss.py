@@ -19,8 +19,8 @@ class EqualizationLoss(CategoryCountLoss):
 
     L = 1/N sum_r sum_j w_rj BCE(z_rj, t_rj) over C channels without a background one, with
     w_rj = 1 - E(r) T(f_j) (1 - t_rj): E(r) = 1 for a foreground RoI, T(f_j) = 1 if category j
-    occurs in less than ``lambda_`` of the annotated training images. N is the number of RoIs;
-    label weights scale nothing, but weight 0 or label < 0 leaves the RoI out. The classifier's
+    occurs in less than ``lambda_`` of the annotated training images. N is the number of RoIs that
+    count: those of label < 0 or weight 0 do not, and weights have no other effect. The classifier's
     bias starts at a prior probability: use ``PriorBiasShared2FCBBoxHead``.
 
     Args:
@@ -67,7 +67,7 @@ class EqualizationLoss(CategoryCountLoss):
             labels: Labels in [0, C], C = background, < 0 = ignored, (N,).
             label_weights: 0 leaves the RoI out, (N,).
             avg_factor: Unused: the method divides by its number of RoIs.
-            reduction_override: "none" gives the rows' losses, (N,), else a scalar.
+            reduction_override: "none" gives the loss of each RoI, (N,), undivided; else a scalar.
         """
         cls_score = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
         rows = sampled(labels, label_weights)

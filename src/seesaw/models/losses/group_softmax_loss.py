@@ -26,7 +26,7 @@ class GroupSoftmaxLoss(CategoryCountLoss):
     all there are C + 1 + G channels, group after group. The loss is the sum over groups of the
     cross-entropy averaged over the group's RoIs: all for the last group; for the others, every
     RoI whose label is in the group and, at random, int(beta x their number) of the remaining.
-    Score of a category: its softmax in the group times p(foreground), not renormalised.
+    A category's score is its softmax in the group times p(foreground), not renormalised.
 
     The draw is a function of (seed, rank, number of training steps), and the steps are counted in
     the buffer ``num_steps``, so a resumed training draws the same RoIs as an uninterrupted one.
@@ -38,6 +38,9 @@ class GroupSoftmaxLoss(CategoryCountLoss):
         beta: RoIs of "others" kept for each RoI in a group.
         seed: Seed of the draw; each rank has its own stream.
         loss_weight: Factor on the loss.
+
+    Raises:
+        UserError: ``edges`` do not ascend, or the counts are not those of C categories.
     """
 
     def __init__(
@@ -113,7 +116,7 @@ class GroupSoftmaxLoss(CategoryCountLoss):
             labels: Labels in [0, C], C = background, < 0 = ignored, (N,).
             label_weights: 0 leaves the RoI out, (N,).
             avg_factor: Unused: each group divides by its own number of RoIs.
-            reduction_override: "none" gives the rows' terms of the sum, (N,), else a scalar.
+            reduction_override: "none" gives each RoI's term of the sum, (N,), else a scalar.
         """
         cls_score = cls_score.to(torch.promote_types(cls_score.dtype, torch.float32))
         rows = sampled(labels, label_weights)

@@ -38,7 +38,7 @@ def seesaw_logits(
         eps: Lower bound of sigma_i in C; 0 is the paper's formula without a bound.
 
     Returns:
-        The row's maximum is 0, (N, C), in the type of ``logits``.
+        (N, C), in the type of ``logits``, shifted so that the maximum of each row is 0.
     """
     counts = cum_samples.clamp(min=1).log().mul_(p).to(logits.dtype)
     # min(0, a - b) = min(a, b) - b and max(0, a - b) = max(a, b) - b: b is the row's constant.
@@ -77,12 +77,12 @@ class SeesawCrossEntropy(torch.autograd.Function):
             cls_score: C class logits, then [object, background], (N, C + 2).
             labels: Labels, C = background, < 0 = ignored, (N,).
             cum_samples: Cumulative sample counts, (C,).
-            p: See :func:`seesaw_log_weights`; so are q and eps.
+            p: Exponent of the mitigation factor; see :func:`seesaw_logits`, also for q and eps.
             q: Exponent of the compensation factor.
             eps: Lower bound of sigma_i.
 
         Returns:
-            Class loss, 0 off foreground, and objectness loss, 0 if ignored; (N,) each.
+            Class loss, 0 for background, and objectness loss, (N,) each; both 0 if ignored.
         """
         num_classes = len(cum_samples)
         objectness = cls_score[:, num_classes:]
@@ -108,7 +108,7 @@ class SeesawCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_classes: Tensor, grad_objectness: Tensor) -> tuple:
-        """Eqn A1: S_ij e^{z_j} / sum_k S_ik e^{z_k} minus the one-hot label; so for objectness."""
+        """Eqn A1: S_ij e^{z_j} / sum_k S_ik e^{z_k} minus the one-hot label."""
         terms, total, log_objectness, label, target, foreground, valid = ctx.saved_tensors
         num_classes = terms.shape[1]
         grad_classes = (grad_classes * foreground)[ctx.rows, None]
@@ -129,12 +129,14 @@ class SyncedSeesawLoss(SeesawLoss):
     foreground RoIs, the objectness loss all (paper Section 3.3). ``cum_samples`` keeps mmdet's
     name and shape (C + 1,), so public checkpoints load; it is held in float64 because float32
     stops counting background RoIs at 2**24. Only training steps count, and neither ignored RoIs
-    (label < 0) nor those of weight 0 do. Every rank must compute the loss in every step.
+    (label < 0) nor those of weight 0 do. With ``sync``, every rank must compute the loss in every
+    step.
 
     Args:
         sync: True counts the samples of all ranks, so that a resumed training, in which each rank
             loads rank 0's counts, continues exactly; False counts each rank's own as mmdet does.
-        **kwargs: As mmdet's ``SeesawLoss``: num_classes, p, q, eps, loss_weight, return_dict.
+        **kwargs: As mmdet's ``SeesawLoss``: num_classes, p, q, eps, reduction,
+            loss_weight, return_dict.
     """
 
     def __init__(self, *args, sync: bool = True, **kwargs) -> None:
@@ -159,7 +161,7 @@ class SyncedSeesawLoss(SeesawLoss):
 
     @torch.no_grad()
     def accumulate(self, labels: Tensor, counted: Tensor) -> None:
-        """Add the step's label histogram, summed over ranks, to ``cum_samples``.
+        """Add the step's label histogram, with ``sync`` that of all ranks, to ``cum_samples``.
 
         Args:
             labels: Labels in [0, C], C = background, (N,).
@@ -179,13 +181,14 @@ class SyncedSeesawLoss(SeesawLoss):
         avg_factor: float | None = None,
         reduction_override: str | None = None,
     ) -> Tensor | dict[str, Tensor]:
-        """Count the step's samples, then compute both losses.
+        """Count the step's samples (in training only), then compute both losses.
 
         Args:
             cls_score: Logits, (N, C + 2); half precision is computed in float32.
             labels: Labels in [0, C], C = background, < 0 = ignored, (N,).
             label_weights: Weight of each RoI, (N,).
-            avg_factor: Divisor of the sums; BBoxHead gives the number of weighted RoIs.
+            avg_factor: Divisor of the sums; BBoxHead gives the number of weighted RoIs. None: each
+                loss is divided by the number of its own RoIs.
             reduction_override: "none", "mean" or "sum"; "none" gives (N,) for both losses.
 
         Returns:

@@ -33,7 +33,11 @@ class ClassIndexedConv2d(nn.Conv2d):
     gain: float = 1.0  # the weight is stored divided by it
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map features (n, in_channels, h, w) to logits (n, 1, h, w)."""
+        """Map features (n, in_channels, h, w) to logits (n, 1, h, w).
+
+        Raises:
+            UserError: no labels are set.
+        """
         if self.labels is None:
             raise UserError(
                 "A class-indexed mask head got no labels from its RoI head: set roi_head.type to "

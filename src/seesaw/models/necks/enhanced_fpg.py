@@ -24,6 +24,9 @@ class CARAFEDownConv(Transition):
         kernel_size: odd side of the stride-1 convolution; 0 leaves the convolution out.
         compressed_channels: of the CARAFE++ content encoder.
         kwargs: passed on to ``ConvModule`` (norm_cfg, order, ...).
+
+    Raises:
+        UserError: there is no convolution, but the numbers of channels differ.
     """
 
     def __init__(
@@ -153,7 +156,8 @@ class EnhancedFPG(FPG):
             ``num_outs`` tensors (N, out_channels, H / 2**i, W / 2**i).
 
         Raises:
-            UserError: a level has an odd side, so that upsampling it again would not fit.
+            UserError: a level above the coarsest has an odd side, so that upsampling the next one
+                would not fit.
         """
         height, width = inputs[self.start_level].shape[-2:]
         multiple = 2 ** (self.num_outs - 1)

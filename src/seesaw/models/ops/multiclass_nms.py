@@ -76,7 +76,7 @@ def lazy_multiclass_nms(
         multi_scores: (N, C + 1); the last column, background, is ignored.
         score_thr: candidates need a score above it (before ``score_factors``).
         nms_cfg: e.g. ``dict(type='nms', iou_threshold=0.5)``; ``split_thr`` has no effect.
-        max_num: number of boxes to return at most; none or negative for all.
+        max_num: number of boxes to return at most; 0 or negative for all.
         score_factors: (N,) factors of the scores.
         return_inds: whether to return flat indices too.
         box_dim: box parameters; only 4 is done lazily.

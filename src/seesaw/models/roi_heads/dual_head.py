@@ -34,7 +34,7 @@ class DualTSDHTCLiteRoIHead(TSDHTCLiteRoIHead):
         return results | dict(rois=rois, bbox_targets=targets, loss_bbox=losses)
 
     def mask_loss(self, *args) -> dict:
-        """None: the mask branch is frozen."""
+        """Return no losses: the mask branch is frozen."""
         return dict(loss_mask={})
 
     def loss(self, x: tuple[Tensor], *args) -> dict[str, Tensor]:

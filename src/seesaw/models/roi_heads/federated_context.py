@@ -23,6 +23,9 @@ class FederatedContextHead(GlobalContextHead):
             pred: Logits, (N, C).
             labels: Ground-truth labels of each image.
             absent: Labels verified to be absent from each image.
+
+        Returns:
+            Scalar, times ``loss_weight``; 0 if nothing was judged.
         """
         targets, judged = torch.zeros_like(pred), torch.zeros_like(pred)
         for i, (present, missing) in enumerate(zip(labels, absent, strict=True)):

@@ -14,7 +14,7 @@ class TSDHTCLiteRoIHead(HTCLiteRoIHead):
     Stage s pools F at its proposals P, then F_c and F_r at the places that the head predicts, with
     the pyramid level, bins and sampling ratio of F. `_bbox_forward` returns deltas relative to P
     (``TSDBBoxHead.translate``), so the next stage starts from boxes decoded from P_r and the final
-    boxes are decoded from the last stage's P_r. Evaluation skips the sibling head.
+    boxes are decoded from the last stage's P_r. Inference skips the sibling head.
 
     Args:
         context_in_tsd: Add the context vector to F_c and F_r too; False adds it to F only.
