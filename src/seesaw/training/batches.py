@@ -1,4 +1,7 @@
-"""Batches that depend only on (seed, iteration, rank), not on earlier batches or the worker."""
+"""Batches that depend only on seed, batch number and rank, not on the worker or on a resumption.
+
+Where gradients are not accumulated, the number of a batch is that of its iteration.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,15 @@ from torch.utils.data import Dataset, get_worker_info
 
 
 def seed_iteration(seed: int, iteration: int, rank: int) -> None:
-    """Seed Python, NumPy and torch for one iteration on one rank.
+    """Seed Python, NumPy and torch for one batch on one rank.
 
-    Augmentation, RoI sampling and dropout of iteration k then do not depend on the iterations
-    before it, so a resumed training continues exactly as an uninterrupted one.
+    Augmentation, RoI sampling and dropout of a batch then do not depend on the batches before it,
+    so a resumed training continues exactly as an uninterrupted one.
+
+    Args:
+        seed: the training's seed.
+        iteration: the batch's number, which counts all batches of a rank from 0.
+        rank: the process's rank.
     """
     state = np.random.SeedSequence([seed, iteration, rank]).generate_state(3)
     random.seed(int(state[0]))
@@ -28,13 +36,13 @@ def seed_iteration(seed: int, iteration: int, rank: int) -> None:
 
 
 class Batch(list):
-    """The indices of one batch; its attribute ``iteration`` is the iteration that uses it."""
+    """The indices of one batch; its attribute ``iteration`` is its number on its rank, from 0."""
 
     iteration: int
 
 
 class SeededDataset(Dataset):
-    """A dataset whose augmentation is seeded by the iteration, with and without loader workers.
+    """A dataset whose augmentation is seeded for each batch, with and without loader workers.
 
     Args:
         dataset: any dataset of mmdet.
@@ -79,7 +87,7 @@ class SeededDataset(Dataset):
 
 @DATA_SAMPLERS.register_module()
 class ResumableAspectRatioBatchSampler(AspectRatioBatchSampler):
-    """mmdet's batches, starting at iteration ``start``.
+    """mmdet's batches, starting at batch ``start``.
 
     The images of batch k depend on all earlier indices (a batch is complete when one of the two
     aspect-ratio groups is full), so the batches before ``start`` are formed as well, from indices

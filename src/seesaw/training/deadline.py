@@ -22,7 +22,7 @@ class DeadlineHook(Hook):
     the training. All ranks end after the same iteration, whichever of them received the signal.
 
     Args:
-        deadline: s since 1970.
+        deadline: s since 1970; None for no deadline.
 
     Raises:
         Interrupted: the training was stopped before its last iteration.

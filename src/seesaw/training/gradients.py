@@ -1,4 +1,4 @@
-"""Cumulative gradients of each category's logit, positive samples against negative ones (Fig. A1).
+"""Cumulative gradients of each category's logit, positive samples against negative ones, Figure A1.
 
 Configs name the hook by its full path, so that only trainings that use it depend on this file.
 """
@@ -74,10 +74,11 @@ class GradientRatioHook(Hook):
     ranks and a resumed training gives a byte-identical file.
 
     Args:
-        category_counts: file with each category's id and training instances.
+        category_counts: file of the training set's counts, see `load_category_counts`.
 
     Raises:
-        UserError: the detector has no single classifier, or its loss is neither of the two.
+        UserError: the detector has no single classifier, its loss is neither of the two, or the
+            counts cannot be read.
     """
 
     FILE = "gradients.json"

@@ -21,7 +21,7 @@ GRACE = 5.0  # s that an interrupted training waits for its mirror
 
 
 class RunLogHook(Hook):
-    """Log every 20th iteration and the last one; a short training logs more often, 20 lines in all.
+    """Log every 20th iteration and the last one; a short training logs at least 20 if it has them.
 
     Use it as a context manager around the training. It does not affect the training; if logging
     fails, one warning is printed.
@@ -98,7 +98,7 @@ class RunLogHook(Hook):
 
 
 def _peak_memory() -> float:
-    """Return the peak memory in MB of the GPU or, without a GPU, of this process."""
+    """Return the peak memory in MiB of the GPU or, without a GPU, of this process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

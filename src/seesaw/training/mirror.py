@@ -49,7 +49,7 @@ class Mirror:
         self._process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        """Start the process, unless the mode is off; one that cannot start is one warning."""
+        """Start the process, unless the mode is off; print one warning if it cannot start."""
         if self.mode != "off":
             log, *extras = self._files
             command = [sys.executable, "-m", __name__, log, self.mode, *extras]
@@ -96,8 +96,8 @@ def replay(
 
 
 def main(argv: list[str]) -> int:
-    """Mirror a log until standard input ends."""
-    # Slurm signals all processes of a job; the training then ends this one.
+    """Mirror a log until standard input ends, then end the process with 0, or 1 on an error."""
+    # SLURM signals all processes of a job; the training then ends this one.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     log, mode = Path(argv[0]), argv[1]

@@ -1,4 +1,4 @@
-"""Train small backbones on class crops; they replace the ImageNet weights of the paper scale."""
+"""Train stand-ins: small backbones that replace the ImageNet-trained ones of the paper scale."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ def pretrain(
         output: state dict of the backbone alone.
         crop: side of a crop, px.
         batch: crops per iteration.
-        iterations: length of the training; the learning rate follows half a cosine.
+        iterations: length of the training. The learning rate rises to 0.1 over the first tenth and
+            then falls to almost 0, each along half a cosine.
 
     Returns:
-        Facts for the provenance record: accuracy over the last tenth of the iterations.
+        Facts for the provenance record: iterations, the number of crops, and the accuracy over the
+        last tenth of the iterations.
     """
     set_random_seed(0)
     # All layers are trained here; the detection config decides which ones it freezes.

@@ -6,11 +6,12 @@ The first line is the header, ``{"run": {...}}``, which identifies the training.
   (re)starts; ``iterations`` is the length of the whole training;
 - ``{"iter": i, "at": s, "lr", "time", "memory", "loss", ...}``, ascending in ``iter``, with means
   over the iterations since the previous line; ``at`` is in s since 1970, ``time`` in s per
-  iteration, ``memory`` the peak in MB (of the GPU or, without one, of the process);
+  iteration, ``lr`` the current rate, ``memory`` the peak so far in MiB (of the GPU or, without
+  one, of the process);
 - ``{"evaluation": id, "iter": i, "AP", "AP_r", ...}`` for each evaluation of the finished model.
 
-The log is written in the work directory and copied beside the finished model. This module uses the
-standard library only.
+The log is written in the work directory and copied beside the finished model. This module does not
+import torch.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def is_step(line: dict) -> bool:
 
 
 def begin(path: Path, header: dict, iteration: int, **facts: Any) -> None:
-    """Start a log, or continue one after dropping its lines after ``iteration``.
+    """Start a log, or continue one without its lines after ``iteration`` and its evaluations.
 
     The header of the first attempt is kept.
 

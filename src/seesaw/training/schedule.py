@@ -28,7 +28,7 @@ def passes(batch: int, gpus: int, most: int | None = None, least: int = 1) -> tu
         least: least number of images of a pass over all GPUs, see `least_images`.
 
     Raises:
-        UserError: the batch cannot be divided evenly, or a pass has too few images.
+        UserError: the GPUs cannot share the batch evenly, or a pass has too few images.
     """
     if batch % gpus:
         raise UserError(
@@ -70,7 +70,7 @@ def iterations(schedule: dict, images: int, batch: int) -> tuple[int, list[dict]
             f"a training of {schedule['epochs']} epochs of {images} images in batches of {batch} "
             "has no iteration; add annotated training images or choose a larger scale."
         )
-    # Milestones are fractions of the schedule: 2x is [16, 22] of 24 epochs, whatever its length.
+    # Milestones are in epochs, as the length is: 2x has [16, 22] of 24, whatever the dataset.
     steps = [round(m * per_epoch) for m in schedule["milestones"]]
     return total, [
         dict(

@@ -27,8 +27,8 @@ def standalone(cfg: Config, scale: Scale, gpus: int, load_from: str | None = Non
         load_from: weights from which the training starts.
 
     Raises:
-        UserError: the batch cannot be divided evenly, or the training images must be counted and
-            are not there.
+        UserError: the processes cannot share a batch evenly, or the annotations, whose images a
+            schedule of fractional epochs counts, are missing.
     """
     if cfg.batch_size % gpus:
         raise UserError(

@@ -64,13 +64,15 @@ def train(
         workers: processes that load images; by default the config's on a GPU, none on a CPU.
 
     Returns:
-        Facts for the provenance record: iterations, seconds per iteration, images, batch size, and
-        ``remarks``, sentences about other conditions that affect the numbers. And ``artefacts``:
-        files beside the weights, written by hooks with a method ``write(folder)``.
+        Facts for the provenance record: ``iterations``, ``batch`` (images per iteration), ``gpus``,
+        ``accumulated`` (passes per iteration), ``epoch_images``, ``seconds_per_iteration``,
+        ``gpu_switches`` (on a GPU only), and ``remarks``, sentences about other conditions that
+        affect the numbers. And ``artefacts``: files beside the weights, written by hooks with a
+        method ``write(folder)``.
 
     Raises:
-        UserError: an image, an annotation or pre-trained weights are missing or broken, or the
-            disk is full.
+        UserError: an image, an annotation or pre-trained weights are missing or broken, the GPUs
+            cannot share the batch, the schedule has no iteration, or the disk is full.
         PermanentError: the loss is not finite.
         Interrupted: a signal arrived or the deadline is near; the state is saved.
     """
@@ -220,7 +222,7 @@ def _join_ranks() -> None:
 
 
 def _hooks(cfg: Config, total: int) -> dict:
-    interval = cfg.get("checkpoint_interval", max(total // 50, 100))  # at most 1/50 is lost
+    interval = cfg.get("checkpoint_interval", max(total // 50, 100))  # the most that a crash loses
     return dict(
         timer=dict(type="IterTimerHook"),
         logger=dict(type="LoggerHook", interval=20, log_metric_by_epoch=False),
