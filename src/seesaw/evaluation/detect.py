@@ -96,7 +96,7 @@ def detect(
 
     Raises:
         Interrupted: a signal arrived or the deadline is near, and images are left.
-        UserError: the weights or an image cannot be read.
+        UserError: the weights or an image cannot be read, or another process makes the same file.
     """
     (work / Interrupted.RECORD).unlink(missing_ok=True)
     set_random_seed(0)

@@ -122,7 +122,7 @@ def read(
         `ImageDetections` in ascending image id.
 
     Raises:
-        UserError: The file is malformed; the message names the line of the first fault.
+        UserError: The file is missing or malformed; the message names the line of the first fault.
     """
     path, last = Path(path), -1
     if not path.is_file():

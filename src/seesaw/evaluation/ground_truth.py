@@ -42,7 +42,11 @@ class GroundTruth:
         return dict(zip(self.image_ids.tolist(), map(tuple, self.sizes.tolist()), strict=True))
 
     def masks(self, image: int) -> rle.Intervals:
-        """Return the masks of the image at this index."""
+        """Return the masks of the image at this index.
+
+        Raises:
+            UserError: An RLE is malformed or not of the image's size.
+        """
         first, last = self.offsets[image], self.offsets[image + 1]
         masks, bad = rle.decode(self.counts[first:last], int(np.prod(self.sizes[image])))
         if bad >= 0:

@@ -155,7 +155,11 @@ def mean(values: np.ndarray) -> float | None:
 
 
 def evaluate(detections: Path | str, annotations: Path | str) -> dict:
-    """Compute a detections file's metrics: masks, boxes, and AP per category (fractions, 0 to 1).
+    """Compute the metrics of a detections file, as fractions.
+
+    Returns:
+        ``segm`` and ``bbox``: the metrics of masks and boxes, see `summarize`; ``per_category``:
+        kind -> category id as text -> AP; and the numbers of ``images`` and ``detections``.
 
     Raises:
         UserError: A file is missing or malformed, or the two files do not belong together.

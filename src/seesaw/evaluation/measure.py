@@ -160,7 +160,7 @@ def post_processing_modes(cfgs: dict[str, Config], images: int = 2) -> dict[str,
 
 
 def alternating(runs: Mapping[str, Callable[[], Any]], rounds: int = 5, warm: int = 2) -> dict:
-    """Return the median seconds of each call; calls alternate, so machine drift affects all."""
+    """Return the median seconds of each call; calls alternate, so drift affects all alike."""
     laps: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + warm):
         for name, run in runs.items():

@@ -38,8 +38,8 @@ def measure(models: dict[str, Any], detections: int = 300) -> dict:
         detections: detections of the image; fewer are used if memory cannot hold their masks.
 
     Returns:
-        ``fps``: mode -> name -> images/s; ``parts``: mode -> name -> part of `PARTS` -> seconds;
-        ``mask_heads``: name -> number; and ``detections``, ``classes``, ``proposals``,
+        ``fps``: mode -> name -> images/s; ``parts``: mode -> name -> part of `PARTS` or ``other``
+        -> seconds; ``mask_heads``: name -> number; and ``detections``, ``classes``, ``proposals``,
         ``resolution`` (height and width of the image in pixels). Empty if no model has such a head.
     """
     init_default_scope("mmdet")
@@ -83,7 +83,7 @@ def measure(models: dict[str, Any], detections: int = 300) -> dict:
 def post_process(
     roi_head: nn.Module, mode: str, rois: Tensor, logits: Tensor, deltas: Tensor
 ) -> tuple[list[dict], dict[str, float]]:
-    """Return the RLE of detections, and seconds by part, from the outputs of the last box stage.
+    """Return the masks of detections, and their time, from the outputs of the last box stage.
 
     Args:
         roi_head: a head from `_roi_head` of the same mode.
@@ -91,6 +91,10 @@ def post_process(
         rois: (n, 5), image index first.
         logits: (n, C + 1).
         deltas: (n, 4).
+
+    Returns:
+        A dict ``{"size", "counts"}`` for each detection, and part of `PARTS` or ``other`` ->
+        seconds.
     """
     meta = dict(img_shape=(HEIGHT, WIDTH), ori_shape=(HEIGHT, WIDTH), scale_factor=(1.0, 1.0))
     timer = PartTimer()

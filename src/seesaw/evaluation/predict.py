@@ -87,6 +87,9 @@ def predict(
         names: category names by label.
         score: least score of drawn detections; the JSON contains all detections.
 
+    Yields:
+        A `Prediction` for each image, once its files are written.
+
     Raises:
         UserError: an image or the weights cannot be used, or a file of the user's would be
             replaced; no file is written in this case.

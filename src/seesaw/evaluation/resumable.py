@@ -29,7 +29,8 @@ class ResumableWriter(DetectionWriter):
         key: Hash of everything that affects the detections; parts of another key are deleted.
 
     Raises:
-        UserError: another process writes detections to the same file.
+        UserError: another process writes detections to the same file, its images are not the first
+            of the split's, or some are missing when the block ends.
     """
 
     def __init__(self, path: Path | str, key: str):

@@ -176,7 +176,7 @@ def _jittered(boxes: Tensor, copies: int) -> Tensor:
 
 
 def view(cfg: Config, seed: int = 0, px: tuple[int, int] = LVIS_IMAGE) -> dict:
-    """Pass a random image through the config's test pipeline, including test-time augmentation."""
+    """Return a random image as a batch from the config's test pipeline, with its augmentation."""
     init_default_scope(cfg.default_scope)
     image = np.random.default_rng(seed).integers(0, 256, (*px, 3), dtype=np.uint8)
     load, *rest = cfg.test_dataloader.dataset.pipeline

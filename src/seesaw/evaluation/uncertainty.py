@@ -71,7 +71,7 @@ def combine(values: ArrayLike, drawn: ArrayLike) -> Estimate | None:
             columns with a NaN are left out.
 
     Returns:
-        The estimate, or None if fewer than two replicates are left.
+        The estimate, or None if a value is NaN or fewer than two replicates are left.
     """
     values = np.asarray(values, np.float64)
     drawn = np.atleast_2d(drawn)

@@ -17,7 +17,7 @@ from seesaw.evaluation.submission.package import ImageList
 def grade(package: Path | str, annotations: Path | str) -> dict[str, float | None]:
     """Return the mask metrics of a package (fractions), by the evaluation used for the tables.
 
-    The entries are converted back to a detections file beside the package; memory use is constant.
+    The entries are converted back to a detections file beside the package, image by image.
 
     Raises:
         UserError: A file is missing or malformed, or the two files do not belong together.

@@ -27,7 +27,11 @@ def receipt_path(package: Path | str) -> Path:
 
 
 def write(package: Path, facts: dict) -> dict:
-    """Write a package's receipt from its provenance record and facts; old entries are kept."""
+    """Write a package's receipt from its provenance record and facts; old entries are kept.
+
+    Raises:
+        UserError: There is no provenance record, or the old receipt is damaged.
+    """
     evidence = record_of(package)
     if evidence is None:
         raise UserError(f"{provenance_path(package)} is missing; run `seesaw submit` again.")

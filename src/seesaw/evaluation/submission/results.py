@@ -29,7 +29,8 @@ def opened(path: Path | str) -> Iterator[IO[bytes]]:
     """Open the JSON of a results file, or the one file in a zip.
 
     Raises:
-        UserError: The file is missing, is a damaged zip, or is a zip of anything but one JSON file.
+        UserError: The file is missing or unreadable, or a zip that is damaged, encrypted, grows
+            beyond any results, or holds anything but one JSON file.
     """
     path = Path(path)
     try:

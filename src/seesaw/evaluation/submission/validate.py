@@ -2,7 +2,8 @@
 
 The file must be one JSON list (alone or zipped), each image id and category id (from 1) must be
 in the image list, an image has at most 300 entries, each compressed RLE decodes to the image's
-size, and scores are finite. Images without entries are valid.
+size, scores are finite, and boxes, if there are any, are [x, y, w, h]. Images without entries are
+valid.
 """
 
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ def validate(path: Path | str, wanted: ImageList) -> Report:
     """Read a results file (.json or .zip) once and collect its faults; memory use is constant.
 
     Raises:
-        UserError: The file is missing, or a zip of anything but one JSON file.
+        UserError: The file cannot be opened, see `results.opened`.
     """
     ids = np.sort(np.fromiter(wanted.images, np.int64))
     sizes = np.array([wanted.images[i] for i in ids.tolist()], np.int64)
