@@ -30,6 +30,9 @@ def facts(entry: DatasetEntry, threshold: float) -> dict[str, Any]:
     Returns:
         ``images`` (split -> images), and for the train split ``counts`` (as in
         category_counts.json) and ``epoch`` (images of an epoch with random sampling and with rfs).
+
+    Raises:
+        UserError: a file is no LVIS annotation file.
     """
     files = {"train": entry.train, "val": entry.val, "test_dev": entry.test_dev}
     there = {k: p for k, f in files.items() if f and (p := entry.root / f).is_file()}

@@ -1,4 +1,4 @@
-"""Assign categories and federated annotations to the images of mini-LVIS (LVIS paper, section 3).
+"""Assign categories and federated annotations to the images of mini-LVIS (LVIS paper, section 2).
 
 LVIS is a federated dataset: in each image only the positive and the sampled negative categories are
 verified; a positive one may be marked as not exhaustively annotated; all others are unknown.
@@ -33,10 +33,19 @@ class ImagePlan:
 def assign(
     counts: list[int], images: int, rng: np.random.Generator, tail: int = 0
 ) -> list[list[int]]:
-    """Assign positive categories to images; each category goes to the images with the fewest.
+    """Assign positive categories to images, preferably to those that have few so far.
 
     The last ``tail`` categories are confined to a share `TAIL_SHARE` of the images. Repeat factor
     sampling repeats every image that contains one of them, so this sets the length of its epoch.
+
+    Args:
+        counts: Number of images of each category.
+        images: Number of images.
+        rng: Random generator of the split.
+        tail: Number of categories that are confined.
+
+    Returns:
+        The categories of each image.
     """
     load = np.zeros(images)
     elsewhere = rng.permutation(images) >= TAIL_SHARE * images

@@ -63,7 +63,7 @@ def frequency_of(images: int, edges: tuple[int, int] = (10, 100)) -> str:
 
 
 def relative_path(image: dict) -> str:
-    """Return an image's path below the data set: ``coco_url`` as in LVIS v1, or ``file_name``."""
+    """Return an image's path below the dataset: ``coco_url`` as in LVIS v1, or ``file_name``."""
     url = image.get("coco_url")
     return str(url.removeprefix(URL_PREFIX) if url else image["file_name"])
 
@@ -137,7 +137,11 @@ def _path_fault(image: dict) -> Fault | None:
 
 
 def annotation_fault(annotation: dict) -> tuple[Fault | None, Outline | None]:
-    """Check an annotation, except for what depends on its image and on other annotations."""
+    """Check an annotation, except for what depends on its image and on other annotations.
+
+    Returns:
+        The first fault, or None; and where the segmentation lies, None if it is not readable.
+    """
     for key in ("id", "image_id", "category_id"):
         if not is_id(value := annotation.get(key)):
             what = f"has {key} {_short(value)}" if key in annotation else f"has no {key!r}"

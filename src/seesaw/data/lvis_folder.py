@@ -46,7 +46,7 @@ def training_counts(path: Path, images: bool = True) -> dict:
 
 
 def read(root: Path, files: Mapping[str, str], limit: int | None = 1000) -> dict[str, Annotations]:
-    """Read all annotation files of a data set and note every fault of their records.
+    """Read all annotation files of a dataset and note every fault of their records.
 
     Args:
         root: LVIS folder.
@@ -98,7 +98,7 @@ def _compare(found: dict[str, Annotations]) -> None:
 
 
 def manifest(root: Path, found: Mapping[str, Annotations]) -> dict:
-    """Return the manifest of a data set, a small summary that changes whenever the data changes.
+    """Return the manifest of a dataset, a small summary that changes whenever the data changes.
 
     All images are decoded; a fault of a file is noted in its split (`Annotations.faults`).
 

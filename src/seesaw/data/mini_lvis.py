@@ -32,10 +32,10 @@ _POSITIVES = 4.2  # positive categories per val image
 def generate(spec: MiniLvisSpec, root: Path, truth_root: Path) -> None:
     """Write the dataset and, in a separate folder, the ground truth that it leaves out.
 
-    ``root`` gets ``annotations/{train,val,test_dev}.json``, the images ``<split>/<id>.png`` and
-    ``mini_lvis.json``; test_dev has no annotations, as in LVIS. ``truth_root`` gets
-    ``test_dev.json`` (its annotations, for an evaluation server) and ``drawn_<split>.json`` (every
-    drawn object; ``annotation_id`` is null if the object is not annotated).
+    ``root`` gets ``annotations/{train,val,test_dev}.json`` and the images ``<split>/<id>.png``;
+    test_dev has no annotations, as in LVIS. ``truth_root`` gets ``test_dev.json`` (its annotations,
+    for an evaluation server) and ``drawn_<split>.json`` (every drawn object; ``annotation_id`` is
+    null if the object is not annotated). Both get ``mini_lvis.json``, the spec.
 
     Args:
         spec: The parameters of the generator.
@@ -43,7 +43,7 @@ def generate(spec: MiniLvisSpec, root: Path, truth_root: Path) -> None:
         truth_root: Folder for the ground truth, outside ``root``.
 
     Raises:
-        UserError: ``truth_root`` is inside ``root``, or a folder holds other files.
+        UserError: One folder is inside the other, or holds other files.
     """
     root, truth_root = Path(root).resolve(), Path(truth_root).resolve()
     if truth_root.is_relative_to(root) or root.is_relative_to(truth_root):

@@ -41,7 +41,7 @@ def check(root: Path, images: Iterable[Image]) -> Iterator[Checked]:
 
 
 def digest(images: Iterable[tuple[str, bytes]]) -> tuple[int, str]:
-    """Return the bytes of all images, and the sha256 of their paths, sizes and contents."""
+    """Return the bytes in all images, and the sha256 of their paths, sizes and contents."""
     total, made = 0, hashlib.sha256()
     for path, content in images:
         total += len(content)

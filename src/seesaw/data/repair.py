@@ -1,4 +1,4 @@
-"""Write a copy of a data set in which the faults are mended that can be mended safely.
+"""Write a copy of a dataset in which the faults are mended that can be mended safely.
 
 Faults that leave a record's meaning in no doubt are mended; other records are left out. The user's
 own files are only read. Images without fault are hard links where the file system allows it.
@@ -42,7 +42,7 @@ STORED, SHOWN = "stored", "shown"
 
 
 def repair(root: Path, files: Mapping[str, str], orientation: str = STORED) -> tuple[Path, Counter]:
-    """Write a mended copy of a data set to a new folder beside it.
+    """Write a mended copy of a dataset to a new folder beside it.
 
     Args:
         root: LVIS folder.
@@ -54,7 +54,7 @@ def repair(root: Path, files: Mapping[str, str], orientation: str = STORED) -> t
         The new folder, and how often each change was made in each annotation file.
 
     Raises:
-        UserError: The folder exists, a file is no JSON or outside ``root``, or faults remain.
+        UserError: The folder exists or is not writable, a file is bad or outside, or faults remain.
     """
     for name in map(Path, files.values()):
         if name.is_absolute() or ".." in name.parts:  # its copy would replace the file itself

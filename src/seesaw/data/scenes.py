@@ -14,7 +14,7 @@ _FULL = SUPERSAMPLE**2  # sub-pixels of a pixel
 
 
 def background(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Return a muted, cloudy, grainy background, (H, W, 3) RGB float32 in 0..1."""
+    """Return a muted, cloudy, grainy background, (H, W, 3) RGB float32, about 0..1."""
     grey = uniform(rng, 0.3, 0.75)
     base = np.array([grey + uniform(rng, -0.1, 0.1) for _ in range(3)], np.float32)
     out = np.broadcast_to(base, (height, width, 3))

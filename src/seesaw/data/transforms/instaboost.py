@@ -1,4 +1,4 @@
-"""InstaBoost for current NumPy versions, polygons and run lengths (supplementary, 4.2)."""
+"""InstaBoost for current NumPy versions, polygons and run lengths (supplementary, Sec. 4.2)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SafeInstaBoost(InstaBoost):
       on compressed ones, and, from NumPy 1.24, on any image in which a mask has several outlines
       (waspinator/pycococreator#47). Its polygons are also half a pixel off.
     - After ValueError, IndexError and RecursionError (grouping recurses over overlapping objects),
-      or a result without any object (mmdet#4657, #2082), the sample stays unchanged. The first
+      or a result without any object (mmdet#4657, mmdet#2082), the sample stays unchanged. The first
       error is logged.
     - A sample that is not augmented stays unchanged, while mmdet rebuilds its instances.
 
@@ -51,7 +51,7 @@ class SafeInstaBoost(InstaBoost):
         scale: (lowest, highest) factor.
         dx: the largest shift in x is the group's width / dx.
         dy: the same in y.
-        theta: (lowest, highest) rotation in degrees.
+        theta: (lowest, highest) rotation in whole degrees.
         color_prob: probability of a random change of colours of the augmented picture.
         hflag: paste where the appearance heatmap is high, instead of the random shift.
         aug_ratio: probability of augmenting a sample.
@@ -144,7 +144,7 @@ class SafeInstaBoost(InstaBoost):
 
 
 def opencv_jitter(anns: list[dict], img: np.ndarray, cfg) -> tuple[list[dict], np.ndarray]:
-    """Stand-in for instaboostfast's ``get_new_data``: the same jitter, other interpolation.
+    """Replace instaboostfast's ``get_new_data``: the same jitter, other interpolation.
 
     Groups of objects whose boxes overlap move together; a group within 10 px of the border is not
     moved (the package would still let it grow or move outwards).
