@@ -12,13 +12,13 @@ reproduce: setup  ## Tables A1 and A2, Figure A3, gradients, errors, test-dev pa
 	@snakemake --profile local $(TARGETS) $(FIGURES) submission; status=$$?; \
 	seesaw report --partial || status=1; seesaw show $(TARGETS) || status=1; exit $$status
 
-all: setup  ## every target at mini scale
+all: setup  ## all tables, figures, the test-dev package and the report; mini scale
 	@snakemake --profile local all; status=$$?; seesaw show $(TARGETS) figure_a2 || status=1; exit $$status
 
 claims: setup  ## the paper's claims over their seeds at mini scale
 	@snakemake --profile local claims; status=$$?; seesaw claims || status=1; exit $$status
 
-smoke: setup  ## every target at smoke scale: proves the plumbing
+smoke: setup  ## the jobs of `make all` on a few images; the numbers are noise
 	@snakemake --profile local --config scale=smoke -- all
 
 test: setup  ## unit tests
