@@ -1,4 +1,4 @@
-# Thin: each target is what a user would type. Set-up is shared and does nothing when up to date.
+# Each target is what a user would type. All call `setup` first, which does nothing if .venv is up to date.
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 TARGETS := table_a1 table_a2
@@ -28,7 +28,7 @@ test-all: setup  ## unit tests and the slow ones
 	@pytest -n 2 -m "not slurm"
 
 test-slurm: setup  ## fault injection on a real Slurm, started on this machine's loopback
-	@pytest tests/slurm tests/docs -m slurm  # of docs the commands on a finished run, in .ci/run
+	@pytest tests/slurm tests/docs -m slurm  # tests/docs: the guides' commands on .ci/run's finished run
 
 test-gpu: setup  ## operators, detectors and trainings on a CUDA device; skipped without one
 	@pytest -n 4 tests/gpu
