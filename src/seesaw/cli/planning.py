@@ -20,7 +20,7 @@ from seesaw.workflow import status as standings
 from seesaw.workflow.costs import Costs
 from seesaw.workflow.slurm import efficiency as efficiencies
 
-TARGET = "all (default), report, submission, claims, zoo, a table or an experiment"
+TARGET = "all (default), report, submission, claims, zoo, a table, a figure or an experiment"
 USED = ("jobs", "attempts", "hours", "GPU-hours", "lost", "longest / limit", "memory / asked")
 
 

@@ -18,7 +18,7 @@ from seesaw.spec.scales import Scale, snakemake_command
 def add(verb) -> None:
     """Declare the verbs."""
     sub = verb(table, "write a table from what has been computed")
-    sub.add_argument("place", help="table_a1, table_a2 or figure_a2")
+    sub.add_argument("place", help="table_a1, table_a2, figure_a2 or one of your own")
     sub = verb(show, "print tables in the terminal and where their files lie")
     sub.add_argument("places", nargs="+")
     sub.add_argument(
