@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -51,7 +52,13 @@ class Cluster:
         command += ["--seconds-between-status-checks", "2", *arguments]
         with (root / "said").open("a") as said:
             return subprocess.Popen(
-                command, cwd=root, env=self.environment, stdout=said, stderr=said
+                command,
+                cwd=root,
+                env=self.environment,
+                stdout=said,
+                stderr=said,
+                # A shell lets what it starts in the background ignore Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def run(self, root: Path, *arguments: str) -> str:
