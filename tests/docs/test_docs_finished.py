@@ -23,7 +23,7 @@ pytestmark = [
 ELSEWHERE = {
     ("download",): "the internet; tests/data/download",
     ("preflight",): "paper's models; tests/cli/preflight",
-    ("claims",): "smoke scale tests no claims; tests/workflow/versioning/test_reference.py",
+    ("claims",): "smoke scale tests no claims; tests/workflow/versioning/test_reference_claims.py",
     ("predict", "--weights"): "weights by the digits of their bytes; tests/results/test_publish.py",
     ("zoo",): "its target is not part of `all`; tests/results",
     ("reference",): "smoke scale has no reference results; tests/workflow/versioning",

@@ -1,0 +1,32 @@
+"""What tests of the reference share: a finished run's table, a folder's bytes, a refusal."""
+
+from pathlib import Path
+
+import pytest
+from made import know
+
+from seesaw.errors import UserError
+from seesaw.results.tables.collect import collect
+from seesaw.results.tables.recorded import write_recorded
+from seesaw.workflow import dependencies, reference
+
+PLACE = "table_a1"
+
+
+def table(scale):
+    """Write the table and what Snakemake would know of it."""
+    files = write_recorded(collect(PLACE, scale.table, scale), scale)
+    for path in files.values():
+        know(path, params=[repr(dependencies.cached(scale)["table"])])
+
+
+def content(root):
+    return {p.relative_to(root): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def refused(scale, said):
+    before = content(Path("reference")) if Path("reference").is_dir() else {}
+    with pytest.raises(UserError, match=said):
+        reference.freeze(scale)
+    after = content(Path("reference")) if Path("reference").is_dir() else {}
+    assert after == before
