@@ -1,4 +1,4 @@
-"""The exceptions that a user sees."""
+"""The exceptions that a user sees, and what stands for others that a user may cause."""
 
 
 class UserError(Exception):
@@ -21,3 +21,11 @@ class Interrupted(BaseException):
     """
 
     RECORD = "interrupted.json"
+
+
+def unreadable_image(error: AssertionError) -> UserError | None:
+    """Explain an assertion of mmdet's image loader; None for all others."""
+    text = " ".join(str(error).split())
+    if "failed to load image" not in text:
+        return None
+    return UserError(f"{text.rsplit(' ', 1)[-1]} is missing or no image; get the dataset again.")

@@ -181,8 +181,9 @@ def train(args: Namespace) -> None:
             log.copy(output.with_name(run_log.NAME))
         provenance.artefacts += made.pop("artefacts")
         provenance.facts |= made
-    facts = provenance.facts
-    print(f"{output}: {facts['iterations']} iterations, {facts['seconds_per_iteration']} s each")
+    seconds = provenance.facts["seconds_per_iteration"]
+    each = f", {seconds} s each" if seconds is not None else ""
+    print(f"{output}: {provenance.facts['iterations']} iterations{each}")
 
 
 def wandb_sync(args: Namespace) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from seesaw.data.lvis_folder import image_file
+from seesaw.data.format import relative_path
 from seesaw.errors import UserError
 from seesaw.spec.annotations import load_annotations
 
@@ -37,7 +37,7 @@ def class_crops(
     labels = np.array([a["category_id"] - 1 for a in order], np.int64)
     n = 0
     for image_id, group in groupby(order, key=lambda a: a["image_id"]):
-        path = image_file(root, images[image_id])
+        path = root / relative_path(images[image_id])
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if picture is None:
             raise UserError(f"{path} is missing or no image: get the data set again")

@@ -20,7 +20,8 @@ from seesaw.data.format import Fault
 
 LARGEST = 2**28  # bytes of a file
 MOST = 2**26  # pixels
-THREADS = len(os.sched_getaffinity(0))
+LONGEST = 2**15 - 2  # px; OpenCV's warpAffine, which InstaBoost calls, takes no longer side
+THREADS = min(len(os.sched_getaffinity(0)), 8)  # each may hold two pictures of 192 MiB
 _MARKS = (b"Exif", b"eXIf", b"EXIF", b"II*\0", b"MM\0*")  # JPEG, PNG, WebP and TIFF
 
 
@@ -78,6 +79,8 @@ def content_fault(path: Path, content: bytes, width: int, height: int) -> Fault 
                 return _fault("other size", path, f"{what}; get the matching file or correct it")
             if width * height > MOST:
                 return _fault("file", path, f"over {MOST} pixels; scale it down")
+            if max(stored) > LONGEST:
+                return _fault("file", path, f"longer than {LONGEST} pixels; scale it down")
             # OpenCV fills up truncated files; here a small, fast decoding notices them.
             picture.draft(None, (1, 1))
             picture.load()

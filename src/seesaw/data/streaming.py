@@ -143,8 +143,8 @@ class _Text:
                     raise
             else:
                 if end < len(self._text) or self._ended:
-                    if "\\u" in (part := self._text[self._at : end]):
-                        orjson.loads(part)  # refuses half of a surrogate pair
+                    # refuses 1e400 and half of a surrogate pair
+                    orjson.loads(self._text[self._at : end])
                     self._at = end
                     return found
             self._more()

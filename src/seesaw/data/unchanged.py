@@ -60,11 +60,3 @@ def changes(entry: DatasetEntry, known: Manifest, split: str) -> Iterator[tuple[
 def _changed(path: Path, what: str, entry: DatasetEntry, again: str) -> str:
     fix = f"restore it, or, if the change is meant, run `{again}`"
     return f"{path}: not {what} of {entry.manifest}; {fix}."
-
-
-def image_fault(error: AssertionError) -> UserError | None:
-    """Explain an assertion of mmdet's image loader; None for all others."""
-    text = " ".join(str(error).split())
-    if "failed to load image" not in text:
-        return None
-    return UserError(f"{text.rsplit(' ', 1)[-1]} is missing or no image; get the dataset again.")

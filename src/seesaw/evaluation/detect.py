@@ -14,8 +14,7 @@ from mmengine.runner import Runner, set_random_seed
 
 from seesaw.core import stopping
 from seesaw.core.pace import Pace
-from seesaw.data.unchanged import image_fault
-from seesaw.errors import Interrupted
+from seesaw.errors import Interrupted, unreadable_image
 from seesaw.evaluation.paste import rle_masks
 from seesaw.evaluation.resumable import ResumableWriter
 from seesaw.models import weights as weights_of
@@ -108,7 +107,7 @@ def detect(
         try:
             _write(model, loader, writer, work, deadline)
         except AssertionError as error:
-            raise image_fault(error) or error from None
+            raise unreadable_image(error) or error from None
         finally:
             stopping.end_workers(loader)
     return dict(images=writer.images, detections=writer.detections)

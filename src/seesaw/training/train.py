@@ -24,8 +24,7 @@ import seesaw.models
 import seesaw.training.deadline
 import seesaw.training.loop  # noqa: F401  (registers)
 from seesaw.core import stopping
-from seesaw.data.unchanged import image_fault
-from seesaw.errors import PermanentError, UserError
+from seesaw.errors import PermanentError, UserError, unreadable_image
 from seesaw.models.precision import Switches
 from seesaw.training import batches
 from seesaw.training.checkpoint import durable, iteration, newest
@@ -65,7 +64,8 @@ def train(
 
     Returns:
         Facts for the provenance record: ``iterations``, ``batch`` (images per iteration), ``gpus``,
-        ``accumulated`` (passes per iteration), ``epoch_images``, ``seconds_per_iteration``,
+        ``accumulated`` (passes per iteration), ``epoch_images``, ``seconds_per_iteration``
+        (None if all of them had been done before),
         ``gpu_switches`` (on a GPU only), and ``remarks``, sentences about other conditions that
         affect the numbers. And ``artefacts``: files beside the weights, written by hooks with a
         method ``write(folder)``.
@@ -153,7 +153,7 @@ def train(
         artefacts=beside,
         epoch_images=len(dataset),
         **switches.facts(),
-        seconds_per_iteration=round(seconds / max(total - first, 1), 4),
+        seconds_per_iteration=round(seconds / (total - first), 4) if total > first else None,
     )
 
 
@@ -248,7 +248,7 @@ def _remarks(model: torch.nn.Module, images: int, gpus: int, batch: int) -> list
 
 def _explained(error: AssertionError, config: str) -> UserError | None:
     """Explain assertions that mean broken data or a diverged training; None for all others."""
-    if fault := image_fault(error):
+    if fault := unreadable_image(error):
         return fault
     if " ".join(str(error).split()) in ("", "None"):  # raised by mmdet's CheckInvalidLossHook
         return PermanentError(

@@ -1,6 +1,6 @@
 """Box heads whose prediction uses the lazy exact NMS."""
 
-from mmdet.models.roi_heads.bbox_heads import Shared2FCBBoxHead, Shared4Conv1FCBBoxHead
+from mmdet.models.roi_heads.bbox_heads import ConvFCBBoxHead, Shared2FCBBoxHead
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
@@ -49,5 +49,5 @@ class LazyNMSShared2FCBBoxHead(LazyNMSMixin, Shared2FCBBoxHead):
 
 
 @MODELS.register_module()
-class LazyNMSShared4Conv1FCBBoxHead(LazyNMSMixin, Shared4Conv1FCBBoxHead):
-    """Shared4Conv1FCBBoxHead with the lazy exact NMS; weights and training are unchanged."""
+class LazyNMSConvFCBBoxHead(LazyNMSMixin, ConvFCBBoxHead):
+    """ConvFCBBoxHead, of the rungs with SyncBN, with the lazy exact NMS."""
