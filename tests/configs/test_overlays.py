@@ -88,6 +88,18 @@ def test_changes_only_what_is_listed(scale, experiment):
     assert set(strays(resolved(experiment), resolved(experiment, scale))) == own
 
 
+def test_a_scale_shares_what_it_does_not_set_with_the_one_it_is_like(tmp_path, monkeypatch):
+    mini, demo = Scale("mini").overlay, Scale("demo").overlay
+    assert demo.set == mini.set and demo.dataset == mini.dataset
+    assert demo.only and mini.only is None
+    assert demo.backbones.keys() < mini.backbones.keys()
+    monkeypatch.setattr(paths, "SCALES", tmp_path)
+    (tmp_path / "mini.yaml").write_text("dataset: mini_lvis\n")
+    (tmp_path / "own.yaml").write_text("like: mni\n")
+    with pytest.raises(UserError, match=r"own\.yaml: like: 'mni' is no scale.*mini"):
+        Scale("own")
+
+
 @pytest.mark.parametrize("setting", ["norm_eval", "frozen_stages", "gamma", "score_thr", "lr"])
 @pytest.mark.parametrize("place", ["set:", "set_in:\n  mask_rcnn_rfs_ce:"])
 def test_a_forbidden_setting_is_refused(setting, place, tmp_path, monkeypatch):

@@ -83,6 +83,17 @@ def test_names_and_sums_are_those_of_the_bytes(folder):
 
 
 @pytest.mark.slow
+def test_half_precision_halves_the_file(root, folder):
+    seesaw(root, "publish", "b03", "--half", "--out", "halves")
+    (half,) = Path("halves").iterdir()
+    whole, small = published(folder)[0], published(half)[0]
+    assert small.stat().st_size < 0.55 * whole.stat().st_size
+    states = [torch.load(path, weights_only=True)["state_dict"] for path in (whole, small)]
+    for name, tensor in states[0].items():
+        assert torch.equal(states[1][name].to(tensor.dtype), tensor.half().to(tensor.dtype)), name
+
+
+@pytest.mark.slow
 def test_mistakes_are_one_sentence_and_write_nothing(folder, tmp_path, capsys):
     before = sorted(folder.parent.iterdir())
     model = Path(f"results/smoke/{TRAINING}/seed0/model.pth")

@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from seesaw.cli.common import (
+    check_data,
     config_of,
     load_libraries,
     load_mmdet,
@@ -39,8 +40,12 @@ def add(verb) -> None:
         default=0.3,
         help="least score that is drawn (default: 0.3)",
     )
-    sub = verb(publish, "a folder for others: weights, config, model card, checksums", seed=True)
+    text = "a folder for others: weights, config, model card, checksums"
+    sub = verb(publish, text, threads=True, seed=True)
     sub.add_argument("evaluation")
+    sub.add_argument(
+        "--half", action="store_true", help="weights in half precision, whose AP is measured again"
+    )
     sub.add_argument(
         "--out", type=Path, default=Path("published"), help="folder (default: %(default)s)"
     )
@@ -94,7 +99,9 @@ def publish(args: Namespace) -> None:
     config = config_of(evaluation)
     if evaluation.split != "val":
         raise UserError(f"{evaluation.id} is on {evaluation.split}, which has no AP; name another.")
-    load_mmdet()
+    if args.half:
+        check_data(scale, "val")
+    load_libraries(args)
     from seesaw.evaluation.predict import names_of
     from seesaw.results import publish as publishing
     from seesaw.spec.config import resolve
@@ -104,4 +111,4 @@ def publish(args: Namespace) -> None:
         metrics = scale.metrics(evaluation, args.seed)
         need_output(metrics, f"evaluate {evaluation.id}", scale, args.seed)
     names = names_of(scale.entry)
-    print(publishing.publish(cfg, evaluation, scale, args.seed, names, args.out))
+    print(publishing.publish(cfg, evaluation, scale, args.seed, names, args.out, args.half))

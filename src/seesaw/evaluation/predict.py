@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -156,7 +157,8 @@ def _drawn(path: Path, shown: list[int], boxes, scores, labels, masks, names) ->
         labels=torch.from_numpy(labels[shown]),
         masks=bits.astype(bool),
     )
-    with drawing():
+    with drawing(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of boxes that reach over the border
         visualizer = DetLocalVisualizer()
         visualizer.dataset_meta = dict(classes=[plain(n) for n in names], palette="random")
         visualizer.add_datasample("", image, sample, draw_gt=False, pred_score_thr=0.0)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -16,6 +17,8 @@ from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.integrity import read_output, refuse
 from seesaw.core.records import is_current, record_of, recorded_hashes
 from seesaw.errors import UserError
+from seesaw.evaluation.detect import detect
+from seesaw.evaluation.lvis_eval import load, match, metrics_of
 from seesaw.models import weights as weights_of
 from seesaw.spec.experiments import Evaluation
 from seesaw.spec.metrics import METRICS
@@ -33,9 +36,9 @@ tags: [instance-segmentation, long-tail, lvis, seesaw-loss, mmdet]
 
 # {name}
 
-{warning}Weights of `{evaluation}`, trained at {scale} scale on {dataset} with seed {seed}, of the
-workflow that rebuilds the supplementary of *Seesaw Loss for Long-Tailed Instance Segmentation*
-(CVPR 2021, arXiv:2008.10032).
+{warning}Weights of `{evaluation}`{precision}, trained at {scale} scale on {dataset}
+with seed {seed}, of the workflow that rebuilds the supplementary of *Seesaw Loss for Long-Tailed
+Instance Segmentation* (CVPR 2021, arXiv:2008.10032).
 
 | | {columns} |
 |---|{rules}|
@@ -70,7 +73,13 @@ Apache-2.0, as the workflow. The dataset has its own.
 
 
 def publish(
-    cfg: Config, evaluation: Evaluation, scale: Scale, seed: int, names: Sequence[str], out: Path
+    cfg: Config,
+    evaluation: Evaluation,
+    scale: Scale,
+    seed: int,
+    names: Sequence[str],
+    out: Path,
+    half: bool = False,
 ) -> Path:
     """Write the folder and return it; its name ends in the first digits of the weights' hash.
 
@@ -81,6 +90,8 @@ def publish(
         seed: seed of the training.
         names: names of the classes, by label.
         out: folder in which the new folder is made.
+        half: whether the weights are rounded to half precision. AP is then measured again, which
+            takes as long as a detection.
 
     Raises:
         UserError: weights or metrics are missing or damaged, the folder exists, or the evaluation
@@ -101,6 +112,8 @@ def publish(
             raise UserError(f"{path} is of other weights than {model}; detect and evaluate again.")
     facts = dict(evaluation=evaluation.id, scale=scale.name, dataset=scale.entry.name, seed=seed)
     state = weights_of.state_dict(model, f"train {evaluation.training} again")
+    if half:
+        state = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     stream = io.BytesIO()
     meta = {"dataset_meta": {"classes": list(names), "palette": "random"}, META: facts}
     torch.save({"state_dict": state, "meta": meta}, stream)
@@ -114,10 +127,13 @@ def publish(
     # mmengine replaces the variable by the folder of the config file
     config = config.replace(repr(str(counts)), repr(f"{{{{ fileDirname }}}}/{counts.name}"))
     weights = f"{evaluation.id}-{digest}.pth"
+    if half:
+        content = _measured(cfg, stream.getvalue(), scale)
     shown = {name: content[kind][key] for name, (kind, key) in METRICS.items()}
     card = CARD.format(
         name=f"{evaluation.id} ({scale.full_name} scale)",
         warning="" if scale.full_name == "paper" else "**Not the paper's model or data.** ",
+        precision=" in half precision" if half else "",
         **facts,
         weights=weights,
         columns=" | ".join(shown),
@@ -159,12 +175,26 @@ def published(folder: Path) -> tuple[Path, dict[str, str], list[str]]:
     return found[0], known, names
 
 
+def _measured(cfg: Config, weights: bytes, scale: Scale) -> Mapping[str, Any]:
+    """Return the metrics on val of weights that are not yet published."""
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "model.pth").write_bytes(weights)
+        found = folder / "detections.jsonl"
+        detect(cfg, folder / "model.pth", found, key="", work=folder)
+        truth = load(scale.entry.root / scale.entry.val)
+        return metrics_of(match(found, truth), truth)
+
+
 def _evidence(model: Path, metrics: Path) -> list[str]:
     lines = []
     for what, path in (("weights as trained", model), ("metrics", metrics)):
         record = record_of(path) or {}
         lines.append(f"| {what} (`{path.name}`) | {sha256_file(path)} |")
-        for key in ("fingerprint", "config_hash", "git"):
+        for key in ("fingerprint", "config_hash"):
             if value := record.get(key):
                 lines.append(f"| {what}: {key} | {value} |")
+        if git := record.get("git"):
+            changed = " with local changes" if "dirty" in git else ""
+            lines.append(f"| {what}: git commit | {git['commit']}{changed} |")
     return lines

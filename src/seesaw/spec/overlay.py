@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from fnmatch import translate
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import field_validator
 
-from seesaw.core.yaml import Strict
+from seesaw.core.names import instead
+from seesaw.core.yaml import Strict, read_model, read_yaml
+from seesaw.errors import UserError
 
 # Setting -> the config values that it replaces: dotted paths, in which an index is a part and * is
 # anything.
@@ -79,12 +82,14 @@ class StandIn(Strict):
 class Overlay(Strict):
     """The changes that a scale makes to the paper's configs.
 
+    ``like`` names the scale whose other top-level keys it shares.
     ``set`` gives some of the `SETTINGS` a value; ``set_in`` does so in one config only, given by
     its file's stem; ``backbones`` names the stand-in for each pre-trained checkpoint. ``only``
     names the trainings of the scale; by default it has all. With ``ask_before_retraining``, a
     finished training is repeated only after the user has agreed (`seesaw.workflow.acceptances`).
     """
 
+    like: str | None = None
     dataset: str
     only: list[str] | None = None
     ask_before_retraining: bool = False
@@ -111,6 +116,22 @@ class Overlay(Strict):
         for settings in configs.values():
             cls._known(settings)
         return configs
+
+
+def read(path: Path) -> Overlay:
+    """Read a scale's file, completed by that of the scale it is like.
+
+    Raises:
+        UserError: a file is missing or invalid; the message names file, key and fix.
+    """
+    raw = read_yaml(path)
+    if (like := raw.get("like")) is None:
+        return read_model(path, Overlay, raw)
+    shared = path.with_name(f"{like}.yaml")
+    if not shared.is_file():
+        known = [p.stem for p in path.parent.glob("*.yaml") if p != path]
+        raise UserError(f"{path}: like: {like!r} is no scale; {instead(str(like), known)}")
+    return read_model(path, Overlay, read_yaml(shared) | raw)
 
 
 @cache

@@ -13,12 +13,10 @@ from typing import Literal
 
 from seesaw.core import paths
 from seesaw.core.names import instead
-from seesaw.core.yaml import read_model
 from seesaw.errors import UserError
-from seesaw.spec import datasets, downloads, experiments
-from seesaw.spec.overlay import Overlay
+from seesaw.spec import datasets, downloads, experiments, overlay
 
-ScaleName = Literal["smoke", "mini", "single_gpu", "paper"]
+ScaleName = Literal["smoke", "demo", "mini", "single_gpu", "paper"]
 
 
 class Scale:
@@ -35,7 +33,7 @@ class Scale:
         if not path.is_file():
             known = [p.stem for p in paths.SCALES.glob("*.yaml")]
             raise UserError(f"{path}: the scale {name!r} is unknown; {instead(name, known)}")
-        self.overlay = read_model(path, Overlay)
+        self.overlay = overlay.read(path)
         self.name: ScaleName = name  # type: ignore[assignment]  # one with a file
         self.path = path
         self.dataset = dataset or self.overlay.dataset

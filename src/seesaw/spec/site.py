@@ -12,6 +12,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from seesaw.core import paths
 from seesaw.core.yaml import Strict, read_model
+from seesaw.spec.scales import ScaleName
 
 FILE = paths.ROOT / "site.yaml"
 GPUS = {"single_gpu": 1, "paper": 8}  # GPUs of a training, unless site.yaml sets them
@@ -24,9 +25,7 @@ class Site(Strict):
     cpu_partition: str = ""
     account: str = ""
     gpu_model: str = Field(default="", pattern=r"^[\w.]*$")
-    gpus: dict[Literal["smoke", "mini", "single_gpu", "paper"], int] = Field(
-        default={}, validate_default=True
-    )
+    gpus: dict[ScaleName, int] = Field(default={}, validate_default=True)
     gpus_per_node: PositiveInt = 8
     images_per_gpu: PositiveInt = 2
     cpus_per_gpu: PositiveInt = 8

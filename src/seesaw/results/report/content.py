@@ -26,6 +26,7 @@ from seesaw.spec.scales import Scale
 
 NOT_THE_PAPERS = {
     "smoke": "Smoke scale: a few images and iterations prove the plumbing. Every number is noise.",
+    "demo": "Demo scale: one small model on generated images. These numbers are not the paper's.",
     "mini": "Mini scale: generated images, small models, short schedules. These numbers are not "
     "the paper's, and levels are never compared with it: only the sign of a step is.",
     "single_gpu": "One-GPU scale: LVIS v1 with a smaller model, smaller images and a sixth of the "

@@ -21,6 +21,7 @@ from pydantic.dataclasses import dataclass
 
 from seesaw.evaluation.uncertainty import Estimate
 from seesaw.results.tables.verdicts import STRICT, Spread, Verdict, judge, pooled_spread
+from seesaw.spec.scales import ScaleName
 
 State = Literal["done", "failed", "not run", "not built"]
 
@@ -115,7 +116,7 @@ class Table:
 
     name: str
     title: str
-    scale: Literal["smoke", "mini", "single_gpu", "paper"]
+    scale: ScaleName
     columns: Sequence[str]
     rows: list[Row]
     heading: str = "Method"

@@ -1,0 +1,59 @@
+"""The model in demo/: a fresh clone detects with it, and its AP is the one on its card."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from repository import REPOSITORY
+
+from seesaw.cli.main import main
+from seesaw.core import paths
+from seesaw.evaluation.detect import detect
+from seesaw.evaluation.lvis_eval import load, match, metrics_of
+from seesaw.results.publish import published
+from seesaw.spec.config import resolve
+from seesaw.spec.metrics import METRICS
+from seesaw.spec.scales import Scale
+
+DEMO = REPOSITORY / "demo"
+
+
+@pytest.fixture
+def without_data(tmp_path, monkeypatch):
+    """A checkout that holds configs and the model alone."""
+    (tmp_path / "configs").symlink_to(paths.CONFIGS.resolve())
+    (tmp_path / "demo").symlink_to(DEMO)
+    shutil.copy(paths.LOCK, tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_it_is_small_and_whole(without_data):
+    sums = dict(line.split()[::-1] for line in (DEMO / "SHA256SUMS").read_text().splitlines())
+    weights, facts, _ = published(DEMO)
+    assert weights.stat().st_size < 3e6 and weights.name in sums
+    assert facts["scale"] == "demo"
+
+
+@pytest.mark.slow
+def test_the_call_of_the_readme_detects(without_data):
+    assert main(["predict", "demo/example.png", "--weights", "demo"]) == 0
+    found = json.loads(Path("predictions/example.json").read_text())
+    assert max(a["score"] for a in found["annotations"]) > 0.3
+    assert Path("predictions/example.png").is_file()
+
+
+@pytest.mark.slow
+def test_its_ap_is_that_of_its_card(without_data):
+    assert main(["data", "--scale", "demo"]) == 0
+    scale = Scale("demo")
+    evaluation = scale.table.evaluation("mask_rcnn_rfs_seesaw")
+    cfg = resolve(evaluation.config_path, scale)
+    detect(cfg, published(DEMO)[0], Path("found.jsonl"), key="", work=Path())
+    truth = load(scale.entry.root / scale.entry.val)
+    metrics = metrics_of(match(Path("found.jsonl"), truth), truth)
+    (row,) = re.findall(r"\| percent, val \| (.*) \|", (DEMO / "README.md").read_text())
+    said = dict(zip(METRICS, map(float, row.split(" | ")), strict=True))
+    for name, (kind, key) in METRICS.items():
+        assert 100 * metrics[kind][key] == pytest.approx(said[name], abs=0.3), name
