@@ -8,7 +8,6 @@ from mmdet.structures.bbox import bbox2roi, bbox_overlaps
 from tsd_cases import (
     CE,
     CLASSES,
-    NORMED,
     batch,
     bbox_head,
     detector,
@@ -28,31 +27,6 @@ def copy_sibling(head):
         fcs.load_state_dict(head.sibling.shared_fcs.state_dict())
     head.fc_cls.load_state_dict(head.sibling.fc_cls.state_dict())
     head.fc_reg.load_state_dict(head.sibling.fc_reg.state_dict())
-
-
-def parameters(module):
-    return sum(p.numel() for p in module.parameters())
-
-
-@pytest.mark.parametrize(("outputs", "options"), [(1204, {}), (1205, "seesaw")])
-def test_parameters_of_a_stage_in_closed_form(outputs, options):
-    if options:
-        loss = dict(type="SyncedSeesawLoss", p=0.8, q=2.0, num_classes=1203)
-        options = dict(loss_cls=loss, cls_predictor_cfg=NORMED)
-    cfg = bbox_head(in_channels=256, roi_feat_size=7, fc_out_channels=1024, num_classes=1203)
-    with torch.device("meta"):
-        head = MODELS.build(cfg | dict(delta_channels=256) | options)
-
-    def fc(inputs, units):
-        return inputs * units + units
-
-    deltas = fc(12544, 256) + 2 * fc(256, 256) + fc(256, 2) + fc(256, 98)
-    two = fc(12544, 1024) + fc(1024, 1024)
-    cls, reg = two + fc(1024, outputs), two + fc(1024, 4)
-    sibling = two + fc(1024, outputs) + fc(1024, 4)
-    assert parameters(head.sibling) == sibling
-    assert parameters(head) == deltas + cls + reg + sibling
-    assert parameters(head) == {1204: 47_532_244, 1205: 47_534_294}[outputs]
 
 
 def test_progressive_constraint_by_hand():

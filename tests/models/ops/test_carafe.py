@@ -118,12 +118,6 @@ def test_under_autocast_the_result_keeps_the_precision_of_the_features():
         assert out.dtype == torch.float32 and (out - want).abs().max() < 0.02
 
 
-def test_parameter_counts():
-    assert count(CARAFEAny(256, 2)) == 74_148
-    assert count(nn.ConvTranspose2d(256, 256, 2, 2)) == 262_400
-    assert count(CARAFEDown(256)) == 7_737
-
-
 def test_initialisation():
     torch.manual_seed(0)
     for pack in (CARAFEAny(256, 2), CARAFEDown(256)):
@@ -157,10 +151,6 @@ def test_mask_head_takes_it_and_trains_on_cpu():
     assert out.shape == (2, 3, 28, 28)
     out.square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in head.parameters())
-    with torch.device("meta"):
-        wide = FCNMaskHead(num_classes=1203, upsample_cfg=dict(type="carafe", scale_factor=2))
-        plain = FCNMaskHead(num_classes=1203)
-    assert (count(wide), count(plain)) == (2_743_639, 2_931_891)
 
 
 @pytest.mark.parametrize("device", DEVICES)
