@@ -1,4 +1,4 @@
-"""Seesaw Loss against Eqn 4-8, A1, A2 of the paper, mmdet's loss and hand-computed numbers."""
+"""Seesaw Loss against Eqn 4-8 and A1 of the paper, mmdet's loss and hand-computed numbers."""
 
 import math
 
@@ -51,41 +51,6 @@ def test_gradient_is_eqn_a1_and_rows_sum_to_zero(scale):
     assert loss.item() == pytest.approx(-(own / terms.sum(1, keepdim=True)).log().sum().item())
     assert (z.grad - expected).abs().max() < 1e-12
     assert z.grad.sum(1).abs().max() < 1e-13
-
-
-def test_gradient_against_numeric_derivative_with_weights_held_constant():
-    """Eqn A1 as a derivative: the same S, not the same logits, on both sides of z."""
-    torch.manual_seed(1)
-    z = torch.randn(3, 7, dtype=torch.float64, requires_grad=True)
-    labels, counts = torch.tensor([2, 0, 6]), torch.arange(7).double() * 11
-    class_loss(z, labels, counts).backward()
-    log_s = weights_by_formula(z.detach(), labels, counts).log()
-    probe = z.detach().clone().requires_grad_()
-    F.cross_entropy(probe + log_s, labels, reduction="sum").backward()
-    assert (z.grad - probe.grad).abs().max() < 1e-14
-
-
-def test_derivative_in_s_is_eqn_a2():
-    """With p=1, q=0 and N_j < N_i, S_ij = N_j / N_i: vary N_j and watch dL/dz_j."""
-    torch.manual_seed(2)
-    z = torch.randn(1, 6, dtype=torch.float64, requires_grad=True)
-    labels = torch.tensor([0])
-    counts = torch.tensor([100.0, 40, 60, 20, 80, 50], dtype=torch.float64)
-
-    def gradient(n):
-        return torch.autograd.grad(class_loss(z, labels, n, 1.0, 0.0), z)[0][0]
-
-    exp_z, s = z.detach().exp()[0], counts / counts[0]
-    total = (s * exp_z).sum()
-    for j in range(1, 6):
-        step = torch.zeros(6, dtype=torch.float64)
-        step[j] = 1e-3
-        slope = (gradient(counts + step) - gradient(counts - step)) / (2e-3 / counts[0])
-        a2 = exp_z[j] * (total - s[j] * exp_z[j]) / total**2
-        assert slope[j].item() == pytest.approx(a2.item(), rel=1e-7)
-        assert slope[j] > 0
-        others = [k for k in range(1, 6) if k != j]
-        assert (slope[others] < 0).all()
 
 
 @pytest.mark.parametrize("classes,scale", [(1203, 1.0), (48, 4.0)])

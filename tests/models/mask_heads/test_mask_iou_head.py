@@ -97,14 +97,6 @@ def test_mask_scores_are_products_and_box_scores_stay():
     assert empty.mask_scores.shape == (0,)
 
 
-def test_constant_iou_keeps_the_ranking():
-    head = SeparateMaskIoUHead(**SMALL)
-    scores = torch.rand(20)
-    results = InstanceData(scores=scores, labels=torch.randint(0, 3, (20,)))
-    head.predict_by_feat([torch.full((20, 3), 0.7)], [results])
-    assert torch.equal(results.mask_scores.argsort(), scores.argsort())
-
-
 def test_unknown_threshold_is_refused():
     with pytest.raises(UserError, match="'half'"):
         SeparateMaskIoUHead(target_threshold="half", **SMALL)

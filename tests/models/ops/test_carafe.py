@@ -64,16 +64,6 @@ def test_reassemble_gradients(up, down):
     assert torch.autograd.gradcheck(lambda a, b: reassemble(a, b, 3, 2, up, down), (x, masks))
 
 
-def test_one_hot_kernels_copy_the_neighbour_they_point_at():
-    x = torch.arange(12.0).view(1, 1, 3, 4)
-    masks = torch.zeros(1, 9, 6, 8)
-    masks[:, 5] = 1  # centre row, right column
-    up = reassemble(x, masks, 3, up=2)
-    assert up[0, 0, 2].tolist() == [5, 5, 6, 6, 7, 7, 0, 0]
-    down = reassemble(x, masks[:, :, :2, :2], 3, down=2)
-    assert down[0, 0].tolist() == [[1, 3], [9, 11]]
-
-
 def test_constant_map_stays_constant_inside_and_falls_at_the_border():
     torch.manual_seed(0)
     ones = torch.ones(1, 8, 12, 12)

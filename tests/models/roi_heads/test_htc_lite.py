@@ -128,16 +128,6 @@ def test_mask_scores_are_kept_apart_from_box_scores():
         torch.testing.assert_close(scored.mask_scores, product)
 
 
-def test_constant_iou_of_one_leaves_mask_scores_equal_to_scores():
-    head = lite(mask_iou_head=MASK_IOU).eval()
-    torch.nn.init.zeros_(head.mask_iou_head.fc_mask_iou.weight)
-    torch.nn.init.ones_(head.mask_iou_head.fc_mask_iou.bias)
-    samples, rpn = batch()
-    with torch.no_grad():
-        for result in head.predict(pyramid(), rpn, samples):
-            assert torch.equal(result.mask_scores, result.scores)
-
-
 def test_shipped_mask_iou_head_overwrites_box_scores():
     """The alternative by type: mmdet 3.x ranks boxes by mask quality too (mmdet#10978)."""
     separate = lite(mask_iou_head=MASK_IOU).eval()
