@@ -1,9 +1,5 @@
 """A detections file: cut off and continued, always the same bytes in the end."""
 
-import os
-import signal
-import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
@@ -12,24 +8,9 @@ import pytest
 
 from seesaw.errors import UserError
 from seesaw.evaluation.detections import DetectionWriter, read
-from seesaw.evaluation.resumable import ResumableWriter, complete_lines
+from seesaw.evaluation.resumable import ResumableWriter
 
 IDS = list(range(3, 60, 4))
-HERE = Path(__file__).parent
-# Writes its images as a detection would; with a third argument it kills itself after so many.
-PROCESS = """
-import os, signal, sys, test_resumable
-from seesaw.evaluation.resumable import ResumableWriter
-with ResumableWriter(sys.argv[2] + "/out/d.jsonl", sys.argv[1]) as writer:
-    todo = writer.todo(test_resumable.IDS)
-    for n, image_id in enumerate(todo):
-        if n == int((sys.argv + [-1])[3]):
-            writer._file.write(b'{"image_id":999,"height":20,"wi')
-            writer._file.flush()
-            os.kill(os.getpid(), signal.SIGKILL)
-        writer.write(image_id, **test_resumable.image(image_id))
-print(len(todo), writer.images, writer.detections)
-"""
 
 
 def image(image_id: int) -> dict:
@@ -46,13 +27,6 @@ def image(image_id: int) -> dict:
     }
 
 
-def process(folder: Path, key: str, *more) -> subprocess.Popen:
-    path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-    environment = os.environ | {"PYTHONPATH": path}
-    command = [sys.executable, "-c", PROCESS, key, str(folder), *map(str, more)]
-    return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE)
-
-
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory) -> bytes:
     """The file that one writer in one go makes."""
@@ -65,22 +39,6 @@ def expected(tmp_path_factory) -> bytes:
 
 def names(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
-
-
-def killed_after_four(folder: Path) -> Path:
-    killed = process(folder, "k", 4)
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
-    assert names(folder / "out") == [".d.jsonl.k.part"]
-    assert [i for i, *_ in complete_lines(folder / "out" / ".d.jsonl.k.part")] == IDS[:4]
-    return folder / "out"
-
-
-def test_killed_by_the_system_and_started_again(tmp_path, expected):
-    out = killed_after_four(tmp_path)
-    assert write(out / "d.jsonl", "k") == IDS[4:]
-    assert (out / "d.jsonl").read_bytes() == expected
-    assert names(out) == ["d.jsonl"]
 
 
 def write(path: Path, key: str, most: int | None = None) -> list[int]:
