@@ -1,11 +1,9 @@
-"""The lock holds what the project needs, and what is installed is what it says."""
+"""The lock holds what the project needs, and all of it runs on Debian's Python."""
 
-import importlib
 import re
 import tomllib
 from importlib import metadata
 
-import pytest
 from packaging.specifiers import SpecifierSet
 
 from seesaw.core import paths
@@ -13,28 +11,6 @@ from seesaw.core import paths
 LOCK = dict(
     line.split("==") for line in paths.LOCK.read_text().splitlines() if re.match(r"[\w.-]+==", line)
 )
-MODULES = {
-    "torch": "torch",
-    "onedl-mmcv": "mmcv.ops",
-    "onedl-mmengine": "mmengine",
-    "onedl-mmdetection": "mmdet.models",
-    "snakemake": "snakemake",
-    "snakemake-executor-plugin-slurm": "snakemake_executor_plugin_slurm",
-    "dvc": "dvc",
-    "lvis": "lvis",
-    "hotcoco": "hotcoco",
-    "wandb": "wandb",
-    "jupyterlab": "jupyterlab",
-    "jupytext": "jupytext",
-    "nbclient": "nbclient",
-    "instaboostfast": "instaboostfast",
-}
-
-
-@pytest.mark.parametrize(("package", "module"), MODULES.items())
-def test_imports_at_its_locked_version(package, module):
-    importlib.import_module(module)
-    assert metadata.version(package).split("+")[0] == LOCK[package]
 
 
 def test_every_direct_dependency_is_locked():

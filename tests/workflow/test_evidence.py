@@ -1,4 +1,4 @@
-"""A real smoke training, stopped and resumed: its evidence, its faults, and no secret anywhere."""
+"""A real smoke training, stopped and resumed: its evidence, and no secret anywhere."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ KEPT = ("configs", "workflow", "Snakefile", "requirements.lock", "environment.ym
 KEPT += ("CITATION.cff", "README.md", ".gitignore")
 PREFIX = "results/smoke/a01_mask_rcnn/seed0"
 FILES = ["model.pth"]
-FILES += [f"a01_mask_rcnn/{n}" for n in ("detections.jsonl", "metrics.json", "matches.npz")]
+FILES += [f"a01_mask_rcnn/{n}" for n in ("detections.jsonl", "metrics.json")]
 
 
 def seesaw(root, *arguments, code=0, **variables):

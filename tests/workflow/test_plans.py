@@ -71,15 +71,3 @@ def test_a_wrong_setting_is_named_in_a_sentence(clone, setting, expected):
     assert done.returncode != 0
     assert expected in " ".join((done.stdout + done.stderr).split())
     assert not (clone / "results").exists()
-
-
-@pytest.mark.slow
-def test_a_malformed_row_stops_the_plan_with_its_place(clone):
-    path = clone / "configs/experiments.yaml"
-    before = path.read_text()
-    path.write_text(before.replace("schedule: 2x", "schedule: 3x", 1))
-    done = snakemake(clone, "-n", "all")
-    path.write_text(before)
-    assert done.returncode != 0
-    said = done.stdout + done.stderr
-    assert not lacks(said, "configs/experiments.yaml: trainings.a01_mask_rcnn.schedule is '3x'")

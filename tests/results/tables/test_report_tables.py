@@ -98,14 +98,6 @@ def test_a_table_pools_the_spread_of_its_rows():
     assert table(rows, "smoke").spreads == {}
 
 
-def test_the_papers_level_is_in_cells_at_paper_scale_only():
-    rows = [row("a", 18.0, paper=PAPER)]
-    levels = {
-        scale: table(rows, scale).cells[0]["AP"][0].paper for scale in ("smoke", "mini", "paper")
-    }
-    assert levels == {"smoke": None, "mini": None, "paper": 18.9}
-
-
 def test_another_dataset_at_paper_scale_is_not_compared_with_the_paper():
     made = table([row("a", 20.0, paper=PAPER)], "paper", dataset="own")
     assert made.cells[0]["AP"][0].paper is None

@@ -109,13 +109,6 @@ def test_a_dead_run_is_not_shown_as_running(stands, work):
     assert not lacks(found.note, "25 min", "400 of 1,000", "1.25")
 
 
-def test_a_torn_last_line_and_a_missing_log(stands, work):
-    training_log(work, entry(20) + entry(40)[:30], age=5)
-    assert "20 of 1,000" in stands(A01).note
-    (work / "log.jsonl").unlink()
-    assert stands(A01).state == "–"
-
-
 def test_loading_the_dataset_takes_its_time(stands, work):
     training_log(work, "", age=800)
     assert stands(A01).state == "running" and "800 s" in stands(A01).note
