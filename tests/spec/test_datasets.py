@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import small_folder
 import yaml
 from facts import lacks
 
@@ -16,25 +17,8 @@ from seesaw.spec.scales import Scale
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder in LVIS format with two categories."""
-    (tmp_path / "mine/annotations").mkdir(parents=True)
-    content = {
-        "images": [
-            {"id": 1, "width": 40, "height": 40, "coco_url": "val/1.png"}
-            | {"neg_category_ids": [], "not_exhaustive_category_ids": []}
-        ],
-        "annotations": [
-            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 8, 8], "area": 64}
-            | {"segmentation": [[1, 1, 9, 1, 9, 9, 1, 9]]}
-        ],
-        "categories": [
-            {"id": 1, "name": "a", "frequency": "r"},
-            {"id": 2, "name": "b", "frequency": "f"},
-        ],
-    }
-    for split in ("train", "val"):
-        (tmp_path / f"mine/annotations/{split}.json").write_text(json.dumps(content))
-    return tmp_path / "mine"
+    """A folder in LVIS format with four categories."""
+    return small_folder.make(tmp_path / "mine")
 
 
 def classes_of(config):
@@ -72,14 +56,14 @@ def test_stated_planned_or_counted(folder):
     assert [datasets.load(n).classes for n in ("lvis_v1", "mini_lvis", "smoke_lvis")] == [
         1203, 36, 12,
     ]  # fmt: skip
-    assert datasets.load(str(folder)).classes == 2
+    assert datasets.load(str(folder)).classes == 4
 
 
 @pytest.mark.parametrize("scale", ["smoke", "mini", "paper"])
 def test_models_have_as_many_classes_as_their_dataset(folder, scale):
     scale = Scale(scale, str(folder))
     for training in ("mask_rcnn_random_seesaw", "b03_htc_lite"):
-        assert classes_of(resolve(scale.table.trainings[training].config, scale)) == {2}
+        assert classes_of(resolve(scale.table.trainings[training].config, scale)) == {4}
 
 
 def test_a_missing_file_is_reported(folder):
@@ -90,8 +74,6 @@ def test_a_missing_file_is_reported(folder):
 
 
 def test_a_wrong_statement_is_reported(folder, tmp_path, monkeypatch, capsys):
-    (folder / "val").mkdir()
-    (folder / "val/1.png").write_bytes(b"x")
     table = {"mine": dict(root=str(folder), train="annotations/train.json",
                           val="annotations/val.json", categories=3)}  # fmt: skip
     file = tmp_path / "datasets.yaml"
@@ -99,7 +81,7 @@ def test_a_wrong_statement_is_reported(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(paths, "DATASETS", file)
     assert main.main(["data", "--scale", "smoke", "--dataset", "mine"]) == 2
     said = capsys.readouterr().err
-    assert not lacks(said, "mine", "3 categories", "2; correct")
+    assert not lacks(said, "mine", "3 categories", "4; correct")
     assert not (folder / "manifest.json").exists()
 
 
