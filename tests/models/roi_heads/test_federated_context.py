@@ -1,15 +1,13 @@
 """The context loss over judged categories, from the annotation file to the loss."""
 
-import orjson
 import pytest
+import small_folder
 import torch
 from mmdet.registry import DATASETS
 from small_roi_heads import CLASSES, GLBCTX, batch, build, losses_and_gradients, pyramid
 
 import seesaw.data.federated_lvis  # noqa: F401  (registers)
-from seesaw.data.mini_lvis import generate
 from seesaw.models.roi_heads.federated_context import FederatedContextHead
-from seesaw.spec.mini_lvis import MiniLvisSpec
 
 FEDERATED = GLBCTX | dict(type="FederatedContextHead")
 
@@ -52,24 +50,19 @@ def test_all_judged_is_mmdets_loss():
 
 
 def test_dataset_keeps_what_was_judged_absent(tmp_path):
-    spec = MiniLvisSpec(
-        groups=(4, 4, 4), edges=(3, 10), train_images=40, val_images=12, test_dev_images=2,
-        image_side=(88, 104),
-    )  # fmt: skip
-    generate(spec, tmp_path / "data", tmp_path / "truth")
-    file = tmp_path / "data/annotations/train.json"
-    images = {i["id"]: i for i in orjson.loads(file.read_bytes())["images"]}
+    root = small_folder.make(tmp_path / "set")
+    images = {i["id"]: i for i in small_folder.read(root, "train")["images"]}
     dataset = DATASETS.build(
         dict(
             type="FederatedLVISDataset",
-            data_root=str(tmp_path / "data"),
-            ann_file="annotations/train.json",
+            data_root=str(root),
+            ann_file=small_folder.FILES["train"],
             data_prefix=dict(img=""),
             pipeline=[],
         )
     )
     found = [dataset.get_data_info(i) for i in range(len(dataset))]
-    assert sum(len(info["absent_labels"]) for info in found) > 40
+    assert sum(len(info["absent_labels"]) for info in found) == len(found) == 10
     for info in found:
         absent = images[info["img_id"]]["neg_category_ids"]
         assert [label + 1 for label in info["absent_labels"]] == absent
