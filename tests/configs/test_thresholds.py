@@ -13,9 +13,8 @@ from collections import Counter
 import numpy as np
 import pytest
 from config_cases import resolved
-from mmdet.registry import DATASETS
-from mmengine.registry import init_default_scope
 
+from seesaw.data.facts import repeat_factors
 from seesaw.data.federation import assign, plan_image
 from seesaw.data.mini_lvis import generate
 from seesaw.models.losses.common import load_category_counts
@@ -56,8 +55,8 @@ class Train:
         return {"annotated_images": len(self.images), "categories": rows}
 
     def repeats(self, threshold):
-        """r(c) = max(1, sqrt(t / f_c)) of each category (LVIS paper, appendix B)."""
-        return [max(1.0, math.sqrt(threshold * len(self.images) / n)) for n in self.counts]
+        """r(c) of each category."""
+        return [*repeat_factors(dict(enumerate(self.counts)), len(self.images), threshold).values()]
 
     def epoch(self, threshold):
         """Images of an epoch: each image ceil(max_c r(c)) times, as in mmengine."""
@@ -116,35 +115,11 @@ def test_bags_groups_have_the_shares_of_lvis(scale, train):
     assert [groups[k] for k in range(4)] == sizes and min(sizes) >= 1
 
 
-@pytest.fixture(scope="module")
-def smoke_set(tmp_path_factory):
-    """The smoke scale's dataset, drawn."""
-    base = tmp_path_factory.mktemp("smoke_set")
-    spec = MiniLvisSpec.parse(Scale("smoke").entry.generate, "smoke")
-    generate(spec, base / "data", base / "truth")
-    return base / "data"
-
-
-def test_counts_are_those_of_the_drawn_set(smoke_set):
-    train, annotations = Train("smoke"), smoke_set / "annotations/train.json"
-    content = json.loads(annotations.read_text())
+def test_counts_are_those_of_the_drawn_set(tmp_path):
+    train, spec = Train("smoke"), MiniLvisSpec.parse(Scale("smoke").entry.generate, "smoke")
+    generate(spec, tmp_path / "data", tmp_path / "truth")
+    content = json.loads((tmp_path / "data/annotations/train.json").read_text())
     drawn = Counter(a["category_id"] for a in content["annotations"])
     assert sorted(drawn.values()) == sorted(train.instances.values())
     assert sorted(c["image_count"] for c in content["categories"]) == sorted(train.counts)
     assert load_category_counts(train.category_counts(), 12).annotated_images == 40
-
-
-def test_epochs_are_those_of_mmengine(smoke_set):
-    """mmdet's dataset and mmengine's wrapper, as a training builds them."""
-    init_default_scope("mmdet")
-    length = {}
-    for experiment in ("mask_rcnn_random_ce", "mask_rcnn_rfs_ce"):
-        loader = resolved(experiment, "smoke").train_dataloader.to_dict()
-        dataset = loader["dataset"]
-        inner = dataset.get("dataset", dataset)
-        classes = tuple(str(i) for i in range(12))
-        inner |= {"data_root": f"{smoke_set}/", "metainfo": {"classes": classes}}
-        length[experiment] = len(DATASETS.build(dataset))
-    train = Train("smoke")
-    assert length["mask_rcnn_random_ce"] == 40
-    assert length["mask_rcnn_rfs_ce"] == train.epoch(threshold("smoke")) > 40
