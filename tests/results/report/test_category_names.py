@@ -133,7 +133,8 @@ def test_tables_keep_their_shape(name):
     made, usual = (
         Table("table_a1", label, "mini", ["schedule", "AP"], [row], heading=label)
         for label in (name, "pear")
-        for row in [Row("a01", label, "2x", "done", {"AP": 1.0}, {}, remarks=[f"about {label}"])]
+        for more in [dict(remarks=[f"about {label}"], note=f"why {label}")]
+        for row in [Row("a01", label, "2x", "done", {"AP": 1.0}, {}, **more)]
     )
     tags = [Page(html(table)).tags for table in (made, usual)]
     assert tags[0] == tags[1]

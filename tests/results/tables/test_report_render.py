@@ -123,12 +123,6 @@ def test_markdown_escape(raw, escaped):
     assert formats.markdown_escape(raw) == escaped
 
 
-def test_text_cannot_leave_its_line():
-    rows = [Row("a", "two\nlines", "2x", "failed", note="a\n| b |")]
-    page = markdown(Table("t", "T\nT", "mini", ["AP"], rows))
-    assert "| two lines | *failed* |" in page and r"- two lines: a \| b \|" in page
-
-
 def test_a_complete_table_has_no_banner():
     rows = [Row("a", "a", "2x", "done", {"AP": 1.0})]
     table = Table("t", "T", "mini", ["AP"], rows)
