@@ -22,10 +22,17 @@ def copied(root: Path, *names: str) -> Path:
     return root
 
 
+def python(
+    root: Path, *words: object, code: int | None = 0, **variables: str
+) -> subprocess.CompletedProcess:
+    """Run Python in a folder, on the repository's code; it must end with this code, if not None."""
+    command = [sys.executable, *map(str, words)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")} | variables
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert code in (done.returncode, None), done.stdout[-2000:] + done.stderr[-4000:]
+    return done
+
+
 def seesaw(root: Path, *words: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess:
     """Run a verb at smoke scale in a clone, in a process that must end with this exit code."""
-    command = [sys.executable, "-m", "seesaw.cli", *words, "--scale", "smoke"]
-    environment = os.environ | variables
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
-    assert done.returncode == code, done.stdout[-2000:] + done.stderr[-4000:]
-    return done
+    return python(root, "-m", "seesaw.cli", *words, "--scale", "smoke", code=code, **variables)

@@ -8,21 +8,14 @@ import sys
 
 import pytest
 from facts import lacks
-from repository import REPOSITORY, copied
+from repository import REPOSITORY, copied, python
 
 from seesaw.cli.main import main, parser
 
 
 def run(*args, cwd=REPOSITORY, **environment):
     """``seesaw <args>`` from a folder; everything it reads and writes lies under it."""
-    return subprocess.run(
-        [sys.executable, "-m", "seesaw.cli", *args],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src")} | environment,
-        timeout=120,
-    )
+    return python(cwd, "-m", "seesaw.cli", *args, code=None, **environment)
 
 
 def names():

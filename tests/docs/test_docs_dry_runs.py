@@ -1,13 +1,12 @@
 """Every `snakemake` call of the guides as a dry run, in a fresh clone."""
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pages import REPOSITORY, commands
+from repository import python
 
 
 def dry_runs() -> dict[tuple[str, ...], set[str]]:
@@ -38,10 +37,7 @@ def clone(tmp_path_factory) -> Path:
 
 
 def run(root: Path, module: str, *words: str) -> str:
-    env = os.environ | {"PYTHONPATH": str(root / "src")}
-    command = [sys.executable, "-m", module, *words]
-    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    done = python(root, "-m", module, *words, PYTHONPATH=str(root / "src"))
     return done.stdout + done.stderr
 
 

@@ -1,9 +1,6 @@
 """Post-processing in three modes: the same detections, times by part, and what speed.json holds."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +12,7 @@ from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 from mmengine.dataset import pseudo_collate
 from pycocotools import mask as mask_api
-from repository import REPOSITORY, copied
+from repository import copied, python
 
 from seesaw.evaluation import post_processing
 from seesaw.evaluation.modes import MODES, encode, in_mode, running
@@ -216,16 +213,7 @@ for seconds, cell in enumerate(table.place_cells("table_a2"), 1):
 """
 
     def run(*command):
-        environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        return done.stdout
+        return python(tmp_path, *command).stdout
 
     run("-m", "seesaw.cli", "data", "--scale", "smoke")
     run("-c", code)

@@ -1,11 +1,10 @@
 """Every training and some detections on a pretended GPU: no device mix, no unknown wait."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from repository import REPOSITORY, python
 
 from seesaw.spec.scales import Scale
 
@@ -37,9 +36,7 @@ KNOWN = {
 
 def walk(*arguments) -> dict:
     script = Path(__file__).with_name("gpu_walk.py")
-    command = [sys.executable, str(script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    done = python(REPOSITORY, script, *arguments)
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -1,8 +1,6 @@
 """mmdet's released Seesaw models: our modules take their weights, and verdicts are as published."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import mmdet
@@ -10,7 +8,7 @@ import pytest
 import torch
 import yaml
 from mmengine.config import Config
-from repository import copied
+from repository import copied, python
 
 from seesaw.core.provenance import record
 from seesaw.errors import UserError
@@ -151,12 +149,10 @@ def test_a_checkpoint_in_mmdets_format_goes_through_the_whole_path(tmp_path):
     name = "zoo_mask_rcnn_r50_normed_mask_random"
     folder = tmp_path / f"results/smoke/{name}/seed0"
     target = f"results/smoke/{name}/seed0/{name}/metrics.json"
-    command = [sys.executable, "-m", "snakemake", "--profile", "local", "--config", "scale=smoke"]
-    done = subprocess.run([*command, "--", target], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-3000:]
+    command = ["-m", "snakemake", "--profile", "local", "--config", "scale=smoke"]
+    python(tmp_path, *command, "--", target)
     assert set(json.loads((tmp_path / target).read_text())) >= {"segm", "bbox"}
     record = json.loads((folder / "model.pth.provenance.json").read_text())
     assert record["inputs"]["checkpoint"]["path"].startswith("work/smoke/zoo/mask_rcnn_r50_fpn_")
-    plan = [*command, "-n", "--", target]
-    again = subprocess.run(plan, cwd=tmp_path, capture_output=True, text=True)
+    again = python(tmp_path, *command, "-n", "--", target)
     assert "nothing to be done" in (again.stdout + again.stderr).lower()

@@ -7,10 +7,10 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from repository import python
 
 FINISHED = os.environ.get("SEESAW_FINISHED")
 pytestmark = [
@@ -32,12 +32,8 @@ def checkout(tmp_path) -> Path:
 
 def planned(checkout: Path) -> str:
     """What `snakemake --profile slurm -n all` says."""
-    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--config", "scale=smoke"]
-    environment = os.environ | {"PYTHONPATH": str(checkout / "src")}
-    done = subprocess.run(
-        [*command, "-n", "--", "all"], cwd=checkout, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    command = ["-m", "snakemake", "--profile", "slurm", "--config", "scale=smoke", "-n"]
+    done = python(checkout, *command, "--", "all", PYTHONPATH=str(checkout / "src"))
     return done.stdout + done.stderr
 
 

@@ -2,14 +2,12 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import mmdet
 import pytest
 from mmengine.config import Config
-from repository import seesaw
+from repository import python, seesaw
 
 from seesaw.cli.main import main
 from seesaw.core import paths
@@ -17,14 +15,6 @@ from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale
 
 TOOLS = Path(mmdet.__file__).parent / ".mim/tools"
-
-
-def run(root, *command):
-    done = subprocess.run(
-        [sys.executable, *map(str, command)], cwd=root, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return done.stdout + done.stderr
 
 
 def scored(output):
@@ -41,7 +31,8 @@ def test_mmdets_tools_train_and_give_our_ap(smoke_root):
         for option in ("num_workers=0", "persistent_workers=False")
     ]
     seesaw(smoke_root, "config", "b03", "-o", "b03.py", "--cfg-options", *short, *alone)
-    output = run(smoke_root, TOOLS / "train.py", "b03.py", "--work-dir", "made")
+    done = python(smoke_root, TOOLS / "train.py", "b03.py", "--work-dir", "made")
+    output = done.stdout + done.stderr
     assert "Iter(val)" in output and all(ap >= 0 for ap in scored(output))
 
     for verb in ("train", "detect", "evaluate"):
@@ -50,7 +41,8 @@ def test_mmdets_tools_train_and_give_our_ap(smoke_root):
     model = scale.model("b03_htc_lite", 0)
     path = scale.metrics(scale.table.evaluations["b03_htc_lite"], 0)
     ours = json.loads((smoke_root / path).read_text())
-    output = run(smoke_root, TOOLS / "test.py", "b03.py", model, "--work-dir", "tested")
+    done = python(smoke_root, TOOLS / "test.py", "b03.py", model, "--work-dir", "tested")
+    output = done.stdout + done.stderr
     assert scored(output) == pytest.approx([ours[k]["AP"] for k in ("segm", "bbox")], abs=6e-5)
 
 

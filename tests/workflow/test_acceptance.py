@@ -1,12 +1,10 @@
 """Finished trainings at paper scale: asked for, accepted or made again, never silently redone."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from facts import lacks
-from repository import copied
+from repository import copied, python
 
 from seesaw.spec.scales import Scale
 from seesaw.workflow import jobs
@@ -17,8 +15,7 @@ MODELS = [f"results/paper/{rung}/seed0/model.pth" for rung in RUNGS]
 
 
 def run(root, *command):
-    command = [sys.executable, "-m", *command]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+    return python(root, "-m", *command, code=None)
 
 
 def dry(root, *targets, profile="slurm"):

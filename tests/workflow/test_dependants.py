@@ -1,11 +1,9 @@
 """An edit in the real configs changes the fingerprints of exactly what depends on it."""
 
 import json
-import subprocess
-import sys
 
 import pytest
-from repository import copied
+from repository import copied, python
 
 from seesaw.spec import zoo
 
@@ -24,9 +22,7 @@ def changed(tmp_path_factory):
     root = copied(tmp_path_factory.mktemp("root"), "configs")
 
     def fingerprints():
-        command = [sys.executable, "-m", "seesaw.cli", "fingerprints", "--scale", "paper"]
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        done = python(root, "-m", "seesaw.cli", "fingerprints", "--scale", "paper")
         return json.loads(done.stdout)
 
     before = fingerprints()

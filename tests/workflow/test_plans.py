@@ -4,13 +4,11 @@ Fast tests of the same jobs, from Snakemake's graph without a dry run, are in pl
 """
 
 import re
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
 from facts import lacks
-from repository import copied
+from repository import copied, python
 
 from seesaw.spec import experiments, figures
 from seesaw.spec.scales import Scale
@@ -26,8 +24,7 @@ def clone(tmp_path_factory):
 
 
 def snakemake(root, *arguments):
-    command = [sys.executable, "-m", "snakemake", *arguments]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True)
+    return python(root, "-m", "snakemake", *arguments, code=None)
 
 
 def jobs(done):

@@ -1,15 +1,12 @@
 """The committed reference results: whole, small, rebuilt in a bare clone, shown in the README."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
 from clones import run
-from repository import REPOSITORY, copied
+from repository import REPOSITORY, copied, python
 
 from seesaw.errors import UserError
 from seesaw.results.claims import page
@@ -36,14 +33,7 @@ def test_the_committed_reference_rebuilds_in_a_bare_clone(name, tmp_path):
         "assert 'torch' not in sys.modules and 'mmdet' not in sys.modules\n"
         "sys.exit(code)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", offline],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "CUDA_VISIBLE_DEVICES": ""},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = python(tmp_path, "-c", offline, CUDA_VISIBLE_DEVICES="")
     tables = sorted((REPOSITORY / "reference" / name / "tables").glob("*.json"))
     places = [path.stem for path in tables if "provenance" not in path.name]
     assert places and all(f"{p}: rebuilt" in done.stdout for p in places)
