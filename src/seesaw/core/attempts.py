@@ -27,11 +27,8 @@ class _Count(TypedDict):
 def begin(root: Path, artefact: Path, fingerprint: str | None, count: bool = True) -> int:
     """Return the number of this attempt to make an artefact, counted from 1.
 
-    Args:
-        root: the repository's root.
-        artefact: the file that the job makes.
-        fingerprint: the job's fingerprint; the count restarts when it changes.
-        count: whether to store the new count; only one of several processes should do so.
+    The count restarts when ``fingerprint`` changes. It is stored with ``count``, which only one
+    of several processes should set.
     """
     path = _path(root, artefact)
     known = json_or_none(path, _Count)

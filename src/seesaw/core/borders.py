@@ -46,9 +46,7 @@ def csv_text(rows: Iterable[Iterable[Any]]) -> str:
 def console(width: int | None = WIDTH, **options: Any) -> Console:
     """Return a console that prints texts as they are, without rich's markup and emoji names.
 
-    Args:
-        width: columns where the output is no terminal; None for rich's own.
-        options: further arguments of rich's ``Console``.
+    ``width`` (columns) is that of an output that is no terminal; None is rich's own.
     """
     from rich.console import Console
 

@@ -19,11 +19,8 @@ from seesaw.errors import UserError
 def lock(path: Path, what: str) -> Iterator[None]:
     """Hold an exclusive lock, which the kernel releases when the process ends in any way.
 
-    Where the file system has no locks, or the folder is read-only, nothing is locked.
-
-    Args:
-        path: the lock file; its holder is noted in another file beside it.
-        what: the subject of the error's sentence.
+    Where the file system has no locks, or the folder is read-only, nothing is locked. The holder is
+    noted in another file beside ``path``; ``what`` is the subject of the error's sentence.
 
     Raises:
         UserError: another process holds the lock; the sentence names it.

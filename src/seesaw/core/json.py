@@ -14,10 +14,7 @@ from seesaw.errors import UserError
 def read_json(path: Path, kind: Any, again: str) -> Any:
     """Return a file's content, checked against a type (a dict, TypedDict or Pydantic model).
 
-    Args:
-        path: the file.
-        kind: the type that the content must have.
-        again: what makes the file again, the end of the error's sentence.
+    ``again`` says what makes the file again; it ends the error's sentence.
 
     Raises:
         UserError: the file is missing, cannot be read, or holds something else.

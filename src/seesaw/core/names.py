@@ -14,10 +14,7 @@ ALIKE, SPREAD = 0.6, 0.1  # the least ratio, as in difflib, and the most below t
 def unique(given: str, names: Iterable[str], what: str) -> str:
     """Return the name that is ``given`` or, if there is none, the only one that begins with it.
 
-    Args:
-        given: what the user wrote.
-        names: the names that exist.
-        what: begins the message, for instance ``configs/experiments.yaml: the training``.
+    ``what`` begins the message, for instance ``configs/experiments.yaml: the training``.
 
     Raises:
         UserError: no name or several match; the message lists the closest names, or all.

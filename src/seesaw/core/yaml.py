@@ -54,10 +54,7 @@ def read_yaml(path: Path) -> dict:
 def read_model(path: Path, model: type[_Model], raw: object = None) -> _Model:
     """Return the content of a YAML file as a model.
 
-    Args:
-        path: the file.
-        model: what the file has to hold.
-        raw: the content, if it has been read and completed before.
+    ``raw`` is the content, if it has been read and completed before.
 
     Raises:
         UserError: the file is missing or invalid; the message names file, key, value and fix.

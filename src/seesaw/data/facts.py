@@ -23,9 +23,7 @@ from seesaw.spec.outputs import Counts
 def facts(entry: DatasetEntry, threshold: float) -> dict[str, Any]:
     """Return the counts of a dataset; those that need a missing file are left out.
 
-    Args:
-        entry: the dataset.
-        threshold: the threshold t of repeat factor sampling.
+    ``threshold`` is the t of repeat factor sampling.
 
     Returns:
         ``images`` (split -> images), and for the train split ``counts`` (as in
@@ -56,10 +54,7 @@ def facts(entry: DatasetEntry, threshold: float) -> dict[str, Any]:
 def repeat_factors(occurrences: dict[int, int], images: int, threshold: float) -> dict[int, float]:
     """Return r(c) = max(1, sqrt(t / f_c)) of each category (LVIS paper, appendix B).
 
-    Args:
-        occurrences: category -> number of training images that contain it.
-        images: number of training images.
-        threshold: t.
+    ``occurrences``: category -> number of training images that contain it; ``threshold`` is t.
     """
     return {c: max(1.0, math.sqrt(threshold * images / n)) for c, n in occurrences.items() if n}
 

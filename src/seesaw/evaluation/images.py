@@ -16,11 +16,8 @@ LARGEST = 2**28  # bytes; a film would fill the memory
 def check_images(images: Sequence[Path], out: Path) -> None:
     """Check that all files are images, and that no file is lost.
 
-    In the images' folders no existing file is replaced, because it may be the user's own.
-
-    Args:
-        images: image files.
-        out: the folder that the files of all images will be written to.
+    In the images' folders no existing file is replaced, because it may be the user's own. ``out``
+    is the folder of the files that are made of all images.
 
     Raises:
         UserError: a check fails; the message describes the first fault.

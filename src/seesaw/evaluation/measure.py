@@ -31,12 +31,7 @@ def device() -> str:
 
 
 class Trainer:
-    """A config's detector with random weights, ready to take training steps.
-
-    Args:
-        cfg: a resolved config.
-        switches: the GPU's switches.
-    """
+    """A config's detector with random weights, ready to take training steps."""
 
     def __init__(self, cfg: Config, switches: Switches = DEFAULT):
         switches.set_up()
@@ -90,9 +85,7 @@ class Trainer:
 def detection(cfg: Config, images: int) -> dict[str, Any]:
     """Measure detection from the loaded image to run-length code, test-time augmentation included.
 
-    Args:
-        cfg: a resolved config.
-        images: number of timed images, after one for warm-up.
+    One image for warm-up precedes the ``images`` that are timed.
 
     Returns:
         ``seconds_per_image`` (median), ``detections`` per image (mean), ``gigabytes`` (peak).
@@ -123,9 +116,7 @@ def detection(cfg: Config, images: int) -> dict[str, Any]:
 def post_processing_modes(cfgs: dict[str, Config], images: int = 2) -> dict[str, Any]:
     """Measure Table A2's fps: every framework in each of `MODES` on the same images and weights.
 
-    Args:
-        cfgs: name -> resolved config.
-        images: number of timed images, after one for warm-up.
+    One image for warm-up precedes the ``images`` that are timed.
 
     Returns:
         ``fps``: mode -> name -> images/s; ``parts``: mode -> name -> part -> seconds per image.

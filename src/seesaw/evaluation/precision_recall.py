@@ -14,11 +14,7 @@ def curves(ranking: Ranking, level: int = 0) -> dict[str, np.ndarray]:
 
     They are lvis-api's: at each recall threshold the largest precision at this recall or above, 0
     where it is not reached; the mean over the categories that have objects. A group without such a
-    category is left out.
-
-    Args:
-        ranking: the matches of masks or of boxes.
-        level: index of the IoU threshold: 0 for 0.5, 5 for 0.75.
+    category is left out. ``level`` is the index of the IoU threshold: 0 for 0.5, 5 for 0.75.
     """
     truths = np.bincount(ranking.truth_category, minlength=len(ranking.groups))
     found = np.zeros((len(truths), len(RECALL_THRESHOLDS)))

@@ -80,13 +80,8 @@ def predict(
 ) -> Iterator[Prediction]:
     """Detect on each image with a config's model, test pipeline and test-time augmentation.
 
-    Args:
-        cfg: a resolved config.
-        weights: a finished training's weights.
-        images: image files.
-        out: folder for ``<stem>.json`` and ``<stem>.png``.
-        names: category names by label.
-        score: least score of drawn detections; the JSON contains all detections.
+    ``out`` gets ``<stem>.json`` with all detections and ``<stem>.png`` with those of at least
+    ``score``. ``names`` are those of the categories by label.
 
     Yields:
         A `Prediction` for each image, once its files are written.

@@ -24,11 +24,7 @@ def measure(models: dict[str, tuple[Config, Path]], images: int, rounds: int) ->
 
     Machine drift then affects all models alike, and the median of the rounds is robust against
     outliers. The time from the loaded image to RLE is measured; data loading is excluded.
-
-    Args:
-        models: name -> (resolved config, weights).
-        images: images per round.
-        rounds: number of timed rounds, after one for warm-up.
+    ``models``: name -> (resolved config, weights). One round for warm-up precedes the others.
 
     Returns:
         ``fps``: mode -> name -> images/s; ``rounds``: the same with the list of all rounds;

@@ -88,11 +88,7 @@ def _calibrate(backbone: nn.Module, images: Tensor) -> None:
 def batch(cfg: Config, images: int, px: tuple[int, int], seed: int = 0) -> dict:
     """Return a training batch as from a loader: on the CPU, 8-bit images, bitmap masks.
 
-    Args:
-        cfg: a resolved config.
-        images: number of images.
-        px: height and width of each image.
-        seed: seed of the random content.
+    ``px`` is the height and width of each image.
     """
     generator = np.random.default_rng(seed)
     heads = cfg.model.roi_head.bbox_head
@@ -146,9 +142,7 @@ def _annotated(
 def proposals_on_objects(model: nn.Module, a_object: int = 20) -> Iterator[None]:
     """Replace the last proposals of a random RPN by boxes on objects, as a trained RPN gives.
 
-    Args:
-        model: a two-stage detector.
-        a_object: number of proposals on each object.
+    Each object gets ``a_object`` of these.
     """
     rpn = model.rpn_head
     original = rpn.loss_and_predict

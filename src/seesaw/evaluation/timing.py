@@ -63,11 +63,8 @@ def timed(model: nn.Module, timer: PartTimer) -> Iterator[None]:
     The parts are ``features`` (backbone and neck), ``proposals`` (RPN), ``boxes`` (all stages of
     the box head), ``nms`` (activation, decoding and class-wise NMS of the last stage's outputs),
     ``masks`` (from RoI features to mask outputs, averaged if there are several) and
-    ``paste_encode`` (from mask outputs to full masks or RLE).
-
-    Args:
-        model: A detector of mmdet, or its RoI head alone (whose features and proposals are given).
-        timer: The timer that sums the seconds.
+    ``paste_encode`` (from mask outputs to full masks or RLE). ``model`` may be a RoI head
+    alone, whose features and proposals are given.
     """
     roi_head = getattr(model, "roi_head", model)
     methods = [

@@ -106,9 +106,7 @@ def paired_difference(
 ) -> dict[str, Estimate | None]:
     """Metric -> ``b - a`` in percent, paired over images, and over seeds by position.
 
-    Args:
-        a: runs of one evaluation, one per seed.
-        b: runs of the other, with the same seeds in the same order.
+    ``a`` and ``b`` have one run per seed, of the same seeds in the same order.
 
     Raises:
         UserError: the runs were not evaluated on the same annotations.

@@ -57,11 +57,7 @@ class Architecture:
 
 
 def architecture(config: Config) -> Architecture:
-    """Build a cascade detector and read its architecture from the model.
-
-    Args:
-        config: a resolved config with ``model`` and the image scale of its test pipeline.
-    """
+    """Build a resolved config's cascade detector and read its architecture from the model."""
     model = build(config)
     image = _image_size(config)
     proposals = config.model.test_cfg.rpn.max_per_img

@@ -24,10 +24,8 @@ COLLECTION = {
 def text(scale: Scale, means: dict[str, dict[str, float | None]]) -> str:
     """Return the file's text.
 
-    Args:
-        scale: the scale of the results.
-        means: evaluation on val -> its AP as a percentage, as
-            `seesaw.results.tables.collect.means` returns it.
+    ``means``: evaluation on val -> its AP in percent, as from
+    `seesaw.results.tables.collect.means`.
     """
     models = []
     for evaluation in scale.table.evaluations.values():

@@ -83,15 +83,8 @@ def publish(
 ) -> Path:
     """Write the folder and return it; its name ends in the first digits of the weights' hash.
 
-    Args:
-        cfg: the evaluation's resolved config.
-        evaluation: the evaluation whose weights and metrics are published.
-        scale: the scale at which it ran.
-        seed: seed of the training.
-        names: names of the classes, by label.
-        out: folder in which the new folder is made.
-        half: whether the weights are rounded to half precision. AP is then measured again, which
-            takes as long as a detection.
+    It is made in ``out``; ``names`` are those of the classes, by label. With ``half``, the weights
+    are rounded to half precision, and AP is measured again, which takes as long as a detection.
 
     Raises:
         UserError: weights or metrics are missing or damaged, the folder exists, or the evaluation

@@ -33,12 +33,7 @@ UPLOAD = 24 * 3600.0  # s, for weights
 def send(log: Path, mode: str, scale: Scale, seed: int, weights: bool = False) -> bool:
     """Send the complete run log of a training with all that is known of its evaluations.
 
-    Args:
-        log: the run log.
-        mode: off, offline or online.
-        scale: the scale of the training.
-        seed: its seed.
-        weights: also send the weights, not only their record.
+    With ``weights`` these are sent, too, not only their record. ``mode`` is off, offline or online.
 
     Returns:
         Whether that succeeded.

@@ -33,11 +33,8 @@ _PARTS = {"classifier", "context_encoder", "data_root", "norm_cfg", "stages"} | 
 def resolve(path: Path, scale: Scale, register: bool = True) -> Config:
     """Return the config that a training or evaluation uses at ``scale``.
 
-    Args:
-        path: a config file under configs/.
-        scale: the scale, whose overlay and dataset are applied to the config.
-        register: whether to import the modules that the config names, and with them torch and
-            mmdet; only callers that build models or datasets need this.
+    With ``register`` the modules that the config names are imported, and with them torch and mmdet;
+    only callers that build models or datasets need this.
 
     Raises:
         UserError: the file is no config, or the overlay has no stand-in for its backbone.

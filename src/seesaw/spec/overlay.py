@@ -144,10 +144,8 @@ def _setting_of_path() -> re.Pattern:
 def lay_over(node: Any, settings: dict[str, Any], path: str = "") -> Any:
     """Return a config, as plain data, with the values that the settings replace.
 
-    Args:
-        node: the config, or the part of it at ``path``.
-        settings: values by name; all others keep the paper's value.
-        path: dotted path of ``node``.
+    Values that are not among the settings stay the paper's. ``path`` is the dotted path of
+    ``node``.
     """
     found = _setting_of_path().match(path)
     if found and found.lastgroup in settings:

@@ -88,11 +88,8 @@ def _fault(path: Path) -> str | None:
 class DurableCheckpointHook(CheckpointHook):
     """mmengine's checkpoint hook with crash-safe files.
 
-    Older checkpoints are deleted only when ``keep`` newer ones are on the disk.
-
-    Args:
-        interval: iterations between checkpoints; one is also saved after the last iteration.
-        keep: number of checkpoints to keep.
+    Older checkpoints are deleted only when ``keep`` newer ones are on the disk. One is saved every
+    ``interval`` iterations and after the last one.
     """
 
     def __init__(self, interval: int, keep: int = 2):

@@ -31,10 +31,7 @@ def build(cfg: Config) -> torch.nn.Module:
 def convert(cfg: Config, checkpoint: Path, output: Path) -> dict:
     """Write a checkpoint's weights in the format of this project's trainings.
 
-    Args:
-        cfg: a resolved config of this project.
-        checkpoint: a file in mmdet's release format, ``{"state_dict", "meta"}``.
-        output: path of the converted weights.
+    ``checkpoint`` is in mmdet's release format, ``{"state_dict", "meta"}``.
 
     Returns:
         Facts for the provenance record.

@@ -20,9 +20,7 @@ class DeadlineHook(Hook):
 
     Each attempt does at least one iteration, so that even a sequence of short attempts completes
     the training. All ranks end after the same iteration, whichever of them received the signal.
-
-    Args:
-        deadline: s since 1970; None for no deadline.
+    ``deadline`` is in s since 1970; None is none.
 
     Raises:
         Interrupted: the training was stopped before its last iteration.

@@ -71,10 +71,8 @@ class GradientRatioHook(Hook):
 
     The gradients are those of the optimised loss, the mean over ranks and accumulated batches. The
     sums are reduced over ranks after each iteration, so every checkpoint holds the sums of all
-    ranks and a resumed training gives a byte-identical file.
-
-    Args:
-        category_counts: file of the training set's counts, see `load_category_counts`.
+    ranks and a resumed training gives a byte-identical file. ``category_counts`` is the file that
+    `load_category_counts` reads.
 
     Raises:
         UserError: the detector has no single classifier, its loss is neither of the two, or the

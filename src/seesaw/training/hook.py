@@ -24,13 +24,8 @@ class RunLogHook(Hook):
     """Log every 20th iteration and the last one; a short training logs at least 20 if it has them.
 
     Use it as a context manager around the training. It does not affect the training; if logging
-    fails, one warning is printed.
-
-    Args:
-        path: the run log.
-        header: the identity of the training (`seesaw.training.runs.header`).
-        mode: W&B's mode: off, offline or online.
-        facts: further facts about this attempt.
+    fails, one warning is printed. ``header`` is from `seesaw.training.runs.header`; ``mode`` is
+    W&B's: off, offline or online.
     """
 
     priority = "BELOW_NORMAL"  # after hooks that measure, before checkpoints and the deadline

@@ -37,10 +37,7 @@ LATER = "the run log is whole, and `seesaw wandb-sync` sends it later"
 class Mirror:
     """The process that mirrors a growing log.
 
-    Args:
-        log: the run log.
-        mode: off, offline or online.
-        extras: see this module's docstring.
+    ``mode`` is off, offline or online; for ``extras`` see this module's docstring.
     """
 
     def __init__(self, log: Path, mode: str, extras: Path | None = None):
@@ -65,8 +62,7 @@ class Mirror:
     def end(self, seconds: float | None = None) -> bool:
         """Wait for the process, kill it after a time-out, and return whether it succeeded.
 
-        Args:
-            seconds: the time-out; by default those of starting and finishing together.
+        ``seconds`` is by default the time-outs of starting and finishing together.
         """
         if self._process is None:
             return self.mode == "off"

@@ -62,13 +62,8 @@ def is_step(line: dict) -> bool:
 def begin(path: Path, header: dict, iteration: int, **facts: Any) -> None:
     """Start a log, or continue one without its lines after ``iteration`` and its evaluations.
 
-    The header of the first attempt is kept.
-
-    Args:
-        path: the log.
-        header: the identity of the training.
-        iteration: number of iterations already done.
-        facts: further facts about this attempt.
+    The header of the first attempt is kept. ``header`` is the training's identity, of which
+    ``iteration`` iterations are already done; ``facts`` are those of this attempt.
     """
     old = read(path)
     kept = [line for line in old.steps if line["iter"] <= iteration]

@@ -35,13 +35,7 @@ def header(
     """Return the header of a training's run log, which is also its identity in W&B.
 
     Each combination of training, fingerprint and seed is one W&B run with its own ``id``.
-
-    Args:
-        scale: scale and dataset.
-        table: the experiment table.
-        training: the training.
-        config: its resolved config.
-        provenance: the training's provenance, already entered as a context manager.
+    ``provenance`` is already entered as a context manager.
     """
     facts, used = provenance.facts, provenance.state
     seed, digest = facts["seed"], facts["config_hash"]
@@ -70,10 +64,7 @@ def set_aside(work: Path, manifest: str) -> None:
     """Move the checkpoints and the log of a training on other data out of the way.
 
     A training resumes what it finds in its work directory, also where the images have changed.
-
-    Args:
-        work: the work directory.
-        manifest: sha256 of the present data's manifest.
+    ``manifest`` is the sha256 of the present data's.
     """
     log = work / run_log.NAME
     before = (run_log.read(log).header.get("dataset") or {}).get("manifest")
@@ -89,11 +80,7 @@ def set_aside(work: Path, manifest: str) -> None:
 def log_evaluation(scale: Scale, evaluation: Evaluation, seed: int, metrics: dict) -> Path | None:
     """Add an evaluation's AP to the run log of its training, in percent.
 
-    Args:
-        scale: the scale, which defines the paths of results.
-        evaluation: an evaluation on val.
-        seed: the training's seed.
-        metrics: the content of the evaluation's metrics.json.
+    ``metrics`` is the content of the evaluation's metrics.json.
 
     Returns:
         The run log, or None if the model has none.

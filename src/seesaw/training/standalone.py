@@ -17,14 +17,9 @@ def standalone(cfg: Config, scale: Scale, gpus: int, load_from: str | None = Non
     """Return a config that `mmengine.runner.Runner.from_cfg` takes whole: train, val and test.
 
     Trainings have the length, batch size and learning rates of `seesaw train`. Their random numbers
-    are mmengine's own, so the weights are not those of `seesaw train`.
-
-    Args:
-        cfg: a resolved config. With test-time augmentation, which trains nothing, the result has
-            the test alone.
-        scale: the scale at which it was resolved.
-        gpus: number of processes that share a batch.
-        load_from: weights from which the training starts.
+    are mmengine's own, so the weights are not those of `seesaw train`. With test-time augmentation,
+    which trains nothing, the config has the test alone. ``gpus`` processes share a batch; the
+    training starts from ``load_from``.
 
     Raises:
         UserError: the processes cannot share a batch evenly, or the annotations, whose images a

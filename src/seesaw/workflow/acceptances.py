@@ -147,11 +147,8 @@ def accept(
 ) -> list[Acceptance]:
     """Accept finished trainings for the current state and note this in their records.
 
-    Args:
-        scale: the scale of the trainings.
-        fingerprints: fingerprints of the current state.
-        found: key -> fingerprint of the finished training, as from `outdated`.
-        why: the reason.
+    ``found``: key -> fingerprint of the finished training, as from `outdated`; ``why`` is the
+    reason.
 
     Returns:
         The entries that were added to the file.

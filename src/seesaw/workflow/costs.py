@@ -42,13 +42,9 @@ class Cost(NamedTuple):
 class Costs:
     """The costs of a scale's jobs on GPUs of one type.
 
-    Args:
-        table: the experiment table.
-        scale: the scale whose measurements are read.
-        gpus: number of GPUs of one training.
-        gpu: type of GPU: a name that contains a key of ``gpus`` in configs/costs.yaml, or part of
-            the name of a GPU that was measured; by default the reference GPU.
-        fingerprints: fingerprints of the current configs and code, which select work directories.
+    Each training has ``gpus`` of them. ``gpu`` is a name that contains a key of ``gpus`` in
+    configs/costs.yaml, or part of the name of a GPU that was measured; by default it is the
+    reference GPU. ``fingerprints`` are the current ones, which select work directories.
 
     Raises:
         UserError: the type is unknown, or the batch cannot be divided among the GPUs.

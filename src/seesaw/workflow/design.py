@@ -19,11 +19,7 @@ def fingerprint(claims: Claims, scale: Scale, data: str) -> str:
     It covers the resolved configs of what the claims train and evaluate, the data with its
     generator's code, pre-training, and the claims' kinds, pairs, metrics, margins and seeds. The
     code of models and training is not covered: a correction there retrains, without a new design.
-
-    Args:
-        claims: the table of claims.
-        scale: the scale at which they are tested.
-        data: fingerprint of the data.
+    ``data`` is the fingerprint of the data.
     """
     from seesaw.spec.config import resolve
 

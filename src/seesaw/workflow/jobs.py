@@ -80,8 +80,7 @@ class Graph:
     def target(self, given: str) -> str:
         """Return the target that the user means: a rule without wildcards, or an experiment.
 
-        Args:
-            given: its name, or how the name of no other target begins.
+        Its name's beginning is enough if that of no other target begins so.
 
         Raises:
             UserError: the target does not exist.
@@ -168,9 +167,7 @@ def closure(jobs: Mapping[str, Job], ids: Iterable[str]) -> set[str]:
 def finished(jobs: Mapping[str, Job], fingerprints: Mapping[str, str] | None) -> set[str]:
     """Return the jobs that need not run: their outputs exist and are up to date, as their inputs.
 
-    Args:
-        jobs: jobs in topological order.
-        fingerprints: from `seesaw.workflow.dependencies`; if None, outputs only have to exist.
+    ``jobs`` are in topological order. Without fingerprints, outputs only have to exist.
     """
     done: set[str] = set()
     for job in jobs.values():

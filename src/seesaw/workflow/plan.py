@@ -88,13 +88,8 @@ def plan(
 ) -> Plan:
     """Return the costs of a target's jobs.
 
-    Args:
-        jobs: the target's jobs in topological order.
-        done: ids of the finished jobs, which cost nothing.
-        costs: the cost of each job.
-        table: the experiment table, which gives the order of the rows.
-        budget: GPU-hours. Experiments are added in the table's order, each with the jobs that it
-            needs, and an experiment that does not fit any more is skipped.
+    ``done`` jobs cost nothing. Within a budget (GPU-hours) experiments are added in the table's
+    order, each with the jobs that it needs, and one that does not fit any more is skipped.
     """
     left = {i: costs.cost(job) for i, job in jobs.items() if i not in done}
     paid: set[str] = set()
@@ -152,14 +147,7 @@ def parse_budget(text: str | None) -> float | None:
 
 
 def render(made: Plan, jobs: Mapping[str, Job], costs: Costs, console: Console) -> None:
-    """Print a plan within the console's width.
-
-    Args:
-        made: the plan.
-        jobs: the target's jobs.
-        costs: the costs with which the plan was made.
-        console: the console to print to.
-    """
+    """Print a plan within the console's width."""
     budgeted = any(row.fits is not None for row in made.rows)
     numbers = [*([f"GPU-h ({costs.gpu})"] if costs.on_gpus else []), "wall time", "disk"]
     last = ["from", "fits"] if budgeted else ["from"]

@@ -44,9 +44,7 @@ class Progress:
 def read_progress(work: Path, now: float | None = None) -> Progress | None:
     """Return the progress of the training in a work directory; None if it has no run log.
 
-    Args:
-        work: ``work/<scale>/<training>/seed<k>/<fingerprint>``.
-        now: seconds since the epoch; by default the current time.
+    The directory is ``work/<scale>/<training>/seed<k>/<fingerprint>``; ``now`` is in s since 1970.
     """
     log = run_log.read(work / run_log.NAME)
     if not log.attempts:

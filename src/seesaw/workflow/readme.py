@@ -46,9 +46,7 @@ def results(scale: Scale) -> str:
 def commit(scale: Scale, picture: bool = True) -> list[Path]:
     """Write the results between README.md's markers, and the first example detections.
 
-    Args:
-        scale: the scale.
-        picture: whether to draw the example detections, from the results here.
+    With ``picture`` these are drawn, from the results here.
 
     Returns:
         The written files; empty if the reference has no table.

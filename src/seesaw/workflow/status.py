@@ -74,12 +74,7 @@ def standing(
 ) -> Standing:
     """Return the state of one job.
 
-    Args:
-        job: the job.
-        done: the ids of all finished jobs.
-        scale: the scale, which determines where logs lie.
-        fingerprints: current fingerprints; if None, the newest work directory is used.
-        now: seconds since the epoch.
+    Without fingerprints, the newest work directory is used. ``now`` is in s since 1970.
     """
     if job.id in done:
         return Standing(job, "done")
@@ -164,13 +159,8 @@ def render(
 ) -> None:
     """Print all states: a row per experiment and seed, the running jobs, those that need the user.
 
-    Args:
-        found: the states of a target's jobs.
-        table: the experiment table.
-        scale: the scale, for the commands that are shown.
-        console: the console to print to.
-        again: the command that makes the target.
-        known: whether fingerprints were known; otherwise *done* only means that outputs exist.
+    ``again`` is the command that makes the target. Unless fingerprints were ``known``, *done* only
+    means that outputs exist.
     """
     cells = {(s.job.experiment, s.job.seed, s.job.rule): s for s in found if s.job.experiment}
     weights = "convert" if any(s.job.rule == "convert" for s in found) else "train"

@@ -139,13 +139,8 @@ def training_parts(
 ) -> dict[str, Any]:
     """Return everything that determines a training's weights, the input of `fingerprint`.
 
-    Args:
-        config: The resolved config, as plain data.
-        dataset_hash: Hash of the training data's manifest.
-        seed: The seed.
-        parent: Fingerprint of the training whose weights this one starts from.
-        extra_roots: Modules that every training runs, whatever its config.
-        package_dir: Folder of the package.
+    ``parent`` is the fingerprint of the training whose weights this one starts from.
+    ``extra_roots`` are modules that every training runs, whatever its config.
 
     Returns:
         ``config`` (without `MACHINE_KEYS`), ``dataset``, ``seed``, ``parent``, and ``code``:

@@ -29,11 +29,7 @@ from seesaw.training.schedule import iterations, least_images, passes
 def preflight(scale: Scale, expected: Expected, site: Site, memory: float | None = None) -> Report:
     """Check a scale before any training.
 
-    Args:
-        scale: overlay and dataset.
-        expected: the expected values.
-        site: the site, which determines the GPUs of a training.
-        memory: memory of a GPU in GB; by default that of the site's ``gpu_model``.
+    ``memory`` (GB of a GPU) is by default that of the site's ``gpu_model``.
     """
     known = expected.datasets.get(scale.entry.name)
     found = facts.facts(scale.entry, RFS)

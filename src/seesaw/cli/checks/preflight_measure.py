@@ -74,11 +74,7 @@ def run(
 ) -> Path:
     """Measure section by section, and keep earlier measurements of other sections.
 
-    Args:
-        scale: the scale whose configs are measured.
-        sections: a subset of `SECTIONS`.
-        folder: the folder of the output file.
-        until: the value of `time.time()` after which no further measurement is started.
+    No measurement starts after ``until``, a value of `time.time()`. ``sections`` are of `SECTIONS`.
 
     Returns:
         The path of the file.

@@ -24,11 +24,7 @@ def obtain(
 ) -> dict:
     """Make sure that a file of the table exists, complete and with the right content.
 
-    Args:
-        remote: the file.
-        coco: a folder with COCO's images or archives, which are used in place.
-        keep: whether to keep an archive after it is unpacked.
-        patience: time-outs and limits for the network.
+    COCO's images and archives in the folder ``coco`` are used in place.
 
     Returns:
         The file's entry in the record of its set; it does not depend on how the file was obtained.
@@ -76,10 +72,7 @@ def obtain(
 def check_space(remotes: Iterable[Remote], settings: Path, keep: bool = False) -> None:
     """Check that the disk has room for the archives and the files unpacked from them.
 
-    Args:
-        remotes: the files.
-        settings: the file in which a COCO folder can be named.
-        keep: whether archives are kept after they are unpacked.
+    ``settings`` is the file in which a COCO folder can be named.
 
     Raises:
         UserError: the free space is less than the peak requirement.

@@ -27,10 +27,7 @@ EVERY = 30.0
 def progress(label: str, total: int | None, of_bytes: bool = True) -> Iterator[Report]:
     """Show progress inside the block; yields a function to be called with the amount done.
 
-    Args:
-        label: name of the operation.
-        total: the amount at completion; None if unknown.
-        of_bytes: whether amounts are bytes; otherwise they are numbers of files.
+    ``total`` is None if unknown. Amounts are bytes or, without ``of_bytes``, numbers of files.
     """
     if not sys.stderr.isatty():
         yield _lines(label, total, of_bytes)

@@ -61,11 +61,7 @@ def lasting(package: Path) -> dict | None:
 def record(package: Path, kind: str, ap: float | None = None, **facts) -> None:
     """Add an entry to a package's receipt: "uploaded", "server" or "graded".
 
-    Args:
-        package: The zip that was uploaded or graded.
-        kind: One of the three.
-        ap: Mask AP in percent; None for "uploaded".
-        facts: Further facts, plain data.
+    ``ap`` is the mask AP in percent, None for "uploaded"; ``facts`` are plain data.
 
     Raises:
         UserError: There is no receipt, or the package has changed since it was written.

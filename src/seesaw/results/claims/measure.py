@@ -29,10 +29,7 @@ from seesaw.spec.scales import Scale
 def decide(claim: Claim, low: float, high: float) -> Verdict:
     """Return the verdict that a 95 % interval implies.
 
-    Args:
-        claim: the claim.
-        low: the interval's lower end, in points of AP or as the logarithm of a factor.
-        high: its upper end.
+    The interval is in points of AP or in the logarithm of a factor.
     """
     if claim.expect == "below":
         low, high = -high, -low
@@ -57,11 +54,8 @@ def report(
 ) -> Report:
     """Measure all claims on the results of a scale.
 
-    Args:
-        scale: the scale whose results are read.
-        claims: the table of claims.
-        design: current hash of the design; None if unknown.
-        known: current fingerprints; a run is left out if a record of it has another one.
+    ``design`` is its current hash. A run is left out if a record of it has another fingerprint than
+    ``known``, the current ones.
 
     Raises:
         UserError: a result is damaged.

@@ -145,11 +145,6 @@ FORMATS = {
 def write(scale: Scale, claims: Claims, fingerprints: Mapping[str, str]) -> tuple[Report, dict]:
     """Measure all claims on the runs here and in the reference, and write what was found.
 
-    Args:
-        scale: the scale.
-        claims: the table of claims.
-        fingerprints: the current ones.
-
     Returns:
         The report, and format -> file. While runs are missing here, the files lie in a folder of
         their own, since the workflow would take them for finished in the usual place.

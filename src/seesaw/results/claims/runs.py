@@ -24,12 +24,8 @@ class Results:
     """The results that claims are measured on; outdated ones are left out.
 
     A run that is not here is taken from the reference, if that has it of the same code and configs:
-    so the runs can be made on several machines, one after the other.
-
-    Args:
-        scale: the scale.
-        claims: the table of claims.
-        known: current fingerprints; if empty, the reference is not read.
+    so the runs can be made on several machines, one after the other. Without ``known``, the current
+    fingerprints, the reference is not read.
     """
 
     scale: Scale

@@ -86,13 +86,8 @@ def compare(
 ) -> Comparison:
     """Compare two evaluations over the seeds that both have.
 
-    Args:
-        a: the first evaluation.
-        b: the second evaluation; differences are ``b - a``.
-        scale: the scale whose results are compared.
-        kind: kind of the categories' AP: "segm" (masks) or "bbox".
-        errors: whether to estimate the categories' errors by resampling, which takes most of the
-            time.
+    Differences are ``b - a``. ``kind`` is that of the categories' AP: "segm" (masks) or "bbox".
+    Their ``errors`` are found by resampling, which takes most of the time.
 
     Raises:
         UserError: the evaluations are the same, share no seed, have not been evaluated, or were
@@ -176,9 +171,7 @@ def _metrics(evaluation: Evaluation, seed: int, scale: Scale) -> dict:
 def _annotations(scale: Scale, scored: str) -> tuple[dict[int, str], list[int] | None]:
     """Return category id -> name and the sorted image ids; empty and None without the dataset.
 
-    Args:
-        scale: the scale.
-        scored: sha256 of the annotations with which the metrics were computed.
+    ``scored`` is the sha256 of the annotations with which the metrics were computed.
     """
     path = scale.annotations("val")
     if not path.is_file():

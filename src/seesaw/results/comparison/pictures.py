@@ -37,13 +37,8 @@ def draw(
     """Draw the first seed's detections on examples of the categories with the largest changes.
 
     A category's highest-scored detections over all images are shown, as many as it has objects.
-
-    Args:
-        comparison: the comparison to draw.
-        top: number of gains and of losses.
-        scale: the scale whose detections, annotations and images are read.
-        folder: output folder.
-        least: a category is drawn if both evaluations show a detection with at least this score.
+    ``top`` gains and losses are drawn, of categories of which both evaluations show a detection
+    with a score of at least ``least``.
 
     Returns:
         The pictures with their categories, and a sentence that names the missing files or is "".

@@ -30,10 +30,7 @@ def as_csv(comparison: Comparison) -> str:
 def terminal(comparison: Comparison, top: int, scale: str) -> None:
     """Print the metrics, the number of categories that rose and fell, and the largest changes.
 
-    Args:
-        comparison: the comparison to print.
-        top: number of gains and of losses.
-        scale: name of the scale.
+    ``top`` is the number of gains and of losses.
     """
     console = borders.console()
     a, b, seeds = comparison.a, comparison.b, comparison.seeds

@@ -72,9 +72,7 @@ def boxes(model: Architecture) -> dict[Key, Box]:
 def compare(figure: Figure, models: dict[str, Architecture]) -> None:
     """Draw detectors below each other, with a legend and the sizes that the costs refer to.
 
-    Args:
-        figure: an empty figure, which gets its size here.
-        models: title -> detector.
+    ``models``: title -> detector. The figure gets its size here.
     """
     first = next(iter(models.values()))
     largest = max(part.macs for model in models.values() for part in model.parts)
@@ -102,11 +100,7 @@ def compare(figure: Figure, models: dict[str, Architecture]) -> None:
 def draw(axes: Axes, model: Architecture, title: str, largest: float) -> None:
     """Draw a detector as a diagram.
 
-    Args:
-        axes: empty axes in which one unit is one inch.
-        model: the detector.
-        title: its name, drawn above the boxes.
-        largest: number of multiplications at which a part's cost bar is full.
+    One unit of the axes is one inch; a part's cost bar is full at ``largest`` multiplications.
     """
     places = boxes(model)
     right = max(box.x + box.width / 2 for box in places.values())

@@ -38,11 +38,7 @@ class Gradients:
         return _divide(self.positive, self.negative_foreground)
 
     def pooled(self, chosen: np.ndarray) -> float:
-        """Return the ratio of the gradients that are summed over a group of categories.
-
-        Args:
-            chosen: Boolean mask of the group, (C,).
-        """
+        """Return the ratio of the gradients summed over a group of categories, a mask (C,)."""
         negative = self.negative_foreground + self.negative_background
         return float(_divide(self.positive[chosen].sum(), negative[chosen].sum()))
 

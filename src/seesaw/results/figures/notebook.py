@@ -53,12 +53,9 @@ def execute(
 ) -> None:
     """Run a percent script from the repository's root and write ``<output>/<stem>.ipynb``.
 
-    Args:
-        source: the script.
-        parameters: values of its parameters.
-        output: output folder, to which `seesaw.results.figures.style.save` also writes.
-        failed: where the notebook is written with its outputs if a cell fails.
-        reference: show the committed results even where live results exist.
+    `seesaw.results.figures.style.save` writes to ``output``, too. If a cell fails, the notebook is
+    written to ``failed`` with its outputs. With ``reference`` the committed results are shown even
+    where live ones exist.
 
     Raises:
         UserError: a cell failed, or did not end; the message is that of the cell's own error, if

@@ -59,10 +59,7 @@ def running_mean(values: np.ndarray, window: int) -> np.ndarray:
     """Return the mean over the defined values among ``window`` neighbours, (C,).
 
     The window is cut at both ends; NaN stays NaN, so that an undefined category leaves a gap.
-
-    Args:
-        values: one value for each category, (C,).
-        window: odd number of categories.
+    ``window`` is odd.
     """
     half = window // 2
     means = np.full(len(values), np.nan)

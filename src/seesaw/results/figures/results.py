@@ -48,11 +48,7 @@ class Results:
     """The results that one figure shows at one scale.
 
     Live and committed results are never mixed: if any live result exists, no committed one is used.
-
-    Args:
-        figure: id of the figure.
-        scale: smoke, mini, single_gpu or paper.
-        dataset: name or folder of a dataset; by default (None) that of the scale.
+    ``dataset`` is a name or a folder; by default it is that of the scale.
 
     Attributes:
         files: name -> path, for the results that exist.

@@ -115,12 +115,8 @@ def footnote(figure: Figure, text: str) -> None:
 def save(name: str, figure: Figure, rows: list[dict]) -> None:
     """Write ``<name>.pdf``, ``.svg``, ``.png`` and the data behind the figure as ``.csv``.
 
-    Does nothing when a reader runs the notebook, because only ``seesaw figure`` sets a folder.
-
-    Args:
-        name: stem of the files.
-        figure: the figure.
-        rows: one dict for each line of the CSV, all with the same keys; None is an empty cell.
+    Does nothing when a reader runs the notebook, because only ``seesaw figure`` sets a folder. Each
+    row is a line of the CSV; None is an empty cell.
 
     Raises:
         UserError: two rows differ in their columns.

@@ -53,12 +53,10 @@ def kind(term: str) -> str | None:
 
 
 def binned(steps: list[dict]) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
-    """Return means over bins: iterations (B,), kind -> summed losses (B,) and learning rate (B,).
+    """Return a run log's means over bins: iterations, kind -> summed losses, learning rate.
 
-    Values that are not finite are ignored; a bin without any finite value is NaN.
-
-    Args:
-        steps: the lines of a run log.
+    Each has the shape (B,). Values that are not finite are ignored; a bin without any finite value
+    is NaN.
     """
     terms = list(dict.fromkeys(k for step in steps for k in step if kind(k)))
     columns = ["iter", "lr", *terms]
@@ -77,8 +75,7 @@ def binned(steps: list[dict]) -> tuple[np.ndarray, dict[str, np.ndarray], np.nda
 def panels(runs: list[tuple[str, list[dict]]]) -> tuple[list[Curve], list[tuple[str, float]]]:
     """Return panels on one logarithmic axis, and its ticks as text and height.
 
-    Args:
-        runs: name and run log of each training; trainings without logged steps are left out.
+    ``runs`` are names and run logs; trainings without logged steps are left out.
     """
     logs = [(name, steps[-1]["iter"], *binned(steps)) for name, steps in runs if steps]
     every = [v for _, _, _, sums, _ in logs for values in sums.values() for v in values]

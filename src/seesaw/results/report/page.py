@@ -33,13 +33,7 @@ def render(content: Content) -> str:
 
 
 def write(content: Content, scale: Scale, fingerprint: str | None = None) -> Path:
-    """Write the page, complete or partial, and its record, unless the same page is there already.
-
-    Args:
-        content: the content of the page.
-        scale: the scale of the results.
-        fingerprint: fingerprint of the code that makes the page.
-    """
+    """Write the page, complete or partial, and its record, unless the same one is there already."""
     path = report.output(scale, partial=bool(content.missing))
     write_texts({path: render(content)}, content.read, fingerprint=fingerprint)
     return path

@@ -65,9 +65,7 @@ def html(table: Table) -> str:
 def fragment(table: Table, prefix: str = "") -> str:
     """Return the table with its banner and remarks, for a page one folder below the results.
 
-    Args:
-        table: the table.
-        prefix: prefix of the rows' ids, which are otherwise unique within one table only.
+    ``prefix`` begins the rows' ids, which are otherwise unique within one table only.
     """
     cols = columns(table)
     warning = banner(table)

@@ -33,10 +33,7 @@ def table_inputs(place: str, scale: Scale) -> dict[str, Path]:
 def write_recorded(table: Table, scale: Scale, folder: Path | None = None) -> dict[str, Path]:
     """Write a table in all formats with its records; files that are up to date stay untouched.
 
-    Args:
-        table: the table.
-        scale: the scale of its results.
-        folder: output folder; by default the one in which the workflow expects complete tables.
+    ``folder`` is by default the one in which the workflow expects complete tables.
 
     Returns:
         Format -> path.
@@ -52,10 +49,7 @@ def write_recorded(table: Table, scale: Scale, folder: Path | None = None) -> di
 def write_texts(texts: dict[Path, str], inputs: dict[str, Path], **facts: Any) -> None:
     """Write files with their records, unless they have these texts and records of these inputs.
 
-    Args:
-        texts: path -> content of each file.
-        inputs: name -> file from which they were made.
-        facts: further facts for the records, see `Provenance`.
+    ``inputs`` are the files from which they were made; ``facts`` are as in `Provenance`.
     """
     if not all(_is_same(path, text, inputs) for path, text in texts.items()):
         with Provenance(*texts, inputs=inputs, **facts):

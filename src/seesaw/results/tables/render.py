@@ -24,11 +24,8 @@ def render_terminal(table: Table, console: Console | None = None) -> None:
     """Print a table within 100 columns.
 
     Standard errors and the paper's values are printed below ours. A state that fills several
-    columns is printed once, followed by ditto marks.
-
-    Args:
-        table: the table.
-        console: the console to print to; by default stdout, 100 columns wide if it is no terminal.
+    columns is printed once, followed by ditto marks. The console is by default stdout, 100 columns
+    wide if it is no terminal.
     """
     if console is None:
         console = borders.console()

@@ -12,10 +12,7 @@ PAPER = "The paper's 0.1, 0.1 and 2.8 fps (one V100): three mask heads, three, o
 def speed_notes(measured: dict, labels: dict[str, str], scale: str) -> list[str]:
     """Return notes on what was measured, on which machine, and in which mode.
 
-    Args:
-        measured: content of speed.json, as `seesaw speed` writes it.
-        labels: evaluation id -> label of its row.
-        scale: name of the scale.
+    ``measured`` is the content of speed.json; ``labels``: evaluation id -> label of its row.
     """
     height, width = measured["resolution"]
     seconds = {k: v for k, v in measured.get("training_seconds_per_iteration", {}).items() if v}
@@ -51,9 +48,7 @@ def speed_notes(measured: dict, labels: dict[str, str], scale: str) -> list[str]
 def gpu_notes(folder: Path, labels: dict[str, str]) -> list[str]:
     """Return a note for each GPU on which Table A2 was measured at the paper's size.
 
-    Args:
-        folder: the files that `seesaw preflight --scale paper --measure` writes.
-        labels: evaluation id -> label of its row.
+    ``folder`` has the files that `seesaw preflight --scale paper --measure` writes.
     """
     notes = []
     for path in sorted(folder.glob("*.yaml")):

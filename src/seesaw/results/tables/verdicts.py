@@ -40,10 +40,8 @@ class Spread:
 def pooled_spread(repeated: Iterable[tuple[int, float]], metric: str, scale: str) -> Spread | None:
     """Return a metric's run-to-run spread, pooled over rows, or assumed where runs are too few.
 
-    Args:
-        repeated: number of runs and their standard deviation, of each row with several runs.
-        metric: AP, AP_r, ...
-        scale: name of the scale; at smoke scale nothing is judged and the result is None.
+    ``repeated`` has the number of runs and their standard deviation of each row with several runs.
+    At smoke scale nothing is judged and the result is None.
     """
     if scale not in ASSUMED:
         return None

@@ -45,9 +45,7 @@ class Use(NamedTuple):
 def used(scale: str, benchmarks: Path) -> list[Use]:
     """Return one row for each rule, in the order of their first submissions.
 
-    Args:
-        scale: full name of the scale.
-        benchmarks: the folder of Snakemake's benchmarks, which has a folder for each rule.
+    ``benchmarks`` is Snakemake's folder of them, which has a folder for each rule.
     """
     rules: dict[str, list[Submission]] = defaultdict(list)
     for one in ledger.submitted():

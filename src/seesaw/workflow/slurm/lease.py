@@ -37,11 +37,7 @@ class _Holder(TypedDict):
 class Lease:
     """A context manager that holds the lease on a directory from entry to exit.
 
-    Args:
-        path: the lease file.
-        job: this SLURM job's id.
-        period: seconds between two checks by the holder.
-        wait: seconds to wait for another running job before giving up.
+    The holder checks every ``period`` seconds; another running job is waited for ``wait`` seconds.
 
     Raises:
         UserError: another running job holds it.
@@ -105,9 +101,6 @@ class Lease:
 
 def leave_to_job(path: Path) -> None:
     """Refuse to work outside of SLURM where a SLURM job works.
-
-    Args:
-        path: the lease file.
 
     Raises:
         UserError: a running job holds the lease.

@@ -108,11 +108,8 @@ class Watch:
 
     A failed query changes nothing. After `LOST` seconds, a lost job gets the state of its recorded
     end: completed, or an error after which Snakemake retries. A job that waits for a reason that
-    does not end by itself is reported once, with the command that helps.
-
-    Args:
-        run: name of the call's jobs in the queue.
-        say: shows a sentence to the user.
+    does not end by itself is reported once, with the command that helps. ``run`` is the name of the
+    call's jobs in the queue; ``say`` shows a sentence to the user.
     """
 
     def __init__(self, run: str, say: Callable[[str], object]):
