@@ -109,27 +109,6 @@ def test_a_missing_or_empty_table_gets_one_sentence(tmp_path):
     assert "no mapping" in message(path)
 
 
-@pytest.mark.parametrize(
-    ("name", "facts"),
-    [
-        ("zzz", ["'zzz'", "a01_mask_rcnn"]),
-        ("a1", ["'a1'", "a10_seesaw, a11_dual_head"]),
-        ("mask_rcnn_r", ["'mask_rcnn_r'", "mask_rcnn_random_ce"]),
-    ],
-)
-def test_a_name_that_is_not_one_experiment(name, facts):
-    with pytest.raises(UserError) as error:
-        TABLE.training(name)
-    assert not lacks(str(error.value), *facts)
-
-
-def test_a_unique_prefix_is_enough():
-    assert TABLE.training("a01").id == "a01_mask_rcnn"
-    assert TABLE.evaluation("a12").training == "a11_dual_head"
-    assert TABLE.training("mask_rcnn_random_ce").id == "mask_rcnn_random_ce"
-    assert TABLE.place_id("table_a2") == "table_a2"
-
-
 def test_every_config_file_is_in_the_table_or_the_zoo():
     named = {e.config_path for e in TABLE.evaluations.values()}
     named |= {m.evaluation.config_path for m in zoo.load().models.values()}
