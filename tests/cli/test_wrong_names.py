@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from repository import copied, python
+from repository import python
 
 from seesaw import __version__
 from seesaw.cli import main
@@ -43,12 +43,6 @@ for call in calls:
     ended.append([call, code, said.getvalue()])
 print(json.dumps([ended, sorted({"torch", "mmdet"} & sys.modules.keys())]))
 """
-
-
-@pytest.fixture
-def clone(tmp_path):
-    """A fresh clone without data and results."""
-    return copied(tmp_path, "configs", "workflow", "profiles", "Snakefile")
 
 
 def test_every_verb_refuses_a_wrong_name_before_it_loads_or_misses_anything(clone, monkeypatch):
@@ -94,8 +88,7 @@ def test_the_closest_name_is_suggested(call, meant, capsys):
     assert meant in capsys.readouterr().err.partition("did you mean ")[2]
 
 
-def test_data_of_a_download_names_the_download(clone, monkeypatch, capsys):
-    monkeypatch.chdir(clone)
+def test_data_of_a_download_names_the_download(clone, capsys):
     for call in (["data"], ["train", "a01"], ["detect", "a01"]):
         assert main.main([*call, "--scale", "paper"]) == 2
         said = capsys.readouterr().err
