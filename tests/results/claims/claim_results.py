@@ -32,6 +32,13 @@ def evaluated(scale, evaluation, seed, ap, noise=0.0, annotations="0" * 64):
     replicates.save(path.with_name("replicates.json"), content, both, annotations)
 
 
+def both(scale, *values, pair=(CE, SEESAW), **options):
+    """AP of a pair for each seed, one after the other; options are for the second."""
+    for seed, (a, b) in enumerate(values):
+        evaluated(scale, pair[0], seed, a)
+        evaluated(scale, pair[1], seed, b, **options)
+
+
 def trained(scale, training, seed, rare, frequent):
     """Gradients with these ratios; of the two rare categories one alone has the positive ones."""
     counts = [

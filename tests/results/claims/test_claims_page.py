@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from claim_results import evaluated, trained
+from claim_results import both, trained
 from facts import lacks
 from repository import REPOSITORY
 
@@ -29,9 +29,7 @@ FROZEN, OTHER = "0123456789abcdef", "f" * 16
 @pytest.fixture
 def complete(claim):
     scale, claims = claim(frozen=FROZEN, **GAIN)
-    for seed in range(5):
-        evaluated(scale, PAIR[0], seed, 1)
-        evaluated(scale, PAIR[1], seed, 4 + seed)
+    both(scale, *((1, 4 + seed) for seed in range(5)), pair=PAIR)
     return scale, claims
 
 
@@ -153,17 +151,11 @@ def test_the_page_is_that_of_the_reference(complete, clone):
     kept.parent.mkdir(parents=True)
     kept.write_text(page.FORMATS["json"](report(scale, claims, FROZEN)))
     assert page.commit(scale, claims).read_text() == page.markdown(report(scale, claims, FROZEN))
-    kept.unlink()
-    assert "Verdicts: 1 not run." in page.commit(scale, claims).read_text()  # live results or not
-
-
-def test_the_page_of_another_design_than_the_frozen_one_is_exploratory(complete):
-    scale, claims = complete
-    kept = scale.reference / "claims/claims.json"
-    kept.parent.mkdir(parents=True)
-    kept.write_text(page.FORMATS["json"](report(scale, claims, FROZEN)))
+    # where another design has been frozen since, it is exploratory
     text = page.commit(scale, claims.model_copy(update={"frozen": OTHER})).read_text()
     assert not lacks(text, f"`{FROZEN}`, not the frozen one, `{OTHER}`", "(exploratory) |")
+    kept.unlink()
+    assert "Verdicts: 1 not run." in page.commit(scale, claims).read_text()  # live results or not
 
 
 def test_the_committed_page_is_what_the_verb_writes():

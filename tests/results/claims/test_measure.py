@@ -4,7 +4,7 @@ from math import exp, sqrt
 
 import pytest
 import yaml
-from claim_results import CE, GAIN, SEESAW, evaluated, found, timed, trained
+from claim_results import CE, GAIN, SEESAW, both, evaluated, found, timed, trained
 
 from seesaw.core import paths
 from seesaw.core.records import failure_path
@@ -27,9 +27,7 @@ T8, T2 = 2.3060041, 4.3026527  # Student's t, 97.5 %, 8 and 2 degrees of freedom
 )
 def test_a_gain_over_five_seeds(claim, differences, mean, verdict):
     scale, claims = claim(**GAIN)
-    for seed, difference in enumerate(differences):
-        evaluated(scale, CE, seed, 10)
-        evaluated(scale, SEESAW, seed, 10 + difference)
+    both(scale, *((10, 10 + difference) for difference in differences))
     made = found(scale, claims)
     # no spread by images; the variances between runs, 0 and 2.5, are pooled: 2 * 1.25 / 5
     assert (made.effect, made.verdict, made.state) == (mean, verdict, "done")
@@ -44,9 +42,7 @@ def test_a_gain_over_five_seeds(claim, differences, mean, verdict):
 def test_an_evaluation_of_the_same_models_adds_no_runs(claim):
     pair = ["a11_dual_head", "a12_test_time_augmentation"]
     scale, claims = claim(kind="gain", pair=pair, metric="AP", seeds=(0, 1, 2))
-    for seed in range(3):
-        evaluated(scale, pair[0], seed, 10 + 2 * seed)
-        evaluated(scale, pair[1], seed, 12 + 5 * seed)
+    both(scale, (10, 12), (12, 17), (14, 22), pair=pair)
     assert Results(scale, claims, {}).spread("AP") == (Spread(2.0, assumed=False), 2)
 
 
@@ -72,9 +68,8 @@ def test_the_spread_of_other_rungs_counts_with_a_claims_own(claim):
     content = yaml.safe_load(paths.CLAIMS.read_text())
     other = dict(id="d", says="s", where="w", kind="gain", pair=[CE, "a10_seesaw"], metric="AP_r")
     paths.CLAIMS.write_text(yaml.safe_dump(content | dict(claims=[*content["claims"], other])))
+    both(scale, (10, 12), (10, 13), (10, 14))
     for seed in range(3):
-        evaluated(scale, CE, seed, 10)
-        evaluated(scale, SEESAW, seed, 12 + seed)
         evaluated(scale, "a10_seesaw", seed, 11)
     made = found(scale, table.of(scale))
     # variances between runs 0, 1 and 0; 3 * 2 = 6 degrees of freedom, for which t is 2.4469119
@@ -85,9 +80,7 @@ def test_the_spread_of_other_rungs_counts_with_a_claims_own(claim):
 
 def test_images_and_seeds_both_count(claim):
     scale, claims = claim(**GAIN)
-    for seed in range(5):
-        evaluated(scale, CE, seed, 10)
-        evaluated(scale, SEESAW, seed, 11 + seed, noise=1.0)
+    both(scale, *((10, 11 + seed) for seed in range(5)), noise=1.0)
     made = found(scale, claims)
     # the draws vary alike in all seeds, by 400 / 399; the seeds by 2.5 / 5
     assert made.se == pytest.approx(sqrt(400 / 399 + 0.5), abs=1e-5)
@@ -96,9 +89,7 @@ def test_images_and_seeds_both_count(claim):
 
 def test_nothing_found_on_either_side_shows_nothing(claim):
     scale, claims = claim(**GAIN)
-    for seed in range(5):
-        evaluated(scale, CE, seed, 0.0)
-        evaluated(scale, SEESAW, seed, 0.0)
+    both(scale, *[(0.0, 0.0)] * 5)
     made = found(scale, claims)
     assert (made.effect, made.se, made.verdict) == (0, 0, "not shown")
 
@@ -129,18 +120,14 @@ def test_a_failed_run_is_reported(claim):
 
 def test_an_undefined_metric_is_reported(claim):
     scale, claims = claim(**GAIN)
-    for seed in range(5):
-        evaluated(scale, CE, seed, None)
-        evaluated(scale, SEESAW, seed, 1)
+    both(scale, *[(None, 1)] * 5)
     made = found(scale, claims)
     assert (made.state, made.verdict, made.note) == ("undefined", None, "AP_r is undefined")
 
 
 def test_other_annotations_are_reported(claim):
     scale, claims = claim(**GAIN)
-    for seed in range(5):
-        evaluated(scale, CE, seed, 1)
-        evaluated(scale, SEESAW, seed, 1, annotations="1" * 64)
+    both(scale, *[(1, 1)] * 5, annotations="1" * 64)
     with pytest.raises(UserError, match=f"{CE} and {SEESAW}: evaluated on different annotations"):
         found(scale, claims)
 
@@ -166,8 +153,7 @@ def test_no_loss_of_one_seed_with_the_assumed_spread(
 ):
     monkeypatch.setitem(ASSUMED, "mini", {"": 1.6})
     scale, claims = claim(kind="no_loss", pair=pair, metric="AP", margin=1.0, seeds=[0])
-    evaluated(scale, pair[0], 0, 20)
-    evaluated(scale, pair[1], 0, 20 + difference)
+    both(scale, (20, 20 + difference), pair=pair)
     made = found(scale, claims)
     assert (made.verdict, made.spread, made.assumed) == (verdict, 1.6 if se else None, se > 0)
     assert made.se == pytest.approx(se, abs=1e-6)
@@ -183,12 +169,9 @@ def test_a_single_pair_takes_the_spread_of_the_runs_over_seeds(claim):
     content["claims"].append(several)
     paths.CLAIMS.write_text(yaml.safe_dump(content))
     claims = table.of(scale)
-    evaluated(scale, "a10_seesaw", 0, 20)
-    evaluated(scale, "a11_dual_head", 0, 20.5)
+    both(scale, (20, 20.5), pair=single["pair"])
     assert found(scale, claims).assumed
-    for seed, noise in enumerate((-0.2, -0.1, 0.0, 0.1, 0.2)):
-        evaluated(scale, CE, seed, 10 + noise)
-        evaluated(scale, SEESAW, seed, 12 + 3 * noise)
+    both(scale, *((10 + x, 12 + 3 * x) for x in (-0.2, -0.1, 0.0, 0.1, 0.2)))
     made = found(scale, claims)
     # variances 0.025 and 0.225
     assert made.spread == pytest.approx(sqrt(0.125), abs=1e-6) and not made.assumed

@@ -1,6 +1,6 @@
 """Which runs claims are measured on: current and whole ones, here or in the reference."""
 
-from claim_results import CE, GAIN, SEESAW, evaluated, found, timed, trained
+from claim_results import CE, GAIN, SEESAW, both, evaluated, found, timed, trained
 
 from seesaw.core.provenance import record
 from seesaw.results.claims.measure import report
@@ -8,9 +8,7 @@ from seesaw.results.claims.measure import report
 
 def test_a_run_of_other_code_or_configs_does_not_count(claim):
     scale, claims = claim(**GAIN)
-    for seed in range(5):
-        evaluated(scale, CE, seed, 1)
-        evaluated(scale, SEESAW, seed, 2)
+    both(scale, *[(1, 2)] * 5)
     model = scale.model(SEESAW, 2)
     model.write_bytes(b"weights")
     record(model, fingerprint="old")
@@ -23,9 +21,7 @@ def test_a_run_of_other_code_or_configs_does_not_count(claim):
 
 def test_detections_of_other_code_or_configs_do_not_count(claim):
     scale, claims = claim(**GAIN, seeds=(0, 1))
-    for name in (CE, SEESAW):
-        for seed in range(2):
-            evaluated(scale, name, seed, 1)
+    both(scale, (1, 1), (1, 1))
     detections = scale.detections(scale.table.evaluations[SEESAW], 1)
     detections.touch()
     record(detections, fingerprint="old")
@@ -55,9 +51,7 @@ def test_gradients_of_earlier_weights_do_not_count(claim):
 
 def test_an_evaluation_of_earlier_weights_does_not_count(claim):
     scale, claims = claim(**GAIN)
-    for seed in range(5):
-        evaluated(scale, CE, seed, 1)
-        evaluated(scale, SEESAW, seed, 2)
+    both(scale, *[(1, 2)] * 5)
     model = scale.model(SEESAW, 2)
     detections = scale.detections(scale.table.evaluations[SEESAW], 2)
     model.write_bytes(b"weights")
@@ -115,39 +109,40 @@ def test_damaged_gradients_are_reported(claim):
     assert made.state == "failed" and made.note.startswith(f"{path} is not the file")
 
 
-def test_a_timing_of_other_models_is_not_taken_from_the_reference(claim):
-    pair = ["b02_htc_without_semantic", "b03_htc_lite"]
-    scale, claims = claim(kind="faster", pair=pair, mode="ours")
-    kept = scale.frozen()
-    timed(kept, b02_htc_without_semantic=[4, 2], b03_htc_lite=[8, 5])
-    models = {name: kept.model(name, 0) for name in pair}
+HTC = ["b02_htc_without_semantic", "b03_htc_lite"]
+FASTER = dict(kind="faster", pair=HTC, mode="ours")
+
+
+def timed_models(place):
+    """Two timed models with their records; gives the models."""
+    timed(place, b02_htc_without_semantic=[4, 2], b03_htc_lite=[8, 5])
+    models = {name: place.model(name, 0) for name in HTC}
     for model in models.values():
         model.parent.mkdir(parents=True)
         model.write_bytes(b"weights")
         record(model, fingerprint="now")
-    record(kept.speed, inputs=models, fingerprint="now")
-    known = {"speed": "now", **{f"train/{name}/seed0": "now" for name in pair}}
+    record(place.speed, inputs=models, fingerprint="now")
+    return models
+
+
+def test_a_timing_of_other_models_is_not_taken_from_the_reference(claim):
+    scale, claims = claim(**FASTER)
+    models = timed_models(scale.frozen())
+    known = {"speed": "now", **{f"train/{name}/seed0": "now" for name in HTC}}
     assert report(scale, claims, None, known).claims[0].state == "done"
     for key in known:
         assert report(scale, claims, None, known | {key: "new"}).claims[0].state == "not run", key
-    models[pair[0]].write_bytes(b"trained again")
-    record(models[pair[0]], fingerprint="now")
+    models[HTC[0]].write_bytes(b"trained again")
+    record(models[HTC[0]], fingerprint="now")
     assert report(scale, claims, None, known).claims[0].state == "not run"
 
 
 def test_a_timing_of_earlier_weights_does_not_count(claim):
-    pair = ["b02_htc_without_semantic", "b03_htc_lite"]
-    scale, claims = claim(kind="faster", pair=pair, mode="ours")
-    timed(scale, b02_htc_without_semantic=[4, 2], b03_htc_lite=[8, 5])
-    models = {name: scale.model(name, 0) for name in pair}
-    for model in models.values():
-        model.parent.mkdir(parents=True)
-        model.write_bytes(b"weights")
-        record(model)
-    record(scale.speed, inputs=models)
+    scale, claims = claim(**FASTER)
+    models = timed_models(scale)
     assert found(scale, claims).state == "done"
-    models[pair[1]].write_bytes(b"trained again")
-    record(models[pair[1]])
+    models[HTC[1]].write_bytes(b"trained again")
+    record(models[HTC[1]])
     made = found(scale, claims)
     assert (made.state, made.verdict) == ("not run", None)
     assert made.note == "speed.json: of other code, configs or weights than now"
