@@ -46,12 +46,13 @@ def seesaw_options():
     return dict(loss_cls=SEESAW, cls_predictor_cfg=NORMED, pc_cls=None)
 
 
-def extractor(size):
+def extractor(size, **options):
     return dict(
         type="SingleRoIExtractor",
         roi_layer=dict(type="RoIAlign", output_size=size, sampling_ratio=2),
         out_channels=CHANNELS,
         featmap_strides=[4, 8, 16, 32],
+        **options,
     )
 
 
@@ -81,16 +82,17 @@ def roi_head(kind="TSDHTCLiteRoIHead", **options):
     )
 
 
-def rcnn(iou):
+def rcnn(iou, num=16, pos_fraction=0.5, mask_size=8):
     return dict(
         assigner=dict(
             type="MaxIoUAssigner", pos_iou_thr=iou, neg_iou_thr=iou, min_pos_iou=iou,
             match_low_quality=False, ignore_iof_thr=-1,
         ),
         sampler=dict(
-            type="RandomSampler", num=16, pos_fraction=0.5, neg_pos_ub=-1, add_gt_as_proposals=True
+            type="RandomSampler", num=num, pos_fraction=pos_fraction, neg_pos_ub=-1,
+            add_gt_as_proposals=True,
         ),
-        mask_size=8,
+        mask_size=mask_size,
         pos_weight=-1,
         debug=False,
     )  # fmt: skip
@@ -160,22 +162,24 @@ def batch(boxes=BOXES, labels=LABELS, seed=0):
         masks = torch.zeros(len(image_boxes), SIZE, SIZE, dtype=torch.uint8)
         for mask, (x1, y1, x2, y2) in zip(masks, image_boxes, strict=True):
             mask[int(y1) : int(y2), int(x1) : int(x2)] = 1
-        sample = DetDataSample(
-            metainfo=dict(
-                img_shape=(SIZE, SIZE), ori_shape=(SIZE, SIZE), scale_factor=(1.0, 1.0),
-                batch_input_shape=(SIZE, SIZE), pad_shape=(SIZE, SIZE),
-            )
-        )  # fmt: skip
-        sample.gt_instances = InstanceData(
-            bboxes=torch.tensor(image_boxes).view(-1, 4),
-            labels=torch.tensor(image_labels, dtype=torch.long),
-            masks=BitmapMasks(masks.numpy(), SIZE, SIZE),
-        )
-        sample.ignored_instances = InstanceData(
-            bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)
-        )
-        samples.append(sample)
+        numbers = torch.tensor(image_labels, dtype=torch.long)
+        samples.append(annotated(torch.tensor(image_boxes), numbers, masks.numpy()))
     return torch.rand(len(boxes), 3, SIZE, SIZE, generator=generator), samples
+
+
+def annotated(boxes, labels, masks, **more):
+    """The sample of a square image; boxes (n, 4), labels (n,), masks (n, side, side)."""
+    side = masks.shape[-1]
+    sizes = ("img_shape", "ori_shape", "pad_shape", "batch_input_shape")
+    meta = dict.fromkeys(sizes, (side, side)) | dict(scale_factor=(1.0, 1.0)) | more
+    sample = DetDataSample(metainfo=meta)
+    sample.gt_instances = InstanceData(
+        bboxes=boxes.view(-1, 4), labels=labels, masks=BitmapMasks(masks, side, side)
+    )
+    sample.ignored_instances = InstanceData(
+        bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)
+    )
+    return sample
 
 
 def losses(model, images_and_samples):

@@ -2,12 +2,12 @@
 
 import numpy as np
 import torch
+import tsd_cases
 from mmdet.registry import MODELS
-from mmdet.structures import DetDataSample
-from mmdet.structures.mask import BitmapMasks
 from mmdet.utils import register_all_modules
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
+from tsd_cases import CHANNELS, annotated, extractor
 
 import seesaw.models.mask_heads.mask_iou_head
 import seesaw.models.roi_heads.cascade
@@ -16,8 +16,7 @@ import seesaw.models.roi_heads.htc_lite  # noqa: F401
 
 register_all_modules(init_default_scope=True)
 
-CLASSES, CHANNELS, SIZE = 7, 8, 128
-STAGE_STDS = ([0.1, 0.1, 0.2, 0.2], [0.05, 0.05, 0.1, 0.1], [0.033, 0.033, 0.067, 0.067])
+CLASSES, SIZE = 7, 128
 GLBCTX = dict(
     type="GlobalContextHead",
     num_convs=4,
@@ -36,30 +35,11 @@ MASK_IOU = dict(
 )
 
 
-def extractor(size):
-    layer = dict(type="RoIAlign", output_size=size, sampling_ratio=2)
-    return dict(
-        type="SingleRoIExtractor",
-        roi_layer=layer,
-        out_channels=CHANNELS,
-        featmap_strides=[4, 8, 16, 32],
-        finest_scale=8,
-    )
-
-
-def bbox_head(stds, bbox_type="Shared2FCBBoxHead", **kwargs):
-    return dict(
-        type=bbox_type,
-        in_channels=CHANNELS,
-        fc_out_channels=16,
-        roi_feat_size=7,
-        num_classes=CLASSES,
-        reg_class_agnostic=True,
-        bbox_coder=dict(type="DeltaXYWHBBoxCoder", target_means=[0.0] * 4, target_stds=stds),
-        loss_cls=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0),
-        loss_bbox=dict(type="SmoothL1Loss", beta=1.0, loss_weight=1.0),
-        **kwargs,
-    )
+def bbox_head(stage, bbox_type, **options):
+    sizes = dict(fc_out_channels=16, roi_feat_size=7, num_classes=CLASSES)
+    head = tsd_cases.bbox_head(stage, type=bbox_type, **sizes, **options)
+    del head["delta_channels"]
+    return head
 
 
 def mask_head(mask_type="ClassIndexedFCNMaskHead", **kwargs):
@@ -77,38 +57,19 @@ def build(roi_type, mask=None, bbox_type="Shared2FCBBoxHead", score_thr=0.0, see
     """Build a RoI head of type ``roi_type`` with seeded weights large enough to matter."""
     standard = roi_type.endswith("StandardRoIHead")
     train = [
-        ConfigDict(
-            assigner=dict(
-                type="MaxIoUAssigner",
-                pos_iou_thr=iou,
-                neg_iou_thr=iou,
-                min_pos_iou=iou,
-                match_low_quality=False,
-                ignore_iof_thr=-1,
-            ),
-            sampler=dict(
-                type="RandomSampler",
-                num=32,
-                pos_fraction=0.25,
-                neg_pos_ub=-1,
-                add_gt_as_proposals=True,
-            ),
-            mask_size=28,
-            pos_weight=-1,
-            debug=False,
-        )
+        ConfigDict(tsd_cases.rcnn(iou, num=32, pos_fraction=0.25, mask_size=28))
         for iou in (0.5, 0.6, 0.7)
     ]
     shared = dict(num_shared_fcs=2) if bbox_type == "SCNetBBoxHead" else {}
-    heads = [bbox_head(stds, bbox_type, **shared) for stds in STAGE_STDS]
+    heads = [bbox_head(stage, bbox_type, **shared) for stage in range(3)]
     mask = mask or mask_head()
     if "HTCMaskHead" in mask["type"]:  # as mmdet's HTC: the first stage has nothing to add to
         mask = [mask | dict(with_conv_res=stage > 0) for stage in range(3)]
     cfg = dict(
         type=roi_type,
-        bbox_roi_extractor=extractor(7),
+        bbox_roi_extractor=extractor(7, finest_scale=8),
         bbox_head=heads[0] if standard else heads,
-        mask_roi_extractor=extractor(14),
+        mask_roi_extractor=extractor(14, finest_scale=8),
         mask_head=mask,
         train_cfg=train[0] if standard else train,
         test_cfg=ConfigDict(
@@ -148,26 +109,9 @@ def batch(objects=(3, 2), proposals=(20, 20), seed=0, flip=False):
         masks = np.zeros((count, SIZE, SIZE), np.uint8)
         for mask, (x1, y1, x2, y2) in zip(masks, boxes.astype(int), strict=True):
             mask[y1:y2, x1 : (x1 + x2) // 2 + 2] = 1
-        sample = DetDataSample(
-            metainfo=dict(
-                img_shape=(SIZE, SIZE),
-                ori_shape=(SIZE, SIZE),
-                pad_shape=(SIZE, SIZE),
-                batch_input_shape=(SIZE, SIZE),
-                scale_factor=(1.0, 1.0),
-                flip=flip,
-                flip_direction="horizontal" if flip else None,
-            )
-        )
-        sample.gt_instances = InstanceData(
-            bboxes=torch.from_numpy(boxes).float().reshape(-1, 4),
-            labels=torch.from_numpy(rng.integers(0, CLASSES, count)),
-            masks=BitmapMasks(masks, SIZE, SIZE),
-        )
-        sample.ignored_instances = InstanceData(
-            bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)
-        )
-        samples.append(sample)
+        labels = torch.from_numpy(rng.integers(0, CLASSES, count))
+        mirrored = dict(flip=flip, flip_direction="horizontal" if flip else None)
+        samples.append(annotated(torch.from_numpy(boxes).float(), labels, masks, **mirrored))
         around = boxes[rng.integers(0, max(count, 1), number)] if count else None
         if around is None:
             around = np.tile([10.0, 10.0, 60.0, 60.0], (number, 1))
