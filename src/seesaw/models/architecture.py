@@ -32,7 +32,6 @@ class Architecture:
         parts: in the order in which they run.
         edges: what flows between the parts.
         parameters: number of parameters of the whole detector.
-        stages: number of stages of the cascade.
         image: height and width of the input in pixels.
         proposals: boxes that enter the cascade.
         detections: boxes that get a mask.

@@ -31,12 +31,9 @@ UPLOAD = 24 * 3600.0  # s, for weights
 
 
 def send(log: Path, mode: str, scale: Scale, seed: int, weights: bool = False) -> bool:
-    """Send the complete run log of a training with all that is known of its evaluations.
+    """Send a training's complete run log and what is known of its evaluations; False if it failed.
 
     With ``weights`` these are sent, too, not only their record. ``mode`` is off, offline or online.
-
-    Returns:
-        Whether that succeeded.
     """
     try:
         with TemporaryDirectory() as folder:

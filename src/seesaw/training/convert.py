@@ -31,10 +31,8 @@ def build(cfg: Config) -> torch.nn.Module:
 def convert(cfg: Config, checkpoint: Path, output: Path) -> dict:
     """Write a checkpoint's weights in the format of this project's trainings.
 
-    ``checkpoint`` is in mmdet's release format, ``{"state_dict", "meta"}``.
-
-    Returns:
-        Facts for the provenance record.
+    ``checkpoint`` is in mmdet's release format, ``{"state_dict", "meta"}``; the returned facts are
+    for the provenance record.
 
     Raises:
         UserError: the file is no checkpoint, or a tensor is missing, unexpected or of another

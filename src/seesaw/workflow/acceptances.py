@@ -145,13 +145,10 @@ def question(scale: Scale, fingerprints: Mapping[str, Any], found: Mapping[str, 
 def accept(
     scale: Scale, fingerprints: Mapping[str, Any], found: Mapping[str, str], why: str
 ) -> list[Acceptance]:
-    """Accept finished trainings for the current state and note this in their records.
+    """Accept finished trainings for the current state, note this in their records, and return it.
 
     ``found``: key -> fingerprint of the finished training, as from `outdated`; ``why`` is the
     reason.
-
-    Returns:
-        The entries that were added to the file.
     """
     made = []
     for key, trained in found.items():

@@ -42,7 +42,6 @@ class Stage:
     """One stage.
 
     Attributes:
-        name: name of the stage.
         targets: the targets that Snakemake is called with.
         jobs: all jobs that the targets need, in topological order.
         owned: the jobs whose outputs this stage versions.

@@ -52,7 +52,6 @@ class Standing:
     """The state of one job.
 
     Attributes:
-        job: the job.
         state: "no sign" has begun but is silent for too long; "stopped" saved its state and ended;
             "outdated" was made with older code, configs or inputs; "–" has not begun.
         note: one line: progress, the error, or how long the job has been silent.

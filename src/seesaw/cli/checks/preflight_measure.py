@@ -72,12 +72,9 @@ def run(
     folder: Path,
     until: float | None,
 ) -> Path:
-    """Measure section by section, and keep earlier measurements of other sections.
+    """Measure section by section into `file_of`, and keep measurements of other sections.
 
     No measurement starts after ``until``, a value of `time.time()`. ``sections`` are of `SECTIONS`.
-
-    Returns:
-        The path of the file.
     """
     path = file_of(scale, folder)
     known = read_yaml(path) if path.is_file() else {}

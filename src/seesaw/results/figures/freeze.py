@@ -15,12 +15,9 @@ LIMIT = 1_000_000  # largest size of a committed file in bytes
 
 
 def freeze(scale: Scale) -> list[Path]:
-    """Copy the figures of a scale that have been drawn to paper_figures/, to be committed.
+    """Copy the figures of a scale that have been drawn to paper_figures/; return the copies.
 
     Copies of others are deleted, since the reference does not hold their numbers any more.
-
-    Returns:
-        The paths of the copies.
 
     Raises:
         UserError: a file is too large to commit; then nothing is copied.

@@ -27,7 +27,6 @@ class Category:
 
     Attributes:
         id: category id in the annotations.
-        name: category name.
         group: "r", "c" or "f", by LVIS's rule.
         instances: number of annotated instances in the training set.
     """
