@@ -92,3 +92,14 @@ def test_an_absolute_annotation_file_is_refused_at_once(folder, tmp_path, monkey
     monkeypatch.setattr(paths, "DATASETS", file)
     with pytest.raises(UserError, match=r"datasets\.yaml: train is '/.*relative to root"):
         datasets.load("mine")
+
+
+@pytest.mark.parametrize("file", ["manifest.json", "category_counts.json"])
+def test_a_file_of_the_users_is_not_replaced(folder, capsys, file):
+    own = folder / file
+    own.write_text('{"files": 3}')
+    assert main.main(["data", "--scale", "smoke", "--dataset", str(folder)]) == 2
+    assert not lacks(capsys.readouterr().err, str(own), "rename it")
+    assert own.read_text() == '{"files": 3}'
+    own.with_name(f"{file}.provenance.json").touch()  # then it is one of ours that was damaged
+    assert datasets.load(str(folder)).root == folder

@@ -12,9 +12,12 @@ import yaml
 from pydantic import field_validator
 
 from seesaw.core import paths
+from seesaw.core.json import json_or_none
 from seesaw.core.names import instead
+from seesaw.core.records import provenance_path
 from seesaw.core.yaml import Strict, read_model, read_yaml
 from seesaw.errors import UserError
+from seesaw.spec.outputs import Counts, Manifest
 
 
 class DatasetEntry(Strict):
@@ -73,6 +76,10 @@ def load(name: str) -> DatasetEntry:
 
     The files of a folder are found by name: the only ``annotations/*train*.json``, ``*val*.json``
     and, if there is one, ``*test*.json``.
+
+    Raises:
+        UserError: there is no such entry or folder, it cannot be named in a workflow, its files are
+            not found, or the user's own file stands where `seesaw data` would write.
     """
     rows = read_yaml(paths.DATASETS).get("datasets")
     # YAML reads a name such as 2024 as a number
@@ -81,7 +88,10 @@ def load(name: str) -> DatasetEntry:
         row = table[name] if isinstance(table[name], dict) else {}
         entry = read_model(paths.DATASETS, DatasetEntry, {"name": name, **row})
         _refuse_unnamable(name, f"{name} {entry.root}")
-        return entry.model_copy(update={"root": paths.ROOT / entry.root})
+        entry = entry.model_copy(update={"root": paths.ROOT / entry.root})
+        if entry.generate is None:
+            _refuse_own_files(entry)
+        return entry
     folder = Path(name)
     if not folder.is_dir():
         raise UserError(
@@ -89,13 +99,30 @@ def load(name: str) -> DatasetEntry:
             f"{instead(name, table)}"
         )
     _refuse_unnamable(name, f"{name} {folder.resolve().name}")
-    return DatasetEntry(
+    entry = DatasetEntry(
         name=folder.resolve().name,
         root=folder,
         train=_only(folder, "train", required=True),  # type: ignore[arg-type]
         val=_only(folder, "val", required=True),  # type: ignore[arg-type]
         test_dev=_only(folder, "test", required=False),
     )
+    _refuse_own_files(entry)
+    return entry
+
+
+def _refuse_own_files(entry: DatasetEntry) -> None:
+    """Refuse a folder in which a file of the user would be replaced by one of `seesaw data`.
+
+    The workflow deletes the outputs of a job before it starts, so the verb itself comes too late.
+    """
+    kinds: dict[Path, Any] = {entry.manifest: Manifest, entry.category_counts: Counts}
+    for path, kind in kinds.items():
+        made = not path.is_file() or provenance_path(path).is_file()
+        if not made and json_or_none(path, kind) is None:
+            raise UserError(
+                f"{path} is a file of your own, which `seesaw data` would replace; rename it, or "
+                "name a folder with links to the subfolders of this one."
+            )
 
 
 def _refuse_unnamable(name: str, spelled: str) -> None:

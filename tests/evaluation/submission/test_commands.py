@@ -33,7 +33,7 @@ def write_manifest(folder, content):
     splits = {"val": hashes(folder, "annotations/val.json")}
     known = dict(categories=len(content["categories"]), hash="content", splits=splits)
     write_json(known, folder / "manifest.json")
-    write_json({}, folder / "category_counts.json")
+    write_json({"categories": []}, folder / "category_counts.json")
 
 
 @pytest.fixture(scope="module")
