@@ -52,6 +52,13 @@ def test_names_that_snakemake_cannot_take_are_refused_by_the_verbs_too(tmp_path,
         datasets.load(folder.name)
 
 
+def test_braces_in_an_annotation_file_are_refused_too(tmp_path):
+    folder = small_folder.make(tmp_path / "set")
+    small_folder.path_of(folder, "train").rename(folder / "annotations/train{2024}.json")
+    with pytest.raises(UserError, match="no braces in name, folder and annotation files"):
+        datasets.load(str(folder))
+
+
 @pytest.mark.parametrize("name", ["2024", "0", "2.5", "nan", "True"])
 def test_a_number_names_a_folder_for_snakemake_too(tmp_path, monkeypatch, name):
     from snakemake.cli import parse_config

@@ -68,7 +68,7 @@ class DatasetEntry(Strict):
     @property
     def truth(self) -> Path:
         """The folder of a generated dataset's test-dev annotations, outside its own folder."""
-        return self.root.with_name(f"{self.root.name}_test_dev_truth")
+        return self.root.parent / f"{self.root.name}_test_dev_truth"
 
 
 def load(name: str) -> DatasetEntry:
@@ -87,7 +87,7 @@ def load(name: str) -> DatasetEntry:
     if name in table:
         row = table[name] if isinstance(table[name], dict) else {}
         entry = read_model(paths.DATASETS, DatasetEntry, {"name": name, **row})
-        _refuse_unnamable(name, f"{name} {entry.root}")
+        _refuse_unnamable(entry, name, f"{name} {entry.root}")
         entry = entry.model_copy(update={"root": paths.ROOT / entry.root})
         if entry.generate is None:
             _refuse_own_files(entry)
@@ -98,7 +98,6 @@ def load(name: str) -> DatasetEntry:
             f"{paths.DATASETS}: the dataset {name!r} is neither an entry nor a folder; "
             f"{instead(name, table)}"
         )
-    _refuse_unnamable(name, f"{name} {folder.resolve().name}")
     entry = DatasetEntry(
         name=folder.resolve().name,
         root=folder,
@@ -106,6 +105,7 @@ def load(name: str) -> DatasetEntry:
         val=_only(folder, "val", required=True),  # type: ignore[arg-type]
         test_dev=_only(folder, "test", required=False),
     )
+    _refuse_unnamable(entry, name, f"{name} {entry.name}")
     _refuse_own_files(entry)
     return entry
 
@@ -125,14 +125,16 @@ def _refuse_own_files(entry: DatasetEntry) -> None:
             )
 
 
-def _refuse_unnamable(name: str, spelled: str) -> None:
+def _refuse_unnamable(entry: DatasetEntry, name: str, spelled: str) -> None:
     """Refuse a dataset that Snakemake, which takes braces for wildcards, would misread."""
-    odd = set("{}") & set(spelled) or not spelled.isprintable()
+    files = f"{entry.train} {entry.val} {entry.test_dev}"  # inputs of the rule data
+    odd = set("{}") & set(spelled + files) or not spelled.isprintable()
     if odd or name.startswith("-") or _as_snakemake(name) != name:
         raise UserError(
-            f"the dataset {name!r} cannot be named in a workflow (no braces or line breaks in "
-            "name and folder; in the name no ': ', ' #', - before it or quotes around it, and no "
-            "number such as 007 or 1.10); rename it, or give its folder an entry in "
+            f"the dataset {name!r} cannot be named in a workflow (no braces in name, folder and "
+            "annotation files, no line breaks in name and folder; in the name no ': ', ' #', - "
+            "before it or quotes around it, and no number such as 007 or 1.10); rename what has "
+            "them, or give the folder an entry in "
             f"{paths.DATASETS}."
         )
 
