@@ -10,6 +10,7 @@ from wandb_runs import history, records
 
 from seesaw.cli.main import main
 from seesaw.core.provenance import Provenance
+from seesaw.results import wandb
 from seesaw.results.wandb import send
 from seesaw.spec.scales import Scale
 from seesaw.training import run_log
@@ -112,6 +113,17 @@ def test_detections_of_other_annotations_are_one_warning(tmp_path, monkeypatch, 
     assert not send(log, "offline", scale, 0)
     said = capsys.readouterr().err
     assert "detections.jsonl" in said and "image 1" in said and said.count("\n") == 1
+
+
+def test_categories_beyond_what_a_mask_can_hold_are_left_out(tmp_path, monkeypatch):
+    make(tmp_path, monkeypatch)
+    monkeypatch.setattr(wandb, "MOST", 1)
+    scale = Scale("mini")
+    shown = wandb._pictures(scale.table.evaluations[B], scale, 0, tmp_path)
+    assert shown["labels"] == ["background", "apple (f)"]
+    second = shown["images"][1]
+    assert [box["class_id"] for box in second["boxes"]["objects"]["box_data"]] == [1]
+    assert np.array(Image.open(second["masks"]["objects"]["path"])).max() == 1
 
 
 def test_no_place_for_temporary_files_is_one_warning(tmp_path, monkeypatch, capsys):

@@ -27,6 +27,7 @@ from seesaw.training.mirror import replay, warn
 
 EACH = 3  # example images of each frequency group
 LEAST = 0.3  # score of the detections that are shown
+MOST = 255  # categories that are shown: W&B stores a mask's classes in 8 bits
 UPLOAD = 24 * 3600.0  # s, for weights
 
 
@@ -115,8 +116,7 @@ def _pictures(evaluation: Evaluation, scale: Scale, seed: int, folder: Path) -> 
             shown[found.image_id]["detections"].append(item)
     used = sorted(
         {item[1] for parts in shown.values() for items in parts.values() for item in items}
-    )
-    # W&B stores a mask's classes in 8 bits; the few images show few categories.
+    )[:MOST]
     classes = {category: n for n, category in enumerate(used, start=1)}
     labels = ["background", *(f"{names[c]} ({group[c]})" for c in used)]
     pictures = []
@@ -125,7 +125,8 @@ def _pictures(evaluation: Evaluation, scale: Scale, seed: int, folder: Path) -> 
         if path.is_file():
             picture: dict[str, Any] = {"data_or_path": str(path), "caption": f"image {i}"}
             picture |= {"boxes": {}, "masks": {}}
-            for name, items in shown[i].items():
+            for name, every in shown[i].items():
+                items = [item for item in every if item[1] in classes]
                 mask = folder / f"{evaluation.id}-{i}-{name}.png"
                 picture["boxes"][name] = _boxes(items, classes, labels)
                 picture["masks"][name] = _masks(items, image, classes, mask)
