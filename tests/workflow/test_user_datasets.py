@@ -76,6 +76,20 @@ def test_hidden_files_of_a_mac_are_no_annotations(tmp_path):
     assert datasets.load(str(folder)).train == "annotations/train.json"
 
 
+def test_a_files_name_may_have_the_words_of_later_splits(tmp_path):
+    folder = small_folder.make(tmp_path / "set")
+    for split in ("train", "val"):
+        path = small_folder.path_of(folder, split)
+        path.rename(path.with_name(f"latest_medieval_{split}.json"))
+    entry = datasets.load(str(folder))
+    assert (entry.val, entry.test_dev) == (
+        "annotations/latest_medieval_val.json",
+        "annotations/test.json",
+    )
+    (folder / "annotations/test.json").unlink()
+    assert datasets.load(str(folder)).test_dev is None
+
+
 def test_commands_that_are_shown_can_be_pasted(tmp_path):
     folder = small_folder.make(tmp_path / "it's mine; really")
     command = snakemake_command(Scale("smoke", str(folder)), "all")

@@ -98,13 +98,10 @@ def load(name: str) -> DatasetEntry:
             f"{paths.DATASETS}: the dataset {name!r} is neither an entry nor a folder; "
             f"{instead(name, table)}"
         )
-    entry = DatasetEntry(
-        name=folder.resolve().name,
-        root=folder,
-        train=_only(folder, "train", required=True),  # type: ignore[arg-type]
-        val=_only(folder, "val", required=True),  # type: ignore[arg-type]
-        test_dev=_only(folder, "test", required=False),
-    )
+    files: dict[str, str | None] = {}
+    for split, word in (("train", "train"), ("val", "val"), ("test_dev", "test")):
+        files[split] = _only(folder, word, [*files.values()])
+    entry = DatasetEntry(name=folder.resolve().name, root=folder, **files)  # type: ignore[arg-type]
     _refuse_unnamable(entry, name, f"{name} {entry.name}")
     _refuse_own_files(entry)
     return entry
@@ -149,13 +146,15 @@ def _as_snakemake(text: str) -> str:
     return text
 
 
-def _only(folder: Path, word: str, required: bool) -> str | None:
+def _only(folder: Path, word: str, taken: list[str | None]) -> str | None:
+    """Return the only file with a word in its name, besides those that are other splits' files."""
     # a Mac's archive has a hidden ._train.json beside each train.json
     every = folder.glob(f"annotations/*{word}*.json")
-    found = sorted(path for path in every if not path.name.startswith("."))
+    names = (str(path.relative_to(folder)) for path in every if not path.name.startswith("."))
+    found = [name for name in names if name not in taken]  # medieval_train.json is no val file
     if len(found) == 1:
-        return str(found[0].relative_to(folder))
-    if not required and not found:
+        return found[0]
+    if word == "test" and not found:
         return None
     raise UserError(
         f"{folder}/annotations holds {len(found)} files named *{word}*.json, not one; "
