@@ -129,6 +129,17 @@ def test_a_misspelt_file_is_one_sentence(tmp_path, key):
         zoo.load(path)
 
 
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [({"zoo_a": {"id": "zoo_b"}}, r"models\.zoo_a\.id"), ({"zoo_a": "b"}, "zoo_a"), ([], "models")],
+)
+def test_rows_that_are_none_are_one_sentence(tmp_path, models, said):
+    path = tmp_path / "zoo.yaml"
+    path.write_text(yaml.safe_dump({"tolerance": 0.3, "models": models}))
+    with pytest.raises(UserError, match=rf"zoo\.yaml: .*{said}"):
+        zoo.load(path)
+
+
 def test_metrics_that_were_edited_are_reported(tmp_path, monkeypatch):
     model, scale = ZOO.models["zoo_mask_rcnn_r50_random"], Scale("paper")
     monkeypatch.chdir(tmp_path)

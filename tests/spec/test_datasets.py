@@ -52,6 +52,16 @@ def test_a_number_and_braces_in_the_table(folder, tmp_path, monkeypatch):
         datasets.load("braces")
 
 
+def test_a_row_is_named_by_its_key_alone(folder, tmp_path, monkeypatch):
+    """Under another's name it would have that one's results."""
+    row = dict(root=str(folder), train="annotations/train.json", val="annotations/val.json")
+    file = tmp_path / "datasets.yaml"
+    file.write_text(yaml.safe_dump({"datasets": {"mine": row | {"name": "other"}}}))
+    monkeypatch.setattr(paths, "DATASETS", file)
+    with pytest.raises(UserError, match=r"datasets\.mine\.name is no known key"):
+        datasets.load("mine")
+
+
 def test_stated_planned_or_counted(folder):
     assert [datasets.load(n).classes for n in ("lvis_v1", "mini_lvis", "smoke_lvis")] == [
         1203, 36, 12,

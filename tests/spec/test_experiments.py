@@ -46,6 +46,12 @@ A01 = "trainings.a01_mask_rcnn"
     ("old", "new", "facts"),
     [
         (ROW, ROW + "    sheduler: 2x\n", [f"{A01}.sheduler"]),
+        (ROW, ROW + "    id: a02_syncbn\n", [f"{A01}.id", "named a01_mask_rcnn"]),
+        (
+            "    training: a11_dual_head\n",
+            "    training: a11_dual_head\n    id: a13\n",
+            ["evaluations.a12_test_time_augmentation.id"],
+        ),
         (ROW, ROW.replace("    schedule: 2x\n", ""), [f"{A01}.schedule", "missing"]),
         (ROW, ROW.replace("2x", "3x"), [f"{A01}.schedule", "'3x'", "'1x', '2x' or '45e'"]),
         (ROW, ROW.replace("[0]", "[0, 0]"), [f"{A01}.seeds", "[0, 0]", "distinct"]),

@@ -65,6 +65,29 @@ def read_model(path: Path, model: type[_Model], raw: object = None) -> _Model:
         raise UserError(one_sentence(path, error)) from None
 
 
+def keyed(path: Path, where: str, key: str, rows: dict) -> dict:
+    """Return the rows of a table, each with its own name under ``key``.
+
+    A row that is no mapping is returned as it is, for `read_model` to refuse.
+
+    Args:
+        path: the file.
+        where: the table's key in it.
+        key: what the model calls the name: "id" or "name".
+        rows: name -> row.
+
+    Raises:
+        UserError: a row has that key, which would rename it.
+    """
+    for name, row in rows.items():
+        if isinstance(row, dict) and key in row:
+            raise UserError(
+                f"{path}: {where}.{name}.{key} is no known key; remove it, as the row is named "
+                f"{name}."
+            )
+    return {n: {key: n, **row} if isinstance(row, dict) else row for n, row in rows.items()}
+
+
 def one_sentence(path: Path, error: ValidationError) -> str:
     """Describe Pydantic's first validation error in one sentence: file, key, value and fix."""
     first = error.errors()[0]

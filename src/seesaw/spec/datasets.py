@@ -15,7 +15,7 @@ from seesaw.core import paths
 from seesaw.core.json import json_or_none
 from seesaw.core.names import instead
 from seesaw.core.records import provenance_path
-from seesaw.core.yaml import Strict, read_model, read_yaml
+from seesaw.core.yaml import Strict, keyed, read_model, read_yaml
 from seesaw.errors import UserError
 from seesaw.spec.outputs import Counts, Manifest
 
@@ -86,7 +86,8 @@ def load(name: str) -> DatasetEntry:
     table = {str(key): row for key, row in rows.items()} if isinstance(rows, dict) else {}
     if name in table:
         row = table[name] if isinstance(table[name], dict) else {}
-        entry = read_model(paths.DATASETS, DatasetEntry, {"name": name, **row})
+        row = keyed(paths.DATASETS, "datasets", "name", {name: row})[name]
+        entry = read_model(paths.DATASETS, DatasetEntry, row)
         _refuse_unnamable(entry, name, f"{name} {entry.root}")
         entry = entry.model_copy(update={"root": paths.ROOT / entry.root})
         if entry.generate is None:

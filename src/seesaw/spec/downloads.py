@@ -128,7 +128,11 @@ def load(path: Path | None = None) -> Downloads:
             if not isinstance(row, Mapping) or row.get("address") not in addresses:
                 raise UserError(f"{path}: sets.{group}.{name} has no address of {list(addresses)}.")
             urls = [base + name for base in addresses[row["address"]]]
-            sets[group][name] = {"name": name, "set": group, "urls": urls, **row}
+            filled = {"name": name, "set": group, "urls": urls}
+            if odd := [key for key in filled if key in row]:
+                at = f"sets.{group}.{name}.{odd[0]}"
+                raise UserError(f"{path}: {at} is no known key; remove it.")
+            sets[group][name] = {**filled, **row}
             if name in locked and "sha256" not in row:
                 sets[group][name] |= {"sha256": locked[name], "source": LOCKED}
     return read_model(path, Downloads, {"addresses": addresses, "sets": sets})

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field
 
 from seesaw.core import paths
 from seesaw.core.names import instead, unique
-from seesaw.core.yaml import Strict, read_model, read_yaml
+from seesaw.core.yaml import Strict, keyed, read_model, read_yaml
 from seesaw.errors import UserError
 
 PLACES = ("table_a1", "table_a2", "figure_a2")
@@ -237,11 +237,8 @@ def load(path: Path | None = None) -> Experiments:
     path = path or paths.EXPERIMENTS
     raw = read_yaml(path)
     for key in ("trainings", "evaluations"):
-        rows = raw.get(key)
-        if isinstance(rows, dict):
-            raw[key] = {
-                i: {"id": i, **row} if isinstance(row, dict) else row for i, row in rows.items()
-            }
+        if isinstance(rows := raw.get(key), dict):
+            raw[key] = keyed(path, key, "id", rows)
     return Experiments(read_model(path, _File, raw), path)
 
 

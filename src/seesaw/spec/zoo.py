@@ -11,7 +11,7 @@ from pydantic import Field
 
 from seesaw.core import paths
 from seesaw.core.names import instead, unique
-from seesaw.core.yaml import Strict, read_model, read_yaml
+from seesaw.core.yaml import Strict, keyed, read_model, read_yaml
 from seesaw.errors import UserError
 from seesaw.spec import downloads
 from seesaw.spec.experiments import Evaluation
@@ -57,7 +57,8 @@ def load(path: Path | None = None) -> Zoo:
     """
     path = path or FILE
     raw = read_yaml(path)
-    raw["models"] = {i: {"id": i, **(row or {})} for i, row in (raw.get("models") or {}).items()}
+    if isinstance(rows := raw.get("models"), dict):
+        raw["models"] = keyed(path, "models", "id", rows)
     found, files = read_model(path, Zoo, raw), downloads.load().sets.get("zoo", {})
     configs = {file.stem for file in paths.CONFIGS.glob("zoo/*.py")}
     for row in found.models.values():

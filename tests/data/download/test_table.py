@@ -51,6 +51,7 @@ def test_a_checkpoint_that_is_not_in_it_is_reported():
     ("old", "new", "said"),
     [
         ("address: torchvision", "address: nowhere", "no address of .'lvis', 'coco'"),
+        ("address: torchvision", "address: torchvision\n      set: zoo", "pretrained.*set is no"),
         ("bytes: 384629", "bytes: -1", "bytes is -1, .*greater than 0"),
         ("sha256: 5cae", "sha256: 5cxx", "sha256 is '5cxx"),
         ("counts: {files: 5000}", "count: 5000", r"val2017\.zip\.count\b"),
