@@ -100,12 +100,23 @@ def _repeated(scale: Scale) -> dict[tuple[str, str], dict[int, float]]:
 
 
 def _spread(column: str, table: Table, several: dict, scale: Scale) -> float | None:
-    """Return the standard deviation between seeds, pooled over the reference's evaluations."""
-    pooled = {row.id: row.errors[column] for row in table.rows if column in row.errors}
-    runs = {name: (e.seeds, e.spread) for name, e in pooled.items() if e.spread is not None}
-    for (metric, name), values in several.items():
-        if metric == column and len(values) > 1:
-            runs[name] = len(values), stdev(values.values())
+    """Return the standard deviation between seeds, pooled over the reference's trainings.
+
+    Of the evaluations of one training, whose weights are the same, one counts.
+    """
+    found = [
+        (name, len(values), stdev(values.values()))
+        for (metric, name), values in several.items()
+        if metric == column and len(values) > 1
+    ]
+    errors = [(row.id, row.errors[column]) for row in table.rows if column in row.errors]
+    found += [(name, e.seeds, e.spread) for name, e in errors if e.spread is not None]
+    known = scale.table.evaluations
+    runs: dict[str, tuple[int, float]] = {}
+    for name, seeds, own in found:
+        # a claim may be about a row that has been removed since
+        training = known[name].training if name in known else name
+        runs.setdefault(training, (seeds, own))
     spread = pooled_spread(runs.values(), column, scale.name)
     return spread.value if spread else None
 

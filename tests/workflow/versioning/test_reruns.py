@@ -5,10 +5,12 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from clones import shrink
 from made import evaluated
 
 from seesaw.cli.main import main
+from seesaw.core import paths
 from seesaw.core.provenance import record, write_failure
 from seesaw.core.records import provenance_path, record_of
 from seesaw.core.versions import processor
@@ -91,14 +93,15 @@ def test_a_difference_is_noise_up_to_twice_the_spread_of_two_single_runs(scale, 
     assert "a02_syncbn is outside the spread of seeds" in capsys.readouterr().out
 
 
-def claims_with(scale, *all_runs):
-    """Claims of the reference on both rungs: runs of each, for each metric."""
-    claim = dict(id="c", says="", where="", kind="gain", pair=(A, B))
+def claims_with(scale, *all_runs, other=()):
+    """Claims of the reference on both rungs: runs of each, for each metric; other: pair, runs."""
+    claim = dict(id="c", says="", where="", kind="gain")
     found = []
     for metric in ("AP", "AP_r", "AP_c", "AP_f", "AP_box"):
-        for runs in all_runs:
+        for pair, runs in [*(((A, B), runs) for runs in all_runs), *other]:
             made = [dict(seed=n, a=value, b=value, effect=0) for n, value in enumerate(runs)]
-            found.append(dict(claim=claim | {"metric": metric}, unit="AP", asked=[0], runs=made))
+            about = claim | {"metric": metric, "pair": pair}
+            found.append(dict(claim=about, unit="AP", asked=[0], runs=made))
     whole = dict(scale="mini", seeds=[0], frozen=None, design=None, designs=[], claims=found)
     path = scale.reference / "claims/claims.json"
     path.parent.mkdir()
@@ -118,6 +121,22 @@ def test_of_several_claims_about_a_rung_all_seeds_count(scale):
     claims_with(scale, [0, 1, 2, 3, 4], [0, 1])
     score(scale, B, 0.13)
     assert rows(scale)[B].cells[0].noise == pytest.approx(2 * 2**0.5 * 2.5**0.5)
+
+
+def test_evaluations_of_the_same_weights_count_once(scale):
+    """And those of a row that has been removed since count."""
+    again = ("a02_again", "a02_once_more")
+    content = yaml.safe_load(paths.EXPERIMENTS.read_text())
+    content["evaluations"] |= {name: {"training": B, "config": A} for name in again}
+    paths.EXPERIMENTS.write_text(yaml.safe_dump(content, sort_keys=False))
+    scale = Scale("mini")
+    claims_with(scale, [0, 2, 4], other=[(again, [0, 40, 80])])
+    score(scale, B, 0.13)
+    assert rows(scale)[B].cells[0].noise == pytest.approx(2 * 2**0.5 * 2)
+    (scale.reference / "claims/claims.json").unlink()
+    (scale.reference / "claims").rmdir()
+    claims_with(scale, [0, 2, 4], other=[((B, "removed"), [0, 2, 4])])
+    assert rows(scale)[B].cells[0].noise == pytest.approx(2 * 2**0.5 * 2)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"scale": "mini"}'])
