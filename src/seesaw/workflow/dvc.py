@@ -202,7 +202,7 @@ class Stages:
         """Return the rows of the experiment table that a stage's jobs depend on."""
         trainings = sorted({job.training for job in stage.jobs if job.rule == "train"})
         keys = [f"trainings.{name}" for name in trainings]
-        shown = {job.id.partition("/")[2] for job in stage.owned if job.rule in SHOWN}
+        shown = {job.id.partition("/")[2] for job in stage.jobs if job.rule in SHOWN}
         keys += [f"places.{place}" for place in sorted(shown & set(self.table.places))]
         if keys:
             keys += ["evaluations", "cells"]

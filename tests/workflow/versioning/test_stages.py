@@ -12,7 +12,7 @@ from repository import REPOSITORY
 
 from seesaw.spec.experiments import config_files
 from seesaw.spec.scales import Scale
-from seesaw.workflow.dvc import CODE, SHARED, Stages
+from seesaw.workflow.dvc import CODE, SHARED, SHOWN, Stages
 
 COMMITTED = {"mini": "dvc.yaml", "paper": "paper/dvc.yaml"}
 
@@ -62,6 +62,8 @@ def test_a_stage_depends_on_every_config_code_and_row_that_its_jobs_use(made):
         assert {Path(path) for path in CODE} <= deps
         keys = {k for p in content[name]["params"] for v in p.values() for k in v or ()}
         for job in stage.jobs:
+            if job.rule in SHOWN and (place := job.id.partition("/")[2]) in made.table.places:
+                assert f"places.{place}" in keys, name
             if job.rule == "train":
                 assert f"trainings.{job.training}" in keys
                 used = made.table.trainings[job.training].config
