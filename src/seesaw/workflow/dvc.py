@@ -181,6 +181,8 @@ class Stages:
         read = [paths.DATASETS]
         if any(job.rule == "table" for job in stage.jobs):
             read.append(paths.PAPER_VALUES)
+        if self.scale.name == "paper" and any(job.id == "table/table_a2" for job in stage.jobs):
+            read.append(paths.CONFIGS / "costs")  # its notes on measured GPUs
         if any(job.rule == "claims" for job in stage.jobs):
             read.append(paths.CLAIMS)
         drawn = [job.id.partition("/")[2] for job in stage.jobs if job.rule == "figure"]

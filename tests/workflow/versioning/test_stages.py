@@ -74,6 +74,12 @@ def test_a_stage_depends_on_every_config_code_and_row_that_its_jobs_use(made):
             assert all(file.parent in deps for file in config_files(used)), (name, used)
 
 
+def test_measured_gpus_concern_the_table_that_shows_them(made):
+    content = yaml.safe_load(made.text())["stages"]
+    read = {name for name, stage in content.items() if "configs/costs" in stage["deps"]}
+    assert read == ({"table_a2", "report"} if made.scale.name == "paper" else set())
+
+
 def test_what_a_config_inherits_is_followed_through_all_bases():
     found = {file.as_posix() for file in config_files(Path("configs/table_a2/b03_htc_lite.py"))}
     assert {
