@@ -117,6 +117,11 @@ def place_files(place, path):
     ]
 
 
+def printed(place):
+    """Return a table's title, heading and columns; empty if there is no such table."""
+    return [EXPERIMENTS.places[place].model_dump()] if place in EXPERIMENTS.places else []
+
+
 def speed_models(wildcards):
     """Return one model for each framework in Table A2."""
     cells = EXPERIMENTS.place_cells("table_a2")

@@ -32,6 +32,7 @@ rule table:
     params:
         options=OPTIONS,
         fingerprint=FINGERPRINTS["table"],
+        place=lambda w: printed(w.place),
         cells=lambda w: [cell.model_dump() for cell in EXPERIMENTS.place_cells(w.place)],
     message:
         "Write {wildcards.place}"

@@ -128,11 +128,15 @@ def test_the_reference_is_frozen_from_a_pulled_clone(two):
 
 def test_an_edit_remakes_what_depends_on_it_and_going_back_remakes_nothing(one, two):
     before = files(two / "results/smoke")
+    table = two / "configs/experiments.yaml"
+    said = table.read_text()
+    table.write_text(said.replace("title: Step by step", "title: One by one", 1))
+    assert {"train", "evaluate", "table"} & plan(two).keys() == {"table"}
+    table.write_text(said)
     config = two / "configs/table_a1/a02_syncbn.py"
     config.write_text(
         config.read_text() + "\noptim_wrapper = dict(optimizer=dict(weight_decay=0.0002))\n"
     )
-    table = two / "configs/experiments.yaml"
     table.write_text(table.read_text().replace("+ SyncBN", "+ SyncBN, decay"))
     wanted = {"train": 1, "detect": 1, "evaluate": 1, "table": 1, "table a1": 1}
     assert {k: wanted[k] for k in plan(two)} == plan(two) and plan(two)["train"] == 1
