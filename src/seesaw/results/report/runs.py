@@ -42,7 +42,7 @@ class Run:
 
     @property
     def memory(self) -> float | None:
-        """Return the peak memory in MB: that of the GPU or, without one, that of the process."""
+        """Return the peak memory in MiB: that of the GPU or, without one, that of the process."""
         return max((s["memory"] for s in self.steps if s.get("memory")), default=None)
 
 
