@@ -53,9 +53,9 @@ def shown(args: Namespace) -> Scale:
     scale = scale_of(args)
     if not args.reference:
         return scale
-    from seesaw.workflow.reference import frozen_places
+    from seesaw.workflow.reference import frozen_tables
 
-    frozen_places(scale)
+    frozen_tables(scale)
     return scale.frozen()
 
 

@@ -109,8 +109,8 @@ def rebuilt(scale: Scale) -> dict[str, list[str]]:
     return found
 
 
-def frozen_places(scale: Scale) -> list[str]:
-    """Return the tables of the reference.
+def frozen_tables(scale: Scale) -> list[Path]:
+    """Return the tables of the reference, as their CSV files.
 
     Raises:
         UserError: there is no reference at this scale.
@@ -119,6 +119,21 @@ def frozen_places(scale: Scale) -> list[str]:
     if not tables:
         raise UserError(
             f"{scale.reference} holds no tables; make one with `seesaw freeze {scale.name}`."
+        )
+    return tables
+
+
+def frozen_places(scale: Scale) -> list[str]:
+    """Return the names of the reference's tables.
+
+    Raises:
+        UserError: there is no reference at this scale, or the experiment table lacks one of them.
+    """
+    tables = frozen_tables(scale)
+    if gone := [path for path in tables if path.stem not in scale.table.places]:
+        raise UserError(
+            f"{gone[0]} is of a table that {scale.table.path} does not have; put it back under "
+            f"places, or make the reference again with `seesaw freeze {scale.name}`."
         )
     return [path.stem for path in tables]
 

@@ -9,6 +9,7 @@ from seesaw.core.provenance import record
 from seesaw.core.records import provenance_path
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import write_recorded
+from seesaw.spec.experiments import Cell
 from seesaw.workflow.evidence.chain import Evidence
 from seesaw.workflow.evidence.verify import verify
 
@@ -50,6 +51,23 @@ def test_a_changed_table_is_found_by_building_it_again(scale, run, tables):
     what, repair = faults(scale)[tables["md"]]
     assert what.startswith("differs")
     assert repair == f"rm -f {tables['md']} && snakemake --profile local {tables['md']}"
+
+
+def test_a_table_that_was_removed_from_the_experiments_is_found(scale, run, tables):
+    scale.table.places.pop("table_a1")
+    what, repair = faults(scale)[tables["csv"]]
+    assert "does not have" in what and repair == f"rm -f {scale.tables}/table_a1.*"
+
+
+def test_a_table_of_ones_own_is_built_again(scale, run):
+    places = scale.table.places
+    places["mine"] = places["table_a1"]
+    scale.table.cells.append(Cell(place="mine", evaluation="a01_mask_rcnn", label="a01"))
+    made = write_recorded(collect("mine", scale.table, scale), scale)
+    assert faults(scale) == {}
+    provenance_path(made["md"]).unlink()
+    made["md"].write_text(made["md"].read_text().replace("20.0", "30.0"))
+    assert faults(scale)[made["md"]][0].startswith("differs")
 
 
 def test_a_file_made_from_another_version_of_its_input_is_outdated(scale, run):

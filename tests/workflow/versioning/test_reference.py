@@ -10,6 +10,7 @@ from frozen import PLACE, content, refused
 from made import know
 
 from seesaw.cli.main import main
+from seesaw.core import paths
 from seesaw.core.records import failure_path
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale
@@ -65,6 +66,14 @@ def test_a_table_that_its_metrics_do_not_give_is_reported(scale, capsys):
     path.write_bytes(path.read_bytes().replace(b"Mask", b"Musk"))
     assert main(["reference", "--scale", "smoke"]) == 1
     assert "table_a1.md" in capsys.readouterr().out
+
+
+def test_a_table_that_was_removed_from_the_experiments_is_named(scale, capsys):
+    reference.freeze(scale)
+    text = paths.EXPERIMENTS.read_text()
+    paths.EXPERIMENTS.write_text(text.replace(PLACE, "table_b1"))
+    assert main(["reference", "--scale", "smoke"]) == 2
+    assert "reference/smoke/tables/table_a1.csv is of a table" in capsys.readouterr().err
 
 
 def test_counts_that_were_edited_are_found(scale):

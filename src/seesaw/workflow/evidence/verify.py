@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,6 @@ from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import table_inputs
 from seesaw.results.tables.render import FORMATS, differing
-from seesaw.spec.experiments import PLACES
 from seesaw.spec.outputs import Manifest
 from seesaw.training import run_log
 from seesaw.workflow import jobs
@@ -111,14 +111,23 @@ def _tables(evidence: Evidence, corrupt: set[Path]) -> list[Fault]:
     """Build the existing tables again, without GPU, data or network, and compare them.
 
     Tables that depend on a corrupt file are skipped; they can be compared once it is repaired.
+    A table that the experiment table does not have any more is a fault.
     """
     scale, faults = evidence.scale, []
-    for place in PLACES:
+    places = scale.table.places
+    for path in sorted(scale.tables.glob("*.csv")):
+        if path.stem not in places:
+            what = f"is of a table that {scale.table.path} does not have"
+            files = shlex.quote(str(path.with_suffix("")))
+            again = f"seesaw freeze {scale.name}" if evidence.committed else f"rm -f {files}.*"
+            faults.append(Fault(path, what, again))
+    for place in places:
+        if not any((scale.tables / f"{place}.{s}").is_file() for s in FORMATS):
+            continue
         used = table_inputs(place, scale).values()
         below = {path for file in used for path in evidence.chain(file)}
         # matches.npz is not an input of a table, but lies beside one.
-        over = [c for c in corrupt if c in below or c.with_name("metrics.json") in below]
-        if over or not any((scale.tables / f"{place}.{s}").is_file() for s in FORMATS):
+        if any(c in below or c.with_name("metrics.json") in below for c in corrupt):
             continue
         try:
             made = collect(place, scale.table, scale)
