@@ -73,13 +73,25 @@ def test_a_damaged_run_of_the_reference_is_reported(claim):
         evaluated(kept, name, 0, 10)
         for path in kept.chain(kept.table.evaluations[name], 0):
             path.touch()
-            record(path)
+            record(path, fingerprint="now")
     assert report(scale, claims, None, known).claims[0].state == "done"
     metrics = kept.metrics(kept.table.evaluations[SEESAW], 0)
     metrics.write_text(metrics.read_text() + " ")
     made = report(scale, claims, None, known).claims[0]
     assert made.state == "failed" and made.note.startswith(f"{metrics} is not the file")
     metrics.unlink()
+    assert report(scale, claims, None, known).claims[0].state == "not run"
+
+
+def test_a_run_of_the_reference_that_names_no_code_does_not_count(claim):
+    scale, claims = claim(**GAIN, seeds=[0])
+    kept, known = scale.frozen(), {"evaluate": "now"}
+    for name in GAIN["pair"]:
+        evaluated(kept, name, 0, 10)
+        for path in kept.chain(kept.table.evaluations[name], 0):
+            path.touch()
+            record(path, fingerprint="now")
+    record(kept.metrics(kept.table.evaluations[SEESAW], 0))
     assert report(scale, claims, None, known).claims[0].state == "not run"
 
 

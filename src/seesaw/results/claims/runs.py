@@ -69,7 +69,7 @@ class Results:
         made = self.made(place, name, seed, gradients).items()
         found = [(record_of(path), key) for path, key in made]
         there = self.path(place, name, seed, gradients).is_file()
-        return there and all(r and is_current(r, self.known.get(key)) for r, key in found)
+        return there and all(_vouched(r) and is_current(r, self.known.get(key)) for r, key in found)
 
     @property
     def speed(self) -> Path | None:
@@ -86,12 +86,13 @@ class Results:
         for cell in table.place_cells("table_a2"):
             training = table.evaluations[cell.evaluation].training
             seed = table.trainings[training].seeds[0]
-            model = record_of(kept.model(training, seed)) or {}
-            if not is_current(model, self.known.get(f"train/{training}/seed{seed}")):
+            model = record_of(kept.model(training, seed))
+            if not model or not is_current(model, self.known.get(f"train/{training}/seed{seed}")):
                 return False
             models[cell.evaluation] = (model.get("artefact") or {}).get("sha256")
-        there = kept.speed.is_file()
-        return there and is_current(record_of(kept.speed), self.known.get("speed"), models)
+        record = record_of(kept.speed)
+        there = kept.speed.is_file() and _vouched(record)
+        return there and is_current(record, self.known.get("speed"), models)
 
     @property
     def counts(self) -> Path:
@@ -152,3 +153,8 @@ class Results:
             if len(values) > 1:
                 several.append((len(values), float(np.std(values, ddof=1))))
         return pooled_spread(several, metric, self.scale.name), sum(n - 1 for n, _ in several)
+
+
+def _vouched(record: dict | None) -> bool:
+    """Whether a record in the reference names the code; one that does not may be of any."""
+    return bool((record or {}).get("fingerprint"))
