@@ -1,6 +1,7 @@
 """How many categories a dataset has, stated or counted, and models have as many."""
 
 import json
+import shutil
 
 import pytest
 import small_folder
@@ -9,6 +10,7 @@ from facts import lacks
 
 from seesaw.cli import main
 from seesaw.core import paths
+from seesaw.core.provenance import record
 from seesaw.errors import UserError
 from seesaw.spec import datasets
 from seesaw.spec.config import resolve
@@ -31,6 +33,22 @@ def test_a_folder_named_as_the_scales_dataset_is_another(folder):
     scale = Scale("mini", str(own))
     assert scale.full_name == "mini@mini_lvis" and scale.results != Scale("mini").results
     assert f"--dataset {own}" in scale.data_command
+
+
+def test_two_folders_of_one_name_do_not_share_results(folder, bare):
+    other = shutil.copytree(folder, bare / "elsewhere/mine")
+    for root in (folder, other):
+        (root / "manifest.json").write_text(str(root))
+    scale = Scale("mini", str(folder))
+    model = scale.model("a01_mask_rcnn", 0)
+    model.parent.mkdir(parents=True)
+    model.write_bytes(b"weights")
+    record(model, inputs={"manifest": scale.entry.manifest})
+    with pytest.raises(UserError, match=r"results/mini@mine has results on .*, not on .*elsewhere"):
+        Scale("mini", str(other))
+    assert Scale("mini", str(folder)).full_name == "mini@mine"
+    (other / "manifest.json").write_text(str(folder))  # the same data
+    assert Scale("mini", str(other)).full_name == "mini@mine"
 
 
 def test_an_empty_table_has_no_dataset(clone):

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from seesaw.core import paths
+from seesaw.core.files import sha256_file
 from seesaw.core.names import instead
+from seesaw.core.records import record_of
 from seesaw.errors import UserError
 from seesaw.spec import datasets, downloads, experiments, overlay
 
@@ -26,6 +28,10 @@ class Scale:
         name: name of its overlay.
         full_name: names the folders of its results, work and logs: the name, on a dataset other
             than its own followed by ``@<dataset>``.
+
+    Raises:
+        UserError: the scale or dataset is unknown or malformed, or the results here were made on
+            another dataset of the same name.
     """
 
     def __init__(self, name: str, dataset: str | None = None):
@@ -40,6 +46,25 @@ class Scale:
         self.entry = datasets.load(self.dataset)
         own = self.dataset == self.overlay.dataset
         self.full_name = name if own else f"{name}@{self.entry.name}"
+        if not own:
+            self._refuse_results_of_another()
+
+    def _refuse_results_of_another(self) -> None:
+        """Raise an error if the results here were made on another dataset of the same name."""
+        made = self.results.glob("*/seed*/model.pth.provenance.json")
+        records = (record_of(path.with_name("model.pth")) for path in made)
+        inputs = ((record or {}).get("inputs") or {} for record in records)
+        used = next((Path(own["manifest"]["path"]) for own in inputs if "manifest" in own), None)
+        now = self.entry.manifest
+        try:
+            other = used and not used.samefile(now) and sha256_file(used) != sha256_file(now)
+        except OSError:  # a folder that was moved, has not been checked yet, or is another user's
+            return
+        if used and other:
+            raise UserError(
+                f"{self.results} has results on {used.parent}, not on {now.parent}, which has the "
+                f"same name; give one of the two folders another name in {paths.DATASETS}."
+            )
 
     @cached_property
     def table(self) -> experiments.Experiments:
