@@ -125,3 +125,19 @@ def test_a_cell_that_the_paper_does_not_have_is_refused(results):
     paths.EXPERIMENTS.write_text(text.replace("\nevaluations:", f"{own}\nevaluations:", 1))
     with pytest.raises(UserError, match="no cell own"):
         panels(Results("figure_a2", "smoke"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("'Mask R-CNN, RFS, EQL'", "'Mask RCNN, RFS, EQL'", "5 pairs .*Mask RCNN, RFS"),
+        ("'Mask R-CNN, RFS, EQL'", "'Mask R-CNN, RFS, BAGS'", "two cells .*RFS, BAGS"),
+    ],
+)
+def test_a_label_that_fits_no_panel_is_refused(results, old, new, said):
+    """Its curve would be left out of the figure, or drawn over another."""
+    text = paths.EXPERIMENTS.read_text()
+    assert text.count(old) == 1
+    paths.EXPERIMENTS.write_text(text.replace(old, new))
+    with pytest.raises(UserError, match=said):
+        panels(Results("figure_a2", "smoke"))

@@ -11,6 +11,7 @@ from seesaw.results.figures.results import Results
 from seesaw.results.tables.collect import means
 from seesaw.spec import paper
 
+PANELS = 4
 METHODS = {"cross-entropy": "CE", "EQL": "EQL", "BAGS": "BAGS", "Seesaw": "Seesaw"}
 
 
@@ -35,7 +36,11 @@ class Curve:
 
 
 def panels(results: Results) -> dict[tuple[str, str], list[Curve]]:
-    """Return (framework, sampler) -> its curves, by the labels in the experiment table."""
+    """Return (framework, sampler) -> its curves, by the labels in the experiment table.
+
+    Raises:
+        UserError: a label does not fit the figure, or the paper has no such cell.
+    """
     found: dict[tuple[str, str], list[Curve]] = {}
     printed = paper.load().figure_a2
     for cell in results.table.place_cells("figure_a2"):
@@ -50,8 +55,18 @@ def panels(results: Results) -> dict[tuple[str, str], list[Curve]]:
                 f"{results.table.path}: the paper's Figure A2 has no cell {cell.evaluation}; put "
                 "it into a table of its own (places)."
             )
-        curve = _curve(results, cell.evaluation, METHODS[loss])
-        found.setdefault((framework, sampler), []).append(curve)
+        curves = found.setdefault((framework, sampler), [])
+        if METHODS[loss] in {curve.method for curve in curves}:
+            raise UserError(
+                f"{results.table.path}: two cells of figure_a2 read {cell.label!r}; correct one."
+            )
+        curves.append(_curve(results, cell.evaluation, METHODS[loss]))
+    if len(found) > PANELS:
+        named = "; ".join(", ".join(pair) for pair in found)
+        raise UserError(
+            f"{results.table.path}: the cells of figure_a2 have {len(found)} pairs of framework "
+            f"and sampler ({named}), and the figure has {PANELS} panels; correct their labels."
+        )
     return found
 
 
