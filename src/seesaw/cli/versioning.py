@@ -73,12 +73,17 @@ def reference(args: Namespace) -> int:
             other = "; ".join(f"{k}: {v}" for k, v in row.differs.items())
             print(f"{place}: {row.id} is {row.verdict}; {other or UNNAMED}")
             for cell in row.cells:
-                old, new = (f"{v:.2f}" if isinstance(v, float) else v for v in cell[1:3])
-                spread = f"; the seeds' spread is {cell.noise:.2f}" if cell.noise else ""
-                print(
-                    f"{place}: {row.id} {cell.column} is {new} here, {old} in the reference{spread}"
-                )
+                old, new = (_shown(value) for value in cell[1:3])
+                most = f"; other seeds explain up to {cell.noise:.2f}" if cell.noise else ""
+                what = f"{row.id} {cell.column} is {new} here, {old} in the reference"
+                print(f"{place}: {what}{most}")
     return int(wrong)
+
+
+def _shown(value: float | str | None) -> str:
+    if value is None:
+        return "undefined"
+    return f"{value:.2f}" if isinstance(value, float) else value
 
 
 def dvc(args: Namespace) -> None:

@@ -86,7 +86,8 @@ def test_a_difference_is_noise_up_to_twice_the_spread_of_two_single_runs(scale, 
     )
     assert row.cells[0][:3] == ("AP", pytest.approx(12), pytest.approx(13))
     assert main(["reference"]) == 0
-    assert "a02_syncbn AP is 13.00 here, 12.00 in the reference; " in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "a02_syncbn AP is 13.00 here, 12.00 in the reference; " in said and "up to 4.53" in said
     score(scale, B, 0.16)  # AP_box by 4 > 3.1
     assert rows(scale)[B].verdict == "outside the spread of seeds"
     assert main(["reference"]) == 1
