@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,8 +27,8 @@ from seesaw.training import run_log
 from seesaw.training.mirror import replay, warn
 
 EACH = 3  # example images of each frequency group
+MOST = 255  # categories, since W&B stores a mask's classes in 8 bits
 LEAST = 0.3  # score of the detections that are shown
-MOST = 255  # categories that are shown: W&B stores a mask's classes in 8 bits
 UPLOAD = 24 * 3600.0  # s, for weights
 
 
@@ -48,6 +49,8 @@ def send(log: Path, mode: str, scale: Scale, seed: int, weights: bool = False) -
 
 def _extras(log: Path, scale: Scale, seed: int, weights: bool, folder: Path) -> dict[str, Any]:
     read = run_log.read(log)
+    if "name" not in read.header:
+        raise UserError(f"{log} lacks its first line, which names the training")
     found: dict[str, Any] = {"summary": {}, "pictures": {}, "curves": {}}
     found |= {"seconds": UPLOAD} if weights else {}
     for line in read.evaluations:
@@ -87,7 +90,8 @@ def _lineage(record: dict) -> dict:
 def _pictures(evaluation: Evaluation, scale: Scale, seed: int, folder: Path) -> dict[str, list]:
     """Return the same images for all evaluations, with objects and detections above a score.
 
-    For each frequency group they are the first ones, by id, that show an object of it.
+    For each frequency group they are the first ones, by id, that show an object of it. Of more than
+    `MOST` categories, those that these images show most often are drawn.
     """
     data = load_annotations(scale.annotations("val"))
     group = {c["id"]: c["frequency"] for c in data["categories"]}
@@ -114,9 +118,9 @@ def _pictures(evaluation: Evaluation, scale: Scale, seed: int, folder: Path) -> 
             mask = mask_api.decode({"size": size, "counts": found.counts[n].encode()}).astype(bool)
             item = (float(found.mask_scores[n]), int(found.category_ids[n]), found.boxes[n], mask)
             shown[found.image_id]["detections"].append(item)
-    used = sorted(
-        {item[1] for parts in shown.values() for items in parts.values() for item in items}
-    )[:MOST]
+    every = (item for parts in shown.values() for items in parts.values() for item in items)
+    often = Counter(category for _, category, _, _ in every).most_common(MOST)
+    used = sorted(category for category, _ in often)
     classes = {category: n for n, category in enumerate(used, start=1)}
     labels = ["background", *(f"{names[c]} ({group[c]})" for c in used)]
     pictures = []
@@ -125,8 +129,8 @@ def _pictures(evaluation: Evaluation, scale: Scale, seed: int, folder: Path) -> 
         if path.is_file():
             picture: dict[str, Any] = {"data_or_path": str(path), "caption": f"image {i}"}
             picture |= {"boxes": {}, "masks": {}}
-            for name, every in shown[i].items():
-                items = [item for item in every if item[1] in classes]
+            for name, all_items in shown[i].items():
+                items = [item for item in all_items if item[1] in classes]
                 mask = folder / f"{evaluation.id}-{i}-{name}.png"
                 picture["boxes"][name] = _boxes(items, classes, labels)
                 picture["masks"][name] = _masks(items, image, classes, mask)
