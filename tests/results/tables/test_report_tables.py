@@ -102,7 +102,9 @@ def test_another_dataset_at_paper_scale_is_not_compared_with_the_paper():
     made = table([row("a", 20.0, paper=PAPER)], "paper", dataset="own")
     assert made.cells[0]["AP"][0].paper is None
     assert heading(made) == "Table A1: Steps (paper scale, own)"
-    assert any(line.startswith("paper scale: ") for line in remarks(made))
+    assert any(line.startswith("paper scale: other data;") for line in remarks(made))
+    small = remarks(table([row("a", 20.0)], "mini", dataset="own"))[0]
+    assert "other data" in small and "reduced data" not in small
 
 
 def test_undefined_is_not_missing_and_unmeasured_is_not_run():

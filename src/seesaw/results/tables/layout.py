@@ -82,7 +82,10 @@ def remarks(table: Table) -> list[str]:
     if table.levels_comparable:
         lines = ["Cells: ours, its standard error, the paper's with our verdict."]
     else:
-        why = "reduced data, model and schedule" if table.scale != "paper" else "other data"
+        why = "reduced data, model and schedule"
+        if table.dataset:
+            reduced = "" if table.scale == "paper" else ", reduced model and schedule"
+            why = f"other data{reduced}"
         lines = [f"{table.scale} scale: {why}; levels are not comparable with the paper."]
     judged = table.scale in ASSUMED
     if any(row.errors for row in table.rows):
