@@ -193,4 +193,5 @@ def _reset_memory() -> None:
 def _peak_gigabytes() -> float:
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # peak of the whole process
+    # the peak of the whole process, which Linux gives in KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
