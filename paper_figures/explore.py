@@ -79,7 +79,7 @@ plt.show()
 
 by_gain = sorted(ap_a, key=lambda i: ap_a[i] - ap_b[i])  # the largest gain first
 rows = []
-for i in [*by_gain[:5], *by_gain[-5:]]:
+for i in dict.fromkeys([*by_gain[:5], *by_gain[-5:]]):  # each once, of fewer than ten
     aps = f"{ap_a[i]:.1f}", f"{ap_b[i]:.1f}", f"{ap_b[i] - ap_a[i]:+.1f}"
     name = markdown_escape(plain(known[i]["name"]))
     rows.append([name, GROUP_NAMES[known[i]["frequency"]], *aps])
