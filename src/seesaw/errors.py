@@ -23,9 +23,12 @@ class Interrupted(BaseException):
     RECORD = "interrupted.json"
 
 
-def unreadable_image(error: AssertionError) -> UserError | None:
-    """Explain an assertion of mmdet's image loader; None for all others."""
+def unreadable_image(error: Exception) -> UserError | None:
+    """Explain what mmdet's image loader raises, in a worker too; None for all other errors."""
     text = " ".join(str(error).split())
-    if "failed to load image" not in text:
-        return None
-    return UserError(f"{text.rsplit(' ', 1)[-1]} is missing or no image; get the dataset again.")
+    for words in ("failed to load image: ", "No such file or directory: "):
+        _, found, path = text.rpartition(words)  # a worker's message begins with its traceback
+        if found:
+            quoted = path.strip("'\"")
+            return UserError(f"{quoted} is missing or no image; get the dataset again.")
+    return None

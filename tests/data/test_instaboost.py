@@ -132,6 +132,14 @@ def test_failure_leaves_the_sample_as_it_was(instances):
     assert repr(after["instances"]) == repr(instances)
 
 
+@pytest.mark.parametrize("outside", [0.6, 1, 5])
+def test_an_object_whose_box_begins_outside_is_kept(outside):
+    results = dict(img=np.full((40, 40, 3), 9, np.uint8), instances=[square(0, 12, 15)])
+    results["instances"][0]["bbox"][0] -= outside
+    after = seeded(SafeInstaBoost(aug_ratio=1), results)
+    assert after["instaboost"] == "instaboostfast" and len(after["instances"]) == 1
+
+
 def test_ignored_objects_keep_place_and_mask():
     ignored = square(3, 3, 4, ignore_flag=1, bbox_label=7)
     img = np.full((40, 40, 3), 9, np.uint8)

@@ -187,6 +187,8 @@ def test_every_breach_is_one_sentence(tmp_path, change, facts):
         (b"\xef\xbb\xbf{}", "byte order"),
         (b'{"info": ' + b"[" * 9999 + b"]" * 9999 + b"}", "JSON"),
         (b'{"info": ' + b"1" * 9999 + b"}", "JSON"),
+        (b'{"info": ' + b"1" * 400 + b"}", "JSON"),
+        (b'{"info": {"scale": 1e400}}', "JSON"),
         (b'{"images": [], "annotations": [], "categories": []} x', "JSON"),
         (b"{}", "'images'"),
     ],

@@ -88,8 +88,10 @@ def _compare(found: dict[str, Annotations]) -> None:
             f"{train.path} has no annotation to train on (with an area, and a box of 1 px or "
             f"more in an image of {MIN_SIDE} px or more): add annotations"
         )
-    if (val := found.get("val")) and not (val.floats[:, 4] > 0).any():
-        raise UserError(f"{val.path} has no annotation with an area to score with: add some")
+    # ignored: 1 is iscrowd, which is scored, 2 is ignore
+    if (val := found.get("val")) and not ((val.floats[:, 4] > 0) & (val.ints[:, 6] < 2)).any():
+        what = "has no annotation with an area, and without 'ignore', to score with"
+        raise UserError(f"{val.path} {what}: add some")
     if train and val:
         shared = {i.path for i in train.images} & {i.path for i in val.images}
         if shared:

@@ -106,7 +106,7 @@ def detect(
         loader = dataloader(cfg, writer.todo, workers)
         try:
             _write(model, loader, writer, work, deadline)
-        except AssertionError as error:
+        except (AssertionError, FileNotFoundError) as error:
             raise unreadable_image(error) or error from None
         finally:
             stopping.end_workers(loader)

@@ -64,7 +64,7 @@ class SeededDataset(Dataset):
     def __getitem__(self, index: int) -> Any:
         try:
             return self.dataset[index]
-        except cv2.error:  # raised for an empty file; mmcv names the other unreadable images
+        except (cv2.error, FileNotFoundError):  # an empty or lost file; mmcv names all others
             path = self.dataset.get_data_info(index)["img_path"]
             raise AssertionError(f"failed to load image: {path}") from None
 

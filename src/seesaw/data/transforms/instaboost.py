@@ -39,6 +39,7 @@ class SafeInstaBoost(InstaBoost):
       or a result without any object (mmdet#4657, mmdet#2082), the sample stays unchanged. The first
       error is logged.
     - A sample that is not augmented stays unchanged, while mmdet rebuilds its instances.
+    - Boxes are clipped to the picture; the package drops an object whose box begins outside.
 
     Random numbers come from Python's and NumPy's global generators. Importing instaboostfast sets
     matplotlib's backend to Agg; mmdet's constructor restores the former one.
@@ -115,6 +116,12 @@ class SafeInstaBoost(InstaBoost):
         height, width = results["img"].shape[:2]
         for ann in anns:
             ann["segmentation"] = _run_lengths(ann["segmentation"], height, width)
+            # the package cuts by slices, in which a negative border counts from the other end
+            x, y, w, h = ann["bbox"]
+            if min(x, y) < 0 or x + w > width or y + h > height:
+                x0, x1 = np.clip([x, x + w], 0, width).tolist()
+                y0, y1 = np.clip([y, y + h], 0, height).tolist()
+                ann["bbox"] = [x0, y0, x1 - x0, y1 - y0]
         return anns, ignored
 
     def transform(self, results: dict) -> dict:
