@@ -1,7 +1,8 @@
-"""The official executor of what runs inside a SLURM job, with two additions.
+"""The official executor of what runs inside a SLURM job, with three additions.
 
 - The step waits while SLURM's controller does not answer: `srun` would fail at once, and with it
   the attempt.
+- The step's first process passes signals on: see `seesaw.workflow.slurm.step`.
 - A finished job writes Snakemake's record of its outputs (parameters, inputs) itself. Snakemake's
   main process writes it when it sees the end of a job; if that process was killed before, Snakemake
   would take the finished work for what an older record says, or for work of unknown origin. In
@@ -13,6 +14,8 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import snakemake_executor_plugin_slurm_jobstep as official
@@ -26,12 +29,17 @@ ExecutorSettings, common_settings = official.ExecutorSettings, official.common_s
 
 
 class Executor(official.Executor):
-    """The official executor, which waits for the controller and records what it has made."""
+    """The official executor, which waits for SLURM, passes signals on and keeps records."""
 
     def run_job(self, job: JobExecutorInterface) -> None:
         """Run a job's step once SLURM's controller answers."""
         queue.await_controller()
         super().run_job(job)
+
+    def format_job_exec(self, job: JobExecutorInterface) -> str:
+        """Return the command of the job's own Snakemake, to which signals are passed on."""
+        first = f"{shlex.quote(sys.executable)} -m seesaw.workflow.slurm.step"
+        return f"{first} {super().format_job_exec(job)}"
 
     def report_job_success(self, job_info: SubmittedJobInfo) -> None:
         """Write Snakemake's record of the job, then report its success."""

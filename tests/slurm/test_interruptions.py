@@ -61,6 +61,8 @@ def test_the_wall_time_limit_costs_no_retry(said, root):
 def test_a_cancelled_job_is_tried_again_and_goes_on(said, root):
     assert len(parts(root, "cancelled", 60)) == 2
     assert len(submissions(root, "cancelled")) == 2
+    # the signal reached it, whatever the site tracks processes by
+    assert [s["status"] for s in records(root / "work/cancelled")] == [75, 0]
 
 
 @pytest.mark.parametrize("toy", ["requeued", "spot"])

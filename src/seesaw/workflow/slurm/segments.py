@@ -38,8 +38,8 @@ PATIENCE = 3
 RESERVE = 0.1
 RESERVE_SECONDS = 60
 ANSWER = 300
-# Seconds to wait for SLURM to end a requeued job. Where it signals only the first process of a step
-# and kills the others after KillWait, this process must end before, or nothing notes its hours.
+# Seconds to wait for SLURM's signal to a requeued job: less than KillWait, after which it kills the
+# shell that notes the job's hours.
 END = 2
 
 
