@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 from waiting import wait_until
@@ -41,3 +42,12 @@ def test_a_step_of_which_slurm_signals_only_the_first_process(place, begun):
     step = begun(1, "step", "bash", "-c", snakemake)
     step.terminate()
     assert step.wait() == 75 and (place / "saved0").exists()
+
+
+def test_torchrun_waits_for_workers_that_save(place, begun):
+    running = begun(2, "torchrun", "2", "saves.py")
+    for _ in range(2):  # SLURM's own signal, and the one that `segments` passes on
+        running.terminate()
+        time.sleep(0.2)
+    assert running.wait() == 75
+    assert all((place / f"saved{rank}").exists() for rank in range(2))

@@ -6,9 +6,12 @@ python -m seesaw.workflow.slurm.torchrun PROCESSES SCRIPT...   (PROCESSES: numbe
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+
+from seesaw.workflow.slurm.step import pass_on
 
 
 def main(argv: list[str]) -> int:
@@ -18,14 +21,23 @@ def main(argv: list[str]) -> int:
     from torch.distributed.run import main as torchrun
 
     processes, *script = argv
+    arguments = [*rendezvous(os.environ), "--nproc-per-node", processes]
+    # torchrun would kill its workers 30 s after SIGTERM, and leave them at once after a second one.
+    arguments += ["--signals-to-handle", "SIGINT,SIGHUP,SIGQUIT"]
+    signal.signal(signal.SIGTERM, _forward)
     try:
-        torchrun([*rendezvous(os.environ), "--nproc-per-node", processes, *script])
+        torchrun([*arguments, *script])
     except SignalException as error:
         return 128 + error.sigval
     except ChildFailedError as error:
         status = error.get_first_failure()[1].exitcode
         return status if status >= 0 else 128 - status
     return 0
+
+
+def _forward(number: int, frame: object) -> None:
+    if not pass_on(number, os.getpid()):
+        sys.exit(128 + number)  # no worker has begun
 
 
 def rendezvous(environ: Mapping[str, str]) -> list[str]:
