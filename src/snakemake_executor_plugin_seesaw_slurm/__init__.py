@@ -1,6 +1,6 @@
 """Snakemake's official executor for SLURM, made safe for runs of weeks: `executor: seesaw-slurm`.
 
-The official plugin builds each `sbatch` call and cancels jobs. This subclass changes two things.
+The official plugin builds each `sbatch` call and cancels jobs. This subclass changes three things.
 
 - A submission waits while SLURM's controller does not answer, or the queue has as many jobs as the
   site allows, instead of failing an attempt (snakemake-executor-plugin-slurm issues 313 and 320);
@@ -10,6 +10,7 @@ The official plugin builds each `sbatch` call and cancels jobs. This subclass ch
 - A job's state comes from `squeue` and from the job's own note of its end. The official plugin
   waits for ever for a job that no queue lists, that SLURM ended as preempted or with its node, or
   that nothing will start (snakemake-executor-plugin-slurm issues 157 and 207).
+- GPUs are asked for with `--gres`, not `--gpus`: see `seesaw.workflow.slurm.resources`.
 """
 
 from __future__ import annotations
@@ -32,13 +33,16 @@ from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
 from seesaw.workflow.slurm import ledger, queue
 from seesaw.workflow.slurm.ledger import Submission
+from seesaw.workflow.slurm.resources import gres_option
 
 ExecutorSettings, common_settings = official.ExecutorSettings, official.common_settings
 
 # No arrays are submitted; the official plugin would not start where a site allows none.
 official.get_max_array_size = lambda: 1000
+# Not by `--gpus`, which not every site's scheduler knows.
+official.set_gres_string = lambda job: gres_option(job.resources)
 
-# How much a job asks for: the option of sbatch and Snakemake's resource that sets it.
+# How much a job asks for, as the ledger names it, and Snakemake's resource that sets it.
 ASKED = {"-t": "runtime", "--mem": "mem_mb", "--gpus": "gpu", "--gres": "gres", "--nodes": "nodes"}
 # In what sbatch calls each limit of jobs in the queue, of a user or an account.
 FULL = "SubmitJob"

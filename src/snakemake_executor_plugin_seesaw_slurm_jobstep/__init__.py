@@ -24,8 +24,12 @@ from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 from seesaw.workflow.slurm import queue
+from seesaw.workflow.slurm.resources import gres_option
 
 ExecutorSettings, common_settings = official.ExecutorSettings, official.common_settings
+
+# As in the job's own submission.
+official.get_gpu_setting = lambda job: gres_option(job.resources)
 
 
 class Executor(official.Executor):

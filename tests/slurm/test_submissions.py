@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 import snakemake_executor_plugin_slurm_jobstep as official
 from snakemake.exceptions import WorkflowError
-from stand_ins import Alone, command, end, listed
+from stand_ins import Alone, command, end, job, listed
 
 import snakemake_executor_plugin_seesaw_slurm_jobstep as jobstep
-from seesaw.workflow.slurm import ledger, queue
+from seesaw.workflow.slurm import efficiency, ledger, queue
 from seesaw.workflow.slurm.ledger import Submission
 from snakemake_executor_plugin_seesaw_slurm import no_cluster
 
@@ -123,9 +123,9 @@ def test_a_half_written_end_is_left_out(place):
 def test_a_node_is_excluded_only_for_what_may_be_its_fault(place):
     key = "mini/train_wildcards_a01_0"
     statuses = {"1": "1 5 n1", "2": "2 5 n2", "3": "75 5 n3", "4": "134 5 n4", "5": "137 5 n5"}
-    for job, line in statuses.items():
-        ledger.note(Submission(job, "run", key, "", {}))
-        end(job, line)
+    for number, line in statuses.items():
+        ledger.note(Submission(number, "run", key, "", {}))
+        end(number, line)
     ledger.note(Submission("6", "run", key, "", {"--nodes": "2"}))
     end("6", "1 5 n6")
     assert ledger.bad_nodes(key) == ["n4", "n1"]
@@ -146,6 +146,20 @@ def test_an_account_needs_no_accounting(place):
     command(place, "sbatch", 'echo "$@" > calls; echo 7')
     assert Alone().submit() == "7"
     assert " -A lab " in Path("calls").read_text()
+
+
+def test_gpus_are_asked_for_as_each_of_slurms_schedulers_knows_them(place):
+    listed(place)
+    command(place, "sbatch", 'echo "$@" > calls; echo 7')
+    training = job()
+    training.resources |= {"gpu": 2, "gpu_model": "a100", "nodes": 1}
+    Alone().run_job(training)
+    assert " --gres=gpu:a100:2 " in (said := Path("calls").read_text()) and "--gpus" not in said
+    assert official.get_gpu_setting(training) == " --gres=gpu:a100:2"  # of the job's step
+    (noted,) = ledger.submitted()
+    assert efficiency.gpus(noted.asked) == 2
+    training.resources["gres"] = "lscratch:9"  # a site's own
+    assert official.get_gpu_setting(training) == " --gres=lscratch:9,gpu:a100:2"
 
 
 def test_a_site_without_job_arrays_is_as_good_and_arrays_are_refused(place):

@@ -61,7 +61,7 @@ def gpu(scale: Scale) -> Finding:
             fix = "install the CUDA build of the locked torch (docs/cluster.md)"
             return Finding("missing", built, fix)
         if shutil.which("sbatch"):
-            fix = f"see those of jobs: srun --gpus=1 seesaw doctor {scale.options}"
+            fix = f"see those of jobs: srun --gres=gpu:1 seesaw doctor {scale.options}"
             return Finding("remark", f"{built}; no GPU on this node", fix)
         return Finding("missing", f"{built}; no GPU", "check the driver with nvidia-smi")
     major, minor = torch.cuda.get_device_capability()

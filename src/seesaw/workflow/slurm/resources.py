@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -51,7 +52,7 @@ def job(
     # Also without GPUs: else the Snakemake in a job takes the node's cores for the workflow's.
     resources["cpus_per_task"] = here * site.cpus_per_gpu or 1
     if nodes > 1:
-        resources |= {"nodes": nodes, "gres": _gres(site), "mpi": "srun"}
+        resources |= {"nodes": nodes, "gres": _gpus(site.gpu_model, here), "mpi": "srun"}
         # Otherwise the plugin multiplies tasks by GPUs.
         resources |= {"tasks": nodes, "tasks_per_gpu": -1}
     elif gpus:
@@ -83,14 +84,30 @@ def trainer(
         if nodes > 1 and slurm:
             command = (
                 f"srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 "
-                f"--gres={_gres(site)} --cpus-per-task={here * site.cpus_per_gpu} "
+                f"--gres={_gpus(site.gpu_model, here)} --cpus-per-task={here * site.cpus_per_gpu} "
                 f"--kill-on-bad-exit=1 {command}"
             )
     return f"python -m seesaw.workflow.slurm.segments {work} -- {command}" if slurm else command
 
 
-def _gres(site: Site) -> str:
-    return ":".join(filter(None, ("gpu", site.gpu_model, str(site.gpus_per_node))))
+def gres_option(asked: Mapping[str, Any]) -> str:
+    """Return the option of sbatch and srun for what a job asks for on each node, such as GPUs.
+
+    The official plugins ask for GPUs with `--gpus`, which only select/cons_tres knows. On one node
+    `--gres` means the same, and select/cons_res knows it too.
+
+    Args:
+        asked: the job's resources, of which `gres`, `gpu` and `gpu_model` count.
+    """
+    gres, gpus = asked.get("gres"), asked.get("gpu")
+    parts = [gres] if gres else []
+    if gpus:
+        parts.append(_gpus(asked.get("gpu_model"), gpus))
+    return f" --gres={shlex.quote(','.join(parts))}" if parts else ""
+
+
+def _gpus(model: str | None, count: int) -> str:
+    return ":".join(filter(None, ("gpu", model, str(count))))
 
 
 def shell_prefix(site: Site, environ: Mapping[str, str] = os.environ) -> str | None:
