@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from facts import lacks
@@ -73,6 +74,28 @@ def test_a_damaged_lease_is_replaced_and_its_holder_stops(place, text):
     assert not path.exists()
 
 
+def test_a_work_directory_that_cannot_be_written_is_a_sentence(place):
+    (place / "work").touch()
+    with (
+        pytest.raises(UserError, match=r"work/lease cannot be written"),
+        Lease(Path("work/lease"), "1"),
+    ):
+        pass
+
+
+def segment(*command: str) -> int:
+    """The exit code of a segment in `work`."""
+    start = [sys.executable, "-m", "seesaw.workflow.slurm.segments", "work", "--"]
+    return subprocess.run([*start, *command]).returncode
+
+
+def test_a_finished_command_counts_where_its_segment_cannot_be_noted(place, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    command(place, "squeue", "exit 0")
+    (place / "work/segments.jsonl").mkdir(parents=True)
+    assert segment("true") == 0
+
+
 def line(status: int, done: int | None, out_of_memory: bool = False, job: str = "1") -> str:
     record = dict(job=job, status=status, done=done, out_of_memory=out_of_memory)
     return json.dumps(record) + "\n"
@@ -107,8 +130,7 @@ def test_a_job_in_the_grace_time_of_a_preemption_requeues_itself(place, monkeypa
     command(place, "scontrol", 'echo "$@" > asked; kill -TERM $PPID')  # as SLURM then does
     saves = "trap 'echo {} > work/interrupted.json; exit 75' TERM"
     toy = f"{saves}; sleep 0.5; kill -TERM $PPID; while :; do sleep 0.1; done"
-    line = [sys.executable, "-m", "seesaw.workflow.slurm.segments", "work", "--", "sh", "-c", toy]
-    assert subprocess.run(line).returncode == 75
+    assert segment("sh", "-c", toy) == 75
     asked = place / "asked"
     assert asked.exists() is (state == "RUNNING")
     assert [r["status"] for r in segments.records(place / "work")] == [75]

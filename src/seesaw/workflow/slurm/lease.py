@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -35,12 +36,12 @@ class _Holder(TypedDict):
 
 
 class Lease:
-    """A context manager that holds the lease on a directory from entry to exit.
+    """A context manager that holds the lease on a directory from entry to exit, and makes it.
 
     The holder checks every ``period`` seconds; another running job is waited for ``wait`` seconds.
 
     Raises:
-        UserError: another running job holds it.
+        UserError: another running job holds it, or it cannot be written.
     """
 
     def __init__(self, path: Path, job: str, period: float | None = None, wait: float = WAIT):
@@ -55,10 +56,11 @@ class Lease:
     def __enter__(self) -> Lease:
         own = self.path.with_name(f".lease.{uuid.uuid4().hex}")
         try:
-            own.write_text(self.text, encoding="utf-8")
+            self._write(own)
             self._take(own)
         finally:
-            own.unlink(missing_ok=True)
+            with suppress(OSError):
+                own.unlink()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,6 +79,16 @@ class Lease:
     def holder(self) -> _Holder | None:
         """Return what the lease says; a damaged one is replaced, which its holder notices."""
         return json_or_none(self.path, _Holder)
+
+    def _write(self, own: Path) -> None:
+        try:
+            own.parent.mkdir(parents=True, exist_ok=True)
+            own.write_text(self.text, encoding="utf-8")
+        except OSError as error:
+            raise UserError(
+                f"{self.path} cannot be written ({error.strerror}); make room there and run the "
+                "same command again."
+            ) from error
 
     def _take(self, own: Path) -> None:
         until = time.monotonic() + self.wait

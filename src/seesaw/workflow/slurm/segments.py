@@ -47,7 +47,6 @@ def main(argv: list[str]) -> int:
     """Run one segment and return the command's exit code."""
     work, command = Path(argv[0]), argv[2:]
     job = os.environ["SLURM_JOB_ID"]
-    work.mkdir(parents=True, exist_ok=True)
     try:
         with Lease(work / "lease", job) as lease:
             status, signalled = _run(work, job, command, lease)
@@ -142,8 +141,11 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> tuple[int, b
     line["done"] = (read_record(work / Interrupted.RECORD) or {}).get("done")
     # The kernel kills with SIGKILL; SLURM first sends a signal that this process forwards.
     line["out_of_memory"] = status == 128 + signal.SIGKILL and not signals
-    with (work / "segments.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    try:
+        with (work / "segments.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+    except OSError as error:  # on a full disk the command's own result still counts
+        print(f"seesaw: {error.filename or work}: {error.strerror}; this segment is not recorded.")
     return status, bool(signals)
 
 
