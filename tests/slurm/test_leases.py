@@ -123,6 +123,19 @@ def test_memory_grows_by_recorded_kills_only(place):
     assert segments.memory(4000, place) == 4000  # the site has learnt of it
 
 
+@pytest.mark.parametrize("trace", ["segments.jsonl", "lease"])
+def test_memory_grows_after_a_kill_of_which_the_queue_alone_told(place, trace):
+    ledger.note(Submission("1", "run", "mini/train_wildcards_a01_0", "", {"--mem": "1000"}))
+    holder = dict(job="1", host="n1", pid=1, id="x")
+    (place / trace).write_text(json.dumps(holder | json.loads(line(1, None))))
+    seen = {"1": {"state": "RUNNING", "since": 1}}
+    (ledger.FOLDER / "run.json").write_text(json.dumps(seen))
+    assert segments.memory(1000, place) == 1000
+    seen["1"]["state"] = "OUT_OF_MEMORY"
+    (ledger.FOLDER / "run.json").write_text(json.dumps(seen))
+    assert segments.memory(1000, place) == 1500
+
+
 @pytest.mark.parametrize("state", ["RUNNING", "COMPLETING"])
 def test_a_job_in_the_grace_time_of_a_preemption_requeues_itself(place, monkeypatch, state):
     monkeypatch.setenv("SLURM_JOB_ID", "7")

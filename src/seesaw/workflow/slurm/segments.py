@@ -69,8 +69,17 @@ def records(work: Path) -> list[dict]:
 
 
 def memory(mem_mb: int, work: Path) -> int:
-    """Return the MB to request: at least half as much again as any job here killed for memory."""
-    killed = {r["job"] for r in records(work) if r["out_of_memory"]}
+    """Return the MB to request: at least half as much again as any job here killed for memory.
+
+    SLURM may kill this process with the command, or only one that the command does without; then
+    the queue alone has told why the job ended.
+    """
+    segments = records(work)
+    killed = {r["job"] for r in segments if r["out_of_memory"]}
+    failed = {r["job"] for r in segments if r["status"] not in (0, CUT_OFF)} - killed
+    if left := Lease(work / "lease", "").holder():
+        failed.add(left["job"])
+    killed |= {job for job in failed if ledger.seen(job).get("state") == "OUT_OF_MEMORY"}
     asked = (one.asked.get("--mem", 0) for one in ledger.submitted() if one.job in killed)
     return max([mem_mb, *(int(1.5 * float(amount)) for amount in asked)])
 
