@@ -178,7 +178,9 @@ def waits(reason: str, jobs: list[str]) -> str:
     """Return a sentence about jobs that nothing will start, with the command that helps."""
     ids = ",".join(jobs)
     some = f"job {ids} waits" if len(jobs) == 1 else f"jobs {ids} wait"
-    low, again = reason.lower(), "or"
+    low, again = reason.lower(), f"or `scancel {ids}` to submit anew"
+    # Snakemake has read site.yaml at its start, and takes over a job that still waits.
+    anew = f"stop Snakemake, `scancel {ids}`, correct site.yaml and start Snakemake again"
     if reason == "SUSPENDED":
         fix = f"they go on by themselves, or when an operator types `scontrol resume {ids}`"
     elif reason == "JobHeldAdmin":
@@ -187,10 +189,10 @@ def waits(reason: str, jobs: list[str]) -> str:
         fix = f"`scontrol release {ids}` lets them go on"
     elif "limit" in low or low.startswith(LIMITS):
         fix = "they go on after your other jobs, unless one alone asks for more than is allowed"
-        again = "then correct site.yaml and"
+        again = f"then {anew}"
     elif "node" in low or "partition" in low or "reserv" in low:
         fix = "`sinfo -R` tells what is wrong with the nodes"
     else:
         fix = f"`scontrol show job {jobs[0]}` tells more"
-        again = "correct site.yaml and" if "invalid" in low else "or"
-    return f"{some} with the reason {reason}: {fix}; {again} `scancel {ids}` to submit anew"
+        again = anew if "invalid" in low else again
+    return f"{some} with the reason {reason}: {fix}; {again}"
