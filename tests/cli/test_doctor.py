@@ -89,6 +89,8 @@ def test_slurm(clone):
     assert not lacks(surroundings.slurm(paper).found, "MinJobAge", "60 s")
     Path("site.yaml").write_text("partition: gpu,cpu\n")  # sbatch takes the first that is free
     assert surroundings.slurm(paper).state == "remark"
+    Path("bin/sinfo").write_text('#!/bin/sh\ncase "$*" in *--all*) echo gpu; echo cpu;; esac\n')
+    assert surroundings.slurm(paper).state == "remark"  # partitions that the site hides
     command("scontrol", "no controller", code=1)
     assert surroundings.slurm(paper).state == "missing"
     command("sinfo", "no controller", code=1)

@@ -39,7 +39,8 @@ def slurm(scale: Scale) -> Finding:
             fix = snakemake_command(scale, "all")
         return Finding("remark", "no sbatch", f"without SLURM: {fix}")
     try:
-        partitions = sorted(set(_output("sinfo", "-h", "-o", "%R").split()))
+        # also those that the site hides, which sbatch takes
+        partitions = sorted(set(_output("sinfo", "-h", "--all", "-o", "%R").split()))
         config = _output("scontrol", "show", "config")
     except OSError as error:
         fix = "is this a login node? SLURM's commands do not work here"
