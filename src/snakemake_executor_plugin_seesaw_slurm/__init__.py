@@ -68,6 +68,8 @@ class Executor(official.Executor):
     """The official executor with patient submissions and complete answers about its jobs."""
 
     def __post_init__(self, test_mode: bool = False) -> None:
+        for name in [name for name in os.environ if name.startswith("SQUEUE_")]:
+            del os.environ[name]  # a user's own filter would hide jobs, which then count as lost
         if reason := no_cluster():  # before a local job, such as a download, begins
             raise WorkflowError(reason)
         if self.workflow.executor_settings.array_jobs:

@@ -95,6 +95,15 @@ def test_a_job_in_a_hidden_partition_is_not_lost(place, lost):
     assert [executor.ask(), executor.ask()] == [{"7": "active"}] * 2
 
 
+def test_a_users_own_filter_of_squeue_hides_no_job(place, lost, monkeypatch):
+    monkeypatch.setenv("SQUEUE_PARTITION", "other")
+    row = "7|RUNNING|n1|run|None|rule_train_wildcards_a01_0"
+    command(place, "squeue", f"[ -n \"$SQUEUE_PARTITION\" ] || echo '{row}'")
+    lost(0)
+    executor = Alone().watching("7")
+    assert [executor.ask(), executor.ask()] == [{"7": "active"}] * 2
+
+
 def test_a_failed_node_is_remembered_when_its_job_waits_again(place):
     ledger.note(Submission("1", "run", "mini/speed", "", {}))
     listed(place, ("1", "NODE_FAIL", "None"))
