@@ -30,12 +30,13 @@ INSTALL = "apt-get install -y --no-install-recommends slurmctld slurmd munge slu
 class Cluster:
     """A running cluster: its folder and the environment in which its commands work."""
 
-    def __init__(self, folder: Path, tracking: str):
+    def __init__(self, folder: Path, tracking: str, select: str):
         self.folder = folder
         places = [folder / "bin", Path(sys.executable).parent, os.environ["PATH"]]
         self.environment = {
             **os.environ,
             "CLUSTER_PROCTRACK": tracking,
+            "CLUSTER_SELECT": select,
             "PATH": os.pathsep.join(map(str, places)),
             "SEESAW_LEASE_SECONDS": "1",
             "SEESAW_LOST_SECONDS": "10",
@@ -74,14 +75,14 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(tracking: str) -> Iterator[Cluster]:
+def running_cluster(tracking: str, select: str = "cons_tres") -> Iterator[Cluster]:
     """A cluster, or a skipped test where Slurm is not installed."""
     if not shutil.which("slurmctld", path=f"/usr/sbin:{os.environ['PATH']}"):
         missing = f"no Slurm here; {INSTALL}"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     # Open to all, as munge wants it; pytest's own folders are not.
     folder = Path(tempfile.mkdtemp(prefix="slurm"))
-    running = Cluster(folder, tracking)
+    running = Cluster(folder, tracking, select)
     try:
         running.control("start")
         yield running
@@ -100,8 +101,11 @@ def cluster():
 
 @pytest.fixture(scope="session")
 def frail_cluster():
-    """A second one, whose daemons may die; the processes of a dead node live on."""
-    with running_cluster("linuxproc") as running:
+    """A second one, whose daemons may die; the processes of a dead node live on.
+
+    Its scheduler is the older one, which refuses --gpus.
+    """
+    with running_cluster("linuxproc", "cons_res") as running:
         yield running
 
 

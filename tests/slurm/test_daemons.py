@@ -1,5 +1,6 @@
 """Slurm's own daemons die on a second cluster, whose orphaned processes live on."""
 
+import json
 import re
 import time
 
@@ -41,6 +42,12 @@ def test_an_orphan_and_its_twin_never_write_both(root):
     # each iteration once and in order: the twin went on from where the orphan was stopped
     assert len(parts(root, "orphan", 240)) == 2
     assert records(root / "work/orphan")[-1]["status"] == 0
+
+
+def test_a_gpu_is_had_of_a_scheduler_that_refuses_the_option_gpus(root):
+    lines = (root / ".snakemake/slurm_jobs/submitted.jsonl").read_text().splitlines()
+    (noted,) = [one for one in map(json.loads, lines) if one["key"] == "toy/after"]
+    assert noted["asked"]["--gpus"] == "1" and (root / "out/after").exists()
 
 
 def test_a_node_that_does_not_come_back_is_reported(root):

@@ -99,7 +99,7 @@ rule after:
     log:
         "logs/after.log",
     resources:
-        **slurm.job(SITE, mem_mb=100, runtime="1m"),
+        **slurm.job(SITE, mem_mb=100, runtime="1m", gpus=1),
     shell:
         "cp {input} {output} 2> {log}"
 
