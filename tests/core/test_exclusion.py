@@ -1,5 +1,7 @@
 """Two processes that make the same file exclude each other; a killed one leaves no lock."""
 
+import errno
+import fcntl
 import os
 import platform
 import signal
@@ -8,6 +10,7 @@ import sys
 
 import pytest
 
+from seesaw.core.files import lock
 from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
 
@@ -58,3 +61,14 @@ def test_a_slurm_job_keeps_no_lock(tmp_path, monkeypatch):
         monkeypatch.delenv("SLURM_JOB_ID")
         with Provenance(tmp_path / "made", root=tmp_path):
             pass
+
+
+def test_where_the_file_system_has_no_locks_nothing_is_locked(tmp_path, monkeypatch):
+    """As on Lustre without its mount option flock."""
+
+    def missing(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", missing)
+    with lock(tmp_path / "held", "it"), lock(tmp_path / "held", "it"):
+        pass

@@ -26,7 +26,8 @@ def lock(path: Path, what: str) -> Iterator[None]:
         UserError: another process holds the lock; the sentence names it.
     """
     holder = path.with_name(f"{path.name}.holder")
-    held = FileLock(path)
+    # Its substitute where there are no locks is a file that would outlive a killed process.
+    held = FileLock(path, fallback_to_soft=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         held.acquire(timeout=0)
