@@ -56,9 +56,12 @@ def test_a_step_waits_for_the_controller(place, monkeypatch):
     assert pauses == [queue.PAUSE, "srun", "srun", "srun"]
 
 
-def test_a_submission_waits_for_the_controller(place, caplog):
+@pytest.mark.parametrize(
+    "said", ["Unable to contact slurm controller", "Zero Bytes were transmitted or received"]
+)
+def test_a_submission_waits_for_the_controller(place, caplog, said):
     listed(place)
-    gone = "echo 'sbatch: error: Unable to contact slurm controller' >&2; touch up; exit 1"
+    gone = f"echo 'sbatch: error: {said}' >&2; touch up; exit 1"
     command(place, "sbatch", f"[ -e up ] || {{ {gone}; }}; echo 7")
     executor = Alone()
     assert executor.submit() == "7" and not executor.errors

@@ -30,7 +30,8 @@ HARMLESS = ("None", "Priority", "Resources", "BeginTime", "Cleaning", "Dependenc
 LIMITS = ("assocgrp", "assocmax", "qosgrp", "qosmax")
 # What SLURM's commands say while its controller, or this machine, is away or overloaded.
 AWAY = re.compile(
-    "contact slurm controller|socket timed out|connection refused|connect failure|no answer"
+    "contact slurm controller|socket timed out|connection (refused|reset|timed out)|connect failure"
+    "|no route to host|zero bytes were transmitted|standby mode|no answer"
     "|temporarily unavailable|cannot allocate memory",
     re.I,
 )
