@@ -223,7 +223,7 @@ def _curves(made: Report) -> str:
             numbers = f"{one:.1f}", f"{other:.1f}", f"{other - one:+.1f}"
             of = [curve.claim, f"`{a}`, `{b}`", curve.design, str(curve.seed)]
             rows.append([*of, f"{epochs:g}", *numbers])
-    head = ["claim", "a, b", "design", "seed", "epochs of 2x", "AP of a", "AP of b", "b - a"]
+    head = ["claim", "a, b", "design", "seed", "epochs", "AP of a", "AP of b", "b - a"]
     return table(head, rows)
 
 
