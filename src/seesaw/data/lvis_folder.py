@@ -15,7 +15,8 @@ import orjson
 
 from seesaw.core.files import replacing, sha256_file
 from seesaw.data import pictures
-from seesaw.data.annotations import MIN_SIDE, Annotations, read_annotations
+from seesaw.data.annotations import MIN_SIDE, read_annotations
+from seesaw.data.content import Annotations
 from seesaw.data.format import FREQUENCIES, Fault, relative_path
 from seesaw.errors import UserError
 from seesaw.spec.annotations import load_annotations

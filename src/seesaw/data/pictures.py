@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from PIL import Image as Pillow
 
-from seesaw.data.annotations import Image
+from seesaw.data.content import Image
 from seesaw.data.format import Fault
 
 LARGEST = 2**28  # bytes of a file

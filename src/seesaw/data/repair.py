@@ -17,12 +17,10 @@ from functools import cached_property
 from pathlib import Path
 
 import cv2
-import numpy as np
 import orjson
-from pycocotools import mask as coco_mask
 
 from seesaw.data import lvis_folder, pictures
-from seesaw.data.annotations import Annotations
+from seesaw.data.content import Annotations
 from seesaw.data.format import (
     FEDERATED,
     FREQUENCIES,
@@ -31,10 +29,9 @@ from seesaw.data.format import (
     Located,
     frequency_of,
     is_id,
-    outline_of,
     relative_path,
 )
-from seesaw.data.segments import to_rle
+from seesaw.data.outlines import measure
 from seesaw.errors import UserError
 
 ROUNDS = 8  # a record may have several faults, of which a reading finds the first
@@ -171,7 +168,7 @@ class _Copy:
             record["id"] = next(self.unused)
             return "annotation ids made unique"
         if code in ("bbox", "area", "far") and (size := sizes.get(_image(record))):
-            return _measure(record, code, *size)
+            return measure(record, code, *size)
         return None
 
     @cached_property
@@ -262,39 +259,3 @@ def _without_orientation(content: bytes) -> bytes:
                  b"\x01\x12\x00\x03\x00\x00\x00\x01\x00\x01", content)  # fmt: skip
     return re.sub(rb"\x12\x01\x03\x00\x01\x00\x00\x00[\x02-\x08]\x00",
                   b"\x12\x01\x03\x00\x01\x00\x00\x00\x01\x00", big)  # fmt: skip
-
-
-def _measure(annotation: dict, code: str, height: int, width: int) -> str | None:
-    """Take an annotation's box and area from its outline, which is clipped if it reaches far."""
-    outlines = annotation.get("segmentation")
-    if code == "far":
-        outlines = [_clip(polygon, height, width) for polygon in outlines]  # type: ignore[union-attr]
-        outlines = [polygon for polygon in outlines if len(polygon) >= 6]
-    fault, bounds = outline_of(outlines)
-    if fault or bounds is None or max(map(abs, bounds[:4])) > 4 * max(height, width):
-        return None
-    if isinstance(outlines, dict) and outlines["size"] != [height, width]:
-        return None
-    annotation["segmentation"] = outlines
-    if code in ("area", "far"):
-        annotation["area"] = float(coco_mask.area(to_rle(outlines, height, width)))  # type: ignore[arg-type]
-    if code in ("bbox", "far"):
-        x0, x1 = np.clip([bounds.left, bounds.right], 0, width).tolist()
-        y0, y1 = np.clip([bounds.top, bounds.bottom], 0, height).tolist()
-        annotation["bbox"] = [x0, y0, x1 - x0, y1 - y0]
-    return {"far": "outlines clipped"}.get(code, f"{code} measured from the outline")
-
-
-def _clip(polygon: list[float], height: int, width: int) -> list[float]:
-    """Return the part of a polygon inside its image (Sutherland and Hodgman, 1974)."""
-    points = list(zip(polygon[::2], polygon[1::2], strict=True))
-    for axis, sign, bound in ((0, 1, 0), (0, -1, -width), (1, 1, 0), (1, -1, -height)):
-        kept = []
-        for a, b in zip(points[-1:] + points[:-1], points, strict=True):
-            u, v = sign * a[axis] - bound, sign * b[axis] - bound
-            if (u < 0) != (v < 0):
-                kept.append(tuple(p + (q - p) * u / (u - v) for p, q in zip(a, b, strict=True)))
-            if v >= 0:
-                kept.append(b)
-        points = kept
-    return [float(value) for point in points for value in point]

@@ -1,0 +1,105 @@
+"""What is known of an annotation file once it has been read: its records and their faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from seesaw.data import format as form
+from seesaw.data.format import Fault, Located
+from seesaw.errors import UserError
+
+NOUNS = {"images": "image", "annotations": "annotation", "categories": "category"}
+INTS, FLOATS = 7, 9  # columns of an annotation
+
+
+class Image(NamedTuple):
+    """What is needed of an image's record to check its file."""
+
+    row: int
+    id: int
+    path: str
+    width: int
+    height: int
+
+
+@dataclass
+class Annotations:
+    """The checked content of an annotation file.
+
+    Attributes:
+        path: The file.
+        bytes: Its size.
+        sha256: Its hash.
+        images: All images without fault.
+        categories: ``id``, ``name`` and ``frequency`` (or None) of each category.
+        faults: The first ``limit`` faults found.
+        found: The number of all faults.
+        notes: Sentences about what is accepted, but not used in a training.
+        ints: (M, 7) index, id, image, category, height and width of run lengths, ignored.
+        floats: (M, 9) box x, y, w, h; area; bounds of the outline x0, y0, x1, y1, in px.
+        trained_images: Images that mmdet trains on: annotated, of at least 32 px (`MIN_SIDE`).
+        trained: Annotations that it trains on.
+        faulty: Ids of images with a fault, whose annotations are not judged.
+    """
+
+    path: Path
+    limit: int | None = 1000
+    bytes: int = 0
+    sha256: str = ""
+    images: list[Image] = field(default_factory=list)
+    categories: list[dict] = field(default_factory=list)
+    faults: list[Located] = field(default_factory=list)
+    found: int = 0
+    notes: list[str] = field(default_factory=list)
+    ints: np.ndarray = field(default_factory=lambda: np.empty((0, INTS), np.int64))
+    floats: np.ndarray = field(default_factory=lambda: np.empty((0, FLOATS)))
+    trained_images: int = 0
+    trained: int = 0
+    faulty: set[int] = field(default_factory=set)
+
+    def add(self, key: str, index: int, name: object, fault: Fault) -> None:
+        """Note the fault of a record, which messages name by its id if it has one."""
+        self.found += 1
+        if self.limit is None or len(self.faults) < self.limit:
+            noun = NOUNS[key]
+            who = f"{noun} {name}" if form.is_id(name) else f"{noun} number {index}"
+            self.faults.append(Located(key, index, who, fault))
+
+    def counts(self) -> dict:
+        """Return ``annotated_images`` and, for each category, the counts that losses use.
+
+        These are ``{"id", "name", "image_count", "instance_count", "frequency"}`` by ascending id.
+        The frequency is that of the file, which the evaluation uses (it cannot be counted in a val
+        or test file); if the file has none, LVIS's rule is applied to the counted images.
+        """
+        image, category = self.ints[:, 2], self.ints[:, 3]
+        order = np.lexsort((image, category))
+        new = np.ones(len(order), bool)
+        new[1:] = (np.diff(image[order]) != 0) | (np.diff(category[order]) != 0)
+        most = max((c["id"] for c in self.categories), default=0) + 1
+        instances = np.bincount(category, minlength=most).tolist()
+        images = np.bincount(category[order][new], minlength=most).tolist()
+        rows = [
+            {
+                "id": c["id"],
+                "name": c["name"],
+                "image_count": images[c["id"]],
+                "instance_count": instances[c["id"]],
+                "frequency": c["frequency"] or form.frequency_of(images[c["id"]]),
+            }
+            for c in sorted(self.categories, key=lambda c: c["id"])
+        ]
+        return {"annotated_images": len(np.unique(self.ints[:, 2])), "categories": rows}
+
+    def refuse(self) -> None:
+        """Raise a UserError about the first fault, if there is one."""
+        if self.faults:
+            first, more = self.faults[0], self.found - 1
+            rest = f" ({more} more faults in this file)" if more else ""
+            if first.key != "categories" or first.fault.code in ("order", "frequency"):
+                rest += "; `seesaw data --fix` writes a copy without such faults"
+            raise UserError(f"{self.path}: {first.who} {first.fault.what}{rest}")
