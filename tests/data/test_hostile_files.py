@@ -132,7 +132,7 @@ def odd_but_valid(content):
     images, annotations = content["images"], content["annotations"]
     images[0]["neg_category_ids"] = [1, 1, 4]
     images[1]["width"], images[1]["height"] = 104, 88
-    annotations[0] |= {"iscrowd": 1, "bbox": [11, 32, 1, 4]}
+    annotations[0] |= {"iscrowd": 1, "bbox": [11, 32, 1, 4], "area": 4}
     annotations[0]["segmentation"] = {"size": [88, 104], "counts": [1000, 4, 8148]}
     annotations[1]["bbox"][0] -= 4
     annotations[2]["segmentation"] = [[-60, -60, 90, 30, 150, 150, 30, 60]]

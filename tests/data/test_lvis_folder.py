@@ -231,6 +231,24 @@ def test_what_is_accepted_and_not_trained_on_is_reported(tmp_path):
     assert not lacks(" ".join(found.notes), *counts)
 
 
+@pytest.mark.parametrize("factor", [1 / 10_000, 1 / 10, 10])
+def test_areas_of_another_scale_are_refused_and_a_stray_one_is_reported(
+    small_set, tmp_path, factor
+):
+    content = json.loads((small_set[0] / "annotations/train.json").read_text())
+    kept = content["annotations"] = content["annotations"][:900]  # of these one is too many
+    large = max(kept, key=lambda a: a["area"])
+    for wrong in ({a["id"] for a in kept}, {large["id"]}):
+        changed = [a | {"area": a["area"] * (factor if a["id"] in wrong else 1)} for a in kept]
+        with pytest.raises(UserError, match="another, as in"):
+            training_counts(write(tmp_path / "a.json", content | {"annotations": changed}))
+    kept += [a | {"id": 10**6 * n + a["id"]} for n in (1, 2, 3) for a in kept if a is not large]
+    large["area"] *= factor
+    found = read_annotations(write(tmp_path / "b.json", content))
+    assert len(kept) > 1000 and not found.faults
+    assert f"1 areas are not those of their outlines, first {large['id']}" in found.notes
+
+
 def test_boxes_as_corners_are_refused_and_a_stray_one_is_reported(small_set, tmp_path):
     content = json.loads((small_set[0] / "annotations/train.json").read_text())
     for annotation in content["annotations"]:

@@ -182,6 +182,21 @@ def test_a_mended_copy_is_accepted_and_the_originals_stay(folder, capsys):
     assert "exists already" in capsys.readouterr().err
 
 
+def test_areas_that_are_shares_of_the_image_become_pixels(folder):
+    before = small_folder.read(folder, "train")["annotations"]
+
+    def shrink(content):
+        for annotation in content["annotations"]:
+            annotation["area"] /= 104 * 88
+        content["annotations"][0]["area"] = 0  # left out on purpose
+
+    edit(folder, "train", shrink)
+    target, _ = repair.repair(folder, FILES)
+    first, *after = (a["area"] for a in small_folder.read(target, "train")["annotations"])
+    assert first == 0 and after == pytest.approx([a["area"] for a in before[1:]], rel=0.2)
+    assert faults(target) == []
+
+
 def test_the_files_of_an_entry_may_have_any_names(folder, tmp_path, monkeypatch, capsys):
     path_of(folder, "train").rename(folder / "a.json")
     path_of(folder, "val").rename(folder / "b.json")

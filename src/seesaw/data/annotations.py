@@ -6,9 +6,11 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Callable
+from operator import mul
 from pathlib import Path
 
 import numpy as np
+from pycocotools import mask as coco_mask
 
 from seesaw.data import format as form
 from seesaw.data.content import FLOATS, INTS, Annotations, Image
@@ -17,7 +19,8 @@ from seesaw.data.streaming import records
 from seesaw.errors import UserError
 
 MIN_SIDE = 32  # px; configs/_base_/lvis_v1.py leaves out smaller training images
-SHARE = 1000  # one box in so many may differ from its outline; LVIS v1 has 17 without area
+# One box or area in so many may differ from its outline; LVIS v1 has 17 annotations without area.
+SHARE = 1000
 
 
 def read_annotations(
@@ -82,7 +85,20 @@ def _append(ints: array, floats: array, index: int, record: dict, outline: Outli
     ignored = bool(record.get("iscrowd", 0)) + 2 * bool(record.get("ignore", 0))
     keys = record["id"], record["image_id"], record["category_id"]
     ints.extend((index, *keys, outline.height, outline.width, ignored))
-    floats.extend((*record["bbox"], record["area"], *outline[:4]))
+    floats.extend((*record["bbox"], record["area"], *outline[:4], _covered(record["segmentation"])))
+
+
+def _covered(segmentation: list | dict) -> float:
+    """Return the px of run lengths or of the largest polygon, which a mask has at least."""
+    if isinstance(segmentation, list):
+        return max(map(_enclosed, segmentation))
+    counts = segmentation["counts"]
+    return sum(counts[1::2]) if isinstance(counts, list) else float(coco_mask.area(segmentation))
+
+
+def _enclosed(polygon: list[float]) -> float:
+    x, y = polygon[::2], polygon[1::2]
+    return abs(sum(map(mul, x, y[1:] + y[:1])) - sum(map(mul, y, x[1:] + x[:1]))) / 2
 
 
 def _check_categories(made: Annotations, listed: np.ndarray) -> None:
@@ -132,7 +148,7 @@ def _check_annotations(made: Annotations) -> None:
     if not len(images):
         return
     width, height = images[at, 1], images[at, 2]
-    x0, y0, x1, y1 = floats[:, 5:].T
+    x0, y0, x1, y1 = floats[:, 5:9].T
     other = (ints[:, 4] > 0) & ((ints[:, 4] != height) | (ints[:, 5] != width))
     empty = (ints[:, 4] > 0) & (x1 == 0)  # run lengths without a pixel
     outside = ((x1 <= 0) | (y1 <= 0) | (x0 >= width) | (y0 >= height)) & ~empty
@@ -144,12 +160,14 @@ def _check_annotations(made: Annotations) -> None:
     ):
 
         def what(row: int, text: str = text) -> str:
-            image, spans = [int(height[row]), int(width[row])], floats[row, 5:].round(1).tolist()
+            image, spans = [int(height[row]), int(width[row])], floats[row, 5:9].round(1).tolist()
             return text.format(size=ints[row, 4:6].tolist(), image=image, spans=spans)
 
         _add(made, where & ~wrong, code, what)
         wrong |= where
-    _check_boxes(made, wrong, width, height)
+    size = np.stack([width, height, width, height], axis=1)
+    _check_boxes(made, wrong, size)
+    _check_areas(made, wrong, size)
     x, y, w, h, area = floats[:, :5].T
     inside = np.minimum(x + w, width) - np.maximum(x, 0) > 0
     inside &= np.minimum(y + h, height) - np.maximum(y, 0) > 0
@@ -157,13 +175,10 @@ def _check_annotations(made: Annotations) -> None:
     _notes(made, kept, np.minimum(width, height) >= MIN_SIDE)
 
 
-def _check_boxes(
-    made: Annotations, wrong: np.ndarray, width: np.ndarray, height: np.ndarray
-) -> None:
+def _check_boxes(made: Annotations, wrong: np.ndarray, size: np.ndarray) -> None:
     """Compare boxes with the outlines' bounds, both clipped to the image."""
-    box, bounds = made.floats[:, :4], made.floats[:, 5:]
+    box, bounds = made.floats[:, :4], made.floats[:, 5:9]
     corners = np.concatenate([box[:, :2], box[:, :2] + box[:, 2:]], axis=1)
-    size = np.stack([width, height, width, height], axis=1)
     corners, bounds = corners.clip(0, size), bounds.clip(0, size)
     side = (bounds[:, 2:] - bounds[:, :2]).max(axis=1)
     differs = (np.abs(corners - bounds) > 5 + side[:, None] / 4).any(axis=1) & ~wrong
@@ -180,6 +195,31 @@ def _check_boxes(
     elif differs.any():
         first = made.ints[differs, 1][0]
         made.notes.append(f"{differs.sum()} boxes are not those of their outlines, first {first}")
+
+
+def _check_areas(made: Annotations, wrong: np.ndarray, size: np.ndarray) -> None:
+    """Compare areas with the outlines, which may also have been measured by their boxes.
+
+    Areas that are shares of the image, or of another scale, would give wrong AP_s, AP_m and AP_l.
+    """
+    area, bounds, least = made.floats[:, 4], made.floats[:, 5:9], made.floats[:, 9]
+    inside = ((bounds > -1) & (bounds < size + 1)).all(axis=1)  # a mask is cut at the border
+    differs = (area > (bounds[:, 2:] - bounds[:, :2] + 5).prod(axis=1)) | (
+        inside & (3 * area + 25 < least)  # holes, which polygons may not show, have no area
+    )
+    differs &= ~wrong & (area > 0)
+    found, row = int(differs.sum()), int(differs.argmax()) if len(differs) else 0
+    if found > len(area) / SHARE:
+        index, name = made.ints[row, :2].tolist()
+        what = (
+            f"has area {area[row]:g}, but its outline, over {bounds[row].round(1).tolist()} (x0, "
+            f"y0, x1, y1), has another, as in {found - 1} more annotations: write a mask's pixels"
+        )
+        made.add("annotations", index, name, Fault("areas", what))
+    elif found:
+        made.notes.append(
+            f"{found} areas are not those of their outlines, first {made.ints[row, 1]}"
+        )
 
 
 def _notes(made: Annotations, kept: np.ndarray, large: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from seesaw.data.format import Fault, Located
 from seesaw.errors import UserError
 
 NOUNS = {"images": "image", "annotations": "annotation", "categories": "category"}
-INTS, FLOATS = 7, 9  # columns of an annotation
+INTS, FLOATS = 7, 10  # columns of an annotation
 
 
 class Image(NamedTuple):
@@ -40,7 +40,8 @@ class Annotations:
         found: The number of all faults.
         notes: Sentences about what is accepted, but not used in a training.
         ints: (M, 7) index, id, image, category, height and width of run lengths, ignored.
-        floats: (M, 9) box x, y, w, h; area; bounds of the outline x0, y0, x1, y1, in px.
+        floats: (M, 10) box x, y, w, h; area; bounds of the outline x0, y0, x1, y1, in px; the
+            px in its largest part.
         trained_images: Images that mmdet trains on: annotated, of at least 32 px (`MIN_SIDE`).
         trained: Annotations that it trains on.
         faulty: Ids of images with a fault, whose annotations are not judged.
