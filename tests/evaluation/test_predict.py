@@ -71,6 +71,17 @@ def test_a_picture_and_a_coco_file_of_each_image(weights, images, capsys):
     assert (plain == cv2.imread(str(images / "alpha.png"))).all() and (drawn != plain).any()
 
 
+def test_many_large_masks_are_drawn_one_after_another(weights, images, monkeypatch):
+    drawn = []
+    for most in (2**29, 1):
+        monkeypatch.setattr("seesaw.evaluation.predict.DRAWN", most)
+        assert predict(weights, images, "a photo.jpg", score=0.0) == 0
+        drawn.append(cv2.imread(str(images / "out/a photo.png")).astype(int))
+    assert drawn[0].shape == drawn[1].shape
+    plain = cv2.imread(str(images / "a photo.jpg"))
+    assert all((picture != plain).any() for picture in drawn)
+
+
 def test_detections_are_those_of_detect(weights, images):
     """The evaluation's own pipeline, to the bit."""
     from mmengine.dataset import Compose, pseudo_collate

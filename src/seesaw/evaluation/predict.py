@@ -32,6 +32,8 @@ from seesaw.evaluation.paste import rle_masks
 from seesaw.spec.datasets import DatasetEntry
 from seesaw.spec.outputs import Counts
 
+DRAWN = 2**29  # pixels of masks drawn at once, for each of which mmdet needs five bytes
+
 
 class Prediction(NamedTuple):
     """The files of one image, and the number of their detections."""
@@ -141,23 +143,32 @@ def _write(
 
 
 def _drawn(path: Path, shown: list[int], boxes, scores, labels, masks, names) -> bytes:
-    """Draw the shown detections on the image and return it as PNG."""
+    """Draw the shown detections on the image and return it as PNG.
+
+    Where their masks have more than `DRAWN` pixels, some are drawn after the others, over them.
+    """
     image = mmcv.imread(str(path), channel_order="rgb")
-    sample = DetDataSample()
-    shape = (0, *image.shape[:2])
-    bits = np.stack([rle.decode(masks[i]) for i in shown]) if shown else np.zeros(shape)
-    sample.pred_instances = InstanceData(
-        bboxes=torch.from_numpy(boxes[shown]),
-        scores=torch.from_numpy(scores[shown]),
-        labels=torch.from_numpy(labels[shown]),
-        masks=bits.astype(bool),
-    )
+    height, width = image.shape[:2]
+    most = max(DRAWN // (height * width), 1)
     with drawing(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of boxes that reach over the border
         visualizer = DetLocalVisualizer()
         visualizer.dataset_meta = dict(classes=[plain(n) for n in names], palette="random")
-        visualizer.add_datasample("", image, sample, draw_gt=False, pred_score_thr=0.0)
-        return cv2.imencode(".png", visualizer.get_image()[..., ::-1])[1].tobytes()
+        for start in range(0, max(len(shown), 1), most):
+            some = shown[start : start + most]
+            bits = np.zeros((len(some), height, width), bool)
+            for bit, i in zip(bits, some, strict=True):
+                bit[:] = rle.decode(masks[i])
+            sample = DetDataSample()
+            sample.pred_instances = InstanceData(
+                bboxes=torch.from_numpy(boxes[some]),
+                scores=torch.from_numpy(scores[some]),
+                labels=torch.from_numpy(labels[some]),
+                masks=bits,
+            )
+            visualizer.add_datasample("", image, sample, draw_gt=False, pred_score_thr=0.0)
+            image = visualizer.get_image()
+    return cv2.imencode(".png", image[..., ::-1])[1].tobytes()
 
 
 def _compressed(mask) -> dict:
