@@ -17,6 +17,7 @@ from seesaw.cli.main import main
 from seesaw.core import paths
 from seesaw.core.files import sha256_file
 from seesaw.core.records import provenance_path
+from seesaw.errors import UserError
 from seesaw.results.publish import published
 
 TRAINING = "b03_htc_lite"
@@ -91,6 +92,15 @@ def test_half_precision_halves_the_file(root, folder):
     states = [torch.load(path, weights_only=True)["state_dict"] for path in (whole, small)]
     for name, tensor in states[0].items():
         assert torch.equal(states[1][name].to(tensor.dtype), tensor.half().to(tensor.dtype)), name
+
+
+@pytest.mark.parametrize("classes", [None, 3, [], ["ant", 3]])
+def test_a_checkpoint_without_names_of_classes_is_not_a_published_one(tmp_path, classes):
+    facts = dict(evaluation="b03_htc_lite", scale="smoke", dataset="smoke_lvis")
+    meta = {"seesaw": facts, "dataset_meta": {"classes": classes}}
+    torch.save({"state_dict": {}, "meta": meta}, tmp_path / "model.pth")
+    with pytest.raises(UserError, match="was not made by `seesaw publish`"):
+        published(tmp_path)
 
 
 @pytest.mark.slow

@@ -154,16 +154,16 @@ def published(folder: Path) -> tuple[Path, dict[str, str], list[str]]:
     Raises:
         UserError: the folder has not exactly one published checkpoint, or it cannot be read.
     """
-    found = sorted(folder.glob("*.pth"))
+    found = sorted(path for path in folder.glob("*.pth") if path.is_file())
     if len(found) != 1:
         raise UserError(f"{folder} has {len(found)} files *.pth; a published model has one.")
     content = weights_of.load(found[0], "publish it again")
     try:
-        facts, names = content["meta"][META], content["meta"]["dataset_meta"]["classes"]
+        facts, names = content["meta"][META], list(content["meta"]["dataset_meta"]["classes"])
         known = {key: facts[key] for key in ("evaluation", "scale", "dataset")}
     except (KeyError, TypeError, IndexError):
         known, names = {}, []
-    if not known or not all(isinstance(text, str) for text in (*known.values(), *names)):
+    if not (known and names and all(isinstance(text, str) for text in (*known.values(), *names))):
         raise UserError(f"{found[0]} was not made by `seesaw publish`; name the file itself.")
     return found[0], known, names
 
