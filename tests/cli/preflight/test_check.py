@@ -150,6 +150,7 @@ def test_weights_that_fit_and_that_do_not(backbone, tmp_path):
     assert missing.ok is False
     counts = ("1 tensors missing", "1 unexpected", "1 of another shape")
     assert not lacks(missing.text, path, *counts, "layer1.0.conv1.weight", "download it again")
+    assert "1 unexpected" in compared(state | {0: torch.zeros(1)}).text
     path.write_bytes(path.read_bytes()[:500])
     cut = preflight_check.compare_weights("w", path, cfg)
     assert cut.ok is False and str(path) in cut.text

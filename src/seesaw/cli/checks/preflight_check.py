@@ -154,7 +154,7 @@ def compare_weights(name: str, path: Path, cfg: Config) -> Check:
         state = weights.state_dict(path, "download it again", mmap=True)
     except UserError as error:
         return Check(name, False, str(error))
-    state = {k.removeprefix("backbone."): v for k, v in state.items()}
+    state = {str(k).removeprefix("backbone."): v for k, v in state.items()}
     model = build(cfg).backbone.state_dict()
     new = ("num_batches_tracked", "conv_offset.weight", "conv_offset.bias")
     missing = [k for k in model if k not in state and not k.endswith(new)]
