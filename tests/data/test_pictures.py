@@ -197,6 +197,18 @@ def test_areas_that_are_shares_of_the_image_become_pixels(folder):
     assert faults(target) == []
 
 
+def test_ids_are_made_unique_beside_the_largest_id_too(folder):
+    def repeat(content):
+        first, second, third = content["annotations"][:3]
+        first["id"], second["id"], third["id"] = 2**63 - 1, 2**63 - 1, None
+
+    edit(folder, "train", repeat)
+    target, done = repair.repair(folder, FILES)
+    ids = [a["id"] for a in small_folder.read(target, "train")["annotations"]]
+    assert len(set(ids)) == len(ids) == 30 and sum(done.values()) == 2
+    assert faults(target) == []
+
+
 def test_the_files_of_an_entry_may_have_any_names(folder, tmp_path, monkeypatch, capsys):
     path_of(folder, "train").rename(folder / "a.json")
     path_of(folder, "val").rename(folder / "b.json")

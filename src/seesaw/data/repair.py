@@ -136,7 +136,8 @@ class _Copy:
         }
         dropped: dict[str, set[int]] = {key: set() for key in LISTS}
         ids = [a.get("id") for a in data["annotations"] if isinstance(a, dict)]
-        self.unused = itertools.count(1 + max([i for i in ids if is_id(i)] or [0]))  # type: ignore[type-var, operator]
+        used = {i for i in ids if is_id(i)}
+        self.unused = itertools.filterfalse(used.__contains__, itertools.count(1))
         for located in content.faults:
             change = self._change(located, data, sizes)
             if change is None and located.key == "categories":
