@@ -36,6 +36,7 @@ from seesaw.errors import UserError
 
 ROUNDS = 8  # a record may have several faults, of which a reading finds the first
 STORED, SHOWN = "stored", "shown"
+WHOLE = ("id", "image_id", "category_id", "width", "height")
 
 
 def repair(root: Path, files: Mapping[str, str], orientation: str = STORED) -> tuple[Path, Counter]:
@@ -85,7 +86,10 @@ class _Copy:
     def make(self) -> Counter:
         """Write the annotation files, then mend what the reader refuses until it takes all."""
         for name in self.files.values():
-            self._write(name, _tolerant(self.root / name))
+            content = _tolerant(self.root / name)
+            if number := sum(_whole(record) for key in LISTS for record in content[key]):
+                self.done[f"{self.root / name}: ids and sizes made whole numbers"] = number
+            self._write(name, content)
         for _ in range(ROUNDS):
             found = lvis_folder.read(self.target, self.files, limit=None)
             if not any(content.faults for content in found.values()):
@@ -257,6 +261,23 @@ def _tolerant(path: Path) -> dict:
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise UserError(f"{path} has no list {key!r}: get an annotation file in LVIS format")
     return content
+
+
+def _whole(record: object) -> int:
+    """Write a record's ids and sizes such as 640.0, which pandas makes, as 640; count them."""
+    if not isinstance(record, dict):
+        return 0
+    places: list[tuple] = [(record, key) for key in WHOLE if key in record]
+    for name in FEDERATED:
+        if isinstance(found := record.get(name), list):
+            places += [(found, i) for i in range(len(found))]
+    done = 0
+    for parent, key in places:
+        value = parent[key]
+        if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+            parent[key] = int(value)
+            done += 1
+    return done
 
 
 def _without_orientation(content: bytes) -> bytes:
