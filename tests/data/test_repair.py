@@ -1,9 +1,13 @@
 """What --fix mends in annotation files is what was meant."""
 
+import os
+
+import pytest
 import small_folder
 from small_folder import FILES, edit
 
 from seesaw.data import lvis_folder, repair
+from seesaw.errors import UserError
 
 
 def test_whole_numbers_that_pandas_wrote_as_floats_are_kept(tmp_path):
@@ -22,3 +26,14 @@ def test_whole_numbers_that_pandas_wrote_as_floats_are_kept(tmp_path):
     assert small_folder.read(target, "train") == before
     assert list(done.values()) == [7 + len(before["images"][0]["neg_category_ids"])]
     assert not any(content.faults for content in lvis_folder.read(target, FILES).values())
+
+
+@pytest.mark.parametrize("read", [lvis_folder.read, repair.repair])
+def test_a_pipe_is_no_annotation_file(tmp_path, read):
+    """It would be waited for without end."""
+    folder = small_folder.make(tmp_path / "set")
+    path = small_folder.path_of(folder, "train")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(UserError, match=r"train\.json is no file"):
+        read(folder, FILES)

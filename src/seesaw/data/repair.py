@@ -32,6 +32,7 @@ from seesaw.data.format import (
     relative_path,
 )
 from seesaw.data.outlines import measure
+from seesaw.data.streaming import need_file
 from seesaw.errors import UserError
 
 ROUNDS = 8  # a record may have several faults, of which a reading finds the first
@@ -252,6 +253,7 @@ def _image(annotation: dict) -> int | None:
 def _tolerant(path: Path) -> dict:
     """Read JSON with a byte order mark, NaN or repeated keys, of which the last one counts."""
     try:
+        need_file(path)
         content = json.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): correct its path") from None

@@ -27,9 +27,11 @@ def records(path: Path, lists: Collection[str], digest: Any = None) -> Iterator[
         digest: hashlib object that is updated with the file's bytes.
 
     Raises:
-        UserError: The file is missing or no valid JSON, a key stands twice, or a list is missing.
+        UserError: The file is missing, no file or no valid JSON, a key stands twice, or a list is
+            missing.
     """
     try:
+        need_file(path)
         with Path(path).open("rb") as file:
             yield from _records(_Text(file, digest), path, lists)
     except FileNotFoundError:
@@ -38,6 +40,12 @@ def records(path: Path, lists: Collection[str], digest: Any = None) -> Iterator[
         raise UserError(f"{path} cannot be read ({error.strerror}): correct its path") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no valid JSON ({error}): get the file again") from None
+
+
+def need_file(path: Path) -> None:
+    """Raise a UserError about a folder, a device, or a pipe, which would be waited for."""
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is no file: correct its path")
 
 
 def _records(text: _Text, path: Path, lists: Collection[str]) -> Iterator[tuple[str, Any]]:
