@@ -44,6 +44,21 @@ def test_manifest_changes_with_the_data_and_only_then(small_set, tmp_path):
     assert len(list((tmp_path / "m").iterdir())) == 2
 
 
+def test_an_image_that_cannot_be_read_is_not_said_to_be_missing(tmp_path):
+    root = small_folder.make(tmp_path / "set")
+    image = root / "val/000011.jpg"
+    image.unlink()
+    with pytest.raises(UserError, match=r"000011\.jpg is missing"):
+        lvis_folder.hashes(root, FILES["val"])
+    image.symlink_to(image)  # a link to itself, which root cannot read either
+    with pytest.raises(UserError, match=r"000011\.jpg cannot be read .*links"):
+        lvis_folder.hashes(root, FILES["val"])
+    image.unlink()
+    image.mkdir()
+    with pytest.raises(UserError, match=r"000011\.jpg is no file"):
+        lvis_folder.hashes(root, FILES["val"])
+
+
 def category(content):
     return content["categories"][0]
 

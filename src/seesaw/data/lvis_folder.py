@@ -18,6 +18,7 @@ from seesaw.data import pictures
 from seesaw.data.annotations import MIN_SIDE, read_annotations
 from seesaw.data.content import Annotations
 from seesaw.data.format import FREQUENCIES, Fault, relative_path
+from seesaw.data.streaming import need_file
 from seesaw.errors import UserError
 from seesaw.spec.annotations import load_annotations
 
@@ -141,7 +142,7 @@ def hashes(root: Path, name: str) -> dict[str, Any]:
     """Return a split's part of the manifest from the present files, which are not checked.
 
     Raises:
-        UserError: A file is missing or the annotation file cannot be read.
+        UserError: A file is missing or cannot be read.
     """
     path = root / name
     try:
@@ -151,10 +152,15 @@ def hashes(root: Path, name: str) -> dict[str, Any]:
 
     def contents() -> Iterator[tuple[str, bytes]]:
         for relative in images:
+            image = root / relative
             try:
-                yield relative, (root / relative).read_bytes()
-            except OSError:
-                raise UserError(f"{root / relative} is missing: get it again") from None
+                need_file(image)
+                yield relative, image.read_bytes()
+            except FileNotFoundError:
+                raise UserError(f"{image} is missing: get it again") from None
+            except OSError as error:
+                fix = "correct its permissions, or get it again"
+                raise UserError(f"{image} cannot be read ({error.strerror}): {fix}") from None
 
     total, sha256 = pictures.digest(contents())
     size = path.stat().st_size
