@@ -9,7 +9,9 @@ from small_folder import FILES, edit, path_of
 
 from seesaw.data import lvis_folder
 from seesaw.data.lvis_folder import write_json
+from seesaw.data.unchanged import changes
 from seesaw.errors import UserError
+from seesaw.spec.datasets import DatasetEntry
 
 
 def hashed(root):
@@ -57,6 +59,20 @@ def test_an_image_that_cannot_be_read_is_not_said_to_be_missing(tmp_path):
     image.mkdir()
     with pytest.raises(UserError, match=r"000011\.jpg is no file"):
         lvis_folder.hashes(root, FILES["val"])
+
+
+def test_images_that_have_changed_are_those_of_a_file_that_is_there(tmp_path):
+    root = small_folder.make(tmp_path / "set")
+    (root / "val").rename(root / "pictures")
+    edit(
+        root,
+        "val",
+        lambda c: [i.update(coco_url=f"pictures/{i['id']:06d}.jpg") for i in c["images"]],
+    )
+    entry, known = DatasetEntry(name="set", root=root, **FILES), hashed(root)
+    assert not list(changes(entry, known, "val"))
+    (root / "pictures/000011.jpg").write_bytes(b"other")
+    assert [path for path, _ in changes(entry, known, "val")] == [path_of(root, "val")]
 
 
 def category(content):

@@ -90,13 +90,13 @@ def test_the_verb_that_reads_it_refuses(damaged, capsys):
     assert str(path).removesuffix(".provenance.json") in capsys.readouterr().out
 
 
-def test_a_truncated_image_is_named(root, monkeypatch, capsys):
+def test_a_truncated_image_is_noticed(root, monkeypatch, capsys):
     monkeypatch.chdir(root)
     image = min(Path("data/smoke_lvis/val").iterdir())
     content = image.read_bytes()
     image.write_bytes(content[: len(content) // 2])
     assert main(["detect", "a01", "--scale", "smoke"]) == 2
-    assert "data/smoke_lvis/val" in capsys.readouterr().err
+    assert "data/smoke_lvis/annotations/val.json: its images" in capsys.readouterr().err
     image.write_bytes(content)
 
 

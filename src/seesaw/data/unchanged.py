@@ -36,14 +36,14 @@ def refuse_changed(entry: DatasetEntry, split: str, again: str) -> None:
     file = entry.root / said["annotations"].get("file", "")
     if file.is_file() and max(said["annotations"]["bytes"], said["images"]["bytes"]) >= MUCH:
         if sha256_of(file) != said["annotations"]["sha256"]:
-            raise UserError(_changed(file, "the annotations", entry, again))
+            raise UserError(_changed(file, "not the annotations", entry, again))
         return
     for path, what in changes(entry, known, split):
         raise UserError(_changed(path, what, entry, again))
 
 
 def changes(entry: DatasetEntry, known: Manifest, split: str) -> Iterator[tuple[Path, str]]:
-    """Yield the parts of a split that are not those of the manifest: path, and what it should be.
+    """Yield the annotation file and what of it, or of its images, is not that of the manifest.
 
     Raises:
         UserError: a file is missing or damaged.
@@ -52,11 +52,11 @@ def changes(entry: DatasetEntry, known: Manifest, split: str) -> Iterator[tuple[
     name = said["annotations"].get("file", "")
     now = lvis_folder.hashes(entry.root, name)
     if now["annotations"] != said["annotations"]:
-        yield entry.root / name, "the annotations"
+        yield entry.root / name, "not the annotations"
     if now["images"] != said["images"]:
-        yield entry.root / split, "the images"
+        yield entry.root / name, "its images are not those"
 
 
 def _changed(path: Path, what: str, entry: DatasetEntry, again: str) -> str:
-    fix = f"restore it, or, if the change is meant, run `{again}`"
-    return f"{path}: not {what} of {entry.manifest}; {fix}."
+    fix = f"restore what was there, or, if the change is meant, run `{again}`"
+    return f"{path}: {what} of {entry.manifest}; {fix}."

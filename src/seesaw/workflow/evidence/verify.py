@@ -87,7 +87,7 @@ def _data(evidence: Evidence) -> list[Fault]:
     for split, said in known["splits"].items():
         try:
             for path, what in changes(entry, known, split):
-                faults.append(Fault(path, f"corrupt: not {what} of {entry.manifest.name}", repair))
+                faults.append(Fault(path, f"corrupt: {what} of {entry.manifest.name}", repair))
         except UserError as error:
             path = entry.root / said["annotations"].get("file", split)
             faults.append(Fault(path, str(error), repair))
