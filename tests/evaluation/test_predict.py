@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import cv2
 import numpy as np
@@ -146,6 +147,20 @@ def test_a_film_is_not_read(tmp_path):
     os.truncate(film, 2**28 + 1)
     with pytest.raises(UserError, match=r"film\.jpg has over 256 MiB"):
         check_images([film], tmp_path / "out")
+
+
+def test_names_that_differ_in_case_are_two_where_the_file_system_tells_them_apart(images):
+    (images / "more").mkdir()
+    shutil.copy(images / "alpha.png", images / "more/ALPHA.png")
+    some = [images / "alpha.png", images / "more/ALPHA.png"]
+    if (images / "ALPHA.png").exists():
+        with pytest.raises(UserError, match="both"):
+            check_images(some, images / "out")
+    else:
+        check_images(some, images / "out")
+        with pytest.raises(UserError, match="both"):
+            check_images([*some, images / "alpha.png"], images / "out")
+    assert not (images / "out").exists()
 
 
 def test_the_smallest_images_are_drawn(weights, images):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import cv2
 import numpy as np
@@ -23,6 +25,8 @@ def check_images(images: Sequence[Path], out: Path) -> None:
         UserError: a check fails; the message describes the first fault.
     """
     stems: dict[str, Path] = {}
+    some = {path.stem.casefold() for path in images}
+    fold = len(some) < len(images) and _ignores_case(out)
     for path in images:
         if not path.is_file():
             raise UserError(f"{path} is no file; name image files.")
@@ -35,12 +39,13 @@ def check_images(images: Sequence[Path], out: Path) -> None:
             image = None
         if image is None:
             raise UserError(f"{path} is no readable image (JPEG, PNG, ...); leave it out.")
-        if other := stems.get(path.stem):
+        stem = path.stem.casefold() if fold else path.stem
+        if other := stems.get(stem):
             raise UserError(
                 f"{other} and {path} would both be written to {path.stem}.json; predict them into "
                 "two folders by --out."
             )
-        stems[path.stem] = path
+        stems[stem] = path
     own = {_identity(path) for path in images}
     shared = out.is_dir() and any(path.parent.samefile(out) for path in images)
     for path in images:
@@ -55,6 +60,14 @@ def check_images(images: Sequence[Path], out: Path) -> None:
 def outputs(image: Path, out: Path) -> tuple[Path, Path]:
     """Return the JSON file and the picture of an image."""
     return out / f"{image.stem}.json", out / f"{image.stem}.png"
+
+
+def _ignores_case(folder: Path) -> bool:
+    """Return whether names that differ in case are one file in a folder, which need not exist."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.is_dir())
+    with suppress(OSError), NamedTemporaryFile(prefix="a", dir=there) as file:
+        return Path(file.name).with_name(Path(file.name).name.swapcase()).exists()
+    return False
 
 
 def _identity(path: Path) -> tuple[int, int]:
