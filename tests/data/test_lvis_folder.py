@@ -249,6 +249,13 @@ def test_areas_of_another_scale_are_refused_and_a_stray_one_is_reported(
     assert f"1 areas are not those of their outlines, first {large['id']}" in found.notes
 
 
+def test_images_whose_masks_fill_the_memory_are_reported(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.json", BASE)
+    assert not any("masks" in note for note in read_annotations(path).notes)
+    monkeypatch.setattr("seesaw.data.annotations.MASKS", 10 * 8 - 1)
+    assert any(note.startswith("2 images whose masks") for note in read_annotations(path).notes)
+
+
 def test_boxes_as_corners_are_refused_and_a_stray_one_is_reported(small_set, tmp_path):
     content = json.loads((small_set[0] / "annotations/train.json").read_text())
     for annotation in content["annotations"]:

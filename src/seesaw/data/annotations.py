@@ -21,6 +21,7 @@ from seesaw.errors import UserError
 MIN_SIDE = 32  # px; configs/_base_/lvis_v1.py leaves out smaller training images
 # One box or area in so many may differ from its outline; LVIS v1 has 17 annotations without area.
 SHARE = 1000
+MASKS = 2**32  # bytes of an image's masks, one a pixel and object; LVIS's are far smaller
 
 
 def read_annotations(
@@ -173,6 +174,10 @@ def _check_annotations(made: Annotations) -> None:
     inside &= np.minimum(y + h, height) - np.maximum(y, 0) > 0
     kept = inside & (area > 0) & (w >= 1) & (h >= 1)  # as CocoDataset.parse_data_info
     _notes(made, kept, np.minimum(width, height) >= MIN_SIDE)
+    heavy = int((np.bincount(at, weights=kept * width * height) > MASKS).sum())
+    if heavy:
+        what = f"images whose masks fill over {MASKS / 2**30:g} GiB when they are loaded"
+        made.notes.append(f"{heavy} {what}: scale them down")
 
 
 def _check_boxes(made: Annotations, wrong: np.ndarray, size: np.ndarray) -> None:

@@ -38,7 +38,7 @@ class Annotations:
         categories: ``id``, ``name`` and ``frequency`` (or None) of each category.
         faults: The first ``limit`` faults found.
         found: The number of all faults.
-        notes: Sentences about what is accepted, but not used in a training.
+        notes: Sentences about what is accepted, but odd, costly or not used in a training.
         ints: (M, 7) index, id, image, category, height and width of run lengths, ignored.
         floats: (M, 10) box x, y, w, h; area; bounds of the outline x0, y0, x1, y1, in px; the
             px in its largest part.
