@@ -110,9 +110,12 @@ class Executor(official.Executor):
 
         Snakemake's list of active jobs is empty while their states are asked for.
         """
-        super().cancel_jobs(active_jobs)
+        try:
+            super().cancel_jobs(active_jobs)
+        except (OSError, WorkflowError) as error:  # also if SLURM has forgotten one of them
+            self.logger.warning(f"{error}; the next call takes over what still runs.")
         command = ["scancel", "--user", str(os.getuid()), "--name", self.run_uuid]
-        with suppress(OSError, subprocess.TimeoutExpired):  # a later call takes them over
+        with suppress(OSError, subprocess.TimeoutExpired):
             subprocess.run(command, timeout=60, check=False)
 
     def run_job_pre(self, job: JobExecutorInterface) -> None:

@@ -92,6 +92,14 @@ def test_cancelling_reaches_jobs_whose_state_is_just_asked_for(place):
     assert "--name run" in Path("calls").read_text()
 
 
+def test_one_job_that_slurm_has_forgotten_does_not_keep_the_others(place, caplog):
+    listed(place)
+    command(place, "scancel", 'echo "$@" >> calls; echo "Invalid job id" >&2; exit 1')
+    executor = Alone().watching("7")
+    executor.cancel_jobs(executor.active)
+    assert "--name run" in Path("calls").read_text() and "Invalid job id" in caplog.text
+
+
 def test_what_slurm_refuses_is_passed_on(place):
     listed(place)
     command(place, "sbatch", "echo 'sbatch: error: invalid account' >&2; exit 1")
