@@ -105,6 +105,15 @@ class Executor(official.Executor):
         self._job_submission_executor.shutdown(cancel_futures=True)
         super().cancel()
 
+    def shutdown(self) -> None:
+        """Delete the folder for which each job waits when it starts, but not after a cancellation.
+
+        A job that escapes it may still be in the queue, and a later call takes it over.
+        """
+        if self._cancelled.is_set():
+            self._tmpdir = None  # the official executor then deletes a new, empty folder
+        super().shutdown()
+
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """Cancel these jobs, and those of this call that are being asked for or submitted.
 

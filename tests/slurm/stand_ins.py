@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,13 +53,20 @@ class Alone(Executor):
         settings = ExecutorSettings(
             status_command="squeue", delete_logfiles_older_than=0, **settings
         )
-        self.workflow = SimpleNamespace(executor_settings=settings, workdir_init=Path.cwd())
+        self.workflow = SimpleNamespace(
+            executor_settings=settings,
+            remote_execution_settings=SimpleNamespace(immediate_submit=False),
+            workdir_init=Path.cwd(),
+        )
         self.logger = logging.getLogger("executor")
         self.__post_init__()
         self.run_uuid = "run"
         self.reported: dict[str | None, str] = {}
         self.errors: list[str] = []
         self.active: list[SubmittedJobInfo] = []
+        self._tmpdir, self.active_jobs, self.lock = None, [], threading.Lock()
+        self.wait_thread = threading.Thread()
+        self.wait_thread.start()
 
     def format_job_exec(self, job) -> str:
         return "true"

@@ -100,6 +100,17 @@ def test_one_job_that_slurm_has_forgotten_does_not_keep_the_others(place, caplog
     assert "--name run" in Path("calls").read_text() and "Invalid job id" in caplog.text
 
 
+def test_what_a_job_waits_for_outlives_a_call_whose_cancellation_it_escapes(place):
+    listed(place)
+    command(place, "scancel", "exit 1")
+    (place / ".snakemake").mkdir()
+    cancelled, ended = Alone(), Alone()
+    kept, gone = Path(cancelled.tmpdir), Path(ended.tmpdir)
+    cancelled.cancel()
+    ended.shutdown()
+    assert kept.is_dir() and not gone.exists()
+
+
 def test_what_slurm_refuses_is_passed_on(place):
     listed(place)
     command(place, "sbatch", "echo 'sbatch: error: invalid account' >&2; exit 1")
