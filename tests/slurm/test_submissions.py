@@ -33,6 +33,15 @@ def test_a_submission_is_noted_and_a_running_one_taken_over(place):
     assert len(Path("calls").read_text().splitlines()) == len(ledger.submitted()) == 2
 
 
+def test_a_submission_that_cannot_be_noted_is_one_all_the_same(place, capsys):
+    listed(place)
+    command(place, "sbatch", "echo 7")
+    ledger.SUBMITTED.mkdir(parents=True)  # it cannot be written
+    executor = Alone()
+    assert executor.submit() == "7" and not executor.errors
+    assert "SLURM job 7 is not recorded" in capsys.readouterr().err
+
+
 def test_a_submission_whose_answer_was_lost_is_found(place):
     listed(place, ("7", "PENDING", "None"))
     assert Alone().submit() == "7"

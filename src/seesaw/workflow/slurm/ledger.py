@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -84,10 +85,14 @@ def last(scale: str, work: str) -> str | None:
 
 
 def note(submission: Submission) -> None:
-    """Append a submission."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with SUBMITTED.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(submission._asdict()) + "\n")
+    """Append a submission; if it cannot be written, say so, because the job runs all the same."""
+    try:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        with SUBMITTED.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(submission._asdict()) + "\n")
+    except OSError as error:
+        what = f"SLURM job {submission.job} is not recorded, so no later call takes it over"
+        print(f"{SUBMITTED} cannot be written ({error.strerror}): {what}.", file=sys.stderr)
 
 
 def ends(job: str) -> list[End]:
