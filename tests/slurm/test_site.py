@@ -116,8 +116,9 @@ def test_a_wrong_setting_is_named(tmp_path, text, expected):
         site.load(path)
 
 
-def test_one_node_needs_no_rendezvous():
-    assert torchrun.rendezvous({"SLURM_NNODES": "1"}) == ["--standalone"]
+@pytest.mark.parametrize("step", [{}, {"SLURM_STEP_NUM_NODES": "1"}])
+def test_one_node_needs_no_rendezvous_whatever_its_job_has(step):
+    assert torchrun.rendezvous({"SLURM_NNODES": "2", **step}) == ["--standalone"]
 
 
 def test_gpus_that_are_not_stated_keep_their_default():

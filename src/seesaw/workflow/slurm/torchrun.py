@@ -41,11 +41,14 @@ def _forward(number: int, frame: object) -> None:
 
 
 def rendezvous(environ: Mapping[str, str]) -> list[str]:
-    """Return torchrun's arguments to meet the other nodes of the srun step, if there are any."""
-    nodes = int(environ.get("SLURM_NNODES", 1))
+    """Return torchrun's arguments to meet the other nodes of the srun step, if there are any.
+
+    The job may have more nodes than the step, such as that of an `salloc` shell.
+    """
+    nodes = int(environ.get("SLURM_STEP_NUM_NODES", 1))
     if nodes == 1:
         return ["--standalone"]
-    first = _scontrol("show", "hostnames", environ["SLURM_JOB_NODELIST"]).split()[0]
+    first = _scontrol("show", "hostnames", environ["SLURM_STEP_NODELIST"]).split()[0]
     facts = _scontrol("-o", "show", "node", first).split()
     address = next(f.partition("=")[2] for f in facts if f.startswith("NodeAddr="))
     # One port for each job, because jobs may share a node.
