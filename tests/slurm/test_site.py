@@ -105,6 +105,7 @@ def test_defaults_are_what_the_example_says(tmp_path):
     [
         ("partitoin: gpu", "partitoin is no known key"),
         ("gpus: {paper: 12}", "more GPUs than gpus_per_node must fill whole nodes"),
+        ("gpus: {paper: -8}", "gpus: paper is -8, but a training has 0 or more GPUs"),
         ("segment: 1 day", "segment is '1 day'"),
         ("segment: 1.5.2h", "segment is '1.5.2h'"),
     ],

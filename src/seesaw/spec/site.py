@@ -43,12 +43,14 @@ class Site(Strict):
     @field_validator("gpus")
     @classmethod
     def _over_defaults(cls, gpus: dict[str, int]) -> dict[str, int]:
+        if low := next((scale for scale, count in gpus.items() if count < 0), None):
+            raise ValueError(f"{low} is {gpus[low]}, but a training has 0 or more GPUs")
         return GPUS | gpus
 
     @model_validator(mode="after")
     def _whole_nodes(self) -> Site:
         for gpus in self.gpus.values():
-            if gpus < 0 or (gpus > self.gpus_per_node and gpus % self.gpus_per_node):
+            if gpus > self.gpus_per_node and gpus % self.gpus_per_node:
                 raise ValueError("more GPUs than gpus_per_node must fill whole nodes")
         return self
 
