@@ -136,8 +136,18 @@ def test_memory_grows_after_a_kill_of_which_the_queue_alone_told(place, trace):
     assert segments.memory(1000, place) == 1500
 
 
+def test_a_batch_job_of_the_users_own_is_not_requeued(place, monkeypatch, capfd):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    command(place, "squeue", "exit 0")
+    command(place, "scontrol", 'echo "$@" > asked')
+    ledger.note(Submission("8", "run", "mini/train_wildcards_a01_0", "", {}))
+    assert segment("sh", "-c", "echo {} > work/interrupted.json; exit 75") == 75
+    assert not (place / "asked").exists() and "job 7 is not requeued" in capfd.readouterr().out
+
+
 @pytest.mark.parametrize("state", ["RUNNING", "COMPLETING"])
 def test_a_job_in_the_grace_time_of_a_preemption_requeues_itself(place, monkeypatch, state):
+    ledger.note(Submission("7", "run", "mini/train_wildcards_a01_0", "", {}))
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     command(place, "squeue", f'case "$*" in *%T*) echo {state};; esac')
     command(place, "scontrol", 'echo "$@" > asked; kill -TERM $PPID')  # as SLURM then does

@@ -72,8 +72,9 @@ def trainer(
 ) -> str:
     """Return the start of a command that may take days: `alone`, or torchrun of `module` on GPUs.
 
-    In a SLURM job, the command holds a lease on `work` and requeues itself when it is interrupted.
-    A container within a job, which lacks SLURM's commands, can do neither.
+    In a SLURM job, the command holds a lease on `work` and, if the workflow submitted the job,
+    requeues it when it is interrupted. A container within a job, which lacks SLURM's commands, can
+    do neither.
     """
     slurm = "SLURM_JOB_ID" in environ and shutil.which("squeue", path=environ.get("PATH"))
     nodes = nodes_of(site, gpus)

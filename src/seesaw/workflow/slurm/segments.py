@@ -2,10 +2,10 @@
 
 python -m seesaw.workflow.slurm.segments WORK -- COMMAND...
 
-COMMAND exits with 75 if it was interrupted and can be resumed. The job then requeues itself under
-the same id, so that reaching its time limit does not use up a retry. `WORK/segments.jsonl` has a
-line for each segment. SEESAW_DEADLINE holds the time by which COMMAND must stop, in seconds since
-1970.
+COMMAND exits with 75 if it was interrupted and can be resumed. A job that the workflow submitted
+then requeues itself under the same id, so that reaching its time limit does not use up a retry.
+`WORK/segments.jsonl` has a line for each segment. SEESAW_DEADLINE holds the time by which COMMAND
+must stop, in seconds since 1970.
 """
 
 from __future__ import annotations
@@ -60,6 +60,10 @@ def main(argv: list[str]) -> int:
     if not signalled and (fault := stuck(work)):
         print(f"seesaw: {fault}", file=sys.stderr)
         return MISTAKE
+    if all(one.job != job for one in ledger.submitted()):  # a user's own, with other commands
+        fix = "submit it again, and the work goes on from what is saved"
+        print(f"seesaw: job {job} is not requeued, as this workflow did not submit it; {fix}.")
+        return CUT_OFF
     return _requeue(job)
 
 
