@@ -107,6 +107,14 @@ def test_another_dataset_at_paper_scale_is_not_compared_with_the_paper():
     assert "other data" in small and "reduced data" not in small
 
 
+def test_increments_on_another_dataset_are_shown_and_not_judged():
+    judged = {"errors": {"AP": error(0.1)}, "paper": PAPER}
+    made = table([row("a", 1.0, **judged), row("b", 9.0, **judged)], dataset="own")
+    _, step = made.cells[1]["AP"]
+    assert (step.ours, step.paper, step.verdict, made.spreads) == (8.0, 0.2, None, {})
+    assert any("paper Δ" in line and "not judged" in line for line in remarks(made))
+
+
 def test_undefined_is_not_missing_and_unmeasured_is_not_run():
     undefined = Row("a", "a", "2x", "done", {"AP": 1.0, "AP_r": None, "AP_box": 2.0})
     assert missing(table([undefined])) == {}

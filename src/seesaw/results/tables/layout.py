@@ -87,7 +87,7 @@ def remarks(table: Table) -> list[str]:
             reduced = "" if table.scale == "paper" else ", reduced model and schedule"
             why = f"other data{reduced}"
         lines = [f"{table.scale} scale: {why}; levels are not comparable with the paper."]
-    judged = table.scale in ASSUMED
+    judged = table.scale in ASSUMED and table.dataset is None
     if any(row.errors for row in table.rows):
         lines.append(f"±: standard error by resampling images{_seeds(table)}.")
     if table.increments and not table.levels_comparable:

@@ -139,6 +139,8 @@ class Table:
     @property
     def spreads(self) -> dict[str, Spread]:
         """The run-to-run spread used for each column's verdicts; empty where nothing is judged."""
+        if self.dataset is not None:  # the paper's signs and the assumed spreads are of LVIS
+            return {}
         columns = {c for row in self.rows for c in row.errors}
         found = {
             c: pooled_spread(self._repeated(c), c, self.scale)
