@@ -133,8 +133,17 @@ def speed_models(wildcards):
     ]
 
 
+def shows_speeds(place):
+    """Return whether a table has a column fps and a model of Table A2, whose models are timed."""
+    columns = EXPERIMENTS.places[place].columns if place in EXPERIMENTS.places else []
+    shown, timed = (
+        {cell.evaluation for cell in EXPERIMENTS.place_cells(name)} for name in (place, "table_a2")
+    )
+    return "fps" in columns and not shown.isdisjoint(timed)
+
+
 def gpu_measurements():
-    """Return what `seesaw preflight --measure` wrote; the paper scale's Table A2 shows it."""
+    """Return what `seesaw preflight --measure` wrote; the paper scale's tables of speeds show it."""
     return sorted(map(str, Path("configs/costs").glob("*.yaml"))) if SCALE.name == "paper" else []
 
 

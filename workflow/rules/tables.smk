@@ -6,8 +6,8 @@ rule table:
     input:
         metrics=lambda w: place_files(w.place, SCALE.metrics),
         replicates=lambda w: place_files(w.place, SCALE.replicates),
-        speed=lambda w: str(SCALE.speed) if w.place == "table_a2" else [],
-        gpus=lambda w: gpu_measurements() if w.place == "table_a2" else [],
+        speed=lambda w: [str(SCALE.speed)] if shows_speeds(w.place) else [],
+        gpus=lambda w: gpu_measurements() if shows_speeds(w.place) else [],
         paper="configs/paper_values.yaml",
     output:
         expand(

@@ -108,6 +108,18 @@ rule again:
     assert list(graph.select("again"))[-2:] == ["speed", "again"]
 
 
+@pytest.mark.parametrize(("column", "timed"), [("fps", True), ("AP_box", False)])
+def test_a_table_of_ones_own_waits_for_the_speeds_that_it_shows(clone, column, timed):
+    path = clone / "configs/experiments.yaml"
+    place = f"  mine: {{title: Mine, heading: Row, columns: [AP, {column}]}}\n"
+    text = path.read_text().replace("places:\n", f"places:\n{place}", 1)
+    path.write_text(text.replace("{table_a2: HTC-Lite}", "{table_a2: HTC-Lite, mine: HTC-Lite}"))
+    file = clone / "workflow/rules/tables.smk"
+    rule = '\n\nrule mine:\n    input:\n        f"{SCALE.tables}/mine.csv",\n'
+    file.write_text(file.read_text() + rule)
+    assert ("speed" in workflow(Scale("paper")).select("mine")) is timed
+
+
 def test_a_rule_that_snakemake_refuses_is_reported(clone):
     path = clone / "workflow/rules/evaluate.smk"
     path.write_text(path.read_text().replace("models=speed_models", "models='nowhere.pth'"))
