@@ -95,6 +95,8 @@ def _facts(job: Job, needs: dict, scale: Scale) -> dict[str, Any]:
         "experiment": named.get("evaluation") or named.get("training") or "",
         "training": named.get("training", ""),
         "seed": int(named.get("seed", 0)),
+        # Other parameters are the command's options, or in the fingerprint.
+        "shown": [repr(value) for value in job.non_derived_params if isinstance(value, list)],
     }
 
 

@@ -37,6 +37,8 @@ class Job:
         experiment: the evaluation that it belongs to (for a training, its own); "" if shared.
         training: the training whose weights it makes or uses; "" if none.
         seed: the seed; 0 where there is none.
+        shown: what a table or figure takes from the experiment table (title, columns, rows), as
+            Snakemake writes its parameters down.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Job:
     experiment: str = ""
     training: str = ""
     seed: int = 0
+    shown: tuple[str, ...] = ()
 
     @property
     def rule(self) -> str:
@@ -131,8 +134,9 @@ def workflow(scale: Scale) -> Graph:
     found = cached_json(files, kept, ask)
     every = {}
     for i, facts in found["jobs"].items():
-        outputs, needs = map(Path, facts.pop("outputs")), facts.pop("needs")
-        every[i] = Job(i, tuple(outputs), tuple(needs), **facts)
+        outputs = tuple(map(Path, facts.pop("outputs")))
+        needs, shown = tuple(facts.pop("needs")), tuple(facts.pop("shown"))
+        every[i] = Job(i, outputs, needs, shown=shown, **facts)
     return Graph(every, found["targets"], scale)
 
 
@@ -190,7 +194,8 @@ def _done(job: Job, fingerprint: str | None) -> bool:
         return False
     if not is_current(job.record, fingerprint, recorded_hashes(job.record)):
         return False
-    if fingerprint is None or (job.record or {}).get("fingerprint"):
-        return True
+    wanted = {*job.shown}
+    if fingerprint is not None and not (job.record or {}).get("fingerprint"):
+        wanted.add(repr(fingerprint))
     kept = read_record(snakemake_record("metadata", job.outputs[0])) or {}
-    return "params" not in kept or repr(fingerprint) in kept["params"]
+    return "params" not in kept or wanted.issubset(kept["params"])

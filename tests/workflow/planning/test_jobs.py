@@ -1,6 +1,7 @@
 """The workflow's jobs as data, against the rules themselves, and which of them are finished."""
 
 import csv
+import dataclasses
 import json
 import os
 import subprocess
@@ -169,6 +170,17 @@ def test_snakemakes_records_count(paper):
     assert DETECT not in finished(jobs, {key: "c2"})
     write(snakemake_record("incomplete", jobs[DETECT].outputs[0]), "{}")
     assert DETECT not in finished(jobs, {key: "c1"})
+
+
+def test_a_table_with_an_edited_label_is_not_finished(paper):
+    job = dataclasses.replace(paper[2]["table/table_a2"], needs=())
+    make(job)
+    older = [text.replace("HTC-Lite", "HTC") for text in job.shown]
+    for shown, done in ((job.shown, {job.id}), (older, set())):
+        kept = snakemake_record("metadata", job.outputs[0])
+        write(kept, json.dumps({"params": ["'t1'", *shown]}))
+        assert finished({job.id: job}, {"table": "t1"}) == done
+        assert finished({job.id: job}, None) == done
 
 
 def test_snakemake_names_its_records_by_the_path():

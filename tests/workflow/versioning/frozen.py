@@ -8,7 +8,7 @@ from made import know
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import write_recorded
-from seesaw.workflow import dependencies, reference
+from seesaw.workflow import dependencies, jobs, reference
 
 PLACE = "table_a1"
 
@@ -16,8 +16,9 @@ PLACE = "table_a1"
 def table(scale):
     """Write the table and what Snakemake would know of it."""
     files = write_recorded(collect(PLACE, scale.table, scale), scale)
+    shown = jobs.workflow(scale).every[f"table/{PLACE}"].shown
     for path in files.values():
-        know(path, params=[repr(dependencies.cached(scale)["table"])])
+        know(path, params=[repr(dependencies.cached(scale)["table"]), *shown])
 
 
 def content(root):
