@@ -29,7 +29,8 @@ from seesaw.workflow.jobs import Job
 # stage -> the rules whose jobs it owns.
 SHARED = {"data": ("download", "data"), "pretrained": ("pretrain",)}
 SHOWN = ("table", "figure")
-CODE = ("Snakefile", "workflow/rules", "src/seesaw")
+# Our configs inherit from those of the locked mmdet.
+CODE = ("Snakefile", "workflow/rules", "src/seesaw", "requirements.lock")
 HEADER = """\
 # What DVC versions at {scale} scale; made from the experiment table: `seesaw dvc {options}`.
 # A stage is one call of Snakemake; before it `unlock` clears what a killed call left, after it
