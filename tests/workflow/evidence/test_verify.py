@@ -2,7 +2,7 @@
 
 import pytest
 from facts import lacks
-from finished_run import flip, write
+from finished_run import evaluated, flip, write
 
 from seesaw.cli.main import main
 from seesaw.core.provenance import record
@@ -57,6 +57,14 @@ def test_a_table_that_was_removed_from_the_experiments_is_found(scale, run, tabl
     scale.table.places.pop("table_a1")
     what, repair = faults(scale)[tables["csv"]]
     assert "does not have" in what and repair == f"rm -f {scale.tables}/table_a1.*"
+
+
+def test_the_files_of_a_removed_seed_are_found(scale, run):
+    left = evaluated(scale, "a01_mask_rcnn", seed=9)
+    flip(left["weights"])
+    found, folder = faults(scale), left["weights"].parent
+    assert found.keys() == {folder, left["metrics"].parent}
+    assert found[folder][1] == f"rm -rf {folder}"
 
 
 def test_a_table_of_ones_own_is_built_again(scale, run):

@@ -86,6 +86,13 @@ def test_counts_that_were_edited_are_found(scale):
     assert fault.path == counts and fault.what.startswith("corrupt: sha256")
 
 
+def test_the_numbers_of_a_removed_row_are_found(scale):
+    left = reference.freeze(scale) / "summary/a00_removed.json"
+    left.write_text("{}")
+    (fault,) = verify(Evidence(scale.frozen()))[0]
+    assert (fault.path, fault.repair) == (left, "seesaw freeze smoke")
+
+
 def test_a_failure_is_not_frozen(scale, finished):
     reference.freeze(scale)
     model = finished[1]["train/a01_mask_rcnn/seed0"].outputs[0]

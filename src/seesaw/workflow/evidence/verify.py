@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import NamedTuple
 
+from seesaw.core import paths
 from seesaw.core.json import read_json
 from seesaw.core.records import failure_path
 from seesaw.data.unchanged import changes
@@ -13,10 +15,14 @@ from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.recorded import table_inputs
 from seesaw.results.tables.render import FORMATS, differing
+from seesaw.spec import claims, zoo
 from seesaw.spec.outputs import Manifest
 from seesaw.training import run_log
 from seesaw.workflow import jobs
 from seesaw.workflow.evidence.chain import RECORD, Evidence
+
+# The folders of a training or an evaluation with one seed, among a scale's results.
+RUN = re.compile(r"[^/]+/seed\d+(/[^/]+)?|errors/[^/]+/seed\d+")
 
 
 class Fault(NamedTuple):
@@ -30,7 +36,10 @@ class Fault(NamedTuple):
 def verify(evidence: Evidence) -> tuple[list[Fault], int]:
     """Return all faults in the files of a scale, and the number of files that were checked."""
     files = recorded(evidence)
-    faults = [*_files(evidence, files), *_data(evidence), *_logs(evidence)]
+    faults = _removed(evidence, files)
+    removed = {fault.path for fault in faults}
+    faults += _files(evidence, [path for path in files if path.parent not in removed])
+    faults += [*_data(evidence), *_logs(evidence)]
     faults += _tables(evidence, {f.path for f in faults if f.what.startswith("corrupt")})
     return list({f.path: f for f in reversed(faults)}.values())[::-1], len(files)
 
@@ -48,6 +57,36 @@ def recorded(evidence: Evidence) -> list[Path]:
             expected |= set(job.outputs) if job.rule != "table" else set()
         found |= {path for path in expected if path.is_file()}
     return sorted(found)
+
+
+def _removed(evidence: Evidence, files: list[Path]) -> list[Fault]:
+    """Find the folders of rows and seeds that the workflow does not have any more.
+
+    No rule makes their files again.
+    """
+    scale, table = evidence.scale, evidence.scale.table
+    released = zoo.load().models
+    seeds = claims.training_seeds(table, scale) | {name: [0] for name in released}
+    evaluations = [*table.evaluations.values(), *(model.evaluation for model in released.values())]
+    known = {
+        folder
+        for e in evaluations
+        for seed in seeds[e.training]
+        for folder in (
+            scale.model(e.training, seed).parent,
+            scale.metrics(e, seed).parent,
+            scale.errors(e, seed).parent,
+        )
+    }
+    here = {path.parent for path in files if path.is_relative_to(scale.results)}
+    runs = {folder for folder in here if RUN.fullmatch(str(folder.relative_to(scale.results)))}
+    found = sorted(runs - known)
+    if evidence.committed:
+        numbers = sorted((scale.results / "summary").glob("*.json"))
+        found += [path for path in numbers if path.stem not in table.evaluations]
+    what = f"is of a row or seed that neither {table.path} nor {paths.CLAIMS} has"
+    again = f"seesaw freeze {scale.name}" if evidence.committed else "rm -rf {}"
+    return [Fault(path, what, again.format(shlex.quote(str(path)))) for path in found]
 
 
 def _files(evidence: Evidence, files: list[Path]) -> list[Fault]:
