@@ -141,3 +141,14 @@ def test_a_label_that_fits_no_panel_is_refused(results, old, new, said):
     paths.EXPERIMENTS.write_text(text.replace(old, new))
     with pytest.raises(UserError, match=said):
         panels(Results("figure_a2", "smoke"))
+
+
+@pytest.mark.parametrize("label", ["EQL", "Seesaw Loss"])
+@pytest.mark.parametrize("figure", ["figure_a1", "error_analysis"])
+def test_a_third_curve_beside_the_two_losses_is_refused(results, figure, label):
+    """It would have no colour, or take the place of the other."""
+    own = f"  - {{place: {figure}, evaluation: mask_rcnn_rfs_eql, label: {label}}}"
+    text = paths.EXPERIMENTS.read_text()
+    paths.EXPERIMENTS.write_text(text.replace("\ncells:\n", f"\ncells:\n{own}\n", 1))
+    with pytest.raises(UserError, match=f"{figure} has the label '{label}'"):
+        Results(figure, "smoke")

@@ -19,6 +19,9 @@ from seesaw.spec.scales import Scale, snakemake_command
 
 KINDS: dict[str, Any] = {"metrics.json": Metrics, "gradients.json": Gradients}
 KINDS |= {"errors.json": Errors, "category_counts.json": Counts}
+# Two figures compare two trainings, whose labels give the colours.
+COMPARING = ("figure_a1", "error_analysis")
+LOSSES = ("Cross-Entropy Loss", "Seesaw Loss")
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,19 @@ class Results:
         shown: names of the results that the figure is about, computed or not.
 
     Raises:
-        UserError: none of the results that the figure shows exists.
+        UserError: none of the results that the figure shows exists, or a label does not fit it.
     """
 
     def __init__(self, figure: str, scale: str = "mini", dataset: str | None = None):
         self.figure, self.scale = figure, Scale(scale, dataset)
         self.table = self.scale.table
+        labels = [cell.label for cell in self.table.place_cells(figure)]
+        odd = [label for label in labels if label not in LOSSES or labels.count(label) > 1]
+        if odd and figure in COMPARING:
+            raise UserError(
+                f"{self.table.path}: {figure} has the label {odd[0]!r}, but it compares one cell "
+                f"{LOSSES[0]!r} with one {LOSSES[1]!r}; correct its cells."
+            )
         live = figures.files(figure, self.table, self.scale)
         committed = {name: figures.frozen(path, self.scale) for name, path in live.items()}
         self.shown = figures.results(figure, self.table, self.scale).keys() or live.keys()
