@@ -3,6 +3,7 @@
 from claim_results import CE, GAIN, SEESAW, both, evaluated, found, timed, trained
 
 from seesaw.core.provenance import record
+from seesaw.core.records import failure_path
 from seesaw.results.claims.measure import report
 
 
@@ -79,6 +80,8 @@ def test_a_damaged_run_of_the_reference_is_reported(claim):
     metrics.write_text(metrics.read_text() + " ")
     made = report(scale, claims, None, known).claims[0]
     assert made.state == "failed" and made.note.startswith(f"{metrics} is not the file")
+    failure_path(metrics).write_text('{"error": "killed"}')
+    assert report(scale, claims, None, known).claims[0].note == f"{metrics}: killed"
     metrics.unlink()
     assert report(scale, claims, None, known).claims[0].state == "not run"
 

@@ -209,7 +209,9 @@ def _failure(claim: Claim, seeds: list[int], results: Results) -> str:
             made.append(results.path(place, name, seed, counted))
     for path in made:
         if record := failure_of(path):
-            return f"{path.relative_to(scale.results)}: {record.get('error')}"
+            inside = path.is_relative_to(scale.results)  # else it is the reference's
+            name = path.relative_to(scale.results) if inside else path
+            return f"{name}: {record.get('error')}"
     return corrupted([*made, results.counts] if counted else made) or ""
 
 
