@@ -71,8 +71,9 @@ from there.
   it is ± {factor:g} standard errors. While too few runs exist for a pooled spread, one is assumed
   where a claim has one seed.
 - **Gradient ratio.** Positive over negative gradients on a category's logit, summed over the whole
-  training and over the categories of a group (r, c or f), as in Figure A1. Mean and Student's t
-  interval over seeds, on the logarithm; SE is that of the logarithm.
+  training and over the categories of a group (r, c or f), as in Figure A1. Tested is whether b's
+  ratio is below a's, or above it, as the claim says; not by how much. Mean and Student's t interval
+  over seeds, on the logarithm; SE is that of the logarithm.
 - **Faster.** Images per second in the timing of Table A2, compared round by round, on the
   logarithm. It is the spread of one session on one machine, not of machines.
 
