@@ -146,6 +146,13 @@ def test_a_submission_that_breaks_leaves_nothing_to_the_next(place, monkeypatch)
     assert len(ledger.submitted()) == 1
 
 
+def test_a_half_written_submission_takes_no_other_with_it(place):
+    ledger.FOLDER.mkdir(parents=True)
+    ledger.SUBMITTED.write_text('{"job": "1", "run')
+    ledger.note(Submission("2", "run", "mini/speed", "", {}))
+    assert [one.job for one in ledger.submitted()] == ["2"]
+
+
 def test_a_half_written_end_is_left_out(place):
     end("1", "1 5 n1", "0 3")
     assert [e.status for e in ledger.ends("1")] == [1]

@@ -1,4 +1,4 @@
-"""Hash files, write them atomically, and lock them for one process."""
+"""Hash files, write them atomically, append to them, and lock them for one process."""
 
 from __future__ import annotations
 
@@ -78,3 +78,10 @@ def write_atomic(path: Path, text: str) -> None:
     """Write a text file atomically, see `replacing`."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append a line to a text file, below one that a full disk has left incomplete."""
+    torn = path.is_file() and not path.read_bytes().endswith(b"\n")
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\n" * torn + line + "\n")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seesaw.core import paths
+from seesaw.core.files import append_line
 from seesaw.core.records import read_record
 from seesaw.training.run_log import parsed
 
@@ -88,8 +89,7 @@ def note(submission: Submission) -> None:
     """Append a submission; if it cannot be written, say so, because the job runs all the same."""
     try:
         FOLDER.mkdir(parents=True, exist_ok=True)
-        with SUBMITTED.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(submission._asdict()) + "\n")
+        append_line(SUBMITTED, json.dumps(submission._asdict()))
     except OSError as error:
         what = f"SLURM job {submission.job} is not recorded, so no later call takes it over"
         print(f"{SUBMITTED} cannot be written ({error.strerror}): {what}.", file=sys.stderr)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import psutil
 
+from seesaw.core.files import append_line
 from seesaw.core.records import read_record
 from seesaw.core.secrets import masked
 from seesaw.errors import Interrupted, UserError
@@ -155,8 +156,7 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> tuple[int, b
     # The kernel kills with SIGKILL; SLURM first sends a signal that this process forwards.
     line["out_of_memory"] = status == 128 + signal.SIGKILL and not signals
     try:
-        with (work / "segments.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append_line(work / "segments.jsonl", json.dumps(line))
     except OSError as error:  # on a full disk the command's own result still counts
         print(f"seesaw: {error.filename or work}: {error.strerror}; this segment is not recorded.")
     return status, bool(signals)
