@@ -75,7 +75,8 @@ plt.show()
 
 # %% [markdown]
 # The cells with the main paper's numbers. Those are of LVIS v1: at another scale only the sign of
-# a loss's step over cross-entropy in its panel is compared (✓ same sign, ✗ not).
+# a loss's step over cross-entropy in its panel is compared (✓ same sign, ✗ not), and on other data
+# nothing is.
 
 # %%
 values = paper.load()
@@ -94,7 +95,9 @@ for (framework, sampler), curves in cells.items():
         if curve.method != "CE" and None not in (ours, base):
             step = ours - base
             step_paper = printed["AP_r"] - values.row(reference.evaluation)["AP_r"]
-            row.append(f"{step:+.1f} ({step_paper:+.1f}) {'✓' if step * step_paper > 0 else '✗'}")
+            mark = " ✓" if step * step_paper > 0 else " ✗"
+            own = results.scale.full_name != results.scale.name
+            row.append(f"{step:+.1f} ({step_paper:+.1f}){'' if own else mark}")
         else:
             row.append("")
         rows.append(row)
