@@ -85,6 +85,7 @@ class Executor(official.Executor):
         self._submitting: Submission | None = None
         self._refusal: str | None = None
         self._cancelled = threading.Event()
+        self._asked: list[SubmittedJobInfo] = []  # the jobs whose states are being asked for
         self._watch = queue.Watch(self.run_uuid, self.logger.warning)
 
     def get_account_arg(self, job: JobExecutorInterface) -> Iterator[str]:
@@ -117,10 +118,11 @@ class Executor(official.Executor):
     def cancel_jobs(self, active_jobs: list[SubmittedJobInfo]) -> None:
         """Cancel these jobs, and those of this call that are being asked for or submitted.
 
-        Snakemake's list of active jobs is empty while their states are asked for.
+        Snakemake's list of active jobs lacks these, and jobs of an earlier call, which this one has
+        taken over, do not have its name.
         """
         try:
-            super().cancel_jobs(active_jobs)
+            super().cancel_jobs([*active_jobs, *self._asked])
         except (OSError, WorkflowError) as error:  # also if SLURM has forgotten one of them
             self.logger.warning(f"{error}; the next call takes over what still runs.")
         command = ["scancel", "--user", str(os.getuid()), "--name", self.run_uuid]
@@ -218,6 +220,7 @@ class Executor(official.Executor):
         """
         if not active_jobs:
             return
+        self._asked = active_jobs
         states = self._watch.states([info.external_jobid for info in active_jobs])
         for info in active_jobs:
             state, log = states[info.external_jobid], info.aux["slurm_logfile"]
@@ -232,3 +235,4 @@ class Executor(official.Executor):
                 self.report_job_error(info, msg=message, aux_logs=[str(log)])
             else:
                 yield info
+        self._asked = []

@@ -101,6 +101,16 @@ def test_cancelling_reaches_jobs_whose_state_is_just_asked_for(place):
     assert "--name run" in Path("calls").read_text()
 
 
+def test_cancelling_reaches_a_job_of_an_earlier_call_whose_state_is_just_asked_for(place):
+    command(place, "scancel", 'echo "$@" >> calls')
+    command(place, "squeue", "exit 1")
+    executor = Alone().watching("7")
+    executor._watch.say = lambda said: executor.cancel_jobs([])  # squeue has failed
+    executor.ask()
+    executor.cancel_jobs([])  # not the jobs of a question that has been answered
+    assert [line[:1] for line in Path("calls").read_text().splitlines()] == ["7", "-", "-"]
+
+
 def test_one_job_that_slurm_has_forgotten_does_not_keep_the_others(place, caplog):
     listed(place)
     command(place, "scancel", 'echo "$@" >> calls; echo "Invalid job id" >&2; exit 1')
