@@ -200,8 +200,8 @@ def files(scale: Scale, claims: Claims) -> dict[str, dict[str, Path]]:
             found["replicates"][key] = scale.replicates(e, seed)
     for name, seeds in claims.gradients.items():
         for seed in seeds if table.built(name) else ():
-            model = scale.model(table.evaluations[name].training, seed)
-            found["gradients"][f"{name}/seed{seed}"] = model.with_name("gradients.json")
+            path = scale.gradients(table.evaluations[name], seed)
+            found["gradients"][f"{name}/seed{seed}"] = path
     if found["gradients"]:
         found["counts"] = {"category_counts": scale.entry.category_counts}
     if any(claim.kind == "faster" for claim in claims.claims):

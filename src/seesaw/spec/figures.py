@@ -55,16 +55,12 @@ def results(figure: str, table: Experiments, scale: Scale) -> dict[str, Path]:
     Figure A1 shows gradients, Figure A2 metrics and the error analysis errors; the other two
     figures show no training.
     """
-    of_evaluation = scale.errors if figure == "error_analysis" else scale.metrics
-    found = {}
+    shown = {"figure_a1": scale.gradients, "error_analysis": scale.errors}
+    path_of, found = shown.get(figure, scale.metrics), {}
     for cell in table.place_cells(figure):
         evaluation = table.evaluations[cell.evaluation]
         for seed in table.seeds(evaluation.id) if table.built(evaluation.id) else ():
-            found[f"{evaluation.id}/seed{seed}"] = (
-                scale.model(evaluation.training, seed).with_name("gradients.json")
-                if figure == "figure_a1"
-                else of_evaluation(evaluation, seed)
-            )
+            found[f"{evaluation.id}/seed{seed}"] = path_of(evaluation, seed)
     return found
 
 

@@ -148,6 +148,10 @@ class Scale:
         """Return the path of an evaluation's bootstrap replicates, used for standard errors."""
         return self.metrics(evaluation, seed).with_name("replicates.json")
 
+    def gradients(self, evaluation: experiments.Evaluation, seed: int) -> Path:
+        """Return the path of the gradients that some trainings count, beside their weights."""
+        return self.model(evaluation.training, seed).with_name("gradients.json")
+
     def errors(self, evaluation: experiments.Evaluation, seed: int) -> Path:
         """Return the path of an evaluation's error types."""
         return self.results / "errors" / evaluation.id / f"seed{seed}" / "errors.json"

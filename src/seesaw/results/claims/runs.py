@@ -58,11 +58,8 @@ class Results:
 
     def path(self, place: Scale, name: str, seed: int, gradients: bool = False) -> Path:
         """Return the file with a run's metrics, or gradients."""
-        evaluation = self.scale.table.evaluations[name]
-        if gradients:
-            # beside the weights of those trainings that count them
-            return place.model(evaluation.training, seed).with_name("gradients.json")
-        return place.metrics(evaluation, seed)
+        path_of = place.gradients if gradients else place.metrics
+        return path_of(self.scale.table.evaluations[name], seed)
 
     def _holds(self, place: Scale, name: str, seed: int, gradients: bool) -> bool:
         """Whether the reference has a run, or gradients, of the present code and configs."""
