@@ -6,7 +6,6 @@ import base64
 from dataclasses import dataclass
 from os.path import relpath
 from pathlib import Path
-from typing import NamedTuple
 
 from seesaw.core import paths
 from seesaw.core.files import sha256_file
@@ -34,23 +33,17 @@ NOT_THE_PAPERS = {
 }
 
 
-class Link(NamedTuple):
-    """A link to a file beside the report."""
-
-    text: str
-    href: str
-
-
 @dataclass(frozen=True)
 class Shown:
     """A table (``html``) or a figure (``picture``, a data URI; None if it was not computed).
 
-    A table's ``heads`` name its columns after the first.
+    ``links`` are those to its files: text -> address. A table's ``heads`` name its columns after
+    the first.
     """
 
     name: str
     title: str
-    links: list[Link]
+    links: dict[str, str]
     html: str = ""
     heads: tuple[str, ...] = ()
     picture: str | None = None
@@ -155,7 +148,7 @@ def _figure(name: str, scale: Scale) -> Shown:
     svg = files["svg"]
     picture = data_uri(svg.read_bytes(), "svg+xml") if svg.is_file() else None
     return Shown(
-        name, figures.FIGURES[name], _links(files, scale) if picture else [], picture=picture
+        name, figures.FIGURES[name], _links(files, scale) if picture else {}, picture=picture
     )
 
 
@@ -164,12 +157,10 @@ def _drawn(name: str, scale: Scale) -> dict[str, Path]:
     return figures.committed(name) if frozen else figures.outputs(name, scale)
 
 
-def _links(files: dict[str, Path], scale: Scale) -> list[Link]:
-    return [
-        Link(kind, Path(relpath(path, scale.results / "report")).as_posix())
-        for kind, path in files.items()
-        if path.is_file()
-    ]
+def _links(files: dict[str, Path], scale: Scale) -> dict[str, str]:
+    folder = scale.results / "report"
+    there = {kind: path for kind, path in files.items() if path.is_file()}
+    return {kind: Path(relpath(path, folder)).as_posix() for kind, path in there.items()}
 
 
 def _below(path: Path, scale: Scale) -> str:
