@@ -9,7 +9,7 @@ from pathlib import Path
 
 from seesaw.core import paths
 from seesaw.core.files import lock
-from seesaw.data.download.fetch import Patience, fetch, verify
+from seesaw.data.download.fetch import fetch, verify
 from seesaw.data.download.progress import progress
 from seesaw.data.download.unpack import Held, holds, unpack, words
 from seesaw.errors import UserError
@@ -19,9 +19,7 @@ from seesaw.spec.downloads import DIGITS, LOCKED, Remote, keep_hash
 _GROWTH = {True: 1.0, False: 4.0}
 
 
-def obtain(
-    remote: Remote, coco: Path | None, keep: bool = False, patience: Patience | None = None
-) -> dict:
+def obtain(remote: Remote, coco: Path | None, keep: bool = False) -> dict:
     """Make sure that a file of the table exists, complete and with the right content.
 
     COCO's images and archives in the folder ``coco`` are used in place.
@@ -48,7 +46,7 @@ def obtain(
             f"restore it, or delete the link, and run `seesaw download {remote.set}` again."
         )
     else:
-        source, how = _file(remote, coco, patience)
+        source, how = _file(remote, coco)
         if remote.makes:
             total = remote.counts.get("files")
             own = lock(remote.made.with_name(f".{remote.made.name}.lock"), str(remote.made))
@@ -111,7 +109,7 @@ def _folder(remote: Remote, coco: Path | None) -> Path | None:
     return next((p for p in places if p.is_dir()), None)
 
 
-def _file(remote: Remote, coco: Path | None, patience: Patience | None) -> tuple[Path, str]:
+def _file(remote: Remote, coco: Path | None) -> tuple[Path, str]:
     """Return the verified file itself, and a phrase that says how it was obtained and checked."""
     cache = Path(os.environ.get("TORCH_HOME", "~/.cache/torch")).expanduser() / "hub/checkpoints"
     elsewhere = [cache / remote.name]
@@ -131,7 +129,7 @@ def _file(remote: Remote, coco: Path | None, patience: Patience | None) -> tuple
                 flush=True,
             )
     with progress(remote.name, remote.bytes) as report:
-        digest = fetch(remote, report, patience)
+        digest = fetch(remote, report)
     return remote.path, f"downloaded, {_proof(remote, digest)}"
 
 
