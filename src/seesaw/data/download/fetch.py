@@ -69,31 +69,122 @@ class _Refused(Exception):
 
 @dataclass
 class _Part:
-    """The bytes received so far, and the addresses that sent them."""
+    """The bytes of a file that were received so far, and the addresses that sent them."""
 
+    remote: Remote
     path: Path
+    report: Report
+    patience: Patience
     size: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
     origins: set[str] = field(default_factory=set)
 
-    @classmethod
-    def found(cls, path: Path, limit: int, report: Report) -> _Part:
+    @property
+    def limit(self) -> int:
+        """The bytes that are taken at most."""
+        return self.remote.bytes or self.patience.most
+
+    def resume(self) -> None:
         """Hash the bytes from an earlier attempt; they are dropped if longer than the file."""
-        part = cls(path)
-        if path.exists() and path.stat().st_size > limit:
-            path.unlink()
-        if path.exists():
-            with path.open("rb") as file:
+        if self.path.exists() and self.path.stat().st_size > self.limit:
+            self.path.unlink()
+        if self.path.exists():
+            with self.path.open("rb") as file:
                 while piece := file.read(CHUNK):
-                    part.digest.update(piece)
-                    part.size += len(piece)
-                    report(part.size)
-            part.origins.add("an earlier run")
-        return part
+                    self.digest.update(piece)
+                    self.size += len(piece)
+                    self.report(self.size)
+            self.origins.add("an earlier run")
 
     def restart(self) -> None:
         self.path.unlink(missing_ok=True)
         self.size, self.digest, self.origins = 0, hashlib.sha256(), set()
+
+    def complete(self, url: str, last: bool) -> None:
+        """Complete the file from one address, with retries after lost connections."""
+        cuts, best, wanted = 0, self.size, self.remote.sha256
+        while True:
+            try:
+                if self.size != self.remote.bytes:
+                    self._transfer(url, last)
+                if self.digest.hexdigest().startswith(wanted):
+                    return
+                # this address is at fault for certain only if it sent all bytes
+                pure, wrong = self.origins == {url}, self.digest.hexdigest()
+                self.restart()
+                if pure:
+                    raise _Refused(f"has the sha256 {wrong[:16]}…, not {wanted[:16]}…")
+            except _Cut as cut:
+                cuts, best = (1, self.size) if self.size > best else (cuts + 1, best)
+                if cuts >= self.patience.cuts:
+                    raise
+                time.sleep(cut.after or min(self.patience.pause * 2 ** (cuts - 1), 60.0))
+
+    def _transfer(self, url: str, last: bool) -> None:
+        """Send one request and append the received bytes."""
+        try:
+            request = _request(url)
+        except ValueError:
+            raise _Refused("is no address") from None
+        if self.size:
+            request.add_header("Range", f"bytes={self.size}-")
+        try:
+            with urllib.request.urlopen(request, timeout=self.patience.silence) as answer:
+                self._check(answer)
+                self._append(answer, url, last)
+        except urllib.error.HTTPError as error:
+            if error.code == 416:  # the server's file is shorter than the part
+                self.restart()
+                raise _Cut("refuses the range") from None
+            if error.code == 429 or error.code >= 500:
+                raise _Cut(f"answers {error.code}", _seconds(error.headers)) from None
+            raise _Refused(f"answers {error.code}") from None
+        except http.client.InvalidURL:  # its reason repeats the URL
+            raise _Refused("is no address") from None
+        except (http.client.HTTPException, OSError) as e:
+            if getattr(e, "errno", None) in DISK:
+                raise
+            reason = getattr(e, "reason", None) or str(e) or type(e).__name__
+            raise _Cut(f"cut off ({reason})") from None
+
+    def _check(self, answer: http.client.HTTPResponse) -> None:
+        """Check that a response continues the part; restart if the server ignores the range."""
+        length, stated, most = answer.headers.get("Content-Length"), self.remote.bytes, self.limit
+        total = int(length) if length and length.isdigit() else None
+        if answer.status == 206:
+            span, _, whole = answer.headers.get("Content-Range", "").rpartition("/")
+            if not span.startswith(f"bytes {self.size}-"):
+                self.restart()
+                raise _Cut("sends another range")
+            total = int(whole) if whole.isdigit() else None
+        elif self.size:
+            self.restart()
+        if stated is not None and total not in (None, stated):
+            raise _Refused(f"has {total:,} bytes, not {stated:,}")
+        if stated is None and total is not None and total > most:
+            raise _Refused(f"has {total:,} bytes; without a stated size {most:,} are taken")
+
+    def _append(self, answer: http.client.HTTPResponse, url: str, last: bool) -> None:
+        expected = answer.length  # bytes to come; None if the server does not say
+        end = None if expected is None else self.size + expected
+        since, counted = time.monotonic(), self.size
+        with self.path.open("ab") as file:
+            while piece := answer.read1(CHUNK):
+                file.write(piece)
+                self.digest.update(piece)
+                self.size += len(piece)
+                self.origins.add(url)
+                self.report(self.size)
+                if self.size > self.limit:
+                    self.restart()
+                    raise _Refused(f"sends more than {self.limit:,} bytes")
+                if (spent := time.monotonic() - since) >= self.patience.window:
+                    got = self.size - counted
+                    if not last and got < self.patience.rate * spent:
+                        raise _Refused(f"is slow ({got / spent:,.0f} bytes a second)")
+                    since, counted = time.monotonic(), self.size
+        if (whole := end or self.remote.bytes) and self.size < whole:
+            raise _Cut(f"cut off at {self.size:,} bytes")
 
 
 def fetch(remote: Remote, report: Report = lambda _: None, patience: Patience | None = None) -> str:
@@ -108,12 +199,12 @@ def fetch(remote: Remote, report: Report = lambda _: None, patience: Patience | 
     with lock(target.with_name(f".{target.name}.lock"), str(target)), _disk(target):
         if target.exists():
             return sha256_file(target)
-        part = _Part.found(path, remote.bytes or patience.most, report)
+        part = _Part(remote, path, report, patience)
+        part.resume()
         faults = {}
         for i, url in enumerate(remote.urls):
-            last = i == len(remote.urls) - 1
             try:
-                _from(url, remote, part, report, patience, last)
+                part.complete(url, last=i == len(remote.urls) - 1)
             except (_Cut, _Refused) as fault:
                 faults[url] = str(fault)
                 continue
@@ -141,59 +232,6 @@ def verify(path: Path, remote: Remote, report: Report = lambda _: None) -> str |
     return found if found.startswith(remote.sha256) else None
 
 
-def _from(
-    url: str, remote: Remote, part: _Part, report: Report, patience: Patience, last: bool
-) -> None:
-    """Complete a file from one address, with retries after lost connections."""
-    cuts, best = 0, part.size
-    while True:
-        try:
-            if part.size != remote.bytes:
-                _transfer(url, remote, part, report, patience, last)
-            if part.digest.hexdigest().startswith(remote.sha256):
-                return
-            # this address is at fault for certain only if it sent all bytes
-            pure, wrong = part.origins == {url}, part.digest.hexdigest()
-            part.restart()
-            if pure:
-                raise _Refused(f"has the sha256 {wrong[:16]}…, not {remote.sha256[:16]}…")
-        except _Cut as cut:
-            cuts, best = (1, part.size) if part.size > best else (cuts + 1, best)
-            if cuts >= patience.cuts:
-                raise
-            time.sleep(cut.after or min(patience.pause * 2 ** (cuts - 1), 60.0))
-
-
-def _transfer(
-    url: str, remote: Remote, part: _Part, report: Report, patience: Patience, last: bool
-) -> None:
-    """Send one request and append the received bytes."""
-    try:
-        request = _request(url)
-    except ValueError:
-        raise _Refused("is no address") from None
-    if part.size:
-        request.add_header("Range", f"bytes={part.size}-")
-    try:
-        with urllib.request.urlopen(request, timeout=patience.silence) as answer:
-            _check(answer, remote, part, patience)
-            _append(answer, url, remote, part, report, patience, last)
-    except urllib.error.HTTPError as error:
-        if error.code == 416:  # the server's file is shorter than the part
-            part.restart()
-            raise _Cut("refuses the range") from None
-        if error.code == 429 or error.code >= 500:
-            raise _Cut(f"answers {error.code}", _seconds(error.headers)) from None
-        raise _Refused(f"answers {error.code}") from None
-    except http.client.InvalidURL:  # its reason repeats the URL
-        raise _Refused("is no address") from None
-    except (http.client.HTTPException, OSError) as e:
-        if getattr(e, "errno", None) in DISK:
-            raise
-        reason = getattr(e, "reason", None) or str(e) or type(e).__name__
-        raise _Cut(f"cut off ({reason})") from None
-
-
 def _request(url: str) -> urllib.request.Request:
     """Return a request; the URL's login becomes a header, which is not sent on to other hosts."""
     address = urllib.parse.urlsplit(url)
@@ -206,57 +244,6 @@ def _request(url: str) -> urllib.request.Request:
         proof = base64.b64encode(urllib.parse.unquote_to_bytes(login)).decode()
         request.add_unredirected_header("Authorization", f"Basic {proof}")
     return request
-
-
-def _check(
-    answer: http.client.HTTPResponse, remote: Remote, part: _Part, patience: Patience
-) -> None:
-    """Check that a response continues the part; restart if the server ignores the range."""
-    length = answer.headers.get("Content-Length")
-    total = int(length) if length and length.isdigit() else None
-    if answer.status == 206:
-        span, _, whole = answer.headers.get("Content-Range", "").rpartition("/")
-        if not span.startswith(f"bytes {part.size}-"):
-            part.restart()
-            raise _Cut("sends another range")
-        total = int(whole) if whole.isdigit() else None
-    elif part.size:
-        part.restart()
-    if remote.bytes is not None and total not in (None, remote.bytes):
-        raise _Refused(f"has {total:,} bytes, not {remote.bytes:,}")
-    if remote.bytes is None and total is not None and total > patience.most:
-        raise _Refused(f"has {total:,} bytes; without a stated size {patience.most:,} are taken")
-
-
-def _append(
-    answer: http.client.HTTPResponse,
-    url: str,
-    remote: Remote,
-    part: _Part,
-    report: Report,
-    patience: Patience,
-    last: bool,
-) -> None:
-    limit = remote.bytes or patience.most
-    expected = answer.length  # bytes to come; None if the server does not say
-    end = None if expected is None else part.size + expected
-    since, counted = time.monotonic(), part.size
-    with part.path.open("ab") as file:
-        while piece := answer.read1(CHUNK):
-            file.write(piece)
-            part.digest.update(piece)
-            part.size += len(piece)
-            part.origins.add(url)
-            report(part.size)
-            if part.size > limit:
-                part.restart()
-                raise _Refused(f"sends more than {limit:,} bytes")
-            if (spent := time.monotonic() - since) >= patience.window:
-                if not last and part.size - counted < patience.rate * spent:
-                    raise _Refused(f"is slow ({(part.size - counted) / spent:,.0f} bytes a second)")
-                since, counted = time.monotonic(), part.size
-    if (whole := end or remote.bytes) and part.size < whole:
-        raise _Cut(f"cut off at {part.size:,} bytes")
 
 
 def _seconds(headers: Message) -> float:
