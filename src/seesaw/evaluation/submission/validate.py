@@ -42,10 +42,9 @@ class Report:
 
     path: Path
     wanted: ImageList
+    per_image: np.ndarray  # (I,) entries of each image of the list, ids ascending
     detections: int = 0
     boxes: int = 0
-    # (I,) entries of each image of the list, ids ascending; None until they are counted.
-    per_image: np.ndarray = None  # type: ignore[assignment]
     faults: dict[str, Fault] = field(default_factory=dict)
 
     def add(self, kind: str, count: int = 1, images=(), values=()) -> None:
@@ -83,7 +82,7 @@ def validate(path: Path | str, wanted: ImageList) -> Report:
     """
     ids = np.sort(np.fromiter(wanted.images, np.int64))
     sizes = np.array([wanted.images[i] for i in ids.tolist()], np.int64)
-    report = Report(Path(path), wanted, per_image=np.zeros(len(ids), np.int64))
+    report = Report(Path(path), wanted, np.zeros(len(ids), np.int64))
     try:
         with results.opened(path) as file:
             for batch in results.batches(file):
