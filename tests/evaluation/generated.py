@@ -167,6 +167,20 @@ def random_detections(data: dict, count: int, seed: int = 0) -> list[dict]:
     return lines
 
 
+def image(n: int, seed: int = 0, size=(20, 30)) -> dict:
+    """What a detector gives for an image: n boxes with noise for masks, many scores tied."""
+    rng = np.random.default_rng(seed)
+    corner = rng.uniform(0, 10, (n, 2)).astype(np.float32)
+    return {
+        "height": size[0],
+        "width": size[1],
+        "boxes": np.concatenate([corner, corner + 5], 1),
+        "scores": rng.integers(0, 50, n).astype(np.float32) / 50,
+        "labels": rng.integers(0, 9, n),
+        "masks": rng.random((n, *size)) < 0.5,
+    }
+
+
 def save(folder: Path, data: dict, lines: list[dict]) -> tuple[Path, Path]:
     """Write annotations and detections without the writer's checks; gives both paths."""
     annotations, found = folder / "annotations.json", folder / "detections.jsonl"

@@ -4,6 +4,7 @@ import generated
 import numpy as np
 import orjson
 import pytest
+from generated import image
 from pycocotools import mask as mask_api
 
 from seesaw.data import rle
@@ -69,19 +70,6 @@ def test_malformed_rle_is_found_at_its_index():
         assert rle.decode([good, good, broken, good], 64)[1] == 2
     assert rle.decode([good], 63)[1] == 0
     assert rle.decode([], 64)[1] == -1
-
-
-def image(n: int, seed: int = 0, size=(20, 30)) -> dict:
-    rng = np.random.default_rng(seed)
-    corner = rng.uniform(0, 10, (n, 2)).astype(np.float32)
-    return {
-        "height": size[0],
-        "width": size[1],
-        "boxes": np.concatenate([corner, corner + 5], 1),
-        "scores": rng.integers(0, 50, n).astype(np.float32) / 50,
-        "labels": rng.integers(0, 9, n),
-        "masks": rng.random((n, *size)) < 0.5,
-    }
 
 
 def test_what_is_written_is_read(tmp_path):

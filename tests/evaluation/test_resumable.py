@@ -3,6 +3,7 @@
 import tracemalloc
 from pathlib import Path
 
+import generated
 import numpy as np
 import pytest
 
@@ -14,17 +15,7 @@ IDS = list(range(3, 60, 4))
 
 
 def image(image_id: int) -> dict:
-    rng = np.random.default_rng(image_id)
-    n = image_id % 7
-    corner = rng.uniform(0, 10, (n, 2))
-    return {
-        "height": 20,
-        "width": 30,
-        "boxes": np.concatenate([corner, corner + 5], 1),
-        "scores": rng.random(n),
-        "labels": rng.integers(0, 9, n),
-        "masks": rng.random((n, 20, 30)) < 0.5,
-    }
+    return generated.image(image_id % 7, seed=image_id)
 
 
 @pytest.fixture(scope="module")
