@@ -156,11 +156,9 @@ def test_the_config_that_is_missing_is_the_one_that_is_named(bare, refused):
     ("words", "range_"),
     [
         (("compare", "a09", "a10", "--top", "0"), "at least 1"),
-        (("speed", "--rounds", "-1"), "at least 1"),
         (("train", "a01", "--seed", "1.5"), "at least 0"),
         (("train", "a01", "--workers", "-1"), "at least 0"),
         (("train", "a01", "--deadline", "nan"), "0 to inf"),
-        (("detect", "a01", "--deadline", "-5"), "0 to inf"),
         (("preflight", "--gpu-memory", "0"), "1 to inf"),
         (("predict", "a.png", "--score", "30"), "0 to 1"),
         (("predict", "a.png", "--score", "x"), "0 to 1"),

@@ -147,23 +147,19 @@ def test_many_faults_are_counted_and_ten_images_shown(small, check):
     ("damage", "facts"),
     [
         (lambda t: t[:-50], ["byte {cut}"]),
-        (lambda t: t[:-1], ["byte {last}"]),
         (lambda t: t[:-1] + ",]", ["JSON"]),
         (lambda t: "[," + t[1:], ["JSON"]),
         (lambda t: t.replace("}, {", "},, {", 1), ["JSON"]),
-        (lambda t: t.replace("}, {", "} {", 1), ["JSON"]),
         (lambda t: t[:-1] + "}", ["JSON"]),
         (lambda t: t + "[]", ["byte {size}"]),
         (lambda t: '{"annotations": ' + t + "}", ["JSON list"]),
-        (lambda t: "", ["JSON list"]),
         (lambda t: "[]", ["empty"]),
-        (lambda t: "[ ]", ["empty"]),
     ],
 )
 def test_damaged_json(entries, check, damage, facts):
     text = json.dumps(entries)
     (fault,), _ = check(damage(text))
-    at = dict(size=len(text), cut=len(text) - 50, last=len(text) - 1)
+    at = dict(size=len(text), cut=len(text) - 50)
     assert not lacks(str(fault), *(fact.format(**at) for fact in facts))
 
 
