@@ -11,16 +11,15 @@ from repository import REPOSITORY
 
 from seesaw.workflow.locks import MAKING, _named, at_work, unlock
 
-SLEEP = "import time; time.sleep(600)"
-
 
 @pytest.fixture
 def start():
-    """Start a process that looks like `words` in its list of arguments."""
+    """Start a process of a program, which is a script of that name, with arguments."""
     started = []
 
-    def call(cwd, *words):
-        started.append(subprocess.Popen([sys.executable, "-c", SLEEP, *words], cwd=cwd))
+    def call(cwd, program, *words):
+        (cwd / program).write_text("import time; time.sleep(600)")
+        started.append(subprocess.Popen([sys.executable, program, *words], cwd=cwd))
         return started[-1]
 
     yield call
@@ -81,18 +80,7 @@ def test_a_lock_stays_while_its_run_works(tmp_path, locked, start, monkeypatch):
     assert not locked.exists()
 
 
-def test_a_training_that_outlives_its_snakemake_is_waited_for(tmp_path):
-    script = tmp_path / "seesaw"
-    script.write_text(SLEEP)
-    process = subprocess.Popen([sys.executable, str(script), "train", "a01"], cwd=tmp_path)
-    try:
-        assert [p.pid for p in at_work(tmp_path)] == [process.pid]
-    finally:
-        process.kill()
-        process.wait()
-    shown = subprocess.Popen([sys.executable, str(script), "show", "table_a1"], cwd=tmp_path)
-    try:
-        assert at_work(tmp_path) == []
-    finally:
-        shown.kill()
-        shown.wait()
+def test_a_training_that_outlives_its_snakemake_is_waited_for(tmp_path, start):
+    process = start(tmp_path, "seesaw", "train", "a01")
+    start(tmp_path, "seesaw", "show", "table_a1")
+    assert [p.pid for p in at_work(tmp_path)] == [process.pid]
