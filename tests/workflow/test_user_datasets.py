@@ -2,12 +2,11 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import small_folder
-from repository import REPOSITORY
+from repository import python
 
 from seesaw.cli import main
 from seesaw.errors import UserError
@@ -18,36 +17,26 @@ from seesaw.training import run_log, runs
 NAME = "it's my $(touch X) `touch X`;touch X & data"
 
 
-@pytest.fixture
-def project(rules):
-    """The workflow's files and the real configs, as the working directory."""
-    (rules / "configs").symlink_to(REPOSITORY / "configs")
-    return rules
-
-
-def snakemake(project, *words):
-    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/local", *words]
-    errors = subprocess.STDOUT
-    return subprocess.run(command, cwd=project, stdout=subprocess.PIPE, stderr=errors, text=True)
+def snakemake(*words):
+    """What Snakemake says in the working directory."""
+    done = python(Path(), "-m", "snakemake", "--profile", "profiles/local", *words)
+    return done.stdout + done.stderr
 
 
 @pytest.mark.slow
-def test_a_folders_name_is_data_to_the_shell(project):
-    folder = small_folder.make(project / NAME)
-    done = snakemake(project, f"{NAME}/manifest.json", "--config", "scale=smoke", f"dataset={NAME}")
-    assert done.returncode == 0, done.stdout
+def test_a_folders_name_is_data_to_the_shell(clone):
+    folder = small_folder.make(clone / NAME)
+    snakemake(f"{NAME}/manifest.json", "--config", "scale=smoke", f"dataset={NAME}")
     assert (folder / "manifest.json").is_file()
-    assert "is complete" in (project / f"logs/smoke@{NAME}/data.log").read_text()
-    assert not list(project.rglob("X"))
+    assert "is complete" in (clone / f"logs/smoke@{NAME}/data.log").read_text()
+    assert not list(clone.rglob("X"))
 
 
 @pytest.mark.parametrize(
     "name", ["a{b}", "a\nb", "a: b", "a #b", "'ab'", "007", "1.10", "1e3", "-a"]
 )
-def test_names_that_snakemake_cannot_take_are_refused_by_the_verbs_too(tmp_path, monkeypatch, name):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "configs").symlink_to(REPOSITORY / "configs")
-    folder = small_folder.make(tmp_path / name)
+def test_names_that_snakemake_cannot_take_are_refused_by_the_verbs_too(bare, name):
+    folder = small_folder.make(bare / name)
     with pytest.raises(UserError, match="cannot be named in a workflow"):
         datasets.load(folder.name)
 
@@ -60,12 +49,10 @@ def test_braces_in_an_annotation_file_are_refused_too(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["2024", "0", "2.5", "nan", "True"])
-def test_a_number_names_a_folder_for_snakemake_too(tmp_path, monkeypatch, name):
+def test_a_number_names_a_folder_for_snakemake_too(bare, name):
     from snakemake.cli import parse_config
 
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "configs").symlink_to(REPOSITORY / "configs")
-    small_folder.make(tmp_path / name)
+    small_folder.make(bare / name)
     assert datasets.load(name).root == Path(name)
     assert str(parse_config([f"dataset={name}"])["dataset"]) == name
 
@@ -98,9 +85,8 @@ def test_commands_that_are_shown_can_be_pasted(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_correction_makes_the_data_and_the_training_again(project, monkeypatch, capsys):
-    monkeypatch.chdir(project)
-    folder = small_folder.make(project / "mine")
+def test_a_correction_makes_the_data_and_the_training_again(clone, capsys):
+    folder = small_folder.make(clone / "mine")
     options = ["--scale", "smoke", "--dataset", str(folder)]
     target = [f"{folder}/manifest.json", "--config", "scale=smoke", f"dataset={folder}"]
 
@@ -108,16 +94,16 @@ def test_a_correction_makes_the_data_and_the_training_again(project, monkeypatch
         assert main.main(["fingerprints", *options]) == 0
         return json.loads(capsys.readouterr().out)
 
-    assert snakemake(project, *target).returncode == 0
+    snakemake(*target)
     before = keys()
-    assert "nothing to be done" in snakemake(project, "-n", *target).stdout.lower()
+    assert "nothing to be done" in snakemake("-n", *target).lower()
     content = small_folder.read(folder, "train")
     for annotation in content["annotations"]:
         annotation["category_id"] = annotation["category_id"] % 4 + 1
     small_folder.write(folder, "train", content)
     assert main.main(["pretrain", "resnet18", *options]) == 2
     assert "train.json: not the annotations" in capsys.readouterr().err
-    assert "nothing to be done" not in snakemake(project, "-n", *target).stdout.lower()
+    assert "nothing to be done" not in snakemake("-n", *target).lower()
     after = keys()
     trained = {key for key in before if key.startswith("train/")}
     assert trained and all(before[key] != after[key] for key in trained)
