@@ -23,6 +23,19 @@ def folder(tmp_path):
     return small_folder.make(tmp_path / "mine")
 
 
+@pytest.fixture
+def listed(folder, tmp_path, monkeypatch):
+    """Makes the table of datasets: name -> what differs from an entry for the folder."""
+
+    def write(rows):
+        own = dict(root=str(folder), train="annotations/train.json", val="annotations/val.json")
+        file = tmp_path / "datasets.yaml"
+        file.write_text(yaml.safe_dump({"datasets": {n: own | row for n, row in rows.items()}}))
+        monkeypatch.setattr(paths, "DATASETS", file)
+
+    return write
+
+
 def classes_of(config):
     text = json.dumps(config.model.to_dict(), default=str)
     return {int(part.split(",")[0].split("}")[0]) for part in text.split('"num_classes": ')[1:]}
@@ -57,12 +70,8 @@ def test_an_empty_table_has_no_dataset(clone):
         datasets.load("mini_lvis")
 
 
-def test_a_number_and_braces_in_the_table(folder, tmp_path, monkeypatch):
-    row = dict(root=str(folder), train="annotations/train.json", val="annotations/val.json")
-    braces = row | {"root": str(tmp_path / "a{b}")}
-    file = tmp_path / "datasets.yaml"
-    file.write_text(yaml.safe_dump({"datasets": {2024: row, "braces": braces}}))
-    monkeypatch.setattr(paths, "DATASETS", file)
+def test_a_number_and_braces_in_the_table(listed):
+    listed({2024: {}, "braces": {"root": "a{b}"}})
     assert datasets.load("2024").name == "2024"
     with pytest.raises(UserError, match="neither an entry nor a folder; did you mean 2024"):
         datasets.load("2023")
@@ -70,12 +79,9 @@ def test_a_number_and_braces_in_the_table(folder, tmp_path, monkeypatch):
         datasets.load("braces")
 
 
-def test_a_row_is_named_by_its_key_alone(folder, tmp_path, monkeypatch):
+def test_a_row_is_named_by_its_key_alone(listed):
     """Under another's name it would have that one's results."""
-    row = dict(root=str(folder), train="annotations/train.json", val="annotations/val.json")
-    file = tmp_path / "datasets.yaml"
-    file.write_text(yaml.safe_dump({"datasets": {"mine": row | {"name": "other"}}}))
-    monkeypatch.setattr(paths, "DATASETS", file)
+    listed({"mine": {"name": "other"}})
     with pytest.raises(UserError, match=r"datasets\.mine\.name is no known key"):
         datasets.load("mine")
 
@@ -101,23 +107,16 @@ def test_a_missing_file_is_reported(folder):
         _ = entry.classes
 
 
-def test_a_wrong_statement_is_reported(folder, tmp_path, monkeypatch, capsys):
-    table = {"mine": dict(root=str(folder), train="annotations/train.json",
-                          val="annotations/val.json", categories=3)}  # fmt: skip
-    file = tmp_path / "datasets.yaml"
-    file.write_text(yaml.safe_dump({"datasets": table | {"smoke_lvis": table["mine"]}}))
-    monkeypatch.setattr(paths, "DATASETS", file)
+def test_a_wrong_statement_is_reported(folder, listed, capsys):
+    listed({name: {"categories": 3} for name in ("mine", "smoke_lvis")})
     assert main.main(["data", "--scale", "smoke", "--dataset", "mine"]) == 2
     said = capsys.readouterr().err
     assert not lacks(said, "mine", "3 categories", "4; correct")
     assert not (folder / "manifest.json").exists()
 
 
-def test_an_absolute_annotation_file_is_refused_at_once(folder, tmp_path, monkeypatch):
-    row = dict(root=str(folder), train=str(folder / "annotations/train.json"), val="val.json")
-    file = tmp_path / "datasets.yaml"
-    file.write_text(yaml.safe_dump({"datasets": {"mine": row}}))
-    monkeypatch.setattr(paths, "DATASETS", file)
+def test_an_absolute_annotation_file_is_refused_at_once(folder, listed):
+    listed({"mine": {"train": str(folder / "annotations/train.json")}})
     with pytest.raises(UserError, match=r"datasets\.yaml: train is '/.*relative to root"):
         datasets.load("mine")
 
