@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from traces import entry, make, training_log, write
+from traces import A01, entry, make, training_log, write
 
 from seesaw.core import paths
 from seesaw.errors import UserError
@@ -13,8 +13,6 @@ from seesaw.spec.scales import Scale
 from seesaw.workflow import rates
 from seesaw.workflow.costs import Costs
 from seesaw.workflow.jobs import workflow
-
-A01 = "train/a01_mask_rcnn/seed0"
 
 
 @pytest.fixture

@@ -10,16 +10,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from traces import DATA, NOW, make, make_data, write
+from traces import A01, DATA, DETECT, EVALUATE, NOW, make, make_data, write
 
 from seesaw.core.hashing import cached_json
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale, snakemake_command
 from seesaw.workflow import dependencies
 from seesaw.workflow.jobs import finished, snakemake_record, workflow
-
-A01 = "train/a01_mask_rcnn/seed0"
-DETECT, EVALUATE = (f"{rule}/a01_mask_rcnn/seed0/a01_mask_rcnn" for rule in ("detect", "evaluate"))
 
 
 def rules(jobs):

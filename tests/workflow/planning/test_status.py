@@ -2,13 +2,12 @@
 
 import io
 import json
-import subprocess
-import sys
 
 import pytest
 from facts import lacks
+from repository import python
 from rich.console import Console
-from traces import DATA, NOW, entry, make, make_data, training_log, write
+from traces import A01, DATA, DETECT, EVALUATE, NOW, entry, make, make_data, training_log, write
 
 from seesaw.cli.main import main
 from seesaw.core.records import failure_path
@@ -18,9 +17,6 @@ from seesaw.workflow import dependencies
 from seesaw.workflow.jobs import finished, snakemake_record
 from seesaw.workflow.status import render, standing
 
-A01 = "train/a01_mask_rcnn/seed0"
-DETECT = "detect/a01_mask_rcnn/seed0/a01_mask_rcnn"
-EVALUATE = "evaluate/a01_mask_rcnn/seed0/a01_mask_rcnn"
 KNOWN = {A01: "f1"}
 
 
@@ -264,8 +260,7 @@ def test_the_verb_loads_neither_torch_nor_mmdet(clone):
         "print(sorted({'torch', 'mmdet', 'mmengine', 'snakemake', 'numpy'} & set(sys.modules)))"
         "; sys.exit(status)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = python(clone, "-c", code)
     assert done.stdout.splitlines()[-1] == "[]"
     assert f"train: {len(experiments.load().trainings)} to do" in done.stdout
 

@@ -7,6 +7,9 @@ from pathlib import Path
 from seesaw.core.records import provenance_path
 
 NOW = 2_000_000_000.0
+# a01's jobs.
+A01 = "train/a01_mask_rcnn/seed0"
+DETECT, EVALUATE = (f"{rule}/a01_mask_rcnn/seed0/a01_mask_rcnn" for rule in ("detect", "evaluate"))
 
 
 def write(path, text="x", age=0.0):
