@@ -2,13 +2,14 @@
 
 import os
 import re
-import subprocess
 import sys
 import tomllib
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from repository import python
 
 from seesaw.cli import main
 from seesaw.core import paths
@@ -59,13 +60,8 @@ def missing():
     return ",".join(absent - set(sys.stdlib_module_names))
 
 
-def run(missing, code):
-    return subprocess.run(
-        [sys.executable, "-c", WITHOUT, missing, code],
-        capture_output=True,
-        text=True,
-        env=os.environ,
-    )
+def run(missing, code, ends=0):
+    return python(Path(), "-c", WITHOUT, missing, code, code=ends)
 
 
 def test_it_adds_few_packages_to_those_of_mmdet():
@@ -81,13 +77,13 @@ from seesaw.evaluation import detect, lvis_eval, metric, predict
 from seesaw.evaluation.submission import package, validate
 print("there")
 """
-    done = run(missing, code)
-    assert done.stdout.splitlines()[-1:] == ["there"], done.stderr[-2000:]
+    assert run(missing, code).stdout.splitlines()[-1:] == ["there"]
 
 
 def test_a_verb_that_needs_more_names_the_package_and_the_fix(missing):
-    done = run(missing, "import sys; from seesaw.cli.main import main; sys.exit(main(['crate']))")
-    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+    code = "import sys; from seesaw.cli.main import main; sys.exit(main(['crate']))"
+    done = run(missing, code, ends=2)
+    assert len(done.stderr.splitlines()) == 1
     assert re.match(r"seesaw crate: .* rocrate; .*setup.sh.*\[workflow\]", done.stderr)
 
 
