@@ -220,22 +220,10 @@ def as_dict(table: Table) -> dict:
             for c, e in made.steps.items()
         }
         row["cells"] = {
-            column: {
-                "state": value.state,
-                "ours": value.ours,
-                "paper": value.paper,
-                "difference": value.difference,
-                "error": _error(value.error),
-                "judged": _judged(value),
-                "verdict": value.verdict,
-                "increment": step.ours,
-                "paper_increment": step.paper,
-                "increment_difference": step.difference,
-                "increment_error": _error(step.error),
-                "increment_judged": _judged(step),
-                "increment_state": step.state,
-                "increment_verdict": step.verdict,
-            }
+            column: {"ours": value.ours, "paper": value.paper}
+            | {"increment": step.ours, "paper_increment": step.paper}
+            | _judged(value)
+            | {f"increment_{name}": fact for name, fact in _judged(step).items()}
             for column, (value, step) in row_cells.items()
         }
     return plain
@@ -247,9 +235,16 @@ def _error(error: Estimate | None) -> dict | None:
     return {k: v for k, v in dataclasses.asdict(error).items() if k != "value"}
 
 
-def _judged(cell: Number) -> dict | None:
+def _judged(cell: Number) -> dict:
+    """Return what is known of a number but itself and the paper's."""
     judged = {"verdict": cell.verdict, "margin": cell.margin, "bound": cell.bound}
-    return None if cell.bound is None else judged
+    return {
+        "state": cell.state,
+        "difference": cell.difference,
+        "error": _error(cell.error),
+        "judged": None if cell.bound is None else judged,
+        "verdict": cell.verdict,
+    }
 
 
 def _minus(a: float | None, b: float | None) -> float | None:
