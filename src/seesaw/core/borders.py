@@ -28,9 +28,9 @@ def plain(text: str, most: int = 60) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
-def file_name(text: str, most: int = 60) -> str:
-    """Return a text with only characters that are safe in file names anywhere."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", text[:most])
+def file_name(text: str) -> str:
+    """Return a text's beginning with only characters that are safe in file names anywhere."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text[:60])
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:

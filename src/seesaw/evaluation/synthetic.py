@@ -29,6 +29,7 @@ from seesaw.models.precision import for_device
 
 OBJECTS = 13  # an image of LVIS v1 train: 1,270,141 annotations in 99,388 images
 LVIS_IMAGE = (480, 640)  # px, COCO's most frequent image
+_EACH = 20  # proposals on an object
 _JITTER = 0.03  # of a box's side; IoU stays above 0.8, over every stage's threshold
 
 
@@ -139,18 +140,15 @@ def _annotated(
 
 
 @contextmanager
-def proposals_on_objects(model: nn.Module, a_object: int = 20) -> Iterator[None]:
-    """Replace the last proposals of a random RPN by boxes on objects, as a trained RPN gives.
-
-    Each object gets ``a_object`` of these.
-    """
+def proposals_on_objects(model: nn.Module) -> Iterator[None]:
+    """Replace the last proposals of a random RPN by boxes on objects, as a trained RPN gives."""
     rpn = model.rpn_head
     original = rpn.loss_and_predict
 
     def loss_and_predict(x, batch_data_samples, proposal_cfg=None):
         losses, results = original(x, batch_data_samples, proposal_cfg=proposal_cfg)
         for result, sample in zip(results, batch_data_samples, strict=True):
-            boxes = _jittered(sample.gt_instances.bboxes.to(result.bboxes), a_object)
+            boxes = _jittered(sample.gt_instances.bboxes.to(result.bboxes))
             boxes = boxes[: len(result.bboxes)]
             if len(boxes):
                 result.bboxes[-len(boxes) :] = boxes
@@ -163,8 +161,8 @@ def proposals_on_objects(model: nn.Module, a_object: int = 20) -> Iterator[None]
         del rpn.loss_and_predict
 
 
-def _jittered(boxes: Tensor, copies: int) -> Tensor:
-    boxes = boxes.repeat(copies, 1)
+def _jittered(boxes: Tensor) -> Tensor:
+    boxes = boxes.repeat(_EACH, 1)
     sides = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
     return boxes + (2 * torch.rand_like(boxes) - 1) * _JITTER * sides
 
