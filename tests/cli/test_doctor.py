@@ -1,6 +1,5 @@
 """What the doctor sees and says."""
 
-import io
 import re
 import shutil
 from pathlib import Path
@@ -147,14 +146,13 @@ def test_disk(clone, monkeypatch):
     assert surroundings.disk(Scale("mini")).state == "ok"
 
 
-def test_a_check_that_breaks_is_missing_and_the_page_says_what_to_do():
+def test_a_check_that_breaks_is_missing_and_the_page_says_what_to_do(capsys):
     def broken():
         raise ImportError("libcudart.so.13: cannot open\nshared object file")
 
     found = report.run({"GPU": broken, "disk": lambda: Finding("ok", "9 GB free")})
-    out = io.StringIO()
-    report.render(found, Console(file=out, width=100))
-    gpu, fix, disk, last = out.getvalue().splitlines()
+    report.render(found, Console(width=100))
+    gpu, fix, disk, last = capsys.readouterr().out.splitlines()
     assert gpu.startswith("✗ GPU: ImportError: libcudart.so.13: ")
     assert (fix.strip(), disk, last) == (report.SETUP, "✓ disk: 9 GB free", "missing: GPU")
 

@@ -1,7 +1,5 @@
 """Models on shapes, memory against mmdet's published maxima, weights, and the page."""
 
-import io
-
 import pytest
 import torch
 from facts import lacks
@@ -73,7 +71,7 @@ def test_a_green_scale():
     assert 2 < row.gigabytes < 6
 
 
-def test_every_fault_is_named_and_the_page_is_red():
+def test_every_fault_is_named_and_the_page_is_red(capsys):
     wrong = EXPECTED.model_copy(update={"iterations": {"single_gpu": {"rfs": {"2x": 1}}}})
     site = Site(gpu_model="t4", gpus={"single_gpu": 1}, images_per_gpu=16)
     report = preflight_check.preflight(one(), wrong, site, memory=8)
@@ -81,10 +79,10 @@ def test_every_fault_is_named_and_the_page_is_red():
     assert not lacks(iterations, "30,696", "2x, rfs", "configs/preflight.yaml says 1")
     need = f"{report.rows[0].gigabytes:.0f} GB"
     assert not lacks(memory, need, "GPU's 8", "images_per_gpu: 1 in site.yaml")
-    out = io.StringIO()
-    render(report, one(), Console(file=out, width=100))
-    assert "✗ mask_rcnn_rfs_seesaw: 30,696" in out.getvalue()
-    assert out.getvalue().splitlines()[-1].startswith("red: 2 wrong, ")
+    render(report, one(), Console(width=100))
+    said = capsys.readouterr().out
+    assert "✗ mask_rcnn_rfs_seesaw: 30,696" in said
+    assert said.splitlines()[-1].startswith("red: 2 wrong, ")
 
 
 def test_a_batch_that_gpus_cannot_share_is_red():

@@ -1,6 +1,5 @@
 """Plans: sums, the critical path, finished work, budgets."""
 
-import io
 import math
 import re
 from pathlib import Path
@@ -167,13 +166,12 @@ def test_durations(hours, text):
     assert duration(hours) == text
 
 
-def test_what_is_printed(graph):
+def test_what_is_printed(graph, capsys):
     costs = Costs(graph.scale.table, graph.scale)
     chosen = graph.select("figure_a2")
-    out = io.StringIO()
     made = plan(chosen, set(), costs, costs.table, 200)
-    render(made, chosen, costs, Console(file=out, width=100))
-    text = out.getvalue()
+    render(made, chosen, costs, Console(width=100))
+    text = capsys.readouterr().out
     assert re.search(r"mask_rcnn_random_ce +177 +22 h \d\d min +3\.\d GB +estimate +yes", text)
     assert re.search(r"cascade_rfs_seesaw +29\d .* no", text)
     assert "estimate: ± 50 %" in text
@@ -225,7 +223,7 @@ def test_single_gpu_takes_two_days(clone):
         graph.select("table_a1")
 
 
-def test_a_scale_on_cpus_has_no_gpu_hours(clone):
+def test_a_scale_on_cpus_has_no_gpu_hours(clone, capsys):
     graph = workflow(Scale("mini"))
     chosen, costs = graph.select("a01"), Costs(graph.scale.table, graph.scale)
     made = plan(chosen, set(), costs, costs.table)
@@ -233,7 +231,7 @@ def test_a_scale_on_cpus_has_no_gpu_hours(clone):
     hours = sum(minutes[job.rule] for job in chosen.values()) / 60
     assert {job.rule for job in chosen.values()} > {"pretrain", "train", "detect", "evaluate"}
     assert (made.gpu_hours, made.hours) == (0, pytest.approx(hours))
-    out = io.StringIO()
-    render(made, chosen, costs, Console(file=out, width=100))
-    assert "GPU" not in out.getvalue()
-    assert f"{len(chosen)} jobs: {60 * hours:.0f} min one after another" in out.getvalue()
+    render(made, chosen, costs, Console(width=100))
+    text = capsys.readouterr().out
+    assert "GPU" not in text
+    assert f"{len(chosen)} jobs: {60 * hours:.0f} min one after another" in text

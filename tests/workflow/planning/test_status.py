@@ -1,6 +1,5 @@
 """Where experiments stand, from the files of whole, torn, dead and failed runs."""
 
-import io
 import json
 
 import pytest
@@ -192,7 +191,7 @@ def test_the_log_of_the_last_attempt_counts(stands):
     assert found.state == "running" and found.log.name == newest.name
 
 
-def test_what_is_printed(graph, paper, stands, work):
+def test_what_is_printed(graph, paper, stands, work, capsys):
     table, scale, jobs = paper
     make_data(jobs)
     training_log(work, entry(380) + entry(400), age=1500)
@@ -200,10 +199,9 @@ def test_what_is_printed(graph, paper, stands, work):
     log = write("logs/paper/train/a01_mask_rcnn/seed0.log", "one\ntwo\n\nthree\nfour\nto", age=1490)
     failed = jobs["train/a02_syncbn/seed0"]
     write(failure_path(failed.outputs[0]), json.dumps({"error": "the disk is full."}))
-    out = io.StringIO()
     found = [stands(i) for i in graph.select("table_a1")]
-    render(found, table, scale, Console(file=out, width=100), "")
-    text = out.getvalue()
+    render(found, table, scale, Console(width=100), "")
+    text = capsys.readouterr().out
     left = sum(s.job.rule == "train" for s in found) - 2
     assert f"train: 1 no sign, 1 failed, {left} to do\n" in text and "data: 1 done\n" in text
     rows = [line.split()[0] for line in text.splitlines() if line.startswith((" a1", "a1"))]
