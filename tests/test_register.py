@@ -4,9 +4,9 @@ With mmengine loaded the import registers by itself: tests/evaluation/test_use_e
 """
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
+
+from repository import python
 
 from seesaw.core import paths
 
@@ -23,8 +23,8 @@ print(before, all(MODELS.get(name) for name in (*names, "HTCLiteRoIHead", "Enhan
 
 
 def test_the_import_is_light_and_registers_when_asked():
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1:] == ["False True"], done.stderr[-2000:]
+    done = python(Path(), "-c", SCRIPT)
+    assert done.stdout.splitlines()[-1:] == ["False True"]
 
 
 def test_the_projects_configs_register_the_same():

@@ -2,8 +2,7 @@
 
 import json
 import os
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 from repository import python
@@ -98,5 +97,4 @@ def test_data_of_a_download_names_the_download(clone, capsys):
 @pytest.mark.slow
 def test_mmdet_loads_without_a_word():
     code = "from seesaw.cli.common import load_mmdet; load_mmdet(); print('loaded')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.stdout, done.returncode) == ("loaded\n", 0), done.stderr
+    assert python(Path(), "-c", code).stdout == "loaded\n"

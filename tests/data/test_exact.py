@@ -1,14 +1,13 @@
 """A generated dataset is the same on every CPU."""
 
 import dataclasses
-import os
-import subprocess
-import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from numpy._core._multiarray_umath import __cpu_dispatch__
+from repository import python
 from test_mini_lvis import tree_hash
 
 from seesaw.data.exact import png
@@ -36,8 +35,7 @@ DIGEST = "178143aa4bf60c0dba1531db0178ba03bf7a164b7f65f9ae3e2106c41ca3b5d6"
 
 def generated(folder, variables, *seeds):
     """The digest of the files of each seed."""
-    command = [sys.executable, "-c", GENERATE, folder, *seeds]
-    subprocess.run(command, check=True, env={**os.environ, **variables})
+    python(Path(), "-c", GENERATE, folder, *seeds, **variables)
     return [tree_hash(folder / seed) for seed in seeds]
 
 

@@ -3,13 +3,13 @@
 import csv
 import io
 import os
-import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from facts import lacks
+from repository import python
 from small_table import small
 
 from seesaw.results.tables import formats, layout
@@ -146,15 +146,10 @@ def test_bytes_do_not_depend_on_process_or_environment():
     )
     path = os.pathsep.join(p for p in sys.path if p)
     said = [
-        subprocess.run(
-            [sys.executable, "-c", code],
-            check=True,
-            capture_output=True,
-            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": seed, **environment},
-        ).stdout
+        python(Path(), "-c", code, PYTHONPATH=path, PYTHONHASHSEED=seed, **environment).stdout
         for seed, environment in (
             ("0", {}),
             ("1", {"COLUMNS": "40", "FORCE_COLOR": "1", "TZ": "Asia/Tokyo"}),
         )
     ]
-    assert said[0] == said[1] and said[0].count(b"Mask R-CNN") >= 6
+    assert said[0] == said[1] and said[0].count("Mask R-CNN") >= 6

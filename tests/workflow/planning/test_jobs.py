@@ -4,12 +4,11 @@ import csv
 import dataclasses
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from repository import python
 from traces import A01, DATA, DETECT, EVALUATE, NOW, make, make_data, write
 
 from seesaw.core.hashing import cached_json
@@ -216,14 +215,14 @@ def test_commands(clone):
 
 
 @pytest.mark.slow
-def test_what_is_finished_snakemake_does_not_make_again(graph):
+def test_what_is_finished_snakemake_does_not_make_again(clone, graph):
     jobs, done = graph.every, [*DATA, A01, DETECT, EVALUATE]
     for age, job in enumerate(done):
         make(jobs[job])
         for path in jobs[job].outputs:
             os.utime(path, (NOW - 4e8 + age, NOW - 4e8 + age))
-    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--cores", "1", "-D", "all"]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    words = ("--profile", "slurm", "--cores", 1, "-D", "all")
+    output = python(clone, "-m", "snakemake", *words).stdout
     rows = csv.DictReader(output[output.index("output_file\t") :].splitlines(), delimiter="\t")
     theirs = {row["output_file"] for row in rows if row["plan"] == "update pending"}
     left = graph.select("all").keys() - finished(jobs, None)
