@@ -50,8 +50,9 @@ def test_a_folder_named_as_the_scales_dataset_is_another(folder):
 
 def test_two_folders_of_one_name_do_not_share_results(folder, bare):
     other = shutil.copytree(folder, bare / "elsewhere/mine")
+    manifest = {"categories": 1, "hash": "", "splits": {}}
     for root in (folder, other):
-        (root / "manifest.json").write_text(str(root))
+        (root / "manifest.json").write_text(json.dumps(manifest | {"hash": str(root)}))
     scale = Scale("mini", str(folder))
     model = scale.model("a01_mask_rcnn", 0)
     model.parent.mkdir(parents=True)
@@ -60,7 +61,7 @@ def test_two_folders_of_one_name_do_not_share_results(folder, bare):
     with pytest.raises(UserError, match=r"results/mini@mine has results on .*, not on .*elsewhere"):
         Scale("mini", str(other))
     assert Scale("mini", str(folder)).full_name == "mini@mine"
-    (other / "manifest.json").write_text(str(folder))  # the same data
+    shutil.copy(folder / "manifest.json", other)  # the same data
     assert Scale("mini", str(other)).full_name == "mini@mine"
 
 

@@ -176,8 +176,8 @@ def _check_annotations(made: Annotations) -> None:
     _notes(made, kept, np.minimum(width, height) >= MIN_SIDE)
     heavy = int((np.bincount(at, weights=kept * width * height) > MASKS).sum())
     if heavy:
-        what = f"images whose masks fill over {MASKS / 2**30:g} GiB when they are loaded"
-        made.notes.append(f"{heavy} {what}: scale them down")
+        text = f"images whose masks fill over {MASKS / 2**30:g} GiB when they are loaded"
+        made.notes.append(f"{heavy} {text}: scale them down")
 
 
 def _check_boxes(made: Annotations, wrong: np.ndarray, size: np.ndarray) -> None:
