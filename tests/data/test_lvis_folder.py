@@ -220,16 +220,14 @@ def test_areas_of_another_scale_are_refused_and_a_stray_one_is_reported(
     small_set, tmp_path, factor
 ):
     content = json.loads((small_set[0] / "annotations/train.json").read_text())
-    kept = content["annotations"] = content["annotations"][:900]  # of these one is too many
-    large = max(kept, key=lambda a: a["area"])
-    for wrong in ({a["id"] for a in kept}, {large["id"]}):
-        changed = [a | {"area": a["area"] * (factor if a["id"] in wrong else 1)} for a in kept]
-        with pytest.raises(UserError, match="another, as in"):
-            training_counts(write(tmp_path / "a.json", content | {"annotations": changed}))
-    kept += [a | {"id": 10**6 * n + a["id"]} for n in (1, 2, 3) for a in kept if a is not large]
+    right = content["annotations"]
+    changed = [a | {"area": a["area"] * factor} for a in right]
+    with pytest.raises(UserError, match="another, as in"):
+        training_counts(write(tmp_path / "a.json", content | {"annotations": changed}))
+    large = max(right, key=lambda a: a["area"])
     large["area"] *= factor
     found = read_annotations(write(tmp_path / "b.json", content))
-    assert len(kept) > 1000 and not found.faults
+    assert len(right) > 20 and not found.faults
     assert f"1 areas are not those of their outlines, first {large['id']}" in found.notes
 
 
@@ -249,10 +247,6 @@ def test_boxes_as_corners_are_refused_and_a_stray_one_is_reported(small_set, tmp
         training_counts(write(tmp_path / "a.json", content))
     content = json.loads((small_set[0] / "annotations/train.json").read_text())
     content["annotations"][5]["bbox"][2:] = [0, 0]
-    copies = [
-        a | {"id": 10**6 * n + a["id"]} for n in (1, 2, 3) for a in content["annotations"][6:]
-    ]
-    content["annotations"] += copies
     found = read_annotations(write(tmp_path / "b.json", content))
-    assert len(content["annotations"]) > 1000 and not found.faults
+    assert len(content["annotations"]) > 20 and not found.faults
     assert f"first {content['annotations'][5]['id']}" in found.notes[0]
