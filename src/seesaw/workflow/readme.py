@@ -1,4 +1,4 @@
-"""The part of the README with reference results: tables, claims, figures, detections."""
+"""The parts of the README with reference results: tables, claims, figures, detections."""
 
 from pathlib import Path
 from sys import maxsize
@@ -8,13 +8,15 @@ from seesaw.core.files import replacing, write_atomic
 from seesaw.errors import UserError
 from seesaw.evaluation.ground_truth import GROUPS
 from seesaw.results.claims import page
+from seesaw.results.figures.results import table
 from seesaw.results.report.examples import examples
+from seesaw.results.tables.collect import collect
 from seesaw.spec.figures import committed
 from seesaw.spec.scales import Scale
 
 README, PICTURE = paths.ROOT / "README.md", paths.ROOT / "docs/detections.png"
-BEGIN, END = "<!-- results: written by `seesaw freeze mini` -->\n", "<!-- end of results -->\n"
 PLACES = ("table_a1", "table_a2")
+MILESTONES = ("a01", "a05", "a07", "a10", "a12")  # rows of Table A1 on the first screen
 SURE = 0.3  # score of a detection that both evaluations show in the picture, if there are such
 # Figure -> heading and description
 FIGURES = {
@@ -29,6 +31,23 @@ FIGURES = {
         "taken for, with cross-entropy and with Seesaw Loss",
     ),
 }
+
+
+def marks(part: str) -> tuple[str, str]:
+    """Return the lines of the README before and after a part that is written by this module."""
+    return f"<!-- {part}: written by `seesaw freeze mini` -->\n", f"<!-- end of {part} -->\n"
+
+
+def milestones(scale: Scale) -> str:
+    """Return five rows of the committed Table A1 as Markdown."""
+    frozen = scale.frozen()
+    rows = collect("table_a1", frozen.table, frozen).rows
+    cells = [
+        [row.label, *(_printed(row.value(column)) for column in ("AP", "AP_r"))]
+        for row in rows
+        if row.id.split("_")[0] in MILESTONES
+    ]
+    return table([f"Table A1 ({scale.name} scale)", "AP", "AP_r"], cells)
 
 
 def results(scale: Scale) -> str:
@@ -57,10 +76,15 @@ def commit(scale: Scale, picture: bool = True) -> list[Path]:
     if not all((scale.frozen().tables / f"{p}.md").is_file() for p in PLACES):
         return []
     text = README.read_text("utf-8")
-    if not 0 <= text.find(BEGIN) < text.find(END):
-        raise UserError(f"{README} lacks {BEGIN.strip()!r} or {END.strip()!r} after it: put it in.")
-    head, tail = text.split(BEGIN)[0], text.split(END)[1]
-    write_atomic(README, f"{head}{BEGIN}\n{results(scale)}\n{END}{tail}")
+    for part, made in (("milestones", milestones(scale)), ("results", results(scale))):
+        begin, end = marks(part)
+        if not 0 <= text.find(begin) < text.find(end):
+            raise UserError(
+                f"{README} lacks {begin.strip()!r} or {end.strip()!r} after it: put it in."
+            )
+        head, tail = text.split(begin)[0], text.split(end)[1]
+        text = f"{head}{begin}\n{made}\n{end}{tail}"
+    write_atomic(README, text)
     if not picture:
         return [README]
     surely = (examples(scale, maxsize, SURE, group).pictures for group in GROUPS)
@@ -69,3 +93,7 @@ def commit(scale: Scale, picture: bool = True) -> list[Path]:
     with replacing(PICTURE) as temporary:
         temporary.write_bytes(shown[0][1])
     return [README, PICTURE]
+
+
+def _printed(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"

@@ -92,19 +92,24 @@ def test_the_committed_claims_are_what_the_committed_runs_give():
 
 def test_the_readme_shows_the_reference(tmp_path, monkeypatch):
     shown = Scale("mini")
-    assert readme.results(shown) in (REPOSITORY / "README.md").read_text("utf-8")
+    made = {"milestones": readme.milestones(shown), "results": readme.results(shown)}
+    assert made["milestones"].count("\n") >= 6
+    for text in made.values():
+        assert text in (REPOSITORY / "README.md").read_text("utf-8")
     monkeypatch.setattr(readme, "README", tmp_path / "README.md")
     monkeypatch.setattr(readme, "PICTURE", tmp_path / "detections.png")
     pictures = SimpleNamespace(pictures=[("first", b"\x89PNG"), ("second", b"other")])
     monkeypatch.setattr(readme, "examples", lambda *_, **__: pictures)
-    readme.README.write_text(f"before\n{readme.BEGIN}old\n{readme.END}after\n")
+    old = {part: "old".join(readme.marks(part)) for part in made}
+    readme.README.write_text("before\n{milestones}between\n{results}after\n".format(**old))
     readme.commit(shown)
+    new = {part: f"\n{text}\n".join(readme.marks(part)) for part, text in made.items()}
     text = readme.README.read_text("utf-8")
-    assert text == f"before\n{readme.BEGIN}\n{readme.results(shown)}\n{readme.END}after\n"
+    assert text == "before\n{milestones}between\n{results}after\n".format(**new)
     assert readme.PICTURE.read_bytes() == b"\x89PNG"
     readme.PICTURE.write_bytes(b"of the reference")
     assert readme.commit(shown, picture=False) == [readme.README]
     assert readme.PICTURE.read_bytes() == b"of the reference"
-    readme.README.write_text(f"{readme.END}{readme.BEGIN}")
+    readme.README.write_text("{milestones}".format(**old))
     with pytest.raises(UserError, match="lacks '<!-- results"):
         readme.commit(shown)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from seesaw.core import paths
-from seesaw.core.files import lock
+from seesaw.core.files import lock, replacing
 from seesaw.data.download.fetch import fetch, verify
 from seesaw.data.download.progress import progress
 from seesaw.data.download.unpack import Held, holds, unpack, words
@@ -55,10 +55,8 @@ def obtain(remote: Remote, coco: Path | None, keep: bool = False) -> dict:
             if source == remote.path and not keep:
                 source.unlink()
         elif source != remote.path:
-            remote.path.parent.mkdir(parents=True, exist_ok=True)
-            part = remote.path.with_name(f".{remote.name}.copy")
-            shutil.copyfile(source, part)
-            os.replace(part, remote.path)
+            with replacing(remote.path) as part:
+                shutil.copyfile(source, part)
         said += how
     facts = _check(remote.made, remote, held)
     if said.endswith("in place") and not remote.makes:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import orjson
 
+from seesaw.core.files import replacing
 from seesaw.data.download.fetch import Report
 from seesaw.errors import UserError
 from seesaw.spec.downloads import Remote
@@ -109,10 +110,8 @@ def _extract(file: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> No
     """Extract one file atomically; zipfile verifies its checksum."""
     if target.exists() and target.stat().st_size == member.file_size:
         return
-    part = target.with_name(f".{target.name}.new")
-    with file.open(member) as source, part.open("wb") as sink:
+    with replacing(target) as part, file.open(member) as source, part.open("wb") as sink:
         shutil.copyfileobj(source, sink, 1 << 20)
-    os.replace(part, target)
 
 
 def _check_space(members: list[zipfile.ZipInfo], part: Path) -> None:
