@@ -131,14 +131,14 @@ def train(args: Namespace) -> None:
     # Compute nodes have no internet, and the fingerprint contains the checkpoint's name. Therefore
     # the name is replaced by the path of the downloaded file only here.
     backbone = cfg.model.backbone.init_cfg
-    inputs["pretrained"] = weights = downloads.load().weights(backbone.checkpoint)
+    files = downloads.load()
+    inputs["pretrained"] = weights = files.weights(backbone.checkpoint)
     if scale.overlay.backbones:
         need_output(weights, f"pretrain {weights.stem}", scale, seed=0)
+    elif "://" in backbone.checkpoint:
+        files.pretrained(backbone.checkpoint).check()
     elif not weights.is_file():
-        fix = f"correct init_cfg in {training.config}"
-        if "://" in backbone.checkpoint:
-            fix = "run `seesaw download pretrained` where there is internet"
-        raise UserError(f"{weights} is missing; {fix}.")
+        raise UserError(f"{weights} is missing; correct init_cfg in {training.config}.")
     backbone.checkpoint = str(weights)
     key = f"train/{training.id}/seed{args.seed}"
     check_data(scale, "train")

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from seesaw.cli.common import config_of, fingerprints_of, load_libraries, scale_of
 from seesaw.core.files import write_atomic
 from seesaw.core.provenance import Provenance
-from seesaw.errors import UserError
 
 
 def add(verb) -> None:
@@ -25,9 +24,9 @@ def convert(args: Namespace) -> None:
 
     scale, released = scale_of(args), table.model(args.model)
     config = config_of(released.evaluation)
-    source = released.file
-    if not scale.overlay.backbones and not source.is_file():
-        raise UserError(f"{source} is missing; run `seesaw download zoo` where there is internet.")
+    source = released.file.path
+    if not scale.overlay.backbones:
+        released.file.check()
     load_libraries(args)
     from seesaw.spec.config import resolve
     from seesaw.training import convert as converting

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import Field, model_validator
 
 from seesaw.core import paths
+from seesaw.core.integrity import sha256_of
 from seesaw.core.names import instead
 from seesaw.core.yaml import Strict, read_model, read_yaml
 from seesaw.errors import UserError
@@ -73,6 +74,21 @@ class Remote(Strict):
         """Whether the file is an archive of images."""
         return "files" in self.counts
 
+    def check(self) -> None:
+        """Check downloaded weights before they are read; the hash of a large file is cached.
+
+        Raises:
+            UserError: the file is missing, or its sha256 does not begin with the known digits.
+        """
+        fix = f"run `seesaw download {self.set}` where there is internet"
+        if not self.path.is_file():
+            raise UserError(f"{self.path} is missing; {fix}.")
+        if not (found := sha256_of(self.path)).startswith(self.sha256):
+            raise UserError(
+                f"{self.path} is not the file of {self.source} (sha256 {found[:12]}, known "
+                f"{self.sha256[:12]}); delete it and {fix}."
+            )
+
 
 class Downloads(Strict):
     """The table of downloads: set -> file name -> file."""
@@ -100,11 +116,17 @@ class Downloads(Strict):
         Raises:
             UserError: the checkpoint is given by a name that is not in the table.
         """
-        if "://" not in checkpoint:
-            return Path(checkpoint)
+        return self.pretrained(checkpoint).path if "://" in checkpoint else Path(checkpoint)
+
+    def pretrained(self, checkpoint: str) -> Remote:
+        """Return the file of a pre-trained ``checkpoint``, which is given by its name in init_cfg.
+
+        Raises:
+            UserError: the name is not in the table.
+        """
         for remote in self.sets.get("pretrained", {}).values():
             if remote.checkpoint == checkpoint:
-                return remote.path
+                return remote
         raise UserError(
             f"{FILE}: no file of pretrained has `checkpoint: {checkpoint}`; add one, or name a "
             "local file in init_cfg."

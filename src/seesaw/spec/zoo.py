@@ -37,9 +37,9 @@ class Released(Strict):
         return Evaluation(id=self.id, training=self.id, config=self.config)
 
     @property
-    def file(self) -> Path:
-        """The path of the downloaded checkpoint."""
-        return downloads.load().sets["zoo"][self.checkpoint].path
+    def file(self) -> downloads.Remote:
+        """The checkpoint's file in the table of downloads."""
+        return downloads.load().sets["zoo"][self.checkpoint]
 
 
 class Zoo(Strict):

@@ -2,15 +2,17 @@
 
 import json
 import re
+from hashlib import sha256
 from pathlib import Path
 
 import mmengine
 import pytest
+from facts import lacks
 from repository import REPOSITORY, copied
 
-from seesaw.cli.main import parser
+from seesaw.cli.main import main, parser
 from seesaw.errors import UserError
-from seesaw.spec import downloads, experiments
+from seesaw.spec import downloads, experiments, zoo
 from seesaw.spec.config import backbone_checkpoint
 
 TABLE = downloads.load()
@@ -85,6 +87,13 @@ def test_a_training_without_internet_starts_from_the_file(root, monkeypatch):
     weights = Path("data/pretrained/resnet50-0676ba61.pth")
     weights.parent.mkdir()
     weights.write_bytes(b"weights")
+    with pytest.raises(UserError, match=rf"{weights} .*delete it and run `seesaw download pre"):
+        training.train(args)
+    digest = sha256(b"weights").hexdigest()  # of a table that has this file
+    table = Path("configs/downloads.yaml").read_text()
+    table = table.replace(TABLE.sets["pretrained"][weights.name].sha256, digest)
+    Path("configs/downloads.yaml").write_text(table.replace("0676ba61", digest[:8]))
+    weights = weights.rename(weights.with_name(f"resnet50-{digest[:8]}.pth"))
     started = []
 
     def run(cfg, seed, work, output, *_, **__):
@@ -101,3 +110,13 @@ def test_a_training_without_internet_starts_from_the_file(root, monkeypatch):
     )
     assert started == [str(weights)]
     assert record["inputs"]["pretrained"]["path"] == str(weights)
+
+
+def test_a_released_model_that_is_another_file_is_not_converted(root, capsys):
+    copied(root, "configs")
+    file = zoo.model("zoo_mask_rcnn_r50_random").file.path
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    assert main(["convert", "zoo_mask_rcnn_r50_random", "--scale", "paper"]) == 2
+    assert not lacks(capsys.readouterr().err, file, "sha256", "`seesaw download zoo`")
+    assert not Path("results").exists()
