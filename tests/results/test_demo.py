@@ -10,6 +10,7 @@ from repository import REPOSITORY
 
 from seesaw.cli.main import main
 from seesaw.core import paths
+from seesaw.errors import UserError
 from seesaw.evaluation.detect import detect
 from seesaw.evaluation.lvis_eval import load, match, metrics_of
 from seesaw.results.publish import published
@@ -34,6 +35,21 @@ def test_it_is_small_and_whole(without_data):
     weights, facts, _ = published(DEMO)
     assert weights.stat().st_size < 3e6 and weights.name in sums
     assert facts["scale"] == "demo"
+
+
+@pytest.mark.parametrize("name", ["mask_rcnn_rfs_seesaw-25adc141.pth", "category_counts.json"])
+def test_a_changed_file_and_lost_sums_are_refused(tmp_path, name):
+    folder = shutil.copytree(DEMO, tmp_path / "copy")
+    (folder / "README.md").write_text("my own notes")
+    assert published(folder)[1]["scale"] == "demo"
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(UserError, match=rf"{name} .*SHA256SUMS"):
+        published(folder)
+    (folder / name).write_bytes(content)
+    (folder / "SHA256SUMS").unlink()
+    with pytest.raises(UserError, match="`seesaw publish`"):
+        published(folder)
 
 
 @pytest.mark.slow

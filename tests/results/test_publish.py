@@ -99,7 +99,8 @@ def test_a_checkpoint_without_names_of_classes_is_not_a_published_one(tmp_path, 
     facts = dict(evaluation="b03_htc_lite", scale="smoke", dataset="smoke_lvis")
     meta = {"seesaw": facts, "dataset_meta": {"classes": classes}}
     torch.save({"state_dict": {}, "meta": meta}, tmp_path / "model.pth")
-    with pytest.raises(UserError, match="was not made by `seesaw publish`"):
+    (tmp_path / "SHA256SUMS").write_text(f"{sha256_file(tmp_path / 'model.pth')}  model.pth\n")
+    with pytest.raises(UserError, match="`seesaw publish`; name"):
         published(tmp_path)
 
 

@@ -27,6 +27,7 @@ from seesaw.spec.scales import Scale
 from seesaw.training.standalone import standalone
 
 META = "seesaw"  # key of a published checkpoint's `meta`
+SUMS = "SHA256SUMS"
 CARD = """\
 ---
 license: apache-2.0
@@ -143,7 +144,7 @@ def publish(
         write_atomic(part / counts.name, counts.read_text("utf-8"))
         write_atomic(part / "README.md", card)
         sums = [f"{sha256_file(path)}  {path.name}\n" for path in sorted(part.iterdir())]
-        write_atomic(part / "SHA256SUMS", "".join(sums))
+        write_atomic(part / SUMS, "".join(sums))
         os.replace(part, folder)
     return folder
 
@@ -152,11 +153,13 @@ def published(folder: Path) -> tuple[Path, dict[str, str], list[str]]:
     """Return a published folder's weights, their evaluation, scale and dataset, and class names.
 
     Raises:
-        UserError: the folder has not exactly one published checkpoint, or it cannot be read.
+        UserError: the folder has not exactly one published checkpoint, it cannot be read, or its
+            weights or category counts are not those of its SHA256SUMS.
     """
     found = sorted(path for path in folder.glob("*.pth") if path.is_file())
     if len(found) != 1:
         raise UserError(f"{folder} has {len(found)} files *.pth; a published model has one.")
+    _refuse_changed(folder, found[0])
     content = weights_of.load(found[0], "publish it again")
     try:
         facts, names = content["meta"][META], list(content["meta"]["dataset_meta"]["classes"])
@@ -166,6 +169,27 @@ def published(folder: Path) -> tuple[Path, dict[str, str], list[str]]:
     if not (known and names and all(isinstance(text, str) for text in (*known.values(), *names))):
         raise UserError(f"{found[0]} was not made by `seesaw publish`; name the file itself.")
     return found[0], known, names
+
+
+def _refuse_changed(folder: Path, weights: Path) -> None:
+    """Compare the files that a detection reads with SHA256SUMS; a card may be edited."""
+    listed = folder / SUMS
+    lines = listed.read_text("utf-8", errors="replace").split("\n") if listed.is_file() else []
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    if weights.name not in sums:
+        raise UserError(
+            f"{weights} was not made by `seesaw publish` ({listed} does not have it); name the "
+            "file itself."
+        )
+    for name, digest in sums.items():
+        path = folder / name
+        if path.suffix not in (".pth", ".json"):
+            continue
+        if not path.is_file() or sha256_file(path) != digest:
+            raise UserError(
+                f"{path} is missing or not the file that was published ({listed} has its sha256); "
+                "restore the folder as it was published."
+            )
 
 
 def _measured(cfg: Config, weights: bytes, scale: Scale) -> Mapping[str, Any]:
