@@ -1,14 +1,17 @@
 """Folders of users in the workflow: any name, and what their correction makes stale."""
 
 import json
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 import small_folder
+from facts import lacks
 from repository import python
 
 from seesaw.cli import main
+from seesaw.core.provenance import record
 from seesaw.errors import UserError
 from seesaw.spec import datasets
 from seesaw.spec.scales import Scale, snakemake_command
@@ -107,6 +110,25 @@ def test_a_correction_makes_the_data_and_the_training_again(clone, capsys):
     after = keys()
     trained = {key for key in before if key.startswith("train/")}
     assert trained and all(before[key] != after[key] for key in trained)
+
+
+def test_a_stand_in_of_other_data_starts_no_training(bare, capsys):
+    folder = small_folder.make(bare / "mine")
+    scale = Scale("smoke", str(folder))
+    assert main.main(["data", *shlex.split(scale.options)]) == 0
+    weights = scale.pretrained("resnet18")
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    record(weights, inputs={"manifest": scale.entry.manifest})
+    content = small_folder.read(folder, "train")
+    content["annotations"].pop()
+    small_folder.write(folder, "train", content)
+    assert main.main(["data", *shlex.split(scale.options)]) == 0
+    capsys.readouterr()
+    assert main.main(["train", "a01", *shlex.split(scale.options), "--fingerprint", "f"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert not lacks(said, weights, "other data", f"`seesaw pretrain resnet18 {scale.options}`")
+    assert not (bare / "work").exists()
 
 
 @pytest.mark.parametrize("manifest", ["a" * 64, "b" * 64])

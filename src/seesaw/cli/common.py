@@ -14,6 +14,8 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
+from seesaw.core.files import sha256_file
+from seesaw.core.records import is_current, record_of
 from seesaw.errors import UserError
 from seesaw.spec import zoo
 from seesaw.spec.experiments import Evaluation
@@ -40,8 +42,26 @@ def need_output(path: Path, command: str, scale: Scale, seed: int) -> None:
         UserError: it does not; the sentence gives the whole call that makes it.
     """
     if not path.is_file():
-        options = f"--seed {seed} {scale.options}" if seed else scale.options
-        raise UserError(f"{path} is missing; run `seesaw {command} {options}` first.")
+        raise UserError(f"{path} is missing; run `{_call(command, scale, seed)}` first.")
+
+
+def refuse_other_data(path: Path, command: str, scale: Scale, seed: int) -> None:
+    """Check that an output of another verb was made of the scale's present data.
+
+    Raises:
+        UserError: its record says otherwise; the sentence gives the whole call that makes it again.
+    """
+    now = {"manifest": sha256_file(scale.entry.manifest)}
+    if not is_current(record_of(path), inputs=now):
+        raise UserError(
+            f"{path} was made of other data than those of {scale.entry.manifest}; run "
+            f"`{_call(command, scale, seed)}` again."
+        )
+
+
+def _call(command: str, scale: Scale, seed: int) -> str:
+    options = f"--seed {seed} {scale.options}" if seed else scale.options
+    return f"seesaw {command} {options}"
 
 
 def shown(args: Namespace) -> Scale:

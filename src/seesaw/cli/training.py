@@ -13,6 +13,7 @@ from seesaw.cli.common import (
     load_libraries,
     need_data,
     need_output,
+    refuse_other_data,
     scale_of,
     stopping_options,
 )
@@ -124,24 +125,28 @@ def train(args: Namespace) -> None:
     ends, mirror = stopping.deadline(args.deadline), runs.mode()
     cfg = resolve(training.config, scale, register=False)
     inputs = {"manifest": scale.entry.manifest, "config": training.config}
-    start = None
+    start, starts = None, []  # what other verbs made that this training starts from
     if training.init_from:
         inputs["init_from"] = start = scale.model(training.init_from, args.seed)
-        need_output(start, f"train {training.init_from}", scale, args.seed)
+        starts.append((start, f"train {training.init_from}", scale, args.seed))
     # Compute nodes have no internet, and the fingerprint contains the checkpoint's name. Therefore
     # the name is replaced by the path of the downloaded file only here.
     backbone = cfg.model.backbone.init_cfg
     files = downloads.load()
     inputs["pretrained"] = weights = files.weights(backbone.checkpoint)
     if scale.overlay.backbones:
-        need_output(weights, f"pretrain {weights.stem}", scale, seed=0)
+        starts.append((weights, f"pretrain {weights.stem}", scale, 0))
     elif "://" in backbone.checkpoint:
         files.pretrained(backbone.checkpoint).check()
     elif not weights.is_file():
         raise UserError(f"{weights} is missing; correct init_cfg in {training.config}.")
+    for one in starts:
+        need_output(*one)
     backbone.checkpoint = str(weights)
     key = f"train/{training.id}/seed{args.seed}"
     check_data(scale, "train")
+    for one in starts:
+        refuse_other_data(*one)
     fingerprint = args.fingerprint or fingerprints_of(args)[key]
     output = scale.model(training.id, args.seed)
     refuse_known_failure(output, fingerprint)
