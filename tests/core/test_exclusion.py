@@ -7,6 +7,7 @@ import platform
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,12 @@ def test_the_second_process_names_the_first_and_changes_nothing(tmp_path, other,
     assert f"process {other.pid} on {platform.node()}" in str(error.value)
     assert str(tmp_path / "made") in str(error.value)
     assert sorted(p for p in tmp_path.rglob("*")) == before
+
+
+def test_a_path_relative_to_the_root_names_the_same_file(tmp_path, other, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"process {other.pid}"), Provenance("made", root=Path()):
+        pass
 
 
 def test_a_killed_process_leaves_no_lock(tmp_path, other):
