@@ -94,6 +94,17 @@ def test_data_of_a_download_names_the_download(clone, capsys):
         assert "seesaw download" in said and str(paths.ROOT / "data/lvis_v1") in said
 
 
+def test_an_image_that_is_none_is_refused_before_mmdet_is_loaded(clone):
+    (clone / "folder").mkdir()
+    code = """
+import sys
+from seesaw.cli.main import main
+assert main(["predict", "none.png", "--weights", "folder"]) == 2
+assert "torch" not in sys.modules
+"""
+    assert "none.png" in python(clone, "-c", code).stderr
+
+
 @pytest.mark.slow
 def test_mmdet_loads_without_a_word():
     code = "from seesaw.cli.common import load_mmdet; load_mmdet(); print('loaded')"

@@ -107,6 +107,7 @@ def test_a_checkpoint_without_names_of_classes_is_not_a_published_one(tmp_path, 
 @pytest.mark.slow
 def test_mistakes_are_one_sentence_and_write_nothing(folder, tmp_path, capsys):
     before = sorted(folder.parent.iterdir())
+    image = str(min(Path("data/smoke_lvis/val").glob("*")))
     model = Path(f"results/smoke/{TRAINING}/seed0/model.pth")
     whole = model.read_bytes()
     for words, said in (
@@ -114,14 +115,14 @@ def test_mistakes_are_one_sentence_and_write_nothing(folder, tmp_path, capsys):
         (["publish", "a01"], "metrics.json is missing"),
         (["publish", "a12"], "publish a11_dual_head"),
         (["publish", "test_dev_a12"], "test_dev"),
-        (["predict", "x.png", "--weights", str(tmp_path)], "has 0 files *.pth"),
-        (["predict", "x.png", "--weights", str(model.parent)], "`seesaw publish`"),
+        (["predict", image, "--weights", str(tmp_path)], "has 0 files *.pth"),
+        (["predict", image, "--weights", str(model.parent)], "`seesaw publish`"),
     ):
         assert main([*words, "--scale", "smoke"]) == 2
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1, words
     torch.save({"meta": {"seesaw": {"scale": 7}}}, tmp_path / "strange.pth")
-    assert main(["predict", "x.png", "--weights", str(tmp_path)]) == 2
+    assert main(["predict", image, "--weights", str(tmp_path)]) == 2
     assert "`seesaw publish`" in capsys.readouterr().err
     noted = provenance_path(model)
     before_it = noted.read_text()

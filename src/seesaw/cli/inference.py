@@ -58,6 +58,7 @@ def predict(args: Namespace) -> None:
     no_file(args.out)
     classes: list[str] = []
     if args.weights and args.weights.is_dir():
+        check_images(args.images, args.out)  # before mmdet is loaded
         load_mmdet()
         from seesaw.results.publish import published
 
@@ -72,7 +73,8 @@ def predict(args: Namespace) -> None:
         scale.entry = scale.entry.model_copy(update=files)
     evaluation = scale.table.evaluation(args.model or "a12")
     config = config_of(evaluation)
-    check_images(args.images, args.out)
+    if not classes:
+        check_images(args.images, args.out)
     weights = args.weights or scale.model(evaluation.training, args.seed)
     if not weights.is_file():
         raise UserError(
