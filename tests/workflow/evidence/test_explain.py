@@ -10,6 +10,7 @@ from finished_run import evaluated, flip, write
 from repository import REPOSITORY
 
 from seesaw.cli.main import main
+from seesaw.core.borders import csv_text
 from seesaw.core.files import sha256_file
 from seesaw.core.provenance import record
 from seesaw.spec import figures
@@ -85,6 +86,16 @@ def test_a_figures_number_and_a_file(scale, run, capsys):
     assert f"{run['weights']}  as recorded" in out
     assert main(["explain", str(run["detections"])]) == 0
     assert output_of(capsys).startswith(f"{run['detections']}  as recorded\n")
+
+
+def test_a_category_named_to_cheat_a_terminal_stays_on_its_line(scale, run, capsys):
+    cheat = "cup\x1b[2K\rbus"
+    path = figures.outputs("figure_a1", scale)["csv"]
+    record(write(path, csv_text([["category", "ratio"], [cheat, 0.5]])))
+    assert main(["explain", "figure_a1", "0.5"]) == 0
+    out = output_of(capsys)
+    assert "\x1b" not in out and "\r" not in out
+    assert not lacks(out, "line 2: category = cup [2K bus, ratio = 0.5")
 
 
 def test_a_committed_figures_number(capsys):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seesaw.core import paths
+from seesaw.core.borders import plain
 from seesaw.core.json import json_or_none
 from seesaw.core.names import instead
 from seesaw.errors import UserError
@@ -88,10 +89,11 @@ def figure(
         raise UserError(f"{path} has no line with a cell {row!r}; look into the file.")
     if column is not None and column not in found[0][1]:
         raise UserError(f"{path} has no column {column!r}; {instead(column, found[0][1])}")
-    lines = [f"{name}, {row}{f', {column}' if column else ''}: {path}"]
+    lines = [f"{name}, {plain(row)}{f', {plain(column)}' if column else ''}: {path}"]
     for number, line in found:
         shown = line if column is None else {column: line[column]}
-        lines.append(f"  line {number}: " + ", ".join(f"{k} = {v}" for k, v in shown.items()))
+        cells = (f"{plain(str(k))} = {plain(str(v))}" for k, v in shown.items())
+        lines.append(f"  line {number}: " + ", ".join(cells))
     return lines, [path, *shown_results]
 
 
