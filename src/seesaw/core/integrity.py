@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from seesaw.core import paths
 from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.json import read_json
-from seesaw.core.records import dump, fault, provenance_path, read_record, remake
+from seesaw.core.records import fault, provenance_path, read_record, remake
 from seesaw.errors import UserError
 
-# Bytes. The hash of a larger file is cached while its size, times and inode stay the same.
+# Bytes. The hash of a larger file is cached while its size, times and inode stay the same. Smaller
+# ones are always hashed: one can change twice within a tick of the file system's clock.
 LARGE = 64 * 2**20
 
 
@@ -59,10 +62,23 @@ def sha256_of(path: Path) -> str:
         return sha256_file(path)
     seen = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
     cache = paths.CACHE / "hashes.json"
-    known = read_record(cache) or {}
-    kept: Any = known.get(str(path))
+    kept = _cached(cache).get(str(path))
     if not (isinstance(kept, dict) and kept.get("seen") == seen):
         kept = {"seen": seen, "sha256": sha256_file(path)}
         with suppress(OSError):  # a read-only checkout works without the cache
-            write_atomic(cache, dump((read_record(cache) or {}) | {str(path): kept}))
+            # Another process may have written meanwhile; an entry that is lost is made again.
+            write_atomic(cache, json.dumps(_cached(cache) | {str(path): kept}, indent=1) + "\n")
     return kept["sha256"]
+
+
+def _cached(cache: Path) -> dict[str, Any]:
+    try:
+        state = os.stat(cache)
+    except OSError:
+        return {}
+    return _parsed(cache, state.st_mtime_ns, state.st_size, state.st_ino)
+
+
+@lru_cache(maxsize=1)  # parsed anew only once it has been written, not for every large file
+def _parsed(cache: Path, *state: int) -> dict[str, Any]:
+    return read_record(cache) or {}

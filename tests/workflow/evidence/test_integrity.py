@@ -1,5 +1,7 @@
 """No number of a damaged chain stands in a table."""
 
+import json
+
 import pytest
 from facts import lacks
 from finished_run import evaluated, flip
@@ -52,3 +54,13 @@ def test_a_large_file_is_hashed_again_when_anything_of_it_changed(scale, run, mo
         assert corrupted(run.values()) is None
     flip(run["weights"])  # the same size and time of modification
     assert str(run["weights"]) in corrupted(run.values())
+
+
+def test_hashes_that_another_process_has_cached_stay(scale, run, monkeypatch):
+    monkeypatch.setattr(integrity, "LARGE", 0)
+    first, second, *_ = run.values()
+    cache = integrity.paths.CACHE / "hashes.json"
+    known = integrity.sha256_of(first)
+    cache.write_text(json.dumps(read_record(cache) | {"another": {}}))
+    assert integrity.sha256_of(second) and integrity.sha256_of(first) == known
+    assert set(read_record(cache)) == {str(first), "another", str(second)}
