@@ -253,12 +253,16 @@ def test_annotations_outside_the_folder_are_not_replaced_by_their_copy(folder, a
     assert outside.read_bytes() == before
 
 
-def test_files_are_hashed_in_order_whatever_the_threads(folder, monkeypatch):
+@pytest.mark.parametrize(
+    "change", [{"THREADS": 5}, {"MEMORY": 0}, {"MEMORY": 3 * pictures.PIXEL * 104 * 88}]
+)
+def test_files_are_hashed_in_order_whatever_is_checked_at_once(folder, monkeypatch, change):
     images = lvis_folder.read(folder, FILES)["train"].images
     one = pictures.digest((c.image.path, c.content) for c in pictures.check(folder, images))
-    monkeypatch.setattr(pictures, "THREADS", 5)
-    five = pictures.digest((c.image.path, c.content) for c in pictures.check(folder, images))
-    assert one == five and one[0] == sum((folder / i.path).stat().st_size for i in images)
+    for name, value in change.items():
+        monkeypatch.setattr(pictures, name, value)
+    other = pictures.digest((c.image.path, c.content) for c in pictures.check(folder, images))
+    assert one == other and one[0] == sum((folder / i.path).stat().st_size for i in images)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

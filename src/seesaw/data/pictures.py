@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import itertools
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,9 @@ from seesaw.data.format import Fault
 LARGEST = 2**28  # bytes of a file
 MOST = 2**26  # pixels
 LONGEST = 2**15 - 2  # px; OpenCV's warpAffine, which InstaBoost calls, takes no longer side
-THREADS = min(len(os.sched_getaffinity(0)), 8)  # each may hold two pictures of 192 MiB
+THREADS = min(len(os.sched_getaffinity(0)), 8)
+MEMORY = 2**30 + 2**29  # bytes of the images that are checked at once
+PIXEL = 13  # bytes that a pixel takes: 4 in Pillow, two pictures of OpenCV, and their comparison
 _MARKS = (b"Exif", b"eXIf", b"EXIF", b"II*\0", b"MM\0*")  # JPEG, PNG, WebP and TIFF
 
 
@@ -34,11 +35,29 @@ class Checked(NamedTuple):
 
 
 def check(root: Path, images: Iterable[Image]) -> Iterator[Checked]:
-    """Read, decode and check images in several threads, in order; few are in memory at once."""
-    work = iter(images)
+    """Read, decode and check images in several threads, in order; see `MEMORY`."""
     with ThreadPoolExecutor(THREADS) as pool:
-        while some := list(itertools.islice(work, 4 * THREADS)):
+        for some in _at_once(root, images):
             yield from pool.map(lambda image: check_one(root, image), some)
+
+
+def _at_once(root: Path, images: Iterable[Image]) -> Iterator[list[Image]]:
+    """Yield lists of one image, or of several that fit into `MEMORY` together."""
+    some: list[Image] = []
+    taken = 0
+    for image in images:
+        try:
+            size = (root / image.path).stat().st_size
+        except (OSError, ValueError):  # there is nothing to read
+            size = 0
+        more = min(size, LARGEST) + PIXEL * min(image.width * image.height, MOST)
+        if some and (taken + more > MEMORY or len(some) == 4 * THREADS):
+            yield some
+            some, taken = [], 0
+        some.append(image)
+        taken += more
+    if some:
+        yield some
 
 
 def digest(images: Iterable[tuple[str, bytes]]) -> tuple[int, str]:
