@@ -265,6 +265,12 @@ def test_files_are_hashed_in_order_whatever_is_checked_at_once(folder, monkeypat
     assert one == other and one[0] == sum((folder / i.path).stat().st_size for i in images)
 
 
+def test_the_progress_is_printed(folder, monkeypatch, capsys):
+    monkeypatch.setattr("seesaw.core.pace.EVERY", 0.0)
+    assert faults(folder) == []
+    assert "\n9 of 10 images checked, " in capsys.readouterr().out
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder_is_refused_before_its_images_are_decoded(folder, capsys):
     folder.chmod(0o555)

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from seesaw.core.files import replacing, sha256_file
+from seesaw.core.pace import Pace
 from seesaw.data import pictures
 from seesaw.data.annotations import MIN_SIDE, read_annotations
 from seesaw.data.content import Annotations
@@ -104,7 +105,8 @@ def _compare(found: dict[str, Annotations]) -> None:
 def manifest(root: Path, found: Mapping[str, Annotations]) -> dict:
     """Return the manifest of a dataset, a small summary that changes whenever the data changes.
 
-    All images are decoded; a fault of a file is noted in its split (`Annotations.faults`).
+    All images are decoded, and the progress is printed (`seesaw.core.pace`); a fault of a file is
+    noted in its split (`Annotations.faults`).
 
     Args:
         root: LVIS folder.
@@ -130,7 +132,10 @@ def manifest(root: Path, found: Mapping[str, Annotations]) -> dict:
 
 
 def _checked(root: Path, content: Annotations) -> Iterator[tuple[str, bytes]]:
-    for checked in pictures.check(root, sorted(content.images, key=lambda i: i.path)):
+    pace = Pace("images checked", len(content.images))
+    images = sorted(content.images, key=lambda i: i.path)
+    for done, checked in enumerate(pictures.check(root, images), 1):
+        pace.report(done)
         if checked.fault:
             content.add("images", checked.image.row, checked.image.id, checked.fault)
             if content.limit is not None and content.found >= content.limit:
