@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from browser import CONTRAST, CUT, installed
+from browser import CONTRAST, CUT, WIDTHS, installed
 from pages import REPOSITORY
 from waiting import wait_until
 
@@ -26,7 +26,8 @@ def site(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (768, "light"), (1280, "dark")])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_pages_are_readable_and_ask_for_nothing(site, tab, width, scheme):
     pages = [page for page in site.glob("*.html") if page.name != "404.html"]
     pages += site.glob("notebooks/*.html")
@@ -43,7 +44,8 @@ def test_pages_are_readable_and_ask_for_nothing(site, tab, width, scheme):
         assert width < 1280 or tab.value(CUT) == [], page
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (768, "light"), (1280, "dark")])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_the_reference_results_are_on_one_page(site, tab, width, scheme):
     page = site / "reference/mini/report/report.html"
     tab.open(page, width, scheme)
