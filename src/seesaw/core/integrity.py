@@ -63,12 +63,14 @@ def sha256_of(path: Path) -> str:
     seen = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
     cache = paths.CACHE / "hashes.json"
     kept = _cached(cache).get(str(path))
-    if not (isinstance(kept, dict) and kept.get("seen") == seen):
-        kept = {"seen": seen, "sha256": sha256_file(path)}
-        with suppress(OSError):  # a read-only checkout works without the cache
-            # Another process may have written meanwhile; an entry that is lost is made again.
-            write_atomic(cache, json.dumps(_cached(cache) | {str(path): kept}, indent=1) + "\n")
-    return kept["sha256"]
+    if isinstance(kept, dict) and kept.get("seen") == seen and "sha256" in kept:
+        return kept["sha256"]
+    made = sha256_file(path)
+    with suppress(OSError):  # a read-only checkout works without the cache
+        # Another process may have written meanwhile; an entry that is lost is made again.
+        entry = {str(path): {"seen": seen, "sha256": made}}
+        write_atomic(cache, json.dumps(_cached(cache) | entry, indent=1) + "\n")
+    return made
 
 
 def _cached(cache: Path) -> dict[str, Any]:
