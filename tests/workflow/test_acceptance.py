@@ -46,6 +46,7 @@ def root(tmp_path_factory):
     for name in [*made, *MODELS]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("{}")
+        (root / f"{name}.provenance.json").write_text("{}")
     known = fingerprints(root)
     for rung, model in zip(RUNGS, MODELS, strict=True):
         record = {"fingerprint": known[f"train/{rung}/seed0"], "inputs": {}, "remarks": ["one"]}

@@ -46,7 +46,7 @@ def test_corrupt_images_are_refused_in_one_sentence_and_nothing_is_made(smoke_ro
         image.write_bytes(b"no image")
     done = seesaw(broken, "train", "b01", "--fingerprint", "x", code=2)
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("seesaw train: ") and "data/smoke_lvis/train" in last
+    assert last.startswith("seesaw train: ") and "data/smoke_lvis/annotations/train.json" in last
     assert "Traceback" not in done.stderr
     assert not (broken / "results/smoke/b01_cascade_mask_rcnn/seed0/model.pth").exists()
     table = seesaw(broken, "show", "table_a2", code=1).stdout

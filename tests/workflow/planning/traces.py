@@ -22,12 +22,12 @@ def write(path, text="x", age=0.0):
 
 
 def make(job, digest="d", inputs=None, **facts):
-    """A job's outputs and the record beside the first."""
+    """A job's outputs and the records beside them."""
     for path in job.outputs:
         write(path)
-    artefact = {"path": str(job.outputs[0]), "bytes": 1, "sha256": digest}
-    record = {"artefact": artefact, "inputs": inputs or {}, **facts}
-    write(provenance_path(job.outputs[0]), json.dumps(record))
+        artefact = {"path": str(path), "bytes": 1, "sha256": digest}
+        record = {"artefact": artefact, "inputs": inputs or {}, **facts}
+        write(provenance_path(path), json.dumps(record))
     vars(job).pop("record", None)
 
 
