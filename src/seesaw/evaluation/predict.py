@@ -32,6 +32,7 @@ from seesaw.evaluation.paste import rle_masks
 from seesaw.spec.datasets import DatasetEntry
 from seesaw.spec.outputs import Counts
 
+LEGIBLE = 640  # px; the picture of a smaller image is enlarged, as its labels would hide it
 DRAWN = 2**29  # pixels of masks drawn at once, for each of which mmdet needs five bytes
 
 
@@ -148,6 +149,8 @@ def _drawn(path: Path, shown: list[int], boxes, scores, labels, masks, names) ->
     Where their masks have more than `DRAWN` pixels, some are drawn after the others, over them.
     """
     image = mmcv.imread(str(path), channel_order="rgb")
+    zoom = max(LEGIBLE // max(image.shape[:2]), 1)
+    image = image.repeat(zoom, axis=0).repeat(zoom, axis=1)
     height, width = image.shape[:2]
     most = max(DRAWN // (height * width), 1)
     with drawing(), warnings.catch_warnings():
@@ -158,10 +161,10 @@ def _drawn(path: Path, shown: list[int], boxes, scores, labels, masks, names) ->
             some = shown[start : start + most]
             bits = np.zeros((len(some), height, width), bool)
             for bit, i in zip(bits, some, strict=True):
-                bit[:] = rle.decode(masks[i])
+                bit[:] = rle.decode(masks[i]).repeat(zoom, axis=0).repeat(zoom, axis=1)
             sample = DetDataSample()
             sample.pred_instances = InstanceData(
-                bboxes=torch.from_numpy(boxes[some]),
+                bboxes=torch.from_numpy(boxes[some] * zoom),
                 scores=torch.from_numpy(scores[some]),
                 labels=torch.from_numpy(labels[some]),
                 masks=bits,
