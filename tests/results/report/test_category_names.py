@@ -124,7 +124,8 @@ def test_predict_draws_the_name(name, tmp_path):
     mask = predict.rle.encode(np.asfortranarray(np.ones((60, 80), np.uint8)))
     boxes, scores = np.array([[5.0, 20.0, 60.0, 50.0]], np.float32), np.array([0.5], np.float32)
     made = predict._drawn(path, [0], boxes, scores, np.array([0]), [mask], [name])
-    assert cv2.imdecode(np.frombuffer(made, np.uint8), cv2.IMREAD_COLOR).shape == (60, 80, 3)
+    # enlarged
+    assert cv2.imdecode(np.frombuffer(made, np.uint8), cv2.IMREAD_COLOR).shape == (480, 640, 3)
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
