@@ -181,6 +181,7 @@ def rank_draw(rank, folder):
         kept_by(GroupSoftmaxLoss(7, counts(), beta=1.0), torch.arange(40) % 8)[1],
         f"{folder}/{rank}.pth",
     )
+    torch.distributed.barrier()  # the other one may still be connecting
     torch.distributed.destroy_process_group()
 
 
