@@ -205,7 +205,7 @@ def _measured(cfg: Config, weights: bytes, scale: Scale) -> Mapping[str, Any]:
 
 def _evidence(model: Path, metrics: Path) -> list[str]:
     lines = []
-    for what, path in (("weights as trained", model), ("metrics", metrics)):
+    for what, path in (("weights as trained", model), ("metrics as trained", metrics)):
         record = record_of(path) or {}
         lines.append(f"| {what} (`{path.name}`) | {sha256_file(path)} |")
         for key in ("fingerprint", "config_hash"):

@@ -67,14 +67,19 @@ def test_an_evaluation_of_earlier_weights_does_not_count(claim):
     assert made.note == f"{SEESAW}/seed2: of other code, configs or weights than now"
 
 
-def test_a_damaged_run_of_the_reference_is_reported(claim):
-    scale, claims = claim(**GAIN, seeds=[0])
-    kept, known = scale.frozen(), {"evaluate": "now"}
+def in_reference(kept):
+    """Runs of both sides of `GAIN`, whose records name the code."""
     for name in GAIN["pair"]:
         evaluated(kept, name, 0, 10)
         for path in kept.chain(kept.table.evaluations[name], 0):
             path.touch()
             record(path, fingerprint="now")
+
+
+def test_a_damaged_run_of_the_reference_is_reported(claim):
+    scale, claims = claim(**GAIN, seeds=[0])
+    kept, known = scale.frozen(), {"evaluate": "now"}
+    in_reference(kept)
     assert report(scale, claims, None, known).claims[0].state == "done"
     metrics = kept.metrics(kept.table.evaluations[SEESAW], 0)
     metrics.write_text(metrics.read_text() + " ")
@@ -89,11 +94,7 @@ def test_a_damaged_run_of_the_reference_is_reported(claim):
 def test_a_run_of_the_reference_that_names_no_code_does_not_count(claim):
     scale, claims = claim(**GAIN, seeds=[0])
     kept, known = scale.frozen(), {"evaluate": "now"}
-    for name in GAIN["pair"]:
-        evaluated(kept, name, 0, 10)
-        for path in kept.chain(kept.table.evaluations[name], 0):
-            path.touch()
-            record(path, fingerprint="now")
+    in_reference(kept)
     record(kept.metrics(kept.table.evaluations[SEESAW], 0))
     assert report(scale, claims, None, known).claims[0].state == "not run"
 
