@@ -10,10 +10,9 @@ from facts import lacks
 from small_folder import PREFIX
 
 from seesaw.data.annotations import read_annotations
-from seesaw.data.format import frequency_of
 from seesaw.data.lvis_folder import image_file, training_counts
 from seesaw.errors import UserError
-from seesaw.spec.annotations import load_annotations
+from seesaw.spec.annotations import frequency_of, load_annotations
 
 BASE = {
     "images": [

@@ -39,6 +39,15 @@ def folder(root, monkeypatch):
 
 
 @pytest.mark.slow
+def test_weights_of_a_training_name_their_classes(root, monkeypatch):
+    monkeypatch.chdir(root)
+    (model,) = Path("results/smoke").glob("b03*/seed0/model.pth")
+    counts = json.loads(Path("data/smoke_lvis/category_counts.json").read_text())
+    meta = torch.load(model, weights_only=True)["meta"]["dataset_meta"]
+    assert meta["classes"] == [c["name"] for c in counts["categories"]]
+
+
+@pytest.mark.slow
 def test_mmdet_and_predict_detect_the_same_with_our_names(folder, tmp_path):
     image = min(Path("data/smoke_lvis/val").glob("*"))
     assert main(["predict", str(image), "--weights", str(folder), "--out", str(tmp_path)]) == 0

@@ -156,6 +156,7 @@ def train(args: Namespace) -> None:
     # Heavy imports follow the checks, so that mistakes are reported at once.
     load_libraries(args)
     seesaw.register()
+    from seesaw.evaluation.predict import names_of
     from seesaw.models.precision import Switches
     from seesaw.training.hook import RunLogHook
     from seesaw.training.train import train as run
@@ -182,6 +183,7 @@ def train(args: Namespace) -> None:
                 images_per_gpu=args.images_per_gpu,
                 switches=switches,
                 workers=args.workers,
+                classes=names_of(scale.entry),
             )
             log.copy(output.with_name(run_log.NAME))
         provenance.artefacts += made.pop("artefacts")

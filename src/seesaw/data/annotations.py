@@ -17,6 +17,7 @@ from seesaw.data.content import FLOATS, INTS, Annotations, Image
 from seesaw.data.format import Fault, Outline
 from seesaw.data.streaming import records
 from seesaw.errors import UserError
+from seesaw.spec.annotations import relative_path
 
 MIN_SIDE = 32  # px; configs/_base_/lvis_v1.py leaves out smaller training images
 # One box or area in so many may differ from its outline. LVIS's outlines of some turned photos do:
@@ -61,7 +62,7 @@ def read_annotations(
                 made.add(key, index, record["id"], Fault("twice", "appears twice: make ids unique"))
             else:
                 size = record["width"], record["height"]
-                made.images.append(Image(index, record["id"], form.relative_path(record), *size))
+                made.images.append(Image(index, record["id"], relative_path(record), *size))
                 for name in form.FEDERATED:
                     for category in record.get(name, ()):
                         listed.extend((index, record["id"], category))

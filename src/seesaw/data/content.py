@@ -11,6 +11,7 @@ import numpy as np
 from seesaw.data import format as form
 from seesaw.data.format import Fault, Located
 from seesaw.errors import UserError
+from seesaw.spec.annotations import frequency_of
 
 NOUNS = {"images": "image", "annotations": "annotation", "categories": "category"}
 INTS, FLOATS = 7, 10  # columns of an annotation
@@ -90,7 +91,7 @@ class Annotations:
                 "name": c["name"],
                 "image_count": images[c["id"]],
                 "instance_count": instances[c["id"]],
-                "frequency": c["frequency"] or form.frequency_of(images[c["id"]]),
+                "frequency": c["frequency"] or frequency_of(images[c["id"]]),
             }
             for c in sorted(self.categories, key=lambda c: c["id"])
         ]

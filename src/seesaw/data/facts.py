@@ -14,8 +14,8 @@ from seesaw.core import paths
 from seesaw.core.hashing import cached_json
 from seesaw.core.integrity import read_output
 from seesaw.data.annotations import MIN_SIDE
-from seesaw.data.format import frequency_of
 from seesaw.errors import UserError
+from seesaw.spec.annotations import frequency_of
 from seesaw.spec.datasets import DatasetEntry
 from seesaw.spec.outputs import Counts
 

@@ -15,12 +15,13 @@ import numpy as np
 
 from seesaw.data import rle
 from seesaw.spec.annotations import LISTS as LISTS
+from seesaw.spec.annotations import URL_PREFIX, relative_path
 
-URL_PREFIX = "http://images.cocodataset.org/"  # mmdet's LVISV1Dataset strips this prefix
 FREQUENCIES = ("r", "c", "f")
 FEDERATED = ("neg_category_ids", "not_exhaustive_category_ids")
 LARGEST = 2**63 - 1  # of an id, which becomes an int64
-SLIVER = 100  # longer sides than so many times the shorter one shrink to nothing when resized
+SLIVER = 20  # longer sides than so many times the shorter one shrink to nothing when resized
+LONGEST = 32_766  # px; OpenCV's warpAffine, which cuts crops for pre-training, takes no more
 FAR = 1e6  # px; beyond it no coordinate is sensible
 OUTLINE = 2e6  # px; pycocotools needs about 80 bytes of memory for each pixel of an outline
 
@@ -57,17 +58,6 @@ def is_id(value: object, least: int = 0) -> bool:
     return type(value) is int and least <= value <= LARGEST
 
 
-def frequency_of(images: int, edges: tuple[int, int] = (10, 100)) -> str:
-    """Return LVIS's group of a category by its training images: r up to 10, c up to 100, else f."""
-    return "r" if images <= edges[0] else "c" if images <= edges[1] else "f"
-
-
-def relative_path(image: dict) -> str:
-    """Return an image's path below the dataset: ``coco_url`` as in LVIS v1, or ``file_name``."""
-    url = image.get("coco_url")
-    return str(url.removeprefix(URL_PREFIX) if url else image["file_name"])
-
-
 def category_fault(category: dict) -> Fault | None:
     """Check a category's id, name and frequency."""
     if not is_id(category.get("id"), least=1):
@@ -99,8 +89,10 @@ def image_fault(image: dict, lists_needed: bool) -> Fault | None:
     for key in ("width", "height"):
         if key not in image:
             return Fault("size", f"has no {key!r}: add it")
-        if not is_id(value := image[key], least=1) or value > FAR:
+        if not is_id(value := image[key], least=1):
             return Fault("size", f"has {key} {_short(value)}: write a positive integer")
+        if value > LONGEST:
+            return Fault("size", f"has {key} {_short(value)}: shrink it to {LONGEST} at most")
     short, long = sorted((image["width"], image["height"]))
     if long > SLIVER * short:
         return Fault("sliver", f"is {image['width']}x{image['height']} pixels: cut it to a picture")

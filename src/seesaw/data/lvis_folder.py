@@ -18,10 +18,10 @@ from seesaw.core.pace import Pace
 from seesaw.data import pictures
 from seesaw.data.annotations import MIN_SIDE, read_annotations
 from seesaw.data.content import Annotations
-from seesaw.data.format import FREQUENCIES, Fault, relative_path
+from seesaw.data.format import FREQUENCIES, Fault
 from seesaw.data.streaming import need_file
 from seesaw.errors import UserError
-from seesaw.spec.annotations import load_annotations
+from seesaw.spec.annotations import load_annotations, relative_path
 
 
 def image_file(root: Path, image: dict) -> Path:

@@ -16,11 +16,11 @@ import orjson
 
 from seesaw.data.exact import png
 from seesaw.data.federation import assign, plan_image
-from seesaw.data.format import URL_PREFIX, frequency_of
 from seesaw.data.scenes import draw_scene, sample_size
 from seesaw.data.segments import encode
 from seesaw.data.shapes import Look, looks
 from seesaw.errors import UserError
+from seesaw.spec.annotations import URL_PREFIX, frequency_of
 from seesaw.spec.mini_lvis import MiniLvisSpec, zipf_counts
 
 SPLITS = ("train", "val", "test_dev")

@@ -24,16 +24,13 @@ from seesaw.data.content import Annotations
 from seesaw.data.format import (
     FEDERATED,
     FREQUENCIES,
-    LISTS,
-    URL_PREFIX,
     Located,
-    frequency_of,
     is_id,
-    relative_path,
 )
 from seesaw.data.outlines import measure
 from seesaw.data.streaming import need_file
 from seesaw.errors import UserError
+from seesaw.spec.annotations import LISTS, URL_PREFIX, frequency_of, relative_path
 
 ROUNDS = 8  # a record may have several faults, of which a reading finds the first
 STORED, SHOWN = "stored", "shown"

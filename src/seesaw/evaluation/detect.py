@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -106,11 +106,16 @@ def detect(
         loader = dataloader(cfg, writer.todo, workers)
         try:
             _write(model, loader, writer, work, deadline)
-        except (AssertionError, FileNotFoundError) as error:
-            raise unreadable_image(error) or error from None
         finally:
             stopping.end_workers(loader)
     return dict(images=writer.images, detections=writer.detections)
+
+
+def _batches(loader: torch.utils.data.DataLoader) -> Iterator[dict]:
+    try:
+        yield from loader
+    except (AssertionError, FileNotFoundError) as error:
+        raise unreadable_image(error) or error from None
 
 
 def _write(
@@ -123,7 +128,7 @@ def _write(
     with stopping.Watch(deadline) as watch:
         total = len(loader.dataset)
         pace = Pace("images", total, writer.images)
-        for batch in loader:
+        for batch in _batches(loader):
             for sample in model.test_step(batch):
                 found = sample.pred_instances
                 height, width = sample.ori_shape

@@ -6,7 +6,6 @@ category ids from 1, boxes [x, y, w, h] in pixels, masks as compressed RLE of th
 Lines ascend in ``image_id``; an image without detections has a line with empty lists.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from seesaw.core.files import replacing
 from seesaw.data import rle
 from seesaw.errors import UserError
 
@@ -43,20 +43,16 @@ class DetectionWriter:
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
-        self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
         self._last_id: int | None = None
 
     def __enter__(self):
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._partial.open("wb")
+        self._replacing = replacing(self.path)
+        self._file = self._replacing.__enter__().open("wb")
         return self
 
     def __exit__(self, kind, value, traceback):
         self._file.close()
-        if kind is None:
-            os.replace(self._partial, self.path)
-        else:
-            self._partial.unlink()
+        self._replacing.__exit__(kind, value, traceback)
 
     def write(self, image_id, height, width, boxes, scores, labels, masks, mask_scores=None):
         """Append one image; if it has more than 300 detections, those with highest scores are kept.

@@ -105,7 +105,7 @@ def fill(model: torch.nn.Module, path: Path, config: str, fix: str) -> None:
     state, own = state_dict(path, fix), model.state_dict()
     # checkpoints of old torch versions lack num_batches_tracked
     state |= {k: v for k, v in own.items() if k.endswith("num_batches_tracked") and k not in state}
-    wrong = sorted(own.keys() ^ state.keys())
+    wrong = sorted(map(str, own.keys() ^ state.keys()))
     wrong += sorted(k for k in own.keys() & state.keys() if own[k].shape != state[k].shape)
     if wrong:
         raise UserError(

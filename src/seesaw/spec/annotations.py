@@ -1,4 +1,4 @@
-"""Read annotation files in LVIS format that `seesaw data` has checked."""
+"""Read annotation files in LVIS format that `seesaw data` has checked, and their records."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import orjson
 from seesaw.errors import UserError
 
 LISTS = ("images", "annotations", "categories")
+URL_PREFIX = "http://images.cocodataset.org/"  # mmdet's LVISV1Dataset strips this prefix
 
 
 def load_annotations(path: Path) -> dict:
@@ -30,3 +31,14 @@ def load_annotations(path: Path) -> dict:
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise UserError(f"{path} has no list {key!r}: get an annotation file in LVIS format")
     return content
+
+
+def frequency_of(images: int, edges: tuple[int, int] = (10, 100)) -> str:
+    """Return LVIS's group of a category by its training images: r up to 10, c up to 100, else f."""
+    return "r" if images <= edges[0] else "c" if images <= edges[1] else "f"
+
+
+def relative_path(image: dict) -> str:
+    """Return an image's path below the dataset: ``coco_url`` as in LVIS v1, or ``file_name``."""
+    url = image.get("coco_url")
+    return str(url.removeprefix(URL_PREFIX) if url else image["file_name"])

@@ -12,7 +12,8 @@ def least_images(cfg: dict) -> int:
     a single image are undefined and PyTorch raises an error.
     """
     backbone = cfg["model"].get("backbone", {})
-    return 2 if backbone.get("type") == "ResNeSt" and not backbone.get("norm_eval", True) else 1
+    resnest = str(backbone.get("type")).endswith("ResNeSt")  # or ZeroInitResNeSt
+    return 2 if resnest and not backbone.get("norm_eval", True) else 1
 
 
 def passes(batch: int, gpus: int, most: int | None = None, least: int = 1) -> tuple[int, int]:

@@ -42,6 +42,7 @@ def train(
     images_per_gpu: int | None = None,
     switches: Switches = Switches(),  # noqa: B008  (immutable)
     workers: int | None = None,
+    classes: Sequence[str] | None = None,
 ) -> dict:
     """Train to the end, resuming from the newest complete checkpoint in ``work`` if there is one.
 
@@ -61,6 +62,7 @@ def train(
             size, which never changes.
         switches: options that make a GPU faster.
         workers: processes that load images; by default the config's on a GPU, none on a CPU.
+        classes: names by label, which are saved with the weights.
 
     Returns:
         Facts for the provenance record: ``iterations``, ``batch`` (images per iteration), ``gpus``,
@@ -131,7 +133,7 @@ def train(
             raise explanation from error
         raise
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise UserError(
             f"{work} cannot be written ({error.strerror}); make room there and run the same "
@@ -142,7 +144,7 @@ def train(
     seconds = time.monotonic() - start
     beside = [hook.write(output.parent) for hook in runner.hooks if hasattr(hook, "write")]
     if is_main_process():
-        save_model(runner.model, output)
+        save_model(runner.model, output, classes)
     barrier()  # the records of the other ranks need the files
     return dict(
         iterations=total,
@@ -178,17 +180,20 @@ def loader_options(cfg: Config, dataset: Any, seed: int, images: int, workers: i
     )
 
 
-def save_model(model: torch.nn.Module, path: Path) -> None:
-    """Write weights and counters only, atomically and in a fixed order.
+def save_model(model: torch.nn.Module, path: Path, classes: Sequence[str] | None = None) -> None:
+    """Write weights, counters and the classes' names only, atomically and in a fixed order.
 
     The same weights give the same bytes, because no time, host or other property of the run is
-    stored.
+    stored. mmdet's `init_detector` takes the names from ``dataset_meta``.
     """
     module = model.module if hasattr(model, "module") else model
     state = {k: v.detach().cpu().contiguous() for k, v in sorted(module.state_dict().items())}
     # torch names the archive after the file; a stream always has the same name.
     stream = io.BytesIO()
-    torch.save({"state_dict": state}, stream)
+    content: dict[str, Any] = {"state_dict": state}
+    if classes:
+        content["meta"] = {"dataset_meta": {"classes": list(classes), "palette": "random"}}
+    torch.save(content, stream)
     with durable(path) as part:
         part.write_bytes(stream.getbuffer())
 

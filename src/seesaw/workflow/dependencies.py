@@ -163,7 +163,7 @@ def compute(scale: Scale) -> dict[str, str]:
     for e in built:
         assert e.config_path, e.id
         config = resolved(e.config_path)
-        config = {k: v for k, v in config.items() if k not in used_code.MACHINE_KEYS}
+        config = used_code.of_any_machine(config)
         types = used_code.modules_of_types(used_code.config_types(config), used_code.registry_map())
         result[f"detect/{e.id}"] = hashing.fingerprint(
             config=config,

@@ -30,7 +30,7 @@ def fingerprint(claims: Claims, scale: Scale, data: str) -> str:
         start = table.trainings[t.init_from].config if t.init_from else None
         for path in filter(None, (e.config_path, t.config, start)):
             config = resolve(path, scale, register=False).to_dict()
-            config = {k: v for k, v in config.items() if k not in used_code.MACHINE_KEYS}
+            config = used_code.of_any_machine(config)
             configs[path.stem] = config
     return hashing.fingerprint(
         data=data,

@@ -29,6 +29,7 @@ IGNORED = frozenset(
         "core.hashing",
         "core.integrity",
         "core.json",
+        "core.pace",
         "core.paths",
         "core.provenance",
         "core.records",
@@ -44,7 +45,7 @@ IGNORED = frozenset(
     }
 )
 # Config keys that affect how a machine computes a training, but not the result.
-MACHINE_KEYS = frozenset({"images_per_gpu"})
+MACHINE_KEYS = frozenset({"images_per_gpu", "num_workers"})
 TYPE_KEYS = frozenset({"type", "constructor", "runner_type"})
 
 
@@ -111,6 +112,13 @@ def config_types(config: Any) -> set[str]:
     return types.union(*map(config_types, config)) if isinstance(config, list | tuple) else types
 
 
+def of_any_machine(config: Any) -> Any:
+    """Return a resolved config without `MACHINE_KEYS`, at any depth."""
+    if isinstance(config, Mapping):
+        return {k: of_any_machine(v) for k, v in config.items() if k not in MACHINE_KEYS}
+    return [of_any_machine(v) for v in config] if isinstance(config, list | tuple) else config
+
+
 @cache
 def registry_map(package_dir: Path = PACKAGE) -> dict[str, list[str]]:
     """Map each registered type name to the modules that register it, by static analysis."""
@@ -147,7 +155,7 @@ def training_parts(
         module -> hash of its normalised source.
     """
     files = _files(package_dir)
-    config = {k: v for k, v in config.items() if k not in MACHINE_KEYS}
+    config = of_any_machine(config)
     types = config_types(config)
     imported = (config.get("custom_imports") or {}).get("imports") or []
     named = [t.rpartition(".")[0] for t in types]  # type='seesaw.data.x.Y', unregistered
