@@ -1,15 +1,17 @@
 """Snakemake's official executor for SLURM, made safe for runs of weeks: `executor: seesaw-slurm`.
 
 The official plugin builds each `sbatch` call and cancels jobs. This subclass changes three things.
+Issues without another name are those of snakemake-executor-plugin-slurm, whose version here is
+2.8.0; where none is named, what the official plugin does was read in that version.
 
 - A submission waits while SLURM's controller does not answer, or the queue has as many jobs as the
-  site allows, instead of failing an attempt (snakemake-executor-plugin-slurm issues 313 and 320);
-  it takes over a job of an earlier call of Snakemake, killed since, that still does the same work
-  (snakemake issues 3438 and 4084); and it excludes the nodes on which earlier attempts at the same
-  work failed.
+  site allows, instead of failing an attempt (issues 313 and 320); it takes over a job of an earlier
+  call of Snakemake, killed since, that still does the same work (snakemake issues 3438 and 4084);
+  and it excludes the nodes on which earlier attempts at the same work failed. The official plugin
+  excludes a node after NODE_FAIL alone, where `sacct` names it, and forgets it with the call.
 - A job's state comes from `squeue` and from the job's own note of its end. The official plugin
-  waits for ever for a job that no queue lists, that SLURM ended as preempted or with its node, or
-  that nothing will start (snakemake-executor-plugin-slurm issues 157 and 207).
+  waits for ever for a job that no queue lists, that SLURM ended as preempted or, with `requeue`,
+  with its node, or that nothing will start (issues 157 and 207).
 - GPUs are asked for with `--gres`, not `--gpus`: see `seesaw.workflow.slurm.resources`.
 """
 
@@ -37,9 +39,10 @@ from seesaw.workflow.slurm.resources import gres_option
 
 ExecutorSettings, common_settings = official.ExecutorSettings, official.common_settings
 
-# No arrays are submitted; the official plugin would not start where a site allows none.
+# No arrays are submitted, but without this the official plugin raises an error at its start where
+# SLURM's MaxArraySize is below 3, as where a site allows none.
 official.get_max_array_size = lambda: 1000
-# Not by `--gpus`, which not every site's scheduler knows.
+# Not by `--gpus`, which not every site's scheduler knows: see `gres_option`.
 official.set_gres_string = lambda job: gres_option(job.resources)
 
 # How much a job asks for, as the ledger names it, and Snakemake's resource that sets it.
@@ -91,17 +94,25 @@ class Executor(official.Executor):
     def get_account_arg(self, job: JobExecutorInterface) -> Iterator[str]:
         """Yield the option for the site's account, which sbatch itself checks.
 
-        The official check needs sacct or sacctmgr, and an accounting database that answers.
+        The official check asks sacctmgr, then sshare, which may be missing, closed to users or
+        without an answer; it then fails the job (issues 177 and 233). Without an account it
+        guesses one by sacct.
         """
         account = job.resources.get("slurm_account")
         yield f" -A {shlex.quote(str(account))}" if account else ""
 
     def additional_general_args(self) -> str:
-        """Make jobs run their step with this project's executor: see the package `..._jobstep`."""
+        """Make jobs run their step with this project's executor: see the package `..._jobstep`.
+
+        The official plugin has no option for it.
+        """
         return super().additional_general_args().replace("slurm-jobstep", "seesaw-slurm-jobstep")
 
     def cancel(self) -> None:
-        """Cancel the jobs, but first the waiting submissions."""
+        """Cancel the jobs, but first the waiting submissions.
+
+        The official executor cancels first, and submits what still waits afterwards.
+        """
         self._cancelled.set()
         self._job_submission_executor.shutdown(cancel_futures=True)
         super().cancel()
@@ -109,7 +120,8 @@ class Executor(official.Executor):
     def shutdown(self) -> None:
         """Delete the folder for which each job waits when it starts, but not after a cancellation.
 
-        A job that escapes it may still be in the queue, and a later call takes it over.
+        A job that escapes it may still be in the queue, and a later call takes it over. Snakemake's
+        RemoteExecutor deletes the folder in any case (snakemake-interface-executor-plugins 9.4.0).
         """
         if self._cancelled.is_set():
             self._tmpdir = None  # the official executor then deletes a new, empty folder
@@ -119,7 +131,8 @@ class Executor(official.Executor):
         """Cancel these jobs, and those of this call that are being asked for or submitted.
 
         Snakemake's list of active jobs lacks these, and jobs of an earlier call, which this one has
-        taken over, do not have its name.
+        taken over, do not have its name. An error of scancel would end Snakemake's cancellation
+        (issue 397).
         """
         try:
             super().cancel_jobs([*active_jobs, *self._asked])
@@ -130,12 +143,18 @@ class Executor(official.Executor):
             subprocess.run(command, timeout=60, check=False)
 
     def run_job_pre(self, job: JobExecutorInterface) -> None:
-        """Announce a job, which waits until SLURM says that it runs."""
+        """Announce a job, which waits until SLURM says that it runs.
+
+        Snakemake's own announcement does not tell a queued job from one that runs.
+        """
         queue.STATES[job.jobid] = "PENDING"
         super().run_job_pre(job)
 
     def run_job(self, job: JobExecutorInterface) -> None:
-        """Submit a job, again and again while SLURM's controller is away or the queue is full."""
+        """Submit a job, again and again while SLURM's controller is away or the queue is full.
+
+        The official plugin asks sbatch once (issues 313 and 320).
+        """
         until, warned = time.monotonic() + queue.PATIENCE, False
         try:
             work = self._work(job)
@@ -216,7 +235,8 @@ class Executor(official.Executor):
         """Report the jobs that have ended; yield all others.
 
         Snakemake calls this every `seconds-between-status-checks` seconds, and already before
-        `__post_init__`, then without jobs.
+        `__post_init__`, then without jobs. The official plugin yields a job that is in no answer
+        for ever (issues 157 and 207).
         """
         if not active_jobs:
             return

@@ -1,8 +1,10 @@
 """The official executor of what runs inside a SLURM job, with three additions.
 
 - The step waits while SLURM's controller does not answer: `srun` would fail at once, and with it
-  the attempt.
-- The step's first process passes signals on: see `seesaw.workflow.slurm.step`.
+  the attempt. The official executor (snakemake-executor-plugin-slurm-jobstep 0.6.1) calls it once;
+  about the same of sbatch is snakemake-executor-plugin-slurm issue 313.
+- The step's first process passes signals on, as snakemake issue 3241 and
+  snakemake-executor-plugin-slurm issues 242 and 243 ask: see `seesaw.workflow.slurm.step`.
 - A finished job writes Snakemake's record of its outputs (parameters, inputs) itself. Snakemake's
   main process writes it when it sees the end of a job; if that process was killed before, Snakemake
   would take the finished work for what an older record says, or for work of unknown origin. In
@@ -28,7 +30,7 @@ from seesaw.workflow.slurm.resources import gres_option
 
 ExecutorSettings, common_settings = official.ExecutorSettings, official.common_settings
 
-# As in the job's own submission.
+# As in the job's own submission; the official executor asks by `--gpus`: see `gres_option`.
 official.get_gpu_setting = lambda job: gres_option(job.resources)
 
 

@@ -1,9 +1,10 @@
 """What a run of the workflow shows: `logger: seesaw` in a profile.
 
 The handler of snakemake-logger-plugin-rich, with the jobs by name, what each is at, and the time
-left. It counts as running only what runs (snakemake-logger-plugin-rich 0.5.1 begins at one, and
-counts jobs in SLURM's queue), shows the end of a failed job's log instead of all of it, no logs of
-jobs that the user has stopped, in a dry run what would run, and why, and with -p the commands.
+left. It counts as running only what runs, shows the end of a failed job's log, no logs of jobs that
+the user has stopped, in a dry run what would run, and why, and with -p the commands. As read in its
+version 0.5.1, the rich handler begins its count at one and counts jobs in SLURM's queue, prints
+whole logs, and names jobs and shows commands with --verbose only.
 """
 
 from __future__ import annotations
@@ -267,7 +268,7 @@ class LogHandler(RichHandler):
     event_handler: EventHandler
 
     def __post_init__(self) -> None:
-        """Replace the event handler and the live display's content."""
+        """Replace the event handler and the display's content; 0.5.1 has no option for it."""
         super().__post_init__()
         old = self.event_handler
         self.event_handler = Events(

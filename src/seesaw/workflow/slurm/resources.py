@@ -53,7 +53,7 @@ def job(
     resources["cpus_per_task"] = here * site.cpus_per_gpu or 1
     if nodes > 1:
         resources |= {"nodes": nodes, "gres": _gpus(site.gpu_model, here), "mpi": "srun"}
-        # Otherwise the plugin multiplies tasks by GPUs.
+        # Otherwise the plugin multiplies tasks by GPUs (snakemake-executor-plugin-slurm issue 316).
         resources |= {"tasks": nodes, "tasks_per_gpu": -1}
     elif gpus:
         resources |= {"nodes": 1, "gpu": gpus}
@@ -94,8 +94,10 @@ def trainer(
 def gres_option(asked: Mapping[str, Any]) -> str:
     """Return the option of sbatch and srun for what a job asks for on each node, such as GPUs.
 
-    The official plugins ask for GPUs with `--gpus`, which only select/cons_tres knows. On one node
-    `--gres` means the same, and select/cons_res knows it too.
+    The official plugins ask for GPUs with `--gpus`, which only select/cons_tres knows; others
+    reject the job (radical.saga issue 835). On one node `--gres` means the same, and
+    select/cons_res knows it too. The official plugins also refuse a list in `gres`
+    (snakemake-executor-plugin-slurm issue 466), and give `gres` and GPUs as two options.
 
     Args:
         asked: the job's resources, of which `gres`, `gpu` and `gpu_model` count.
