@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser, Namespace
-from contextlib import redirect_stdout
 from pathlib import Path
 
 from seesaw.cli.common import at_least, config_of, load_mmdet, scale_of
@@ -95,8 +93,6 @@ def diff(args: Namespace) -> None:
 
 def fingerprints(args: Namespace) -> None:
     """Print hashes of what each training, detection and evaluation depends on."""
-    from seesaw.workflow.dependencies import compute
+    from seesaw.workflow import dependencies
 
-    with redirect_stdout(sys.stderr):  # mmdet prints while it is imported
-        made = compute(scale_of(args))
-    print(json.dumps(made, indent=1))
+    dependencies.show(scale_of(args))

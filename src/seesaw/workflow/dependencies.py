@@ -1,4 +1,8 @@
-"""Fingerprints of all experiments at one scale, which decide what must be made again."""
+"""Fingerprints of all experiments at one scale, which decide what must be made again.
+
+``python -m seesaw.workflow.dependencies <scale> <dataset>`` computes and prints them in a separate
+process; `cached` calls it and caches its output.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +30,7 @@ def cached(scale: Scale) -> dict[str, Any]:
 
     Resolving the configs imports mmengine, which the Snakefile must not do.
     """
-    call = ("seesaw.cli", "fingerprints", "--scale", scale.name, "--dataset", scale.dataset)
+    call = ("seesaw.workflow.dependencies", scale.name, scale.dataset)
     return hashing.cached_json(sources(scale), cache(scale), lambda: answer(*call))
 
 
@@ -177,6 +182,13 @@ def compute(scale: Scale) -> dict[str, str]:
     return result
 
 
+def show(scale: Scale) -> None:
+    """Print what `compute` returns as JSON."""
+    with redirect_stdout(sys.stderr):  # mmdet prints while it is imported
+        made = compute(scale)
+    print(json.dumps(made, indent=1))
+
+
 def _figure(name: str) -> str:
     """Hash a figure's notebook, the modules it imports, and the types that its configs build."""
     from seesaw.spec.config import load
@@ -205,5 +217,12 @@ def answer(module: str, *arguments: str) -> dict:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         if missing := re.fullmatch(r"ModuleNotFoundError: No module named '(\S+)'", last):
             raise ModuleNotFoundError(last, name=missing[1])
-        raise UserError(last.removeprefix("seesaw fingerprints: "))
+        raise UserError(last)
     return json.loads(done.stdout)
+
+
+if __name__ == "__main__":
+    try:
+        show(Scale(*sys.argv[1:]))
+    except UserError as error:
+        sys.exit(" ".join(str(error).split()))  # `answer` reads the last line

@@ -205,6 +205,12 @@ def test_fingerprints_are_known_while_no_file_has_changed(clone):
     assert dependencies.known(scale) is None
 
 
+def test_a_config_that_nobody_can_read_is_named_by_the_process_that_resolves_it(clone):
+    write("configs/table_a1/a11_dual_head.py", "_base_ = './a10_seesaw.py'\nmodel = no_such_name\n")
+    with pytest.raises(UserError, match=r"^configs/table_a1/a11_dual_head\.py cannot be read"):
+        dependencies.cached(Scale("paper"))
+
+
 def test_commands(clone):
     assert snakemake_command(Scale("paper"), "all") == "snakemake --profile slurm all"
     command = snakemake_command(Scale("mini"), "all", slurm=True)
