@@ -219,7 +219,7 @@ def _draw(name: str, scale: Scale, made: dict[str, Path], reference: bool = Fals
         for path in made.values():
             if not (Path(staged) / path.name).is_file():
                 raise UserError(f"{source} did not write {path.name}; call `save` in it.")
-        for path in made.values():
+        for path in made.values():  # not by `replacing`: none moves before all are there
             os.replace(Path(staged) / path.name, path)
             print(path)
     failed.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from typing_extensions import TypedDict
 
-from seesaw.core.files import lock
+from seesaw.core.files import lock, write_atomic
 from seesaw.core.json import json_or_none
 
 
@@ -36,8 +36,7 @@ def begin(root: Path, artefact: Path, fingerprint: str | None, count: bool = Tru
     if count:
         content = {"artefact": str(artefact), "fingerprint": fingerprint, "attempts": number + 1}
         with contextlib.suppress(OSError):  # a missing count must not fail the job
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+            write_atomic(path, json.dumps(content) + "\n")
     return number + 1
 
 

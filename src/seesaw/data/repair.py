@@ -62,7 +62,7 @@ def repair(root: Path, files: Mapping[str, str], orientation: str = STORED) -> t
     shutil.rmtree(part, ignore_errors=True)
     try:
         done = _Copy(root, part, files, orientation).make()
-        os.replace(part, target)
+        os.replace(part, target)  # a folder, by a fixed name, so that the next call removes a rest
     except UserError as error:
         message = str(error).replace(str(part), str(root))
         raise UserError(

@@ -145,7 +145,7 @@ def publish(
         write_atomic(part / "README.md", card)
         sums = [f"{sha256_file(path)}  {path.name}\n" for path in sorted(part.iterdir())]
         write_atomic(part / SUMS, "".join(sums))
-        os.replace(part, folder)
+        os.replace(part, folder)  # a folder; `replacing` is for files
     return folder
 
 

@@ -23,6 +23,7 @@ def durable(path: Path) -> Iterator[Path]:
     """Yield a temporary path that is synced to disk and renamed to ``path`` after the block.
 
     A crash of the process or the machine at any moment leaves the complete old or new file.
+    `seesaw.core.files.replacing` does not sync, and a killed process's part would never be deleted.
 
     Raises:
         UserError: the disk is full or the file cannot be written; the temporary file is deleted.

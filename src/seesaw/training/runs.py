@@ -73,7 +73,7 @@ def set_aside(work: Path, manifest: str) -> None:
     kept = work / f"data-{before[:12]}"
     kept.mkdir(exist_ok=True)
     for path in (*work.glob("iter_*.pth"), log):
-        os.replace(path, kept / path.name)
+        os.replace(path, kept / path.name)  # nothing is written, so not by `replacing`
     print(f"{work}: the data have changed, so the training starts anew; its checkpoints: {kept}")
 
 

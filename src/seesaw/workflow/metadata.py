@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -100,14 +99,9 @@ def _take_over(job: dict, outputs: dict[Path, str], restored: dict[str, str]) ->
             os.utime(path, ns=(newest, newest))
         record = {key: job[key] for key in LASTING}
         record |= {"endtime": path.stat().st_mtime, "incomplete": False}
-        target = snakemake_record("metadata", path)
         # Without this folder Snakemake would assume that an old version wrote the metadata.
-        folder = paths.ROOT / ".snakemake"
-        (folder / "incomplete").mkdir(parents=True, exist_ok=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = folder / f"seed.{uuid.uuid4().hex}"
-        partial.write_text(json.dumps(record), encoding="utf-8")
-        os.replace(partial, target)
+        (paths.ROOT / ".snakemake/incomplete").mkdir(parents=True, exist_ok=True)
+        write_atomic(snakemake_record("metadata", path), json.dumps(record))
         restored[path.as_posix()] = digest
 
 

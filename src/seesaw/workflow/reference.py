@@ -257,7 +257,7 @@ def _renewed(reference: Path) -> Iterator[Path]:
     try:
         yield new
         _check_sizes(new, reference)
-        if reference.exists():
+        if reference.exists():  # a folder with content, so not by `replacing`
             reference.rename(away)
         new.rename(reference)
         shutil.rmtree(away, ignore_errors=True)

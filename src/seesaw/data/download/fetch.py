@@ -208,7 +208,7 @@ def fetch(remote: Remote, report: Report = lambda _: None, patience: Patience | 
             except (_Cut, _Refused) as fault:
                 faults[url] = str(fault)
                 continue
-            os.replace(path, target)
+            os.replace(path, target)  # not by `replacing`, as a part stays for the next attempt
             return part.digest.hexdigest()
     why = masked("; ".join(f"{url}: {fault}" for url, fault in faults.items()))
     kept = f" {part.size:,} bytes are kept." if part.size else ""

@@ -59,7 +59,7 @@ def unpack(archive: Path, remote: Remote, report: Report = lambda _: None) -> He
             f"{archive} makes {words(found.counts)}, but {words(remote.counts)} are expected; "
             f"delete {archive} and {part} and run `seesaw download {remote.set}` again."
         )
-    os.replace(part, target)
+    os.replace(part, target)  # not by `replacing`, as a part stays for the next attempt
     return found
 
 

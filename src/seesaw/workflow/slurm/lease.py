@@ -99,7 +99,7 @@ class Lease:
             except FileExistsError:
                 other = self.holder()
             if other is None or other["job"] == self.job or not _running(other["job"]):
-                os.replace(own, self.path)
+                os.replace(own, self.path)  # not by `replacing`: the same file is tried as a link
                 if other is None or not _dead_here(other):
                     time.sleep(2 * self.period)  # until it has noticed the loss
                 if self.held():
