@@ -15,10 +15,10 @@ from seesaw.core import paths
 from seesaw.core.names import instead
 from seesaw.core.yaml import Strict, read_model
 from seesaw.errors import UserError
+from seesaw.spec.columns import Metric
 from seesaw.spec.experiments import Experiments, Seeds
 from seesaw.spec.scales import Scale
 
-Metric = Literal["AP", "AP_r", "AP_c", "AP_f", "AP_box"]
 Band = Literal["r", "c", "f"]
 # The keys of each kind of claim, in addition to id, says, where, kind, pair and seeds.
 OWN = {

@@ -19,6 +19,7 @@ from seesaw.core import paths
 from seesaw.core.names import instead, unique
 from seesaw.core.yaml import Strict, keyed, read_model, read_yaml
 from seesaw.errors import UserError
+from seesaw.spec.columns import Column, Overall
 
 PLACES = ("table_a1", "table_a2", "figure_a2")
 
@@ -37,8 +38,8 @@ class Place(Strict):
 
     title: str
     heading: str
-    columns: list[Literal["schedule", "AP", "AP_r", "AP_c", "AP_f", "AP_box", "fps"]]
-    increments: list[Literal["AP", "AP_box"]] = []
+    columns: list[Column]
+    increments: list[Overall] = []
 
 
 class Training(Strict):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 from seesaw.core import paths
 from seesaw.core.yaml import Strict, read_model
+from seesaw.spec.columns import Overall
 
 
 class PaperRow(Strict):
@@ -19,7 +19,7 @@ class PaperRow(Strict):
     AP_f: float
     AP_box: float
     fps: float | None = None
-    increments: dict[Literal["AP", "AP_box"], float] = {}
+    increments: dict[Overall, float] = {}
 
 
 class TestDev(Strict):

@@ -24,6 +24,7 @@ import psutil
 
 from seesaw.core import paths
 from seesaw.core.secrets import masked
+from seesaw.spec.metrics import METRICS
 from seesaw.training import run_log
 
 PROJECT = "seesaw"  # WANDB_PROJECT and WANDB_ENTITY override it
@@ -151,7 +152,7 @@ def _mirror(log: Path, mode: str, extras: dict) -> None:
     for line in _followed(log):
         if "evaluation" in line:
             own = "val" if line["evaluation"] == header["name"] else line["evaluation"]
-            scores = {k: v for k, v in line.items() if k.startswith("AP") and v is not None}
+            scores = {k: v for k, v in line.items() if k in METRICS and v is not None}
             results |= {f"{own}/{k}": v for k, v in scores.items()}
         elif run_log.is_step(line):
             last = line["iter"]

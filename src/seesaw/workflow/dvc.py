@@ -21,6 +21,7 @@ from seesaw.core import paths
 from seesaw.core.names import unique
 from seesaw.core.records import provenance_path
 from seesaw.spec import experiments, figures
+from seesaw.spec.columns import BRIEF
 from seesaw.spec.scales import Scale, snakemake_command
 from seesaw.training import run_log
 from seesaw.workflow import jobs
@@ -153,7 +154,7 @@ class Stages:
                 }
             }
             for name, folder in scored.items()
-            for metric in ("AP", "AP_r")
+            for metric in BRIEF
         ]
         drawn = (path for job in self.every.values() for path in job.outputs)
         pictures = [{f"{up}{path.as_posix()}": None} for path in drawn if path.suffix == ".svg"]

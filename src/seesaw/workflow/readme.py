@@ -11,6 +11,7 @@ from seesaw.results.claims import page
 from seesaw.results.figures.results import table
 from seesaw.results.report.examples import examples
 from seesaw.results.tables.collect import collect
+from seesaw.spec.columns import BRIEF
 from seesaw.spec.figures import committed
 from seesaw.spec.scales import Scale
 
@@ -43,11 +44,11 @@ def milestones(scale: Scale) -> str:
     frozen = scale.frozen()
     rows = collect("table_a1", frozen.table, frozen).rows
     cells = [
-        [row.label, *(_printed(row.value(column)) for column in ("AP", "AP_r"))]
+        [row.label, *(_printed(row.value(column)) for column in BRIEF)]
         for row in rows
         if row.id.split("_")[0] in MILESTONES
     ]
-    return table([f"Table A1 ({scale.name} scale)", "AP", "AP_r"], cells)
+    return table([f"Table A1 ({scale.name} scale)", *BRIEF], cells)
 
 
 def results(scale: Scale) -> str:

@@ -25,7 +25,7 @@ class Curve:
         state: "", or why the curve is not shown ("not run", "failed", "not built").
         ap: AP in percent of each category in the order of `Results.categories`, mean over seeds;
             NaN where val has no such category. Empty if the curve is not shown.
-        overall: AP, AP_r, AP_c, AP_f and AP_box in percent; None where undefined.
+        overall: each metric of `seesaw.spec.metrics` in percent; None where undefined.
     """
 
     evaluation: str
