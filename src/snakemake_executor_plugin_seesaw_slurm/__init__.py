@@ -51,7 +51,7 @@ ASKED = {"-t": "runtime", "--mem": "mem_mb", "--gpus": "gpu", "--gres": "gres", 
 FULL = "SubmitJob"
 NO_ANSWER = "SLURM does not answer"
 CHANGED = (
-    "job {job} of an earlier call still makes this, of code or configs that have changed since; "
+    "SLURM job {job} of an earlier call still makes this, of code or configs changed since; "
     "`scancel {job}`, then run the same command again."
 )
 

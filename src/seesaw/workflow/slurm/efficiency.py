@@ -24,7 +24,7 @@ class Use(NamedTuple):
     Attributes:
         rule: name of the rule.
         jobs: number of different jobs.
-        attempts: number of submissions.
+        attempts: number of those that Snakemake submitted; a requeue is none of its own here.
         hours: wall time of all segments of all attempts.
         lost: fraction of it in segments that failed.
         gpu_hours: the same times multiplied by the number of GPUs.

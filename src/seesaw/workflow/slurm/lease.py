@@ -126,7 +126,7 @@ def leave_to_job(path: Path) -> None:
 
 def _busy(path: Path, other: _Holder) -> UserError:
     return UserError(
-        f"{path}: job {other['job']} on {other['host']} does this already; "
+        f"{path}: SLURM job {other['job']} on {other['host']} does this already; "
         f"wait for it, or `scancel {other['job']}` and run the same command again."
     )
 

@@ -152,7 +152,9 @@ class Watch:
             return "COMPLETED"
         lost = "is in no queue" if row.state == "GONE" else f"is {row.state}, not requeued"
         end = noted[0] if noted else "no end"
-        self.say(f"job {row.job} {lost} and noted {end}; it counts as failed and is tried again.")
+        self.say(
+            f"SLURM job {row.job} {lost} and noted {end}; it counts as failed and is tried again."
+        )
         return "ERROR"
 
     def _name_the_waiting(self, jobs: list[str]) -> None:
@@ -178,7 +180,7 @@ def reason_of(entry: dict) -> str:
 def waits(reason: str, jobs: list[str]) -> str:
     """Return a sentence about jobs that nothing will start, with the command that helps."""
     ids = ",".join(jobs)
-    some = f"job {ids} waits" if len(jobs) == 1 else f"jobs {ids} wait"
+    some = f"SLURM job {ids} waits" if len(jobs) == 1 else f"SLURM jobs {ids} wait"
     low, again = reason.lower(), f"or `scancel {ids}` to submit anew"
     # Snakemake has read site.yaml at its start, and takes over a job that still waits.
     anew = f"stop Snakemake, `scancel {ids}`, correct site.yaml and start Snakemake again"

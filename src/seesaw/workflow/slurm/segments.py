@@ -63,7 +63,7 @@ def main(argv: list[str]) -> int:
         return MISTAKE
     if all(one.job != job for one in ledger.submitted()):  # a user's own, with other commands
         fix = "submit it again, and the work goes on from what is saved"
-        print(f"seesaw: job {job} is not requeued, as this workflow did not submit it; {fix}.")
+        print(f"seesaw: SLURM job {job} is not requeued, as it is not this workflow's; {fix}.")
         return CUT_OFF
     return _requeue(job)
 
@@ -135,10 +135,12 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> tuple[int, b
             if not lease.held():
                 _kill(child)
                 new = lease.holder()
-                lost = f"job {new['job']} has taken this work over" if new else "damaged or deleted"
+                lost = "damaged or deleted"
+                if new:
+                    lost = f"SLURM job {new['job']} has taken this work over"
                 fix = "nothing is to be done" if new else "run the same command again"
                 raise UserError(
-                    f"{lease.path}: {lost}; this job ({job}) has stopped and {fix}."
+                    f"{lease.path}: {lost}; this SLURM job ({job}) has stopped and {fix}."
                 ) from None
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if status and (work / Interrupted.RECORD).exists():
@@ -190,7 +192,7 @@ def _requeue(job: str) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     answer = _slurm("scontrol", "requeue", job)
     if answer.returncode:
-        print(f"seesaw: job {job} could not requeue itself: {answer.stderr.strip()}")
+        print(f"seesaw: SLURM job {job} could not requeue itself: {answer.stderr.strip()}")
     else:
         signal.sigtimedwait({signal.SIGTERM}, END)
     return CUT_OFF
