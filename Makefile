@@ -28,7 +28,7 @@ test-all: setup  ## unit tests and the slow ones
 	@pytest -n 2 -m "not slurm"
 
 test-slurm: setup  ## fault injection on a real Slurm, started on this machine's loopback
-	@pytest tests/slurm tests/docs -m slurm  # tests/docs: the guides' commands on .ci/run's finished run
+	@pytest tests/slurm tests/docs -m slurm  # tests/docs: the guides' commands on what .ci/run has made
 
 test-gpu: setup  ## operators, detectors and trainings on a CUDA device; skipped without one
 	@pytest -n 4 tests/gpu

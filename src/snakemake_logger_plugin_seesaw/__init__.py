@@ -1,4 +1,4 @@
-"""What a run of the workflow shows: `logger: seesaw` in a profile.
+"""What a call of Snakemake shows: `logger: seesaw` in a profile.
 
 The handler of snakemake-logger-plugin-rich, with the jobs by name, what each is at, and the time
 left. It counts as running only what runs, shows the end of a failed job's log, no logs of jobs that
@@ -87,7 +87,7 @@ class Running:
 
 
 class Events(EventHandler):
-    """The events of a run, with names, times and true counts."""
+    """The events of a call, with names, times and true counts."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -165,7 +165,7 @@ class Events(EventHandler):
             super().handle_error(event_data, **kwargs)
 
     def handle_generic_record(self, record: LogRecord, **kwargs) -> None:
-        """Show a message; note that the user has stopped the run."""
+        """Show a message; note that the user has stopped Snakemake."""
         self.stopping |= record.getMessage().startswith(controller.STOPPED)
         if not (self.stopping and record.levelno >= ERROR):
             super().handle_generic_record(record, **kwargs)

@@ -28,7 +28,7 @@ def add(verb) -> None:
         const="stored",
         choices=("stored", "shown"),
         help="write a copy beside the folder, <folder>_fixed, in which safe faults are mended and "
-        "other faulty records are left out; photos turned by their EXIF orientation are taken as "
+        "what has other faults is left out; photos turned by their EXIF orientation are taken as "
         "annotated as 'stored' (the default) or as 'shown', where their size does not tell",
     )
 

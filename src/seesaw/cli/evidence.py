@@ -13,7 +13,7 @@ def add(verb) -> None:
     committed = "the committed results, not the live ones"
     sub = verb(explain, "the chain from a number to the bytes behind it, and how to remake each")
     sub.add_argument("place", help="a table, a figure, or any file under results/")
-    sub.add_argument("row", nargs="?", help="an experiment; of a figure, a cell of its data")
+    sub.add_argument("row", nargs="?", help="an experiment; of a figure, any field of its data")
     sub.add_argument("column", nargs="?", help="default: AP; of a figure, all")
     sub.add_argument("--reference", action="store_true", help=committed)
     sub = verb(verify, "hash everything again, follow the chain, rebuild tables; 1 if a fault")

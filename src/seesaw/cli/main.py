@@ -77,7 +77,7 @@ def parser() -> Parser:
             help="smoke, mini, single_gpu or paper (default: %(default)s)",
         )
         sub.add_argument(
-            "--dataset", help="dataset entry or LVIS-format folder (default: the scale's)"
+            "--dataset", help="name in datasets.yaml or LVIS-format folder (default: the scale's)"
         )
         if threads:
             sub.add_argument(

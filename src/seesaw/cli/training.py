@@ -29,7 +29,7 @@ def add(verb) -> None:
     """Declare the verbs."""
     sub = verb(pretrain, "train a stand-in for a pre-trained backbone", threads=True)
     sub.add_argument("backbone", help="name in the scale's file")
-    sub = verb(train, "train one rung with one seed", threads=True, seed=True)
+    sub = verb(train, "execute one training with one seed", threads=True, seed=True)
     sub.add_argument("training")
     sub.add_argument("--fingerprint", help="the training's hash, if known (default: computed)")
     stopping_options(sub)

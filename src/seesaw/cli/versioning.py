@@ -14,7 +14,7 @@ from seesaw.spec.outputs import Metrics
 
 def add(verb) -> None:
     """Declare the verbs."""
-    sub = verb(freeze, "copy a finished run's small results to reference/, for commit")
+    sub = verb(freeze, "copy a scale's small results, once finished, to reference/, for commit")
     # Without a default, which would take the place of --scale.
     sub.add_argument("scale", nargs="?", metavar="SCALE", default=SUPPRESS, help="same as --scale")
     sub.add_argument(
@@ -27,7 +27,7 @@ def add(verb) -> None:
     verb(dvc, "write the scale's dvc.yaml from the experiment table")
     sub = verb(record, "note what travels with a DVC stage's results (called by dvc.yaml)")
     sub.add_argument("stage")
-    verb(unlock, "wait for what a killed run left running here, then clear Snakemake's lock")
+    verb(unlock, "wait for what a killed Snakemake left running here, then clear its lock")
 
 
 def freeze(args: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Handles what a killed run leaves behind: Snakemake's lock, and jobs that still run."""
+"""Handles what a killed Snakemake leaves behind: Snakemake's lock, and jobs that still run."""
 
 from __future__ import annotations
 

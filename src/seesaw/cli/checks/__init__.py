@@ -1,1 +1,1 @@
-"""The checks of ``doctor`` and ``preflight``: what a machine or a scale lacks before a run."""
+"""The checks of ``doctor`` and ``preflight``: what a machine or a scale lacks."""

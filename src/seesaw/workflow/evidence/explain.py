@@ -86,7 +86,7 @@ def figure(
             (n, line) for n, line in enumerate(csv.DictReader(file), 2) if row in line.values()
         ]
     if not found:
-        raise UserError(f"{path} has no line with a cell {row!r}; look into the file.")
+        raise UserError(f"{path} has no line with a field {row!r}; look into the file.")
     if column is not None and column not in found[0][1]:
         raise UserError(f"{path} has no column {column!r}; {instead(column, found[0][1])}")
     lines = [f"{name}, {plain(row)}{f', {plain(column)}' if column else ''}: {path}"]

@@ -36,7 +36,7 @@ def alone() -> None:
 
 
 def stopped(logs: list[str]) -> bool:
-    """Whether the user stopped a run, as its own log files tell; if so, tell how to go on."""
+    """Whether the user stopped Snakemake, as its log files tell; if so, tell how to go on."""
     said = (f.read_text(encoding="utf-8", errors="replace") for f in map(Path, logs) if f.is_file())
     if not any(STOPPED in text for text in said):
         return False
