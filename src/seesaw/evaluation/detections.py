@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 
 from seesaw.core.files import replacing
+from seesaw.core.records import remake
 from seesaw.data import rle
 from seesaw.errors import UserError
 
@@ -122,7 +123,7 @@ def read(
     """
     path, last = Path(path), -1
     if not path.is_file():
-        raise UserError(f"{path} is missing: run detect first.")
+        raise UserError(f"{path} is missing; run `seesaw detect` first.")
     known = None if categories is None else np.unique(np.asarray(categories))
     with path.open("rb", buffering=1 << 20) as lines:
         for number, line in enumerate(lines, start=1):
@@ -131,7 +132,7 @@ def read(
                 _check(image, last, images, known)
             except (ValueError, TypeError, KeyError, OverflowError) as error:
                 what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-                raise UserError(f"{path}, line {number}: {what}; run detect again.") from None
+                raise UserError(f"{path}, line {number}: {what}; {remake(path)}.") from None
             last = image.image_id
             yield image
 

@@ -102,7 +102,7 @@ def load(path: Path | str) -> dict[str, Ranking]:
             for kind, parts in found.items()
         }
     except FileNotFoundError:
-        raise UserError(f"{path} is missing; run evaluate first.") from None
+        raise UserError(f"{path} is missing; run `seesaw evaluate` first.") from None
     except DAMAGE as error:
         raise UserError(f"{path} is damaged ({error}); {remake(Path(path))}.") from None
 

@@ -112,7 +112,7 @@ def paired_difference(
         UserError: the runs were not evaluated on the same annotations.
     """
     if len({run.annotations for run in [*a, *b]}) > 1:
-        raise UserError("evaluated on different annotations; run evaluate for both again.")
+        raise UserError("two runs were evaluated on different annotations; evaluate both again.")
     return level([_minus(y, x) for x, y in zip(a, b, strict=True)])
 
 

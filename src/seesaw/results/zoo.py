@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seesaw.core.integrity import read_output
-from seesaw.spec.columns import OVERALL
-from seesaw.spec.metrics import METRICS
+from seesaw.spec.metrics import METRICS, OVERALL
 from seesaw.spec.outputs import Metrics
 from seesaw.spec.scales import Scale
 from seesaw.spec.zoo import Released, Zoo

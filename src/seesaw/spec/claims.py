@@ -15,8 +15,8 @@ from seesaw.core import paths
 from seesaw.core.names import instead
 from seesaw.core.yaml import Strict, read_model
 from seesaw.errors import UserError
-from seesaw.spec.columns import Metric
 from seesaw.spec.experiments import Experiments, Seeds
+from seesaw.spec.metrics import Metric
 from seesaw.spec.scales import Scale
 
 Band = Literal["r", "c", "f"]

@@ -19,7 +19,7 @@ from seesaw.core import paths
 from seesaw.core.names import instead, unique
 from seesaw.core.yaml import Strict, keyed, read_model, read_yaml
 from seesaw.errors import UserError
-from seesaw.spec.columns import Column, Overall
+from seesaw.spec.metrics import Column, Overall
 
 PLACES = ("table_a1", "table_a2", "figure_a2")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seesaw.core import paths
 from seesaw.core.yaml import Strict, read_model
-from seesaw.spec.columns import Overall
+from seesaw.spec.metrics import Overall
 
 
 class PaperRow(Strict):

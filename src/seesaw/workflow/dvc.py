@@ -21,7 +21,7 @@ from seesaw.core import paths
 from seesaw.core.names import unique
 from seesaw.core.records import provenance_path
 from seesaw.spec import experiments, figures
-from seesaw.spec.columns import BRIEF
+from seesaw.spec.metrics import BRIEF
 from seesaw.spec.scales import Scale, snakemake_command
 from seesaw.training import run_log
 from seesaw.workflow import jobs

@@ -11,8 +11,8 @@ from seesaw.results.claims import page
 from seesaw.results.figures.results import table
 from seesaw.results.report.examples import examples
 from seesaw.results.tables.collect import collect
-from seesaw.spec.columns import BRIEF
 from seesaw.spec.figures import committed
+from seesaw.spec.metrics import BRIEF
 from seesaw.spec.scales import Scale
 
 README, PICTURE = paths.ROOT / "README.md", paths.ROOT / "docs/detections.png"

@@ -104,7 +104,7 @@ class Table:
         name: id of the table ("table_a1"), stem of its files.
         title: caption.
         scale: name of the scale; values are compared with the paper's at paper scale only.
-        columns: keys in order, of `seesaw.spec.columns.Column`.
+        columns: keys in order, of `seesaw.spec.metrics.Column`.
         rows: rows in order; an increment is the difference to the row above.
         heading: head of the first column.
         increments: the columns that show increments.
