@@ -30,10 +30,10 @@ def test_a_unique_prefix_is_enough():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"), [("a", "a01_mask_rcnn, a10"), ("zzz", "use one of a01"), ("", "use one of")]
+    ("given", "choice"), [("a", IDS[:3]), ("zzz", IDS), ("", IDS)], ids=["several", "none", "empty"]
 )
-def test_else_the_choice_is_reported(given, said):
-    with pytest.raises(UserError, match=said):
+def test_else_the_choice_is_reported(given, choice):
+    with pytest.raises(UserError, match=rf"{given!r}.* {', '.join(choice)}\.$"):
         unique(given, IDS, "the rung")
 
 

@@ -1,5 +1,6 @@
 """Records hold what was used, no secret, and are whole or absent."""
 
+import errno
 import hashlib
 import json
 import os
@@ -154,12 +155,12 @@ def test_planted_secrets_are_nowhere(repo, artefact, monkeypatch):
 def test_failure_is_recorded_and_cleared_at_the_next_start(repo, artefact):
     failed = pv.failure_path(artefact)
     with (
-        pytest.raises(ValueError, match="loss is nan"),
+        pytest.raises(ValueError, match="nan"),
         provenance.Provenance(artefact, root=repo, attempt=2),
     ):
-        raise ValueError("loss is nan")
+        raise ValueError("nan")
     got = pv.read_record(failed)
-    assert (got["type"], got["error"], got["attempt"]) == ("ValueError", "loss is nan", 2)
+    assert (got["type"], got["error"], got["attempt"]) == ("ValueError", "nan", 2)
     assert not pv.provenance_path(artefact).exists()
     with provenance.Provenance(artefact, root=repo):
         assert not failed.exists()
@@ -173,16 +174,17 @@ def test_an_interruption_is_no_failure(repo, artefact):
 
 
 def test_missing_input_or_artefact(repo, artefact):
-    with pytest.raises(UserError, match="gone cannot be read"):
+    gone = os.strerror(errno.ENOENT)
+    with pytest.raises(UserError, match=f"gone .*{gone}"):
         provenance.record(artefact, "gone", root=repo)
-    with pytest.raises(UserError, match="none cannot be read"):
+    with pytest.raises(UserError, match=f"none .*{gone}"):
         provenance.record(artefact, inputs={"data": "none"}, root=repo)
     assert sorted(artefact.parent.iterdir()) == [artefact]
 
 
 def test_failure_in_a_folder_not_yet_made(tmp_path):
-    path = provenance.write_failure(tmp_path / "run" / "model.pth", "out of memory")
-    assert pv.read_record(path)["error"] == "out of memory"
+    path = provenance.write_failure(tmp_path / "run" / "model.pth", "memory")
+    assert pv.read_record(path)["error"] == "memory"
     assert pv.read_record(path)["type"] is None
     assert pv.read_record(tmp_path / "none") is None
     for text in ("[1]", '{"error": "x'):
@@ -209,7 +211,7 @@ def test_a_full_disk_leaves_the_old_record_whole(tmp_path):
         )
 
     failed = write(5000)
-    assert failed.returncode == 1 and "File too large" in failed.stderr
+    assert failed.returncode == 1 and os.strerror(errno.EFBIG) in failed.stderr
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
     assert write(900).returncode == 0
