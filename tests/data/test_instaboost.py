@@ -151,7 +151,7 @@ def test_ignored_objects_keep_place_and_mask():
 
 
 def test_mistakes_are_told_in_one_sentence():
-    with pytest.raises(UserError, match="between LoadImageFromFile and LoadAnnotations"):
+    with pytest.raises(UserError, match=r"LoadImageFromFile .*LoadAnnotations"):
         SafeInstaBoost()(dict(img=np.zeros((4, 4, 3)), gt_bboxes=[], instances=[]))
     for wrong in ((0.5, 0.5, 0), (1, 0), (0.5, 0, 0)):
         with pytest.raises(UserError, match="action_prob"):
@@ -163,12 +163,12 @@ def test_fallback_runs_only_when_configured_and_is_recorded(monkeypatch, caplog)
     logger = MMLogger.get_current_instance()
     monkeypatch.setattr(logger, "handlers", [caplog.handler])
     for refused in ({}, dict(fallback=True, hflag=True)):
-        with pytest.raises(UserError, match="pip install instaboostfast"):
+        with pytest.raises(UserError, match="`pip install instaboostfast`"):
             SafeInstaBoost(**refused)
     assert not caplog.messages
     boost = SafeInstaBoost(aug_ratio=1, fallback=True)
     assert boost.engine == "opencv"
-    assert [m for m in caplog.messages if "instaboostfast is missing" in m] == caplog.messages != []
+    assert [m for m in caplog.messages if "instaboostfast" in m] == caplog.messages != []
     after = seeded(boost, sample())
     assert after["instaboost"] == "opencv"
     assert not np.array_equal(after["img"], sample()["img"])

@@ -1,6 +1,9 @@
 """The manifest changes with the data only, and what is wrong between splits is reported."""
 
+import errno
 import hashlib
+import os
+import re
 
 import orjson
 import pytest
@@ -50,14 +53,14 @@ def test_an_image_that_cannot_be_read_is_not_said_to_be_missing(tmp_path):
     root = small_folder.make(tmp_path / "set")
     image = root / "val/000011.jpg"
     image.unlink()
-    with pytest.raises(UserError, match=r"000011\.jpg is missing"):
+    with pytest.raises(UserError, match=rf"{image} .*missing"):
         lvis_folder.hashes(root, FILES["val"])
     image.symlink_to(image)  # a link to itself, which root cannot read either
-    with pytest.raises(UserError, match=r"000011\.jpg cannot be read .*links"):
+    with pytest.raises(UserError, match=f"{image} .*{os.strerror(errno.ELOOP)}"):
         lvis_folder.hashes(root, FILES["val"])
     image.unlink()
     image.mkdir()
-    with pytest.raises(UserError, match=r"000011\.jpg is no file"):
+    with pytest.raises(UserError, match=f"{image} .*no file"):
         lvis_folder.hashes(root, FILES["val"])
 
 
@@ -82,11 +85,11 @@ def category(content):
 @pytest.mark.parametrize(
     ("split", "change", "message"),
     [
-        ("val", lambda c: category(c).update(name="wasp"), r"val\.json has other categories"),
-        ("val", lambda c: c["categories"].pop(), "has other categories|unknown category"),
-        ("val", lambda c: category(c).pop("frequency"), r"val\.json: category 1 has no frequency"),
-        ("train", lambda c: c["annotations"].clear(), r"train\.json has no annotation to train on"),
-        ("val", lambda c: c["annotations"].clear(), r"val\.json has no annotation .* to score"),
+        ("val", lambda c: category(c).update(name="wasp"), r"val\.json .*\bcategories\b"),
+        ("val", lambda c: c["categories"].pop(), r"val\.json: image 12 .*\bcategory 4\b"),
+        ("val", lambda c: category(c).pop("frequency"), r"val\.json: category 1 .*\bfrequency\b"),
+        ("train", lambda c: c["annotations"].clear(), r"train\.json .*\bannotation\b"),
+        ("val", lambda c: c["annotations"].clear(), r"val\.json .*\bannotation\b.*'ignore'"),
     ],
 )
 def test_what_splits_need(tmp_path, split, change, message):
@@ -100,4 +103,4 @@ def test_what_splits_need(tmp_path, split, change, message):
 def test_images_of_train_in_val_are_reported(tmp_path):
     root = small_folder.make(tmp_path / "set")
     path_of(root, "val").write_bytes(path_of(root, "train").read_bytes())
-    assert lvis_folder.read(root, FILES)["val"].notes[0].startswith("10 images are those of train")
+    assert re.match(r"10 images .*\btrain\b", lvis_folder.read(root, FILES)["val"].notes[0])

@@ -241,9 +241,9 @@ def test_nothing_half_written_and_nothing_foreign_replaced(tmp_path, monkeypatch
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.tex").write_text("x")
     for target in (tmp_path / "mine", tmp_path / "mine/thesis.tex"):
-        with pytest.raises(UserError, match="no mini-LVIS"):
+        with pytest.raises(UserError, match=f"^{target} .*mini-LVIS"):
             generate(spec, target, truth)
-    with pytest.raises(UserError, match="truth must lie outside"):
+    with pytest.raises(UserError, match=f"^{data}/truth: .* {data}:"):
         generate(spec, data, data / "truth")
     assert tree_hash(data, truth) == before
 
@@ -252,10 +252,10 @@ def test_nothing_half_written_and_nothing_foreign_replaced(tmp_path, monkeypatch
     ("fields", "message"),
     [
         ({"groups": (1, 4, 4)}, "groups"),
-        ({"train_images": 20}, "no room for three groups"),
-        ({"image_side": (100, 90)}, "smallest, largest"),
-        ({"groups": (4, 90, 40)}, "do not fit"),
-        ({"groups": (80, 4, 2)}, "more than 29 kin"),
+        ({"train_images": 20}, r"edges \(15, 42\)"),
+        ({"image_side": (100, 90)}, r"image_side \(100, 90\)"),
+        ({"groups": (4, 90, 40)}, r"\d+ image-category pairs .*\btrain_images=320\b"),
+        ({"groups": (80, 4, 2)}, r"groups \(80, 4, 2\).*\b29\b"),
         ({"colour": 1}, "colour"),
     ],
 )

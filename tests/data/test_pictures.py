@@ -171,7 +171,7 @@ def test_a_mended_copy_is_accepted_and_the_originals_stay(folder, capsys):
     first = train["annotations"][0]
     assert first["area"] > 100
     assert main.main(["data", "--fix", *options]) == 2  # the copy exists
-    assert "exists already" in capsys.readouterr().err
+    assert str(fixed) in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_areas_that_are_shares_of_the_image_become_pixels(folder):
@@ -248,7 +248,7 @@ def test_annotations_outside_the_folder_are_not_replaced_by_their_copy(folder, a
     outside = folder.with_name("train.json")
     path_of(folder, "train").rename(outside)
     before = outside.read_bytes()
-    with pytest.raises(UserError, match=r"train\.json lies outside"):
+    with pytest.raises(UserError, match=rf"train\.json .* {folder}:"):
         repair.repair(folder, FILES | {"train": str(outside) if absolute else "../train.json"})
     assert outside.read_bytes() == before
 
@@ -268,7 +268,7 @@ def test_files_are_hashed_in_order_whatever_is_checked_at_once(folder, monkeypat
 def test_the_progress_is_printed(folder, monkeypatch, capsys):
     monkeypatch.setattr("seesaw.core.pace.EVERY", 0.0)
     assert faults(folder) == []
-    assert "\n9 of 10 images checked, " in capsys.readouterr().out
+    assert "\n9 of 10 images " in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -34,7 +34,7 @@ def test_the_paper_scales_needs_arrive_and_a_second_call_asks_nothing(small, ser
         "lvis_v1.json",
         "pretrained.json",
     ]
-    assert not lacks(said, "1 annotations have no usable box (8)", "beside these: 7")
+    assert not lacks(said, "1 annotations", "(8)", ": 7:")
     record, asked = RECORD.read_bytes(), len(server.requests)
     assert run() == 0
     assert RECORD.read_bytes() == record and len(server.requests) == asked == len(FILES)
@@ -75,34 +75,34 @@ def test_a_coco_folder_is_linked_and_its_zips_used_where_they_are(small, server,
     [
         (
             lambda: Path("site.yaml").write_text("coco: /no/such/place\n"),
-            ["site.yaml", "coco is '/no/such/place'", "no folder"],
+            ["site.yaml", "coco", "'/no/such/place'"],
         ),
         (
             lambda: Path("site.yaml").write_text("coco: ~no_such_user/coco\n"),
-            ["site.yaml", "coco is '~no_such_user/coco'", "no folder"],
+            ["site.yaml", "coco", "'~no_such_user/coco'"],
         ),
         (
             lambda: put_file("data/lvis_v1/train2017/1.jpg", b"1"),
-            ["data/lvis_v1/train2017", "1 files, not 5 files", "`seesaw download lvis_v1`"],
+            ["data/lvis_v1/train2017", "1 files", "5 files", "`seesaw download lvis_v1`"],
         ),
         (
             lambda: put_link("data/lvis_v1/train2017", "/no/such/place"),
-            ["data/lvis_v1/train2017", "a link to /no/such/place", "`seesaw download lvis_v1`"],
+            ["data/lvis_v1/train2017", "/no/such/place", "`seesaw download lvis_v1`"],
         ),
         (
             lambda: put_file("data/downloads/train2017.zip", b"1"),
-            ["data/downloads/train2017.zip", "sha256", "delete it", "`seesaw download lvis_v1`"],
+            ["data/downloads/train2017.zip", "sha256", "`seesaw download lvis_v1`"],
         ),
         (
             lambda: put_file("data/pretrained/resnet50.pth", b"1"),
-            ["data/pretrained/resnet50.pth", "sha256", "delete it", "`seesaw download pretrained`"],
+            ["data/pretrained/resnet50.pth", "sha256", "`seesaw download pretrained`"],
         ),
         (
             lambda: put_file("data/lvis_v1/annotations/lvis_v1_train.json", b"{}"),
             [
                 "data/lvis_v1/annotations/lvis_v1_train.json",
-                "0 images, 0 annotations, 0 categories",
-                "not 2 images, 2 annotations, 1 categories",
+                *("0 images", "0 annotations", "0 categories"),
+                *("2 images", "2 annotations", "1 categories"),
                 "`seesaw download lvis_v1`",
             ],
         ),
@@ -124,7 +124,8 @@ def test_weights_in_torchs_cache_are_copied(small, server):
 def test_another_file_of_that_name_in_torchs_cache_is_passed_over(small, server, capsys):
     put_file("torch/hub/checkpoints/resnet50.pth", b"other" * 9)
     assert run("pretrained") == 0
-    assert "another sha256" in capsys.readouterr().out and len(server.requests) == 1
+    said = capsys.readouterr().out
+    assert "hub/checkpoints/resnet50.pth" in said and len(server.requests) == 1
 
 
 def test_two_processes_do_not_unpack_into_one_folder(small, capsys):
@@ -180,7 +181,7 @@ def test_a_damaged_archive_is_reported(small):
     broken[broken.index(IMAGES["train2017/000000000002.jpg"][:50]) + 9] ^= 1
     put_file(remote.path, bytes(broken))
     remote = remote.model_copy(update={"sha256": hashlib.sha256(broken).hexdigest()})
-    with pytest.raises(UserError, match=f"{remote.path} is damaged .*CRC"):
+    with pytest.raises(UserError, match=rf"{remote.path} .*CRC.* 'train2017/0*2\.jpg'"):
         obtain.obtain(remote, None)
     assert not remote.made.exists()
 

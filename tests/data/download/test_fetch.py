@@ -1,7 +1,9 @@
 """The fetcher against a server that cuts, lies, stalls and refuses: what arrives is the file."""
 
+import errno
 import fcntl
 import hashlib
+import os
 import random
 import resource
 from dataclasses import replace
@@ -80,10 +82,10 @@ def test_cuts_without_a_byte_end_an_address_and_the_mirror_goes_on(server, root)
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ({"status": 404}, "answers 404"),
+        ({"status": 404}, r"\b404\b"),
         ({"content": b"x" + BODY[1:]}, "sha256 [0-9a-f]{16}…"),
-        ({"length": 5_000_000}, "5,000,000 bytes, not 3,000,000"),
-        ({"content": BODY + b"more", "chunked": True}, "more than 3,000,000"),
+        ({"length": 5_000_000}, r"\b5,000,000 .*\b3,000,000\b"),
+        ({"content": BODY + b"more", "chunked": True}, r"\b3,000,000\b"),
     ],
 )
 def test_a_wrong_file_is_refused_and_the_mirror_tried(server, root, fault, said):
@@ -169,9 +171,9 @@ def test_without_a_known_size_the_digits_of_the_name_decide(server, root):
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ({"endless": True}, "more than 4,000,000"),
-        ({"length": 10**13}, "10,000,000,000,000 bytes"),
-        ({"content": bytes(4_000_001), "chunked": True}, "more than 4,000,000"),
+        ({"endless": True}, r"\b4,000,000\b"),
+        ({"length": 10**13}, r"\b10,000,000,000,000\b"),
+        ({"content": bytes(4_000_001), "chunked": True}, r"\b4,000,000\b"),
     ],
 )
 def test_a_file_of_unknown_size_has_a_limit_and_the_mirror_is_tried(server, root, fault, said):
@@ -220,7 +222,7 @@ def test_a_full_disk_is_reported(server, root):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
     try:
-        with pytest.raises(UserError, match=r"weights\.pth.* \(File too large"):
+        with pytest.raises(UserError, match=rf"weights\.pth .*{os.strerror(errno.EFBIG)}"):
             fetch(remote(server.url + "a"), patience=QUICK)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
