@@ -132,9 +132,9 @@ def test_shallow_grids_keep_a_whole_last_pathway():
 
 
 def test_a_size_that_does_not_fit_and_an_unknown_switch_are_told_in_a_sentence():
-    with pytest.raises(UserError, match=r"56 x 56 but must be a multiple of 16.*pad_size_divisor"):
+    with pytest.raises(UserError, match=r"56 x 56 .*\b16\b.*pad_size_divisor"):
         small()(features(56))
-    with pytest.raises(UserError, match=r"down is 'maxpool': use one of carafe_down, carafe"):
+    with pytest.raises(UserError, match=r"neck\.down .*'maxpool'.*carafe_down, carafe"):
         EnhancedFPG([8], 8, down="maxpool")
-    with pytest.raises(UserError, match="cannot turn 8 into 4"):
+    with pytest.raises(UserError, match=r"'carafe_down' .*\b8 .*\b4\b.*'carafe_down_conv'"):
         EnhancedFPG([8] * 4, 4, stack_times=5, down="carafe_down", inter_channels=[8, 4, 4, 4, 4])
