@@ -1,5 +1,6 @@
 """What is taken for a whole checkpoint, and what a full disk leaves."""
 
+import errno
 import logging
 import os
 import resource
@@ -48,7 +49,7 @@ def test_a_broken_newest_falls_back_with_one_warning(tmp_path, caplog, damage):
     with caplog.at_level(logging.WARNING):
         assert newest(tmp_path).name == "iter_10.pth"
     (warning,) = caplog.messages
-    assert warning.startswith(f"{last} is broken ")
+    assert warning.startswith(f"{last} ")
     first = tmp_path / "iter_10.pth"
     first.write_bytes(damage(first.read_bytes()))
     assert newest(tmp_path) is None
@@ -88,7 +89,7 @@ def test_a_full_disk_is_told_and_leaves_no_broken_checkpoint(tmp_path):
     assert attempt(tmp_path, patch=small) == 2
     lines = (tmp_path / "log.0").read_text().splitlines()
     (sentence,) = [line for line in lines if line.startswith("UserError: ")]
-    assert not lacks(sentence, "iter_5.pth", "(File too large)")
+    assert not lacks(sentence, "iter_5.pth", os.strerror(errno.EFBIG))
     work = tmp_path / "work"
     assert not checkpoints(work) and not list(work.glob(".*.part"))
     assert attempt(tmp_path) == 0
@@ -108,8 +109,7 @@ def test_a_disk_that_fills_up_costs_one_interval_at_most(tmp_path):
         assert attempt(tmp_path / "whole") == 0
         assert attempt(tmp_path / "cut", hooks=fault(12, "fill")) == 2
         lines = (tmp_path / "cut/log.0").read_text().splitlines()
-        assert lines[-1].startswith("UserError: ")
-        assert "(No space left on device)" in lines[-1]
+        assert not lacks(lines[-1], "UserError: ", os.strerror(errno.ENOSPC))
         assert not list(work.glob(".*.part"))
         assert newest(work).name == "iter_10.pth" and len(checkpoints(work)) == 2
         (work / "filler").unlink()

@@ -70,9 +70,9 @@ def test_detection_and_conversion(tmp_path, evil):
     path, output = evil(tmp_path / "w.pth"), tmp_path / "output"
     model, scale = zoo.model("zoo_mask_rcnn_r50_random"), Scale("smoke")
     cfg = resolve(model.evaluation.config_path, scale)
-    with pytest.raises(UserError, match=r"w\.pth .*posix\.system.*download zoo"):
+    with pytest.raises(UserError, match=r"w\.pth .*posix\.system.*`seesaw download zoo`"):
         convert(cfg, path, output)
-    with pytest.raises(UserError, match=r"w\.pth .*posix\.system.*train it again"):
+    with pytest.raises(UserError, match=r"w\.pth .*posix\.system.*\btrain\b"):
         detect(cfg, path, output, "key", work=tmp_path)
     assert not output.exists()
 
