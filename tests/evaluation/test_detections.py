@@ -49,7 +49,7 @@ def test_a_crop_anywhere_in_the_image_encodes_as_the_full_mask(y, x, h, w):
         full[y : y + h, x : x + w] = mask[: 30 - y]
         crop = mask[: 30 - y]
         assert rle.encode_crop(crop, x, y, 30, 50) == generated.rle_of(full)
-    with pytest.raises(ValueError, match="leaves the image"):
+    with pytest.raises(ValueError, match=rf"\(50, {y}\).*\(30, 50\)"):
         rle.encode_crop(np.ones((h, w), bool), 50, y, 30, 50)
 
 
@@ -113,7 +113,7 @@ def test_the_300_highest_scores_are_kept_and_ties_keep_their_order(tmp_path):
         ({"labels": np.array([1])}, "number"),
         ({"masks": np.zeros((2, 30, 20), bool)}, r"\(30, 20\), not \(20, 30\)"),
         ({"masks": [{"size": [30, 20], "counts": "0"}] * 2}, r"\(30, 20\)"),
-        ({"image_id": 4}, "after image 4"),
+        ({"image_id": 4}, r"image 4 .*\bimage 4\b"),
     ],
 )
 def test_writer_refuses_and_leaves_nothing(tmp_path, change, said):
@@ -150,7 +150,7 @@ def test_an_interrupted_writer_keeps_the_file_that_was_there(tmp_path):
         ({"category_ids": [1, 99]}, "category 99"),
         ({"category_ids": [1, 1.5]}, "category_ids .*whole"),
         ({"image_id": 8}, "image 8"),
-        ({"image_id": 4}, "image 4 .*after image 4"),
+        ({"image_id": 4}, r"image 4 .*\bimage 4\b"),
         ({"image_id": None}, "image_id is None"),
         ({"height": 30, "width": 20}, "30 x 20 .*20 x 30"),
     ],
@@ -181,5 +181,5 @@ def test_reader_refuses_what_is_not_a_line_of_detections(tmp_path, line, said):
     path.write_bytes(line)
     with pytest.raises(UserError, match=said):
         list(read(path))
-    with pytest.raises(UserError, match=r"none\.jsonl is missing"):
+    with pytest.raises(UserError, match=r"none\.jsonl .*missing"):
         list(read(tmp_path / "none.jsonl"))

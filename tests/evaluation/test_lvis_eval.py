@@ -237,15 +237,15 @@ def test_unreadable_annotations_get_one_sentence(tmp_path):
             evaluate(found, annotations)
         return str(caught.value)
 
-    assert "lacks 'neg_category_ids'" in broken(lambda d: d["images"][0].pop("neg_category_ids"))
-    assert "lacks 'annotations'" in broken(lambda d: d.pop("annotations"))
+    assert "'neg_category_ids'" in broken(lambda d: d["images"][0].pop("neg_category_ids"))
+    assert "'annotations'" in broken(lambda d: d.pop("annotations"))
     assert "unknown category_id" in broken(lambda d: d["annotations"][0].update(category_id=9))
     short = {"size": [100, 100], "counts": "11"}
     assert "malformed" in broken(lambda d: d["annotations"][0].update(segmentation=short))
     annotations.write_text("{")
-    with pytest.raises(UserError, match="is not JSON"):
+    with pytest.raises(UserError, match=f"{annotations} .*JSON"):
         evaluate(found, annotations)
-    with pytest.raises(UserError, match="missing"):
+    with pytest.raises(UserError, match=r"none\.json .*missing"):
         evaluate(found, tmp_path / "none.json")
 
 

@@ -45,15 +45,15 @@ def test_the_same_replicates_give_the_same_bytes(tmp_path):
 def test_a_missing_damaged_or_foreign_file_is_told_in_one_sentence(tmp_path):
     path = made(tmp_path)[0]
     whole = path.read_text()
-    with pytest.raises(UserError, match=r"no\.json is missing"):
+    with pytest.raises(UserError, match=r"no\.json .*missing"):
         replicates.load(tmp_path / "no.json", METRICS)
     shorter = json.loads(whole)
     shorter["AP"].pop()
     for broken in ("", "[]", whole[:-3], whole.replace('"AP_f"', '"AP_g"'), json.dumps(shorter)):
         path.write_text(broken)
-        with pytest.raises(UserError, match=r"replicates\.json is damaged"):
+        with pytest.raises(UserError, match=f"{path} .*damaged"):
             replicates.load(path, METRICS)
     path.write_text(whole)
     other = METRICS | {"bbox": {"AP": 0.2001}}
-    with pytest.raises(UserError, match=r"is of other metrics than metrics\.json"):
+    with pytest.raises(UserError, match=rf"{path} .*\bmetrics\.json"):
         replicates.load(path, other)

@@ -170,7 +170,7 @@ def test_more_entries_than_any_server_takes_are_not_read_to_the_end(small, tmp_p
         one = json.dumps(entries(small, 1)[0] | change)
         path.write_text("[" + ",".join([one] * 60_000) + "]")
         report = validate(path, small.images)
-        assert any("was not read" in kind for kind in report.faults)
+        assert report.hopeless and any("rest" in kind for kind in report.faults)
         assert 5000 < report.detections < 40_000
 
 
@@ -196,8 +196,8 @@ def test_an_encrypted_zip_is_reported(small, tmp_path):
 def test_a_zip_of_many_files_is_refused_before_they_are_listed(small, tmp_path):
     path = tmp_path / "results.zip"
     path.write_bytes(zipped({f"{number}.json": "" for number in range(30_000)}))
-    assert results.DIRECTORY < 30_000 * 50
-    assert "list of files" in examined(small, path)
+    (size,) = struct.unpack_from("<L", path.read_bytes(), -10)  # of the directory
+    assert size > results.DIRECTORY and f"{size:,} bytes" in examined(small, path)
 
 
 def test_names_of_members_are_shown_as_text(small, tmp_path):
