@@ -58,7 +58,7 @@ def test_two_folders_of_one_name_do_not_share_results(folder, bare):
     model.parent.mkdir(parents=True)
     model.write_bytes(b"weights")
     record(model, inputs={"manifest": scale.entry.manifest})
-    with pytest.raises(UserError, match=r"results/mini@mine has results on .*, not on .*elsewhere"):
+    with pytest.raises(UserError, match=r"results/mini@mine .*elsewhere/mine\b"):
         Scale("mini", str(other))
     assert Scale("mini", str(folder)).full_name == "mini@mine"
     shutil.copy(folder / "manifest.json", other)  # the same data
@@ -67,23 +67,23 @@ def test_two_folders_of_one_name_do_not_share_results(folder, bare):
 
 def test_an_empty_table_has_no_dataset(clone):
     paths.DATASETS.write_text("datasets:\n")
-    with pytest.raises(UserError, match=r"datasets\.yaml: the dataset 'mini_lvis' is neither"):
+    with pytest.raises(UserError, match=r"datasets\.yaml: .*'mini_lvis'"):
         datasets.load("mini_lvis")
 
 
 def test_a_number_and_braces_in_the_table(listed):
     listed({2024: {}, "braces": {"root": "a{b}"}})
     assert datasets.load("2024").name == "2024"
-    with pytest.raises(UserError, match="neither an entry nor a folder; did you mean 2024"):
+    with pytest.raises(UserError, match=r"'2023' .*\b2024\b"):
         datasets.load("2023")
-    with pytest.raises(UserError, match="'braces' cannot be named in a workflow"):
+    with pytest.raises(UserError, match=r"'braces' .*\bworkflow\b"):
         datasets.load("braces")
 
 
 def test_a_row_is_named_by_its_key_alone(listed):
     """Under another's name it would have that one's results."""
     listed({"mine": {"name": "other"}})
-    with pytest.raises(UserError, match=r"datasets\.mine\.name is no known key"):
+    with pytest.raises(UserError, match=r"datasets\.yaml: datasets\.mine\.name\b"):
         datasets.load("mine")
 
 
@@ -104,7 +104,7 @@ def test_models_have_as_many_classes_as_their_dataset(folder, scale):
 def test_a_missing_file_is_reported(folder):
     (folder / "annotations/val.json").rename(folder / "annotations/val.json.part")
     entry = datasets.DatasetEntry(name="m", root=folder, train="x", val="annotations/val.json")
-    with pytest.raises(UserError, match=r"val\.json does not exist"):
+    with pytest.raises(UserError, match=rf"{folder}/annotations/val\.json .*\bexist\b"):
         _ = entry.classes
 
 
@@ -117,8 +117,9 @@ def test_a_wrong_statement_is_reported(folder, listed, capsys):
 
 
 def test_an_absolute_annotation_file_is_refused_at_once(folder, listed):
-    listed({"mine": {"train": str(folder / "annotations/train.json")}})
-    with pytest.raises(UserError, match=r"datasets\.yaml: train is '/.*relative to root"):
+    train = str(folder / "annotations/train.json")
+    listed({"mine": {"train": train}})
+    with pytest.raises(UserError, match=rf"datasets\.yaml: train .*'{train}'.*\broot\b"):
         datasets.load("mine")
 
 
