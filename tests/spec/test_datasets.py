@@ -112,7 +112,7 @@ def test_a_wrong_statement_is_reported(folder, listed, capsys):
     listed({name: {"categories": 3} for name in ("mine", "smoke_lvis")})
     assert main.main(["data", "--scale", "smoke", "--dataset", "mine"]) == 2
     said = capsys.readouterr().err
-    assert not lacks(said, "mine", "3 categories", "4; correct")
+    assert not lacks(said, "mine", "3 categories", "have 4")
     assert not (folder / "manifest.json").exists()
 
 
@@ -128,7 +128,7 @@ def test_a_file_of_the_users_is_not_replaced(folder, capsys, file):
     own = folder / file
     own.write_text('{"files": 3}')
     assert main.main(["data", "--scale", "smoke", "--dataset", str(folder)]) == 2
-    assert not lacks(capsys.readouterr().err, str(own), "rename it")
+    assert not lacks(capsys.readouterr().err, str(own), "`seesaw data`")
     assert own.read_text() == '{"files": 3}'
     own.with_name(f"{file}.provenance.json").touch()  # then it is one of ours that was damaged
     assert datasets.load(str(folder)).root == folder
