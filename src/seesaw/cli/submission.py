@@ -74,7 +74,7 @@ def grade(args: Namespace) -> None:
         truth = scale.annotations("val")
     if not truth.is_file():
         raise UserError(f"{truth} is missing: test-dev is graded on generated data only.")
-    need_output(output, f"submit {evaluation.id}", scale, args.seed)
+    need_output(output, f"submit {evaluation.id} --split {args.split}", scale, args.seed)
     refuse([output])
     metrics = score(output, truth)
     table = scale.metrics(evaluation, args.seed)
