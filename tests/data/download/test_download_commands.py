@@ -70,46 +70,29 @@ def test_a_coco_folder_is_linked_and_its_zips_used_where_they_are(small, server,
     assert run("lvis_v1") == 2
 
 
+LVIS = "`seesaw download lvis_v1`"
+TRAIN = "data/lvis_v1/annotations/lvis_v1_train.json"
+COUNTS = ["0 images", "2 images", "0 annotations", "2 annotations", "0 categories", "1 categories"]
+
+
 @pytest.mark.parametrize(
-    ("change", "facts"),
+    ("path", "there", "facts"),
     [
+        ("site.yaml", b"coco: /no/such/place", ["site.yaml", "coco", "'/no/such/place'"]),
+        ("site.yaml", b"coco: ~no_such_user/coco", ["site.yaml", "coco", "'~no_such_user/coco'"]),
+        ("data/lvis_v1/train2017/1.jpg", b"1", ["lvis_v1/train2017", "1 files", "5 files", LVIS]),
+        ("data/lvis_v1/train2017", Path("/no/link"), ["lvis_v1/train2017", "/no/link", LVIS]),
+        ("data/downloads/train2017.zip", b"1", ["downloads/train2017.zip", "sha256", LVIS]),
         (
-            lambda: Path("site.yaml").write_text("coco: /no/such/place\n"),
-            ["site.yaml", "coco", "'/no/such/place'"],
+            "data/pretrained/resnet50.pth",
+            b"1",
+            ["pretrained/resnet50.pth", "sha256", "`seesaw download pretrained`"],
         ),
-        (
-            lambda: Path("site.yaml").write_text("coco: ~no_such_user/coco\n"),
-            ["site.yaml", "coco", "'~no_such_user/coco'"],
-        ),
-        (
-            lambda: put_file("data/lvis_v1/train2017/1.jpg", b"1"),
-            ["data/lvis_v1/train2017", "1 files", "5 files", "`seesaw download lvis_v1`"],
-        ),
-        (
-            lambda: put_link("data/lvis_v1/train2017", "/no/such/place"),
-            ["data/lvis_v1/train2017", "/no/such/place", "`seesaw download lvis_v1`"],
-        ),
-        (
-            lambda: put_file("data/downloads/train2017.zip", b"1"),
-            ["data/downloads/train2017.zip", "sha256", "`seesaw download lvis_v1`"],
-        ),
-        (
-            lambda: put_file("data/pretrained/resnet50.pth", b"1"),
-            ["data/pretrained/resnet50.pth", "sha256", "`seesaw download pretrained`"],
-        ),
-        (
-            lambda: put_file("data/lvis_v1/annotations/lvis_v1_train.json", b"{}"),
-            [
-                "data/lvis_v1/annotations/lvis_v1_train.json",
-                *("0 images", "0 annotations", "0 categories"),
-                *("2 images", "2 annotations", "1 categories"),
-                "`seesaw download lvis_v1`",
-            ],
-        ),
+        (TRAIN, b"{}", [TRAIN, *COUNTS, LVIS]),
     ],
 )
-def test_what_is_there_already_but_wrong_is_reported(small, change, facts, capsys):
-    change()
+def test_what_is_there_already_but_wrong_is_reported(small, path, there, facts, capsys):
+    (put_file if isinstance(there, bytes) else put_link)(path, there)
     assert run() == 2
     (sentence,) = capsys.readouterr().err.splitlines()
     assert sentence.startswith("seesaw download: ") and not lacks(sentence, *facts)
