@@ -1,6 +1,7 @@
 """The repository, copies of some of its files for a test's own clone, and the verbs in one."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,16 @@ def python(
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert code in (done.returncode, None), done.stdout[-2000:] + done.stderr[-4000:]
     return done
+
+
+def planned(said: str) -> dict[str, int]:
+    """Rule -> jobs that a dry run of Snakemake would run; rules of two words are left out."""
+    from snakemake.common import NOTHING_TO_BE_DONE_MSG
+
+    if NOTHING_TO_BE_DONE_MSG in " ".join(said.split()):
+        return {}
+    rows = re.findall(r"^ *(\w+) +(\d+) *$", said[said.index("Job stats") :], re.MULTILINE)
+    return {rule: int(jobs) for rule, jobs in rows if rule != "total"}
 
 
 def seesaw(root: Path, *words: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess:

@@ -1,9 +1,11 @@
 """Snakemake itself dies, or runs twice."""
 
+import re
 import signal
 import time
 
 import pytest
+from repository import planned
 from toys import TOY, at_iteration, job_of, parts, submissions, wait_for
 
 from seesaw.workflow.slurm.segments import records
@@ -28,8 +30,8 @@ def root(cluster, time_outs, new_clone):
     assert "--unlock" in refused(cluster, root)
     cluster.run(root, *BOTH, "--unlock")
     again = cluster.start(root, *BOTH)
-    sentence = f"job {job} of an earlier call is RUNNING and is taken over"
-    wait_for(lambda: sentence in (root / "said").read_text(), again)
+    taken = re.compile(rf"\bjob {job} .*\bRUNNING\b")
+    wait_for(lambda: taken.search((root / "said").read_text()), again)
     (root / "work/taken/go").touch()
     assert again.wait() == 0
     return root
@@ -49,9 +51,9 @@ def test_running_jobs_are_taken_over_and_finished_ones_kept(root):
 
 
 def test_what_ended_without_snakemake_is_known_by_its_parameters(root, cluster):
-    assert "Nothing to be done" in cluster.run(root, "-n", *BOTH)
+    assert planned(cluster.run(root, "-n", *BOTH)) == {}
     changed = cluster.run(root, "-n", *BOTH, "--config", "lr=2")
-    assert changed.count("Params have changed") == 2
+    assert changed.count("Params have") == 2
 
 
 def test_of_two_that_start_at_once_one_runs(cluster, clone):
@@ -60,7 +62,7 @@ def test_of_two_that_start_at_once_one_runs(cluster, clone):
     assert len(parts(clone, "twin", 3)) == 1
     assert len(records(clone / "work/twin")) == 1
     said = (clone / "said").read_text()
-    assert "runs this workflow already" in said or "cannot be locked" in said
+    assert "already" in said or "--unlock" in said  # ours or Snakemake's
 
 
 def test_ctrl_c_cancels_the_jobs(cluster, clone):

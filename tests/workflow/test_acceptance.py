@@ -4,7 +4,7 @@ import json
 
 import pytest
 from facts import lacks
-from repository import copied, python
+from repository import copied, planned, python
 
 from seesaw.spec.scales import Scale
 from seesaw.workflow import jobs
@@ -20,7 +20,7 @@ def run(root, *command):
 
 def dry(root, *targets, profile="slurm"):
     done = run(root, "snakemake", "--profile", profile, "-n", *targets)
-    return done.returncode, " ".join((done.stdout + done.stderr).split())
+    return done.returncode, done.stdout + done.stderr
 
 
 def fingerprints(root):
@@ -60,13 +60,13 @@ def root(tmp_path_factory):
 def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
     before = fingerprints(root)
     code, said = dry(root, *MODELS)
-    assert code == 0 and "Nothing to be done" in said
+    assert code == 0 and planned(said) == {}
 
     edit(root, "del head\n", "del head\nschedule = dict(epochs=44)\n")
     code, said = dry(root, *MODELS)
     assert code != 0
     change = "schedule.epochs 45 -> 44"
-    why = f"a10_seesaw seed0 ({change})", "a11_dual_head seed0 (the weights it"
+    why = f"a10_seesaw seed0 ({change})", "a11_dual_head seed0 ("
     accept = "seesaw accept a10_seesaw a11_dual_head --scale paper --because '...'"
     again = f"rm {' '.join(MODELS[1:])}"
     assert not lacks(said, *why, accept, again)
@@ -80,16 +80,15 @@ def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
     assert dry(root, "table_a1", profile="local")[0] == 0
 
     done = run(root, "seesaw.cli", "accept", "a11", "--because", "a test")
-    assert done.returncode == 2
-    assert "a11_dual_head starts from a10_seesaw" in done.stderr
+    assert done.returncode == 2 and not lacks(done.stderr, "a11_dual_head", "a10_seesaw")
     done = run(root, "seesaw.cli", "accept", "a09", "--because", "a test")
-    assert "there is nothing to accept" in done.stderr
+    assert done.returncode == 2 and "a09_stronger_backbone" in done.stderr
     assert not (root / "configs/accepted.yaml").exists()
-    done = run(root, "seesaw.cli", "accept", "a11", "a10", "--because", "it is only a test")
+    done = run(root, "seesaw.cli", "accept", "a11", "a10", "--because", "a test")
     assert done.returncode == 0, done.stderr
 
     code, said = dry(root, *MODELS)
-    assert code == 0 and "Nothing to be done" in said
+    assert code == 0 and planned(said) == {}
     # the status and the plan, from the same fingerprints
     after = fingerprints(root)
     for rung in RUNGS:
@@ -99,7 +98,7 @@ def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
     assert "train/" not in said.partition("critical path")[2]
     record = json.loads((root / f"{MODELS[1]}.provenance.json").read_text())
     first, remark = record["remarks"]
-    assert first == "one" and remark.endswith(": it is only a test") and change in remark
+    assert first == "one" and remark.endswith(": a test") and change in remark
     # the child changed with its parent alone
     accepted = (root / "configs/accepted.yaml").read_text()
     assert "a10_seesaw" in accepted and "a11_dual_head" not in accepted
@@ -107,7 +106,7 @@ def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
     # a further change asks again, and going back is no question
     edit(root, "epochs=44", "epochs=43")
     code, said = dry(root, *MODELS)
-    assert code != 0 and "epochs 45 -> 43" in said
+    assert code != 0 and not lacks(said, "epochs 45 -> 43")
     edit(root, "epochs=43", "epochs=44")
     assert dry(root, *MODELS)[0] == 0
     # the command that the sentence names trains again
@@ -115,4 +114,4 @@ def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
     for model in MODELS[1:]:
         (root / model).unlink()
     code, said = dry(root, *MODELS)
-    assert code == 0 and "train 2" in said
+    assert code == 0 and planned(said)["train"] == 2
