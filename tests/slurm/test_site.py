@@ -103,17 +103,17 @@ def test_defaults_are_what_the_example_says(tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("partitoin: gpu", "partitoin is no known key"),
-        ("gpus: {paper: 12}", "more GPUs than gpus_per_node must fill whole nodes"),
-        ("gpus: {paper: -8}", "gpus: paper is -8, but a training has 0 or more GPUs"),
-        ("segment: 1 day", "segment is '1 day'"),
-        ("segment: 1.5.2h", "segment is '1.5.2h'"),
+        ("partitoin: gpu", "partitoin"),
+        ("gpus: {paper: 12}", "gpus_per_node"),
+        ("gpus: {paper: -8}", "gpus: paper .*-8"),
+        ("segment: 1 day", "segment .*'1 day'"),
+        ("segment: 1.5.2h", "segment .*'1.5.2h'"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path, text, expected):
     path = tmp_path / "site.yaml"
     path.write_text(text)
-    with pytest.raises(UserError, match=expected):
+    with pytest.raises(UserError, match=rf"site\.yaml: .*{expected}"):
         site.load(path)
 
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import snakemake_executor_plugin_slurm_jobstep as official
+from facts import lacks
 from snakemake.exceptions import WorkflowError
 from stand_ins import Alone, command, end, job, listed
 
@@ -39,7 +40,7 @@ def test_a_submission_that_cannot_be_noted_is_one_all_the_same(place, capsys):
     ledger.SUBMITTED.mkdir(parents=True)  # it cannot be written
     executor = Alone()
     assert executor.submit() == "7" and not executor.errors
-    assert "SLURM job 7 is not recorded" in capsys.readouterr().err
+    assert not lacks(capsys.readouterr().err, "job 7", ledger.SUBMITTED)
 
 
 def test_a_submission_whose_answer_was_lost_is_found(place):
@@ -116,7 +117,7 @@ def test_one_job_that_slurm_has_forgotten_does_not_keep_the_others(place, caplog
     command(place, "scancel", 'echo "$@" >> calls; echo "Invalid job id" >&2; exit 1')
     executor = Alone().watching("7")
     executor.cancel_jobs(executor.active)
-    assert "--name run" in Path("calls").read_text() and "Invalid job id" in caplog.text
+    assert "--name run" in Path("calls").read_text() and "Invalid job" in caplog.text
 
 
 def test_what_a_job_waits_for_outlives_a_call_whose_cancellation_it_escapes(place):
@@ -135,7 +136,7 @@ def test_what_slurm_refuses_is_passed_on(place):
     command(place, "sbatch", "echo 'sbatch: error: invalid account' >&2; exit 1")
     executor = Alone()
     assert executor.submit() is None
-    assert "sbatch: error: invalid account" in executor.errors[0]
+    assert "invalid account" in executor.errors[0]
 
 
 def test_an_exception_in_a_submission_fails_the_job_instead_of_hanging(place, monkeypatch):
