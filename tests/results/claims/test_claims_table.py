@@ -27,9 +27,9 @@ PAIRS = {"a09_stronger_backbone", "a10_seesaw"} | {
         ({"metric": "AP_x"}, ["claims.0.metric", "'AP_x'", "'AP', 'AP_r'"]),
         ({"pair": ["a09_stronger_backbone", "a99"]}, ["claim c", "'a99'"]),
         ({"pair": ["test_dev_a12", "a10_seesaw"]}, ["claim c", "'test_dev_a12'", "on val"]),
-        ({"margin": 1.0}, ["claims.0", "kind gain has metric,"]),
-        ({"kind": "no_loss"}, ["claims.0", "kind no_loss", "margin and metric"]),
-        ({"frozen": "abc"}, ["frozen is 'abc'"]),
+        ({"margin": 1.0}, ["claims.0", "kind gain", "metric"]),
+        ({"kind": "no_loss"}, ["claims.0", "kind no_loss", "margin", "metric"]),
+        ({"frozen": "abc"}, ["frozen", "'abc'"]),
         ({"seeds": [0, 1, 1]}, ["seeds is [0, 1, 1]", "distinct"]),
         ({"pair": ["a10_seesaw", "a10_seesaw"]}, ["claims.0", "a10_seesaw", "itself"]),
         ({"more": 1}, ["claims.0.more"]),
@@ -46,7 +46,7 @@ def test_a_mistake_is_one_sentence(claim, change, facts):
     ("change", "said"),
     [
         ({"claim": "d"}, "curves: 'd'"),
-        ({"a": [1.0]}, r"curves\.0: .*epochs, a and b"),
+        ({"a": [1.0]}, r"curves\.0: .*epochs"),
         ({"epochs": [1, 2]}, r"curves\.0\.epochs "),
         ({"seed": 0}, r"curves\.0\.seed is 0, but "),
     ],
@@ -63,7 +63,7 @@ def test_claims_that_share_an_id_are_reported(claim):
     text = paths.CLAIMS.read_text()
     row = text[text.index("- ") : text.index("curves")]
     paths.CLAIMS.write_text(text.replace(row, row + row))
-    with pytest.raises(UserError, match=r"claim c .*twice"):
+    with pytest.raises(UserError, match=r"\bc\b.*twice"):
         table.of(Scale("mini"))
 
 
@@ -73,7 +73,7 @@ def test_only_one_scale_tests_claims(claim):
     assert table.of(scale) is None and table.of(Scale("single_gpu")) is None
     graph = jobs.workflow(scale)
     assert {job.seed for job in graph.every.values()} == {0} and "claims" not in graph.every
-    with pytest.raises(UserError, match=r"claims\.yaml .*mini, not paper"):
+    with pytest.raises(UserError, match=r"claims\.yaml .*mini.*paper"):
         graph.select("claims")
 
 

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from facts import lacks
 
 from seesaw.core import paths
 from seesaw.core.provenance import write_failure
@@ -144,20 +145,18 @@ def test_other_annotations_or_metrics_are_refused(root):
     ladder(scale)
     path = scale.metrics(experiments.load().evaluations["a10_seesaw"], 0)
     path.write_text(path.read_text().replace("0.3,", "0.31,"))
-    with pytest.raises(UserError, match=r"replicates\.json is of other metrics"):
+    with pytest.raises(UserError, match=r"replicates\.json .*metrics"):
         rows_of(scale)
     shutil.rmtree(path.parent)
     evaluated(scale, "a10_seesaw", 0, 0.30, 2, annotations="changed")
-    with pytest.raises(
-        UserError, match=r"a09_stronger_backbone and a10_seesaw: evaluated on different"
-    ):
+    with pytest.raises(UserError, match=r"a09_stronger_backbone .*a10_seesaw: .*annotations"):
         rows_of(scale)
 
 
 def test_a_timing_that_failed_is_told_below_the_table(root):
     scale = Scale("mini")
     evaluated(scale, "b03_htc_lite", 0, 0.2, 1)
-    write_failure(scale.speed, "out of memory")
+    write_failure(scale.speed, "no memory")
     made = collect("table_a2", experiments.load(), scale)
-    assert made.notes == ["fps failed: out of memory"]
-    assert "\nfps failed: out of memory\n" in FORMATS["txt"](made)
+    (note,) = made.notes
+    assert not lacks(note, "fps", "no memory") and f"\n{note}\n" in FORMATS["txt"](made)
