@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from facts import lacks
 
 from seesaw.core import paths
 from seesaw.core.records import provenance_path
@@ -30,23 +31,22 @@ def elsewhere(tmp_path, monkeypatch):
         ),
         ({"code": {"seesaw.x": "1", "seesaw.y": "0"}}, ["seesaw.x", "seesaw.y"]),
         ({"code": {f"m{i}": "0" for i in range(6)}}, ["m0", "m1", "m2", "m3", "3 more"]),
-        ({"dataset": "e"}, ["the data"]),
-        ({"parent": "p"}, ["the weights it starts from"]),
-        (
-            {"config": {"a.b": 2, "a.c": [1, 2]}, "parent": "p"},
-            ["a.b 1 -> 2", "the weights it starts from"],
-        ),
+        ({"dataset": "e"}, ["data"]),
+        ({"parent": "p"}, ["weights"]),
+        ({"config": {"a.b": 2, "a.c": [1, 2]}, "parent": "p"}, ["a.b 1 -> 2", "weights"]),
     ],
 )
 def test_what_changed_is_named(change, expected):
     acceptances.remember("old", PARTS)
     acceptances.remember("new", PARTS | change)
-    assert acceptances.changes("old", "new") == expected
+    found = acceptances.changes("old", "new")
+    assert [fact for said, fact in zip(found, expected, strict=True) if fact not in said] == []
 
 
 def test_what_nobody_remembers_is_not_made_up():
     acceptances.remember("old", PARTS)
-    assert acceptances.changes("old", "new") == ["its code or config"]
+    (said,) = acceptances.changes("old", "new")
+    assert not lacks(said, "code", "config")
 
 
 ENTRY = """\
@@ -67,7 +67,7 @@ def test_an_entry_counts_for_its_scale_and_the_last_one_holds():
 
 def test_a_wrong_entry_is_reported():
     paths.ACCEPTED.write_text(ENTRY % "later")
-    with pytest.raises(UserError, match=r"accepted.yaml: accepted.0.accepted is 'later'"):
+    with pytest.raises(UserError, match=r"accepted\.yaml: accepted\.0\.accepted .*'later'"):
         acceptances.load()
 
 

@@ -219,15 +219,15 @@ def test_registry_map_reads_every_form_of_registration(toy):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "said"),
     [
-        ("def f(:\n", "bad.py is not valid Python"),
-        ("@M.register_module(name=NAME)\nclass A: ...\n", "line 1: a registered name must be"),
+        ("def f(:\n", "line 1"),
+        ("@M.register_module(name=NAME)\nclass A: ...\n", "line 1: .*literal"),
     ],
 )
-def test_unreadable_code_is_one_sentence(toy, text, message):
+def test_unreadable_code_is_one_sentence(toy, text, said):
     put(toy, "bad.py", text)
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=rf"bad\.py .*{said}"):
         fp.registry_map(toy)
 
 
@@ -236,5 +236,5 @@ def test_unknown_root_and_missing_file(toy):
         fp.code_hash(["toy.tarining"], toy)
     put(toy, "elsewhere.py", "")
     (toy / "gone.py").symlink_to("nowhere")
-    with pytest.raises(UserError, match=r"gone.py cannot be read"):
+    with pytest.raises(UserError, match=r"gone\.py .*restore"):
         fp.registry_map(toy)

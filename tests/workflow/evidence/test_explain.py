@@ -28,17 +28,13 @@ def test_a_cell_is_explained_down_to_its_bytes(scale, run, capsys):
     assert not lacks(cell, "table_a1", "Mask R-CNN", "a01_mask_rcnn", "AP_r: 10.0000")
     assert "replicates.json" in replicates
     assert not lacks(source, run["metrics"], "segm.AP_r = 0.1")
-    heads = [block.splitlines()[0] for block in blocks[1:]]
+    heads = [block.splitlines()[0].split("  ") for block in blocks[1:]]
     val = scale.entry.root / scale.entry.val
     config = scale.table.trainings["a01_mask_rcnn"].config
-    assert heads == [
-        f"{run['metrics']}  as recorded",
-        f"{val}  no record",
-        f"{run['detections']}  as recorded",
-        f"{run['manifest']}  as recorded",
-        f"{run['weights']}  as recorded",
-        f"{config}  no record (in git)",
-    ]
+    made = [str(run[name]) for name in ("metrics", "detections", "manifest", "weights")]
+    assert [path for path, _ in heads] == [made[0], str(val), *made[1:], str(config)]
+    assert [path for path, state in heads if state == "as recorded"] == made
+    assert "git" in heads[-1][1]  # which has what has no record
     weights = blocks[5].splitlines()
     assert f"  sha256      {sha256_file(run['weights'])}" in weights
     assert "  fingerprint f0" in weights and "  seed        0" in weights
@@ -53,7 +49,7 @@ def test_a_damaged_link_is_reported(scale, run, capsys):
     flip(run["weights"])
     assert main(["explain", "table_a1", "a01", "AP"]) == 1
     out = output_of(capsys)
-    assert "table_a1, Mask R-CNN (a01_mask_rcnn), AP: failed" in out
+    assert not lacks(out.splitlines()[0], "table_a1", "a01_mask_rcnn", "AP: failed")
     assert f"{run['weights']}  corrupt" in out
 
 
@@ -64,7 +60,7 @@ def test_another_version_of_an_input_is_reported(scale, run, capsys):
 
 
 def test_a_remark_is_reported(scale, run, capsys):
-    sentence = "batch statistics differ: SyncBN over 4 of 16 images"
+    sentence = "SyncBN over 4 of 16"
     record(run["weights"], remarks=[sentence])
     assert main(["explain", "table_a1", "a01"]) == 0
     assert f"  remark      {sentence}" in output_of(capsys).splitlines()
@@ -95,7 +91,7 @@ def test_a_category_named_to_cheat_a_terminal_stays_on_its_line(scale, run, caps
     assert main(["explain", "figure_a1", "0.5"]) == 0
     out = output_of(capsys)
     assert "\x1b" not in out and "\r" not in out
-    assert not lacks(out, "line 2: category = cup [2K bus, ratio = 0.5")
+    assert not lacks(out, "line 2: ", "cup [2K bus, ratio = 0.5")
 
 
 def test_a_committed_figures_number(capsys):
@@ -105,7 +101,7 @@ def test_a_committed_figures_number(capsys):
     assert main(["explain", "figure_a1", line["category"], "ratio", "--reference"]) == 0
     out = output_of(capsys)
     assert not lacks(out, "line 2", f"ratio = {line['ratio']}")
-    assert "paper_figures/figure_a1.csv  no record (in git)\n" in out
+    assert "paper_figures/figure_a1.csv  no record" in out
     for training in ("mask_rcnn_random_ce", "mask_rcnn_random_seesaw"):
         assert f"reference/mini/{training}/seed0/gradients.json  as recorded\n" in out
 
@@ -128,7 +124,7 @@ def test_a_mistake_is_one_sentence(scale, run, capsys, words, facts):
 def test_speed_and_ap_without_a_number_say_why(scale, capsys):
     made = evaluated(scale, "b01_cascade_mask_rcnn")
     assert main(["explain", "table_a2", "b01", "fps"]) == 1
-    assert output_of(capsys).splitlines()[0].endswith("(b01_cascade_mask_rcnn), fps: not run")
+    assert not lacks(output_of(capsys).splitlines()[0], "b01_cascade_mask_rcnn", "fps: ", "not run")
     content = json.loads(made["metrics"].read_text())
     content["segm"]["AP_r"] = None
     record(write(made["metrics"], json.dumps(content)))
@@ -139,7 +135,7 @@ def test_speed_and_ap_without_a_number_say_why(scale, capsys):
 def test_what_was_not_computed_says_so(scale, capsys):
     assert main(["explain", "table_a1", "a01", "AP"]) == 1
     out = output_of(capsys)
-    assert out.splitlines()[0].endswith("(a01_mask_rcnn), AP: not run")
+    assert not lacks(out.splitlines()[0], "a01_mask_rcnn", "AP: ", "not run")
     assert "--reference" not in out  # nothing is committed here
 
 
@@ -159,7 +155,7 @@ def test_git_is_named_for_files_that_it_has(capsys):
     out = output_of(capsys)
     restored = re.findall(r"git checkout -- (\S+)", out)
     assert restored == ["reference/mini/a10_seesaw/seed0/a10_seesaw/metrics.json"]
-    made = re.findall(r"remake +(snakemake .*)  \(not in git\)", out)
+    made = re.findall(r"remake +(snakemake .*)  \(not", out)
     assert [line.rpartition(" ")[2] for line in made] == [
         "results/mini/a10_seesaw/seed0/a10_seesaw/detections.jsonl",
         "results/mini/a10_seesaw/seed0/model.pth",

@@ -56,7 +56,7 @@ def test_a_changed_table_is_found_by_building_it_again(scale, run, tables):
 def test_a_table_that_was_removed_from_the_experiments_is_found(scale, run, tables):
     scale.table.places.pop("table_a1")
     what, repair = faults(scale)[tables["csv"]]
-    assert "does not have" in what and repair == f"rm -f {scale.tables}/table_a1.*"
+    assert str(scale.table.path) in what and repair == f"rm -f {scale.tables}/table_a1.*"
 
 
 def test_the_files_of_a_removed_seed_are_found(scale, run):
@@ -104,7 +104,7 @@ def test_missing_and_unrecorded_files(scale, run):
     run["detections"].unlink()
     provenance_path(run["matches"]).write_text("{")
     provenance_path(run["weights"]).unlink()
-    facts = {"detections": "missing", "matches": "cannot be read", "weights": "no record"}
+    facts = {"detections": "missing", "matches": "its record", "weights": "no record"}
     found = faults(scale)
     assert found.keys() == {run[name] for name in facts}
     assert not [name for name, fact in facts.items() if lacks(found[run[name]][0], fact)]

@@ -149,7 +149,7 @@ def test_a_training_is_no_faster_than_its_loader(cost):
 
 def test_a_measurement_at_another_scale_does_not_count(cost):
     measurement(scale="single_gpu")
-    with pytest.raises(UserError, match="the GPU 'h100' is unknown"):
+    with pytest.raises(UserError, match="'h100'"):
         cost(A01, gpu="h100")
 
 

