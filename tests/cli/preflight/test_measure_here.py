@@ -42,14 +42,14 @@ def test_the_peers_and_the_ways_of_post_processing_are_measured(tmp_path):
 
 def test_a_measurement_that_fails_is_written_down_and_fails_the_command(tmp_path, monkeypatch):
     def fail(config):
-        raise RuntimeError("out of memory")
+        raise RuntimeError("no memory")
 
     monkeypatch.setattr(preflight_measure, "_detection", fail)
     options = ["--measure", "detection", "--out", str(tmp_path)]
     assert main(["preflight", "--scale", "single_gpu", *options]) == 1
     (path,) = tmp_path.iterdir()
     rows = yaml.safe_load(path.read_text())["detection"]
-    assert rows and all(row == {"failed": "out of memory"} for row in rows.values())
+    assert rows and all(row == {"failed": "no memory"} for row in rows.values())
 
 
 def test_an_unknown_section_is_refused(capsys):
