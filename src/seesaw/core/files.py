@@ -54,8 +54,11 @@ def lock(path: Path, what: str) -> Iterator[None]:
 
 def sha256_file(path: Path | str) -> str:
     """Return the sha256 of a file as 64 hex digits; the file is read in chunks."""
+    made = hashlib.sha256()
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while chunk := file.read(1 << 20):
+            made.update(chunk)
+    return made.hexdigest()
 
 
 @contextmanager

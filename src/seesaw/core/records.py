@@ -11,10 +11,9 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NotRequired
 
 from pydantic import ConfigDict, with_config
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from seesaw.core.files import sha256_file
 from seesaw.core.json import json_or_none

@@ -5,10 +5,10 @@ Further keys are allowed: each type names those without which a reader cannot wo
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, with_config
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 _open = with_config(ConfigDict(extra="allow"))
 

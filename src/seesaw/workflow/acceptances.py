@@ -14,8 +14,8 @@ import shlex
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from datetime import date as Date
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,7 @@ def accept(
                 changed=changes(trained, now),
                 because=masked(why),
                 by=_user(),
-                date=datetime.now(UTC).date(),
+                date=datetime.now(timezone.utc).date(),
             )
         )
     rows = [a.model_dump() for a in [*load(), *made]]

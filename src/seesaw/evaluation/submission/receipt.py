@@ -9,7 +9,7 @@ outputs before it makes them again.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 from seesaw.core.files import sha256_file, write_atomic
@@ -71,7 +71,7 @@ def record(package: Path, kind: str, ap: float | None = None, **facts) -> None:
         raise UserError(f"{package} or its receipt is missing; run `seesaw submit` first.")
     if receipt["package"]["sha256"] != sha256_file(package):
         raise UserError(f"{package} is not the file of its receipt; run `seesaw submit` again.")
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     entry = {"kind": kind, "AP": ap, "sha256": receipt["package"]["sha256"], "time": now, **facts}
     receipt["records"].append(entry)
     _save(package, receipt)
