@@ -1,13 +1,13 @@
 """Reference results: the committed small files of a finished scale, for comparison with reruns.
 
 ``reference/<scale>/`` has the layout of ``results/<scale>/``, without weights and detections, and
-without anything that differs between reruns except speed and processors. ``claims/runs/`` has this
-layout, too: it holds the runs that only claims use.
+without anything that differs between reruns except speed and processors. For the report it has the
+losses of each training, and pictures of the example detections. ``claims/runs/`` has this layout,
+too: it holds the runs that only claims use.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from seesaw.core.files import write_atomic
-from seesaw.core.integrity import read_output, refuse
-from seesaw.core.records import failure_path, provenance_path, read_record, record_of
+from seesaw.core.integrity import read_output
+from seesaw.core.records import failure_path, record_of
 from seesaw.errors import UserError
 from seesaw.evaluation.submission import receipt
 from seesaw.results import metafile
@@ -29,16 +29,9 @@ from seesaw.spec import claims as claim_table
 from seesaw.spec.outputs import Metrics
 from seesaw.spec.scales import Scale, snakemake_command
 from seesaw.workflow import dependencies, jobs, metadata
-from seesaw.workflow.jobs import Job, snakemake_record
+from seesaw.workflow import reference_files as kept
+from seesaw.workflow.jobs import Job
 
-# The fields of a record that are the same in a rerun.
-LASTING = (
-    *("artefact", "command", "fingerprint", "config_hash", "seed", "git"),
-    *("inputs", "lock", "versions", "processor", "remarks", "accuracy"),
-)
-# The files to copy: of an evaluation its numbers, of a training what lies beside its weights.
-SMALL = ("metrics.json", "replicates.json", "speed.json", "gradients.json", "errors.json")
-SMALL += ("claims.json",)
 # Rules whose outputs lie elsewhere, or are drawn again.
 ELSEWHERE = ("download", "data", "figure", "report")
 LARGEST = 1_000_000
@@ -53,7 +46,7 @@ def freeze(scale: Scale) -> Path:
     Raises:
         UserError: a job failed, or a file is outdated, not made by the workflow, or too large.
     """
-    trained = scale.table.trainings
+    trained, known = scale.table.trainings, dependencies.cached(scale)
     made = _finished(scale)
     made = [job for job in made if not job.training or job.seed in trained[job.training].seeds]
     if not any(job.rule == "evaluate" for job in made):
@@ -64,6 +57,8 @@ def freeze(scale: Scale) -> Path:
     with _renewed(scale.reference) as new:
         frozen = scale.frozen(new)
         _copy(made, scale, new)
+        kept.keep_losses(made, scale, new, known)
+        kept.keep_examples(scale, new, known["report"])
         _copy_claims(scale, new)
         _summarise(made, scale, new)
         tables = [job.id.partition("/")[2] for job in made if job.rule == "table"]
@@ -96,7 +91,7 @@ def freeze_claims(scale: Scale) -> Path:
     frozen = scale.frozen()
     for place in places:
         for path in write_recorded(collect(place, frozen.table, frozen), frozen).values():
-            _copy_record(path, path)
+            kept.copy_record(path, path)
     return scale.reference
 
 
@@ -172,13 +167,14 @@ def _copy(made: list[Job], scale: Scale, new: Path) -> None:
     new.mkdir(parents=True)
     counts = scale.entry.category_counts
     shutil.copyfile(counts, new / counts.name)
-    _copy_record(counts, new / counts.name)
+    kept.copy_record(counts, new / counts.name)
     for job in made:
         beside = [path for output in job.outputs for path in output.parent.glob("*.json")]
         for path in {*job.outputs, *beside} if job.rule not in ELSEWHERE else ():
-            _copy_file(path, new / path.relative_to(scale.results), known.get(job.key))
+            kept.copy_file(path, new / path.relative_to(scale.results), known.get(job.key))
         if job.rule == "submit" and (record := receipt.lasting(job.outputs[0])):
-            _write(new / receipt.receipt_path(job.outputs[0]).relative_to(scale.results), record)
+            sent = receipt.receipt_path(job.outputs[0]).relative_to(scale.results)
+            kept.write(new / sent, record)
 
 
 def _summarise(made: list[Job], scale: Scale, new: Path) -> None:
@@ -187,7 +183,7 @@ def _summarise(made: list[Job], scale: Scale, new: Path) -> None:
     for name in {job.experiment for job in made if job.rule == "evaluate"}:
         files = [job.outputs[0] for job in made if (job.rule, job.experiment) == ("evaluate", name)]
         found[name] = means([read_output(path, Metrics) for path in files])
-        _write(new / "summary" / f"{name}.json", found[name])
+        kept.write(new / "summary" / f"{name}.json", found[name])
     write_atomic(new / "metafile.yml", metafile.text(scale, found))
 
 
@@ -209,7 +205,7 @@ def _copy_claims(scale: Scale, new: Path) -> None:
             continue
         for path, key in results.made(place, *run).items():
             copy = folder / path.relative_to(place.results)
-            _copy_file(path, copy, known[key])
+            kept.copy_file(path, copy, known[key])
             if (record_of(copy) or {}).get("fingerprint") is None:
                 again = snakemake_command(scale, str(path))
                 raise UserError(
@@ -218,26 +214,7 @@ def _copy_claims(scale: Scale, new: Path) -> None:
                 )
     target = new / claim_table.outputs(scale)["json"].relative_to(scale.results)
     write_atomic(target, written["json"].read_text("utf-8"))
-    _copy_record(written["json"], target)
-
-
-def _copy_file(path: Path, target: Path, fingerprint: str | None) -> None:
-    """Copy a result if it is small, and its record; ``fingerprint`` is its job's current one."""
-    if path.name in SMALL and path.is_file():
-        refuse([path])
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
-    _copy_record(path, target, fingerprint)
-
-
-def _copy_record(path: Path, target: Path, fingerprint: str | None = None) -> None:
-    if record := record_of(path):
-        kept = {key: record[key] for key in LASTING if key in record}
-        noted = (read_record(snakemake_record("metadata", path)) or {}).get("params") or ()
-        # A run that nobody noted to be of this code must not pass for one.
-        if record.get("fingerprint") is None and repr(fingerprint) in noted:
-            kept["fingerprint"] = fingerprint
-        _write(provenance_path(target), kept)
+    kept.copy_record(written["json"], target)
 
 
 def _check_sizes(new: Path, final: Path) -> None:
@@ -265,7 +242,3 @@ def _renewed(reference: Path) -> Iterator[Path]:
         if away.exists() and not reference.exists():  # interrupted between the two
             away.rename(reference)
         shutil.rmtree(new, ignore_errors=True)
-
-
-def _write(path: Path, content: dict) -> None:
-    write_atomic(path, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")

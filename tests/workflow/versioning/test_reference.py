@@ -12,8 +12,9 @@ from made import know
 
 from seesaw.cli.main import main
 from seesaw.core import paths
-from seesaw.core.records import failure_path
+from seesaw.core.records import failure_path, record_of
 from seesaw.errors import UserError
+from seesaw.results.report import losses
 from seesaw.spec.scales import Scale
 from seesaw.workflow import reference
 from seesaw.workflow.evidence.chain import Evidence
@@ -36,6 +37,26 @@ def test_frozen_are_the_small_files_and_their_records_without_time_or_host(scale
     shown = json.loads(files[Path("summary/a02_syncbn.json")])
     (run,) = [json.loads(files[p]) for p in files if p.match("a02_syncbn/metrics.json")]
     assert shown["AP_f"] == pytest.approx(100 * run["segm"]["AP_f"])
+
+
+def test_of_a_run_log_the_losses_are_kept(scale, finished):
+    """Their record is that of the weights, so a change of either is found."""
+    model = finished[1]["train/a02_syncbn/seed0"].outputs[0]
+    step = {"iter": 20, "at": 1.5, "lr": 0.1, "time": 0.2, "loss": 2.0, "loss_mask": 0.5}
+    model.with_name("log.jsonl").write_text(json.dumps(step) + "\n")
+    first = content(reference.freeze(scale))
+    kept = losses.path(scale.frozen().model("a02_syncbn", 0))
+    assert losses.read(kept) == [{"iter": 20, "lr": 0.1, "loss": 2.0, "loss_mask": 0.5}]
+    assert [path.name for path in first].count(kept.name) == 1  # the other training has no log
+    record, weights = record_of(kept), record_of(kept.with_name("model.pth"))
+    assert record["artefact"]["path"] == kept.as_posix()
+    assert {**record, "artefact": None} == {**weights, "artefact": None}
+    assert weights["fingerprint"]
+    assert verify(Evidence(scale.frozen()))[0] == []
+    assert content(reference.freeze(scale)) == first
+    kept.write_text("{}")
+    (fault,) = verify(Evidence(scale.frozen()))[0]
+    assert fault.path == kept and fault.what.startswith("corrupt: sha256")
 
 
 def test_freezing_again_gives_the_same_bytes_and_leaves_nothing_else(scale):

@@ -56,7 +56,7 @@ class Content:
     Attributes:
         scale: name of the scale, for instance "mini".
         folder: folder of the results.
-        frozen: whether they are the committed reference, which holds no weights and run logs.
+        frozen: whether they are the committed reference, which holds no weights and times.
         warning: why the numbers are not the paper's; None at paper scale.
         fingerprint: 16 hex digits of a hash over the metrics that are shown.
         tables: the tables of the scale.
@@ -99,7 +99,7 @@ def gather(scale: Scale) -> Content:
     lacks += [f"the drawing of {f.name}" for f in drawn if f.picture is None]
     frozen = scale.results == scale.reference
     made = runs(scale)
-    pictured = examples.Examples() if frozen else examples.examples(scale)
+    pictured = examples.kept(scale) if frozen else examples.examples(scale)
     panels, ticks = curves.panels([(run.name, run.steps) for run in made])
     of_tables = [path for t in places for path in table_inputs(t.name, scale).values()]
     metrics = dict.fromkeys(path for path in of_tables if path.name == "metrics.json")

@@ -52,16 +52,18 @@ def kind(term: str) -> str | None:
     return next((k for k in ("rpn", "mask", "bbox", "cls") if k in name), "other")
 
 
-def binned(steps: list[dict]) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+def binned(
+    steps: list[dict], most: int = BINS
+) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
     """Return a run log's means over bins: iterations, kind -> summed losses, learning rate.
 
-    Each has the shape (B,). Values that are not finite are ignored; a bin without any finite value
-    is NaN.
+    Each has the shape (B,), at most ``most``. Values that are not finite are ignored; a bin without
+    any finite value is NaN.
     """
     terms = list(dict.fromkeys(k for step in steps for k in step if kind(k)))
     columns = ["iter", "lr", *terms]
     values = np.array([[_number(step.get(c)) for c in columns] for step in steps])
-    parts = np.array_split(values, min(BINS, len(values)))
+    parts = np.array_split(values, min(most, len(values)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of the bins that are NaN
         means = np.array([np.nanmean(part, 0) for part in parts])

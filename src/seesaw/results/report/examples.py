@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from PIL import Image
+
+from seesaw.core.integrity import read_output, refuse
+from seesaw.core.yaml import Strict
 from seesaw.errors import UserError
 from seesaw.results.comparison import categories, pictures
 from seesaw.results.comparison.categories import Category, Comparison
@@ -13,6 +19,7 @@ from seesaw.spec import report
 from seesaw.spec.scales import Scale
 
 TOP = 2
+QUALITY = 80  # of the pictures in the reference: a tenth of the bytes, and labels stay readable
 RULE = (
     f"the {TOP} rare categories whose mask AP rises most from cross-entropy to Seesaw Loss, and "
     f"the {TOP} where it falls most; of each, the {pictures.ROWS} validation images in which the "
@@ -29,6 +36,14 @@ class Examples:
     pictures: list[tuple[str, bytes]] = field(default_factory=list)
     note: str = ""
     read: list[Path] = field(default_factory=list)
+
+
+class Kept(Strict):
+    """The index of the pictures in the reference: each one's caption and the name of its file."""
+
+    pair: tuple[str, str]
+    note: str
+    pictures: list[tuple[str, str]]
 
 
 def within(comparison: Comparison, group: str) -> Comparison:
@@ -56,6 +71,47 @@ def examples(scale: Scale, top: int = TOP, least: float = 0.0, group: str = "r")
     seed = found.seeds[0]
     read = [path(e, seed) for e in (a, b) for path in (scale.detections, scale.matches)]
     return Examples(pair, shown, note, [path for path in read if path.is_file()])
+
+
+def index(scale: Scale) -> Path:
+    """Return the path of the index of a reference's pictures, which lie beside it."""
+    return scale.results / "examples" / "examples.json"
+
+
+def small(shown: Examples) -> dict[str, bytes]:
+    """Return the files that the reference keeps of the examples: name -> content.
+
+    The pictures are WebP, and their index is the last file. Without any picture there is no file.
+    """
+    if shown.pair is None or not shown.pictures:
+        return {}
+    files = {}
+    for number, (_, picture) in enumerate(shown.pictures, start=1):
+        made = BytesIO()
+        with Image.open(BytesIO(picture)) as image:
+            image.convert("RGB").save(made, "WEBP", quality=QUALITY, method=6)
+        files[f"{number}.webp"] = made.getvalue()
+    captions = [caption for caption, _ in shown.pictures]
+    pictures = list(zip(captions, files, strict=True))
+    content = Kept(pair=shown.pair, note=shown.note, pictures=pictures).model_dump()
+    return files | {"examples.json": (json.dumps(content, indent=1) + "\n").encode()}
+
+
+def kept(scale: Scale) -> Examples:
+    """Return the examples in the reference; none, if it was made without them.
+
+    Raises:
+        UserError: one of their files is missing or damaged.
+    """
+    if not (listed := index(scale)).is_file():
+        return Examples()
+    found: Kept = read_output(listed, Kept)
+    files = [listed.with_name(name) for _, name in found.pictures]
+    refuse(files)
+    if gone := [path for path in files if not path.is_file()]:
+        raise UserError(f"{gone[0]}, which {listed} names, is missing; restore it from git.")
+    shown = [(c, path.read_bytes()) for (c, _), path in zip(found.pictures, files, strict=True)]
+    return Examples(found.pair, shown, found.note, [listed, *files])
 
 
 def _caption(c: Category) -> str:

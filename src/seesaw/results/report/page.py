@@ -25,7 +25,7 @@ def render(content: Content) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"png": lambda image: data_uri(image, "png"), "duration": duration}
+    environment.filters |= {"picture": picture, "duration": duration}
     axes = dict(width=WIDTH, height=HEIGHT, left=LEFT, kinds=KINDS)
     return environment.get_template(TEMPLATE.name).render(
         **vars(content), style=STYLE, rule=examples.RULE, bins=BINS, least=FLOOR, **axes
@@ -37,6 +37,11 @@ def write(content: Content, scale: Scale, fingerprint: str | None = None) -> Pat
     path = report.output(scale, partial=bool(content.missing))
     write_texts({path: render(content)}, content.read, fingerprint=fingerprint)
     return path
+
+
+def picture(content: bytes) -> str:
+    """Return an example as a data URI: PNG, or WebP as the reference keeps it."""
+    return data_uri(content, "webp" if content[8:12] == b"WEBP" else "png")
 
 
 def duration(seconds: float | None) -> str:

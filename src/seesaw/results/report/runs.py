@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seesaw.core.records import provenance_path, read_record, record_of, recorded_seconds
+from seesaw.results.report import losses
 from seesaw.spec.scales import Scale
 from seesaw.training import run_log
 
@@ -18,7 +19,7 @@ class Run:
         name: id of the training, with the seed where there are several.
         label: its label in the first table or figure that shows it.
         record: record of its weights; empty if there is none.
-        steps: the steps in its run log.
+        steps: the steps in its run log; of the reference, the losses that it keeps of it.
         detection: seconds of all its detections, over splits and settings; None if not recorded.
         read: the files that were read.
     """
@@ -47,7 +48,13 @@ class Run:
 
 
 def runs(scale: Scale) -> list[Run]:
-    """Return the finished trainings of a scale's experiment table, in its order."""
+    """Return the finished trainings of a scale's experiment table, in its order.
+
+    Of the reference these are the trainings of which it keeps the losses.
+
+    Raises:
+        UserError: the losses of one of them are damaged.
+    """
     table, found = scale.table, []
     for t in table.trainings.values():
         evaluations = [e for e in table.evaluations.values() if e.training == t.id]
@@ -55,16 +62,20 @@ def runs(scale: Scale) -> list[Run]:
         label = next((c.label for c in table.cells if c.evaluation in ids), "")
         for seed in t.seeds:
             weights = scale.model(t.id, seed)
-            if not weights.is_file():
+            log, kept = weights.with_name(run_log.NAME), losses.path(weights)
+            if weights.is_file():
+                steps = run_log.read(log).steps
+            elif kept.is_file():  # in the reference
+                log, steps = kept, losses.read(kept)
+            else:
                 continue
-            log = weights.with_name(run_log.NAME)
             records = [provenance_path(scale.detections(e, seed)) for e in evaluations]
             times = [recorded_seconds(r) for path in records if (r := read_record(path))]
             files = [path for path in (provenance_path(weights), log, *records) if path.is_file()]
             name = f"{t.id} seed {seed}" if len(t.seeds) > 1 else t.id
             record = record_of(weights) or {}
             total = sum(filter(None, times)) or None
-            found.append(Run(name, label, record, run_log.read(log).steps, total, files))
+            found.append(Run(name, label, record, steps, total, files))
     return found
 
 
@@ -75,7 +86,7 @@ def environment(found: list[Run]) -> dict[str, list[str]]:
         facts = dict(run.record.get("versions") or {})
         if lock := run.record.get("lock"):
             facts["requirements.lock (sha256)"] = lock[:16]
-        if device := run.record.get("device"):
+        if device := run.record.get("device") or run.record.get("processor"):
             facts["device"] = device
         for name, value in facts.items():
             rows.setdefault(name, {})[str(value)] = None
