@@ -1,8 +1,10 @@
-"""The page of the reference: the live one's curves and examples from small files."""
+"""The page of the reference: the live one's curves and examples from small files, and claims."""
 
+import json
 import shutil
 
 import pytest
+from repository import REPOSITORY
 from two_evaluations import A, B
 
 from seesaw.core.records import record_of
@@ -72,6 +74,7 @@ def test_an_older_reference_says_what_it_does_not_hold(bare):
     text = page.render(content.gather(bare))
     for section in ("examples", "curves", "cost", "environment"):
         assert '<p class="none">not part of the reference</p>' in shown(text, section)
+    assert not shown(text, "claims") and "#claims" not in text.partition("<nav>")[2]
 
 
 def test_a_damaged_or_lost_file_is_named(reference):
@@ -88,3 +91,17 @@ def test_a_damaged_or_lost_file_is_named(reference):
     path.write_text("{}")
     with pytest.raises(UserError, match=f"{path} is damaged"):
         content.gather(reference)
+
+
+def test_the_claims_are_those_of_the_reference_alone(scale, bare):
+    kept = scale.reference / "claims/claims.json"
+    kept.parent.mkdir()
+    shutil.copy(REPOSITORY / "reference/mini/claims/claims.json", kept)
+    live = scale.results / "claims/claims.json"
+    live.parent.mkdir()
+    shutil.copy(kept, live)
+    text = shown(page.render(content.gather(bare)), "claims")
+    claims = json.loads(kept.read_text())["claims"]
+    assert text.count('<th scope="row">') == len(claims) > 0
+    assert 'href="../claims/claims.json"' in text
+    assert content.gather(scale).claims is None

@@ -21,6 +21,7 @@ from seesaw.spec.claims import Claims, outputs
 from seesaw.spec.scales import Scale
 
 PAGE = paths.ROOT / "docs/claims.md"
+HEADS = ("claim", "where", "kind", "seeds", "effect", "SE", "95 % interval", "verdict")
 MARKS = {"supported": "✓", "not shown": "≈", "contradicted": "✗"}
 HEAD = """\
 # The paper's claims at {scale} scale
@@ -98,12 +99,7 @@ def markdown(made: Report) -> str:
     asked = sorted({len(f.asked) for f in made.claims if f.asked})
     seeds = f"{' or '.join(map(str, dict.fromkeys([*asked[:1], *asked[-1:]])))} seeds"
     parts = [HEAD.format(scale=made.scale, seeds=seeds), f"{state(made)}\n\n{_summary(made)}\n\n"]
-    rows = [
-        [f.claim.says, f.claim.where, f.claim.kind.replace("_", " "), *_cells(f), _verdict(f, made)]
-        for f in made.claims
-    ]
-    head = ["claim", "where", "kind", "seeds", "effect", "SE", "95 % interval", "verdict"]
-    parts += [table(head, rows), "\n"]
+    parts += [table([*HEADS], each(made)), "\n"]
     if notes := [f"- {f.claim.id}: {f.note}\n" for f in made.claims if f.note]:
         parts += ["\n", *notes]
     if made.curves:
@@ -122,6 +118,14 @@ def markdown(made: Report) -> str:
     head = ["design", "what it was", "seed", "AP in percent", ""]
     parts += [table(head, designs) if designs else "None.", "\n"]
     return "".join(parts)
+
+
+def each(made: Report) -> list[list[str]]:
+    """Return a row of cells for each claim, under `HEADS`."""
+    return [
+        [f.claim.says, f.claim.where, f.claim.kind.replace("_", " "), *_cells(f), _verdict(f, made)]
+        for f in made.claims
+    ]
 
 
 def as_csv(made: Report) -> str:
@@ -164,7 +168,12 @@ def lines(made: Report) -> list[str]:
     """Return the lines that the terminal shows."""
     rows = [f"{_verdict(f, made):28} {' '.join(_cells(f)):44} {f.claim.says}" for f in made.claims]
     notes = [f"{f.claim.id}: {f.note}" for f in made.claims if f.note]
-    return [*rows, *notes, state(made).replace("**", "").replace("`", ""), _summary(made)]
+    return [*rows, *notes, *said(made)]
+
+
+def said(made: Report) -> tuple[str, str]:
+    """Return as plain text whether the design is the frozen one, and the verdicts' counts."""
+    return state(made).replace("**", "").replace("`", ""), _summary(made)
 
 
 def state(made: Report) -> str:
@@ -189,6 +198,15 @@ def reference(scale: Scale) -> Report | None:
     return None
 
 
+def judged(scale: Scale, claims: Claims) -> Report | None:
+    """Return the reference's claims as they stand now; None if it holds no run of any claim.
+
+    Where another design has been frozen since, the reference's verdicts are exploratory.
+    """
+    made = reference(scale)
+    return made and made.model_copy(update={"frozen": claims.frozen})
+
+
 def brief(made: Report) -> str:
     """Return the verdicts alone of the claims that are decided, as the README shows them."""
     rows = []
@@ -200,13 +218,9 @@ def brief(made: Report) -> str:
 
 
 def committed(scale: Scale, claims: Claims) -> str:
-    """Return docs/claims.md made from the reference; claims without any run are "not run".
-
-    Where another design has been frozen since, the reference's verdicts are exploratory.
-    """
-    if (made := reference(scale)) is None:
-        return markdown(report(scale.frozen(scale.reference / "none"), claims, None))
-    return markdown(made.model_copy(update={"frozen": claims.frozen}))
+    """Return docs/claims.md made from the reference; claims without any run are "not run"."""
+    made = judged(scale, claims) or report(scale.frozen(scale.reference / "none"), claims, None)
+    return markdown(made)
 
 
 def commit(scale: Scale, claims: Claims) -> Path:

@@ -11,6 +11,7 @@ from seesaw.core import paths
 from seesaw.core.files import sha256_file
 from seesaw.core.hashing import fingerprint
 from seesaw.core.integrity import corrupted
+from seesaw.results.claims import page as claims_page
 from seesaw.results.report import curves, examples
 from seesaw.results.report.runs import Run, environment, runs
 from seesaw.results.tables import formats, html
@@ -19,6 +20,7 @@ from seesaw.results.tables.layout import columns, heading
 from seesaw.results.tables.recorded import table_inputs
 from seesaw.results.tables.render import FORMATS
 from seesaw.results.tables.tables import Table, missing
+from seesaw.spec import claims as claim_table
 from seesaw.spec import figures
 from seesaw.spec.experiments import PLACES
 from seesaw.spec.scales import Scale
@@ -50,6 +52,15 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Claims:
+    """The claims of the reference: ``said`` of them all, and a row of cells for each."""
+
+    said: str
+    rows: list[list[str]]
+    links: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Content:
     """The content of the whole page.
 
@@ -61,6 +72,7 @@ class Content:
         fingerprint: 16 hex digits of a hash over the metrics that are shown.
         tables: the tables of the scale.
         figures: the figures of the scale, drawn or not.
+        claims: the claims of the reference; None of live results, whose report precedes them.
         examples: pictures of detections.
         curves: one panel for each training.
         ticks: ticks of the panels' common axis.
@@ -77,6 +89,7 @@ class Content:
     fingerprint: str
     tables: list[Shown]
     figures: list[Shown]
+    claims: Claims | None
     examples: examples.Examples
     curves: list[curves.Curve]
     ticks: list[tuple[str, float]]
@@ -114,6 +127,7 @@ def gather(scale: Scale) -> Content:
         fingerprint=fingerprint(**digests),
         tables=[_table(t, scale) for t in places],
         figures=drawn,
+        claims=_claims(scale) if frozen else None,
         examples=pictured,
         curves=panels,
         ticks=ticks,
@@ -150,6 +164,15 @@ def _figure(name: str, scale: Scale) -> Shown:
     return Shown(
         name, figures.FIGURES[name], _links(files, scale) if picture else {}, picture=picture
     )
+
+
+def _claims(scale: Scale) -> Claims | None:
+    claims = claim_table.of(scale)
+    if claims is None or (made := claims_page.judged(scale, claims)) is None:
+        return None
+    files = {"json": claim_table.outputs(scale)["json"]}
+    said = " ".join(claims_page.said(made))
+    return Claims(said, claims_page.each(made), _links(files, scale))
 
 
 def _drawn(name: str, scale: Scale) -> dict[str, Path]:

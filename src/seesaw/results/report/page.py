@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from seesaw.results.claims.page import HEADS
 from seesaw.results.report import TEMPLATE, examples
 from seesaw.results.report.content import Content, data_uri
 from seesaw.results.report.curves import BINS, FLOOR, HEIGHT, KINDS, LEFT, WIDTH
@@ -28,7 +29,13 @@ def render(content: Content) -> str:
     environment.filters |= {"picture": picture, "duration": duration}
     axes = dict(width=WIDTH, height=HEIGHT, left=LEFT, kinds=KINDS)
     return environment.get_template(TEMPLATE.name).render(
-        **vars(content), style=STYLE, rule=examples.RULE, bins=BINS, least=FLOOR, **axes
+        **vars(content),
+        style=STYLE,
+        rule=examples.RULE,
+        bins=BINS,
+        least=FLOOR,
+        heads=HEADS,
+        **axes,
     )
 
 
