@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from pathlib import Path
 
 import psutil
 
+from seesaw.core import paths
 from seesaw.core.secrets import masked
 
-# Verbs that write results; the other verbs may run beside the workflow.
-MAKING = frozenset(
-    {
-        *("download", "data", "pretrain", "train", "convert", "detect", "evaluate", "errors"),
-        *("speed", "submit", "table", "figure", "claims", "zoo", "report"),
-    }
-)
+
+def making() -> frozenset[str]:
+    """Return the names of the workflow's rules, each of which is the verb that it calls.
+
+    The other verbs may run beside the workflow.
+    """
+    files = (paths.ROOT / "workflow/rules").glob("*.smk")
+    texts = (file.read_text(encoding="utf-8") for file in files)
+    return frozenset(name for text in texts for name in re.findall(r"(?m)^rule (\w+):", text))
 
 
 def unlock(root: Path) -> None:
@@ -34,12 +38,12 @@ def unlock(root: Path) -> None:
 def at_work(root: Path) -> list[psutil.Process]:
     """Return processes of Snakemake and result-writing verbs in a directory, except our parents."""
     own = {psutil.Process().pid, *(parent.pid for parent in psutil.Process().parents())}
-    found = []
+    found, verbs = [], making()
     for process in psutil.process_iter():
         try:
             if process.pid not in own and Path(process.cwd()) == root.resolve():
                 names = [Path(word).name for word in process.cmdline()[:4]]
-                if "snakemake" in names or _makes(names):
+                if "snakemake" in names or not verbs.isdisjoint(_verb(names)):
                     found.append(process)
         except (psutil.Error, OSError):
             continue  # ended meanwhile, or belongs to another user
@@ -53,6 +57,7 @@ def _named(process: psutil.Process) -> str:
         return f"PID {process.pid}"
 
 
-def _makes(names: list[str]) -> bool:
-    verb = next((i + 1 for i, n in enumerate(names) if n in ("seesaw", "seesaw.cli")), len(names))
-    return not MAKING.isdisjoint(names[verb : verb + 1])
+def _verb(names: list[str]) -> list[str]:
+    """Return the verb in the first words of a call of `seesaw`, if they are one."""
+    at = next((i + 1 for i, n in enumerate(names) if n in ("seesaw", "seesaw.cli")), len(names))
+    return names[at : at + 1]
