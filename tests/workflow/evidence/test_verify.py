@@ -59,6 +59,28 @@ def test_a_table_that_was_removed_from_the_experiments_is_found(scale, run, tabl
     assert str(scale.table.path) in what and repair == f"rm -f {scale.tables}/table_a1.*"
 
 
+NEW_RULE = """
+rule again:
+    output:
+        f"{SCALE.tables}/again.csv",
+        f"{RESULTS}/again/seed0/again.csv",
+    log:
+        f"{LOGS}/again.log",
+    shell:
+        "seesaw again > {log}"
+"""
+
+
+def test_the_files_of_a_new_rule_are_no_removed_rows(scale, run, rules):
+    made = [scale.tables / "again.csv", scale.results / "again/seed0/again.csv"]
+    for path in made:
+        record(write(path, "1"), seed=0)
+    assert faults(scale).keys() == {made[0], made[1].parent}
+    file = rules / "workflow/rules/tables.smk"
+    file.write_text(file.read_text() + NEW_RULE)
+    assert faults(scale) == {}
+
+
 def test_the_files_of_a_removed_seed_are_found(scale, run):
     left = evaluated(scale, "a01_mask_rcnn", seed=9)
     flip(left["weights"])

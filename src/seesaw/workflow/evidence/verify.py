@@ -52,11 +52,17 @@ def recorded(evidence: Evidence) -> list[Path]:
     }
     if not evidence.committed:
         expected = {scale.entry.manifest, *scale.results.glob("pretrained/*.pth")}
-        for job in jobs.workflow(scale).paper.values():
-            # A table's content is checked by building it again.
-            expected |= set(job.outputs) if job.rule != "table" else set()
-        found |= {path for path in expected if path.is_file()}
+        found |= {path for path in expected | _outputs(evidence) if path.is_file()}
     return sorted(found)
+
+
+def _outputs(evidence: Evidence) -> set[Path]:
+    """Return the outputs of all rules except `table`; none of the committed results.
+
+    A table's content is checked by building it again.
+    """
+    made = {} if evidence.committed else jobs.workflow(evidence.scale).paper
+    return {path for job in made.values() if job.rule != "table" for path in job.outputs}
 
 
 def _removed(evidence: Evidence, files: list[Path]) -> list[Fault]:
@@ -78,6 +84,7 @@ def _removed(evidence: Evidence, files: list[Path]) -> list[Fault]:
             scale.errors(e, seed).parent,
         )
     }
+    known |= {path.parent for path in _outputs(evidence)}
     here = {path.parent for path in files if path.is_relative_to(scale.results)}
     runs = {folder for folder in here if RUN.fullmatch(str(folder.relative_to(scale.results)))}
     found = sorted(runs - known)
@@ -150,11 +157,12 @@ def _tables(evidence: Evidence, corrupt: set[Path]) -> list[Fault]:
     """Build the existing tables again, without GPU, data or network, and compare them.
 
     Tables that depend on a corrupt file are skipped; they can be compared once it is repaired.
-    A table that the experiment table does not have any more is a fault.
+    A table that the experiment table does not have any more is a fault, unless a rule of its own
+    makes it.
     """
     scale, faults = evidence.scale, []
     places = scale.table.places
-    for path in sorted(scale.tables.glob("*.csv")):
+    for path in sorted({*scale.tables.glob("*.csv")} - _outputs(evidence)):
         if path.stem not in places:
             what = f"is of a table that {scale.table.path} does not have"
             files = shlex.quote(str(path.with_suffix("")))
