@@ -83,12 +83,12 @@ def training_fingerprint(wildcards):
 
 
 def fingerprint_of(key):
-    """Return the fingerprint of a training and seed that the experiment table has."""
+    """Return the fingerprint of a job; its experiment, if it has one, has a row and a config."""
     try:
         return FINGERPRINTS[key]
     except KeyError:
-        fix = "add its config, or the seed in configs/experiments.yaml"
-        raise WorkflowError(f"{key} is no training of {SCALE.full_name} scale; {fix}.") from None
+        fix = "add its config, or the row and seed in configs/experiments.yaml"
+        raise WorkflowError(f"{key} is no job of {SCALE.full_name} scale; {fix}.") from None
 
 
 def downloaded(sets):

@@ -21,7 +21,7 @@ rule detect:
         ),
     params:
         options=OPTIONS,
-        fingerprint=lambda w: FINGERPRINTS[f"detect/{w.evaluation}"],
+        fingerprint=lambda w: fingerprint_of(f"detect/{w.evaluation}"),
     message:
         "Detect {wildcards.evaluation}, seed {wildcards.seed}"
     shell:
