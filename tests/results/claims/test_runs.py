@@ -2,6 +2,7 @@
 
 from claim_results import CE, GAIN, SEESAW, both, evaluated, found, timed, trained
 
+from seesaw.core import paths
 from seesaw.core.provenance import record
 from seesaw.core.records import failure_path
 from seesaw.results.claims.measure import report
@@ -152,6 +153,16 @@ def test_a_timing_of_other_models_is_not_taken_from_the_reference(claim):
     models[HTC[0]].write_bytes(b"trained again")
     record(models[HTC[0]], fingerprint="now")
     assert report(scale, claims, None, known).claims[0].state == "not run"
+
+
+def test_a_row_that_is_new_in_table_a2_keeps_the_reference_s_timing(claim):
+    path = paths.EXPERIMENTS
+    row = "  b04_mine:\n    schedule: 1x\n    cell: {table_a2: Mine}\n"
+    path.write_text(path.read_text().replace("trainings:\n", f"trainings:\n{row}", 1))
+    scale, claims = claim(**FASTER)
+    timed_models(scale.frozen())
+    known = {"speed": "now", **{f"train/{name}/seed0": "now" for name in FRAMEWORKS}}
+    assert report(scale, claims, None, known).claims[0].state == "done"
 
 
 def test_a_timing_of_earlier_weights_does_not_count(claim):
