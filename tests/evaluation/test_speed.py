@@ -14,6 +14,7 @@ from mmengine.dataset import pseudo_collate
 from pycocotools import mask as mask_api
 from repository import copied, python
 
+from seesaw.cli.evaluation import _with_softmax
 from seesaw.evaluation import post_processing
 from seesaw.evaluation.modes import MODES, encode, in_mode, running
 from seesaw.evaluation.speed import _lap
@@ -170,6 +171,17 @@ def test_post_processing_in_all_modes(paper_models):
             assert measured["fps"][mode][name] == pytest.approx(1 / sum(parts.values()))
     assert measured["parts"]["old"]["b03_htc_lite"] == measured["parts"]["mmdet"]["b03_htc_lite"]
     assert post_processing.measure({"b02": paper_models["b02_htc_without_semantic"]}) == {}
+
+
+@pytest.mark.parametrize("loss", ["seesaw", "bags"])
+def test_a_row_with_another_classification_loss_is_timed_too(loss):
+    """Its classifier has other channels, or reads counts that lie beside LVIS."""
+    path = experiments.config_file(f"cascade_rfs_{loss}")
+    model = _with_softmax(resolve(path, Scale("paper")).model).to_dict()
+    for head in [*model["roi_head"]["bbox_head"], *heads(model)]:
+        head["num_classes"] = 40
+    measured = post_processing.measure({loss: model}, detections=4)
+    assert all(measured["fps"][mode][loss] > 0 for mode in MODES)
 
 
 @torch.no_grad()
