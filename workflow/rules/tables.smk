@@ -48,3 +48,13 @@ rule table_a1:
 rule table_a2:
     input:
         table_files("table_a2"),
+
+
+# A table of one's own is a target by its name, too.
+for PLACE in [place for place in EXPERIMENTS.places if place not in (*PLACES, *figures.FIGURES)]:
+
+    rule:
+        name:
+            PLACE
+        input:
+            table_files(PLACE),

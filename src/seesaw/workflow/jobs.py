@@ -95,7 +95,8 @@ class Graph:
         if name not in self.targets:
             file = f"configs/*/{self.scale.table.unbuilt(name)}.py"
             raise UserError(f"{file} is missing: {name} is not built; write it.")
-        if not self.targets[name] and name in (*PLACES, *figures.FIGURES):
+        shown = (*PLACES, *figures.FIGURES, *self.scale.table.places)
+        if not self.targets[name] and name in shown:
             raise UserError(f"{self.scale.path}: none of its experiments stands in {name}.")
         return name
 

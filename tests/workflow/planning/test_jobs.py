@@ -111,10 +111,12 @@ def test_a_table_of_ones_own_waits_for_the_speeds_that_it_shows(clone, column, t
     place = f"  mine: {{title: Mine, heading: Row, columns: [AP, {column}]}}\n"
     text = path.read_text().replace("places:\n", f"places:\n{place}", 1)
     path.write_text(text.replace("{table_a2: HTC-Lite}", "{table_a2: HTC-Lite, mine: HTC-Lite}"))
-    file = clone / "workflow/rules/tables.smk"
-    rule = '\n\nrule mine:\n    input:\n        f"{SCALE.tables}/mine.csv",\n'
-    file.write_text(file.read_text() + rule)
-    assert ("speed" in workflow(Scale("paper")).select("mine")) is timed
+    graph = workflow(Scale("paper"))
+    assert list(graph.select("mine"))[-1] == "table/mine"
+    assert graph.command("mine") == "snakemake --profile slurm mine"
+    assert ("speed" in graph.select("mine")) is timed
+    with pytest.raises(UserError, match="none of its experiments stands in mine"):
+        workflow(Scale("single_gpu")).target("mine")
 
 
 def test_a_rule_that_snakemake_refuses_is_reported(clone):
