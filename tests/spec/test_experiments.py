@@ -2,11 +2,13 @@
 
 import pytest
 from facts import lacks
+from pydantic import ValidationError
 
 from seesaw.core import paths
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
-from seesaw.spec import datasets, experiments, zoo
+from seesaw.results.tables.layout import heading
+from seesaw.spec import datasets, experiments, site, zoo
 from seesaw.spec.scales import Scale
 
 TABLE = experiments.load()
@@ -152,6 +154,18 @@ def test_a_scale_for_some_experiments_only():
         with pytest.raises(UserError) as error:
             refused()
         assert not lacks(str(error.value), "x.yaml", *facts)
+
+
+def test_a_scale_is_one_file(bare):
+    path = paths.SCALES / "tiny.yaml"
+    path.write_text("like: mini\ndataset: mini_lvis\nonly: [a01_mask_rcnn]\n")
+    scale = Scale("tiny")
+    made = collect("table_a1", scale.table, scale)
+    assert [row.id for row in made.rows] == ["a01_mask_rcnn"] and "tiny" in heading(made)
+    assert site.Site(gpus={"tiny": 2}).gpus["tiny"] == 2
+    path.unlink()
+    with pytest.raises(ValidationError, match="tiny is no scale"):
+        site.Site(gpus={"tiny": 2})
 
 
 def test_unknown_scale_and_misspelt_overlay(bare):

@@ -12,7 +12,7 @@ from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from seesaw.core import paths
 from seesaw.core.yaml import Strict, read_model
-from seesaw.spec.scales import ScaleName
+from seesaw.spec import scales
 
 FILE = paths.ROOT / "site.yaml"
 GPUS = {"single_gpu": 1, "paper": 8}  # GPUs of a training, unless site.yaml sets them
@@ -25,7 +25,11 @@ class Site(Strict):
     cpu_partition: str = ""
     account: str = ""
     gpu_model: str = Field(default="", pattern=r"^[\w.]*$")
-    gpus: dict[ScaleName, int] = Field(default={}, validate_default=True)
+    gpus: dict[str, int] = Field(
+        default={},
+        validate_default=True,
+        json_schema_extra={"propertyNames": {"enum": [*scales.OWN]}},  # editors suggest them
+    )
     gpus_per_node: PositiveInt = 8
     images_per_gpu: PositiveInt = 2
     cpus_per_gpu: PositiveInt = 8
@@ -43,6 +47,9 @@ class Site(Strict):
     @field_validator("gpus")
     @classmethod
     def _over_defaults(cls, gpus: dict[str, int]) -> dict[str, int]:
+        for scale in gpus.keys() - {*scales.OWN}:
+            if not (paths.SCALES / f"{scale}.yaml").is_file():
+                raise ValueError(f"{scale} is no scale: there is no {paths.SCALES / scale}.yaml")
         if low := next((scale for scale, count in gpus.items() if count < 0), None):
             raise ValueError(f"{low} is {gpus[low]}, but a training has 0 or more GPUs")
         return GPUS | gpus

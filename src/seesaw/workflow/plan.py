@@ -185,17 +185,19 @@ def summary(made: Plan, costs: Costs) -> list[str]:
         percent = f"{100 * costs.assumed.uncertainty:.0f} %"
         lines.append(f"estimate: ± {percent}, from configs/costs.yaml")
     if unknown := [i for i, c in made.costs.items() if c.basis == "unknown"]:
-        asked = {_where(i.partition("/")[0], costs) for i in unknown}
         note = f"unknown, counted as 0: {', '.join(unknown)}"
-        lines.append(f"{note}; write {' and '.join(sorted(asked))} in configs/costs.yaml")
+        rules = dict.fromkeys(i.partition("/")[0] for i in unknown)
+        lines.append(f"{note}; write {_asked([*rules], costs)} in configs/costs.yaml")
     return lines
 
 
-def _where(rule: str, costs: Costs) -> str:
-    """Return the entry of configs/costs.yaml that gives the cost of a rule's jobs."""
-    if costs.on_gpus and rule in ("train", "detect"):
-        return "the hours of their trainings under hours"
-    return f"the minutes of {rule} under scales.{costs.scale.name}.minutes"
+def _asked(rules: list[str], costs: Costs) -> str:
+    """Return the entries of configs/costs.yaml that give the costs of these rules' jobs."""
+    hours = [rule for rule in rules if costs.on_gpus and rule in ("train", "detect")]
+    asked = ["the hours of their trainings under hours"] if hours else []
+    if minutes := [rule for rule in rules if rule not in hours]:
+        asked.append(f"the minutes of {', '.join(minutes)} under scales.{costs.scale.name}.minutes")
+    return " and ".join(asked)
 
 
 def duration(hours: float) -> str:

@@ -183,8 +183,3 @@ def test_json_holds_the_table_and_its_cells():
 def test_rows_are_checked(wrong):
     with pytest.raises(ValidationError):
         Row(**dataclasses.asdict(row("a", 1.0)) | wrong)
-
-
-def test_an_unknown_scale_is_refused():
-    with pytest.raises(ValidationError):
-        table([row("a", 1.0)], scale="huge")

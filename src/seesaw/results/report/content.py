@@ -139,8 +139,11 @@ def gather(scale: Scale) -> Content:
 
 
 def _warning(scale: Scale) -> str | None:
+    if scale.full_name == "paper":
+        return None
     if scale.full_name == scale.name:
-        return NOT_THE_PAPERS.get(scale.name)
+        own = f"{scale.name} scale: not the paper's settings, nor are these numbers the paper's."
+        return NOT_THE_PAPERS.get(scale.name, own)
     small = "" if scale.name == "paper" else f", and its models are those of {scale.name} scale"
     return f"{scale.entry.name} is not the paper's data{small}: nor are these numbers the paper's."
 

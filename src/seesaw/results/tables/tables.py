@@ -21,7 +21,6 @@ from pydantic.dataclasses import dataclass
 
 from seesaw.evaluation.uncertainty import Estimate
 from seesaw.results.tables.verdicts import STRICT, Spread, Verdict, judge, pooled_spread
-from seesaw.spec.scales import ScaleName
 
 State = Literal["done", "failed", "not run", "not built"]
 
@@ -116,7 +115,7 @@ class Table:
 
     name: str
     title: str
-    scale: ScaleName
+    scale: str
     columns: Sequence[str]
     rows: list[Row]
     heading: str = "Method"
