@@ -99,7 +99,7 @@ def test_without_data_the_verb_that_makes_it_is_named(refused, args):
             ("publish", "a10"),
             ["a10_seesaw/metrics.json", "`seesaw evaluate a10_seesaw --scale mini`"],
         ),
-        (("grade",), ["test_dev_truth/test_dev.json"]),
+        (("grade",), ["test_dev_truth/test_dev.json", "`seesaw data --scale mini`"]),
     ],
 )
 def test_with_data_but_without_what_comes_before(bare, refused, args, facts):

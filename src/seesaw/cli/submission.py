@@ -48,6 +48,7 @@ def submit(args: Namespace) -> int:
                 "run `seesaw grade`."
             )
         answer = receipt.parse_answer(args.record)
+        need_output(output, f"submit {evaluation.id}", scale, args.seed)
         receipt.record(output, "uploaded" if answer is None else "server", answer)
         print(f"{receipt.receipt_path(output)}: {receipt.status(output)}")
         return 0
@@ -73,7 +74,9 @@ def grade(args: Namespace) -> None:
     if args.split == "val":
         truth = scale.annotations("val")
     if not truth.is_file():
-        raise UserError(f"{truth} is missing: test-dev is graded on generated data only.")
+        made = args.split == "val" or scale.entry.generate is not None
+        fix = f"; run `{scale.data_command}` first" if made else ": only generated data have one"
+        raise UserError(f"{truth} is missing{fix}.")
     need_output(output, f"submit {evaluation.id} --split {args.split}", scale, args.seed)
     refuse([output])
     metrics = score(output, truth)

@@ -145,7 +145,8 @@ def test_the_servers_answer(said):
     found = Path(str(TEST_DEV).replace("mini", "paper"))
     paper = ("submit", "--scale", "paper")
     message = said(*paper, "--record", "pending", code=2)
-    assert not lacks(message, "submission.zip", "missing", "`seesaw submit`")
+    call = "`seesaw submit test_dev_a12 --scale paper`"
+    assert not lacks(message, "submission.zip", "missing", call)
     said(*paper)
     assert not lacks(line("paper"), "not submitted", "paper: 38.92")
     assert not lacks(said(*paper, "--record", "pending"), "submission.zip.receipt.json", "pending")
