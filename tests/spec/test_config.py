@@ -5,7 +5,8 @@ from mmengine.config import Config
 
 from seesaw.core import paths
 from seesaw.errors import UserError
-from seesaw.spec.config import load
+from seesaw.spec.config import load, resolve
+from seesaw.spec.scales import Scale
 
 RUNG, ABOVE = (paths.CONFIGS / f"table_a1/{n}.py" for n in ("a02_syncbn", "a03_carafe"))
 
@@ -34,3 +35,12 @@ def test_a_config_that_cannot_be_read_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(UserError, match=r"odd\.py"):
         load(path)
+
+
+def test_annotations_that_no_scale_can_replace_are_named(tmp_path):
+    path = tmp_path / "own.py"
+    base = (paths.CONFIGS / "table_a1/a01_mask_rcnn.py").resolve()
+    text = "train_dataloader = dict(dataset=dict(ann_file='annotations/own.json'))\n"
+    path.write_text(f"_base_ = {str(base)!r}\n{text}")
+    with pytest.raises(UserError, match=r"own\.py: ann_file is 'annotations/own\.json'"):
+        resolve(path, Scale("mini"), register=False)

@@ -37,7 +37,8 @@ def resolve(path: Path, scale: Scale, register: bool = True) -> Config:
     only callers that build models or datasets need this.
 
     Raises:
-        UserError: the file is no config, or the overlay has no stand-in for its backbone.
+        UserError: the file is no config or names other annotations than LVIS's, or the overlay has
+            no stand-in for its backbone.
     """
     raw = copy.deepcopy({k: v for k, v in load(path).items() if k not in _PARTS})
     if register:
@@ -46,7 +47,7 @@ def resolve(path: Path, scale: Scale, register: bool = True) -> Config:
         _swap_backbone(raw["model"], path, scale)
     settings = scale.overlay.set | scale.overlay.set_in.get(path.stem, {})
     settings["num_classes"] = scale.entry.classes
-    return Config(_with_dataset(lay_over(raw, settings), scale), filename=str(path))
+    return Config(_with_dataset(lay_over(raw, settings), path, scale), filename=str(path))
 
 
 @cache
@@ -125,7 +126,7 @@ def _spelled(value: Any) -> str:
     return json.dumps(value, default=str)
 
 
-def _with_dataset(raw: dict, scale: Scale) -> dict:
+def _with_dataset(raw: dict, path: Path, scale: Scale) -> dict:
     """Point every dataset and category-count file of a config at the scale's dataset."""
     entry = scale.entry
     files = {
@@ -137,7 +138,13 @@ def _with_dataset(raw: dict, scale: Scale) -> dict:
         if isinstance(node, dict):
             node = {k: visit(v) for k, v in node.items()}
             if "ann_file" in node and "data_root" in node:
-                node["ann_file"] = files[node["ann_file"]]
+                if (named := node["ann_file"]) not in files:
+                    known = " or ".join(files)
+                    raise UserError(
+                        f"{path}: ann_file is {named!r}; write {known}, in whose place each scale "
+                        "puts its own dataset's."
+                    )
+                node["ann_file"] = files[named]
             if "data_root" in node:
                 node["data_root"] = f"{entry.root}/"
             if "category_counts" in node:
