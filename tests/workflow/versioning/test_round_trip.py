@@ -159,3 +159,20 @@ def test_an_edit_remakes_what_depends_on_it_and_going_back_remakes_nothing(one, 
     assert plan(two) == {}
     shutil.rmtree(two / ".snakemake")
     assert plan(two) == {}
+
+
+def test_an_experiment_retrains_what_its_setting_concerns_and_is_undone(one):
+    root = clone(one, "four", "folder")
+    before = files(root / "results/smoke")
+    setting = "configs/scales/smoke.yaml:+set_in.a02_syncbn.fc_channels=24"
+    run(root, "dvc", "exp", "run", "-S", setting, STAGE)
+    assert plan(root) == {}
+    after = files(root / "results/smoke")
+    changed = {path.parts[0] for path in before if after[path] != before[path]}
+    assert changed == {"a02_syncbn", "tables", "stages"}
+    shown = run(root, "dvc", "exp", "show", "--md", "--only-changed")
+    assert "set_in.a02_syncbn.fc_channels" in shown and "a01_mask_rcnn" not in shown
+    run(root, "git", "checkout", "-q", "configs", "smoke/dvc.lock")
+    run(root, "dvc", "checkout", "-q", STAGE)
+    assert files(root / "results/smoke") == before
+    assert plan(root) == {}
