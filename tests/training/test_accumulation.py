@@ -46,9 +46,9 @@ def test_passes_make_up_the_batch(gpus, most, images, count):
 
 def test_split_attention_needs_two_images_in_a_pass():
     """One image on one GPU has one value a channel in ResNeSt's split attention."""
-    paper = Scale("paper")
-    rungs = {name: resolve(paper.table.training(name).config, paper) for name in ("a08", "a09")}
-    assert {name: least_images(cfg) for name, cfg in rungs.items()} == {"a08": 1, "a09": 2}
+    for scale in (Scale("paper"), Scale("mini")):
+        rungs = {name: resolve(scale.table.training(name).config, scale) for name in ("a08", "a09")}
+        assert {name: least_images(cfg) for name, cfg in rungs.items()} == {"a08": 1, "a09": 2}
     with pytest.raises(UserError, match="images_per_gpu"):
         passes(16, 1, 1, least=2)
     assert passes(16, 2, 1, least=2) == (1, 8)
