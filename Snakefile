@@ -24,6 +24,7 @@ include: "workflow/rules/report.smk"
 wildcard_constraints:
     training="|".join([*EXPERIMENTS.trainings, *ZOO]),
     evaluation="|".join([*EXPERIMENTS.evaluations, *ZOO]),
+    place="|".join(EXPERIMENTS.places),
     figure="|".join(figures.FIGURES),
     backbone="[a-z0-9]+",
     seed=r"\d+",

@@ -119,7 +119,7 @@ def test_a_wrong_statement_is_reported(folder, listed, capsys):
 def test_an_absolute_annotation_file_is_refused_at_once(folder, listed):
     train = str(folder / "annotations/train.json")
     listed({"mine": {"train": train}})
-    with pytest.raises(UserError, match=rf"datasets\.yaml: train .*'{train}'.*\broot\b"):
+    with pytest.raises(UserError, match=rf"datasets\.yaml: datasets\.mine\.train .*'{train}'.*\broot\b"):
         datasets.load("mine")
 
 
@@ -132,3 +132,9 @@ def test_a_file_of_the_users_is_not_replaced(folder, capsys, file):
     assert own.read_text() == '{"files": 3}'
     own.with_name(f"{file}.provenance.json").touch()  # then it is one of ours that was damaged
     assert datasets.load(str(folder)).root == folder
+
+
+def test_a_faulty_row_is_named(listed):
+    listed({"good": {}, "mine": {"val": 5}})
+    with pytest.raises(UserError, match=r"datasets\.yaml: datasets\.mine\.val is 5\b"):
+        datasets.load("mine")

@@ -30,7 +30,8 @@ def unique(given: str, names: Iterable[str], what: str) -> str:
 
 def instead(given: str, names: Iterable[str]) -> str:
     """Return a sentence's end: up to three names close to a wrong one, or else all names."""
-    names = sorted(names)
+    if not (names := sorted(names)):
+        return "there are none."
     if found := close(given, names):
         return f"did you mean {' or '.join(found)}?"
     return f"use one of {', '.join(names)}."

@@ -51,10 +51,11 @@ def read_yaml(path: Path) -> dict:
     return raw
 
 
-def read_model(path: Path, model: type[_Model], raw: object = None) -> _Model:
+def read_model(path: Path, model: type[_Model], raw: object = None, row: str = "") -> _Model:
     """Return the content of a YAML file as a model.
 
-    ``raw`` is the content, if it has been read and completed before.
+    ``raw`` is the content, if it has been read and completed before; ``row`` is the key of the part
+    of the file that it is.
 
     Raises:
         UserError: the file is missing or invalid; the message names file, key, value and fix.
@@ -62,7 +63,7 @@ def read_model(path: Path, model: type[_Model], raw: object = None) -> _Model:
     try:
         return model.model_validate(read_yaml(path) if raw is None else raw)
     except ValidationError as error:
-        raise UserError(one_sentence(path, error)) from None
+        raise UserError(one_sentence(path, error, row)) from None
 
 
 def keyed(path: Path, where: str, key: str, rows: dict) -> dict:
@@ -88,10 +89,10 @@ def keyed(path: Path, where: str, key: str, rows: dict) -> dict:
     return {n: {key: n, **row} if isinstance(row, dict) else row for n, row in rows.items()}
 
 
-def one_sentence(path: Path, error: ValidationError) -> str:
+def one_sentence(path: Path, error: ValidationError, row: str = "") -> str:
     """Describe Pydantic's first validation error in one sentence: file, key, value and fix."""
     first = error.errors()[0]
-    where = ".".join(str(p) for p in first["loc"])
+    where = ".".join([*([row] if row else []), *map(str, first["loc"])])
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
         return f"{path}: {where} is no known key; remove it or correct its spelling{more}."

@@ -87,7 +87,7 @@ def load(name: str) -> DatasetEntry:
     if name in table:
         row = table[name] if isinstance(table[name], dict) else {}
         row = keyed(paths.DATASETS, "datasets", "name", {name: row})[name]
-        entry = read_model(paths.DATASETS, DatasetEntry, row)
+        entry = read_model(paths.DATASETS, DatasetEntry, row, f"datasets.{name}")
         _refuse_unnamable(entry, name, f"{name} {entry.root}")
         entry = entry.model_copy(update={"root": paths.ROOT / entry.root})
         if entry.generate is None:
