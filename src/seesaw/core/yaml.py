@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from reprlib import Repr
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from seesaw.core.borders import plain
 from seesaw.errors import UserError
+
+DEEPEST = 100  # lists and mappings in one another; libyaml's recursion ends the interpreter
 
 
 class Strict(BaseModel):
@@ -27,28 +31,54 @@ class _UniqueKeys(yaml.CSafeLoader):
         seen = set()
         for key, _ in node.value:
             if (spelled := str(key.value)) in seen:
-                problem = f"{spelled} stands here twice"
+                problem = f"{plain(spelled)} stands here twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             seen.add(spelled)
         return super().construct_mapping(node, deep)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError):  # 2024-13-45, or !!bool before a word
+            kind = node.tag.rpartition(":")[2]
+            problem = f"{plain(str(node.value))} is no valid {kind}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
 
-def read_yaml(path: Path) -> dict:
-    """Read a YAML mapping, or raise an error with one sentence about what is wrong in the file."""
+
+def read_yaml(path: Path, empty: bool = False) -> dict:
+    """Read a YAML mapping, which may be empty if ``empty`` says so.
+
+    Raises:
+        UserError: the file is missing or no such mapping; the message names file, line and fix.
+    """
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        text = path.read_text(encoding="utf-8")
+        _refuse_deep(text)
+        raw = yaml.load(text, _UniqueKeys)
     except FileNotFoundError:
         raise UserError(f"{path} is missing; run from the repository's root.") from None
-    except ValueError as error:  # an impossible date
-        raise UserError(f"{path}: {error}; correct the YAML.") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no UTF-8 text ({error}); save it as UTF-8.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", "not YAML")
         raise UserError(f"{path}{line}: {problem}; correct the YAML.") from None
+    if raw is None and empty:
+        return {}
     if not isinstance(raw, dict):
-        raise UserError(f"{path} holds no mapping; restore it from git.")
+        raise UserError(f"{path} holds no mapping; write `key: value`, or restore it from git.")
     return raw
+
+
+def _refuse_deep(text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            problem = f"more than {DEEPEST} lists or mappings stand in one another"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
 
 
 def read_model(path: Path, model: type[_Model], raw: object = None, row: str = "") -> _Model:
@@ -92,7 +122,7 @@ def keyed(path: Path, where: str, key: str, rows: dict) -> dict:
 def one_sentence(path: Path, error: ValidationError, row: str = "") -> str:
     """Describe Pydantic's first validation error in one sentence: file, key, value and fix."""
     first = error.errors()[0]
-    where = ".".join([*([row] if row else []), *map(str, first["loc"])])
+    where = plain(".".join([*([row] if row else []), *map(str, first["loc"])]), 200)
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
         return f"{path}: {where} is no known key; remove it or correct its spelling{more}."
@@ -101,7 +131,15 @@ def one_sentence(path: Path, error: ValidationError, row: str = "") -> str:
     message = first["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if where and not isinstance(first["input"], dict):
-        message = f"{where} is {first['input']!r}, but {message}"
+        message = f"{where} is {_short(first['input'])}, but {message}"
     elif where:
         message = f"{where}: {message}"
     return f"{path}: {message}; correct it{more}."
+
+
+def _short(value: object) -> str:
+    """Return a value as in Python, but only its beginning; aliases make one of any size."""
+    limited = Repr()
+    limited.maxlevel = 3
+    limited.maxstring = limited.maxother = limited.maxlong = 80
+    return plain(limited.repr(value), 200)

@@ -142,7 +142,7 @@ def _as_snakemake(text: str) -> str:
     as_yaml = partial(yaml.load, Loader=yaml.BaseLoader)
     readers: tuple[Callable[[str], Any], ...] = (int, float, as_yaml)
     for read in readers:
-        with suppress(ValueError, yaml.YAMLError):
+        with suppress(ValueError, LookupError, AttributeError, RecursionError, yaml.YAMLError):
             return str(read(text))
     return text
 

@@ -1,0 +1,57 @@
+"""Every mistake in a YAML file is one short sentence, and none ends the interpreter."""
+
+import pytest
+
+from seesaw.core.yaml import Strict, read_model
+from seesaw.errors import UserError
+
+
+class Kind(Strict):
+    text: str = ""
+    number: int = 0
+    rows: dict[str, int] = {}
+
+
+LAUGHS = "".join(f"- &{chr(98 + i)} [{', '.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("text: " + "[" * 200_000, "line 1: more than 100"),
+        ("text: " + "- " * 200_000, "line 1: "),
+        ("number: 1\ntext:\n  " + "? " * 200_000, "line 3: more than 100"),
+        (f"text:\n- &a [x]\n{LAUGHS}", "text is "),
+        ("text: &a [*a]", "text is "),
+        ('number: !!int ""', "line 1"),
+        ("number: !!int x", "x is no valid int"),
+        ("number: !!float x", "x is no valid float"),
+        ("text: !!bool x", "x is no valid bool"),
+        ("text: !!timestamp x", "x is no valid timestamp"),
+        ("number: 1\ntext: 2024-13-45", "line 2: 2024-13-45 is no valid timestamp"),
+        ("number: " + "9" * 5000, "is no valid int"),
+        ("x" * 900 + ": 1", "is no known key"),
+        (f"{'x' * 999}: 1\n{'x' * 999}: 1", "twice"),
+        ('"\\e[31m": 1', "is no known key"),
+        ("text: " + "x" * 5000 + "\nnumber: [" + "1, " * 5000 + "]", "number is"),
+        ("[a, b]: 1", "unhashable"),
+        ("- a", "no mapping"),
+        ("", "no mapping"),
+    ],
+)
+def test_a_mistake_is_one_short_sentence(tmp_path, text, said):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        read_model(path, Kind)
+    message = str(error.value)
+    assert message.startswith(str(path)) and said in message
+    assert message.isprintable() and len(message) < len(str(path)) + 400
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfet\0", "text: é".encode("latin-1")])
+def test_another_encoding_is_named(tmp_path, content):
+    path = tmp_path / "a.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="UTF-8"):
+        read_model(path, Kind)
