@@ -95,6 +95,8 @@ def test_jobs_without_gpu_have_their_own_partition():
 
 def test_defaults_are_what_the_example_says(tmp_path):
     assert site.load(tmp_path / "none.yaml") == Site()
+    (tmp_path / "empty.yaml").write_text("# partition: gpu\n")
+    assert site.load(tmp_path / "empty.yaml") == Site()
     example = site.FILE.with_name("site.yaml.example")
     assert site.load(example) == Site()
     assert all(f"\n{key}: " in example.read_text() for key in Site.model_fields)
@@ -108,6 +110,8 @@ def test_defaults_are_what_the_example_says(tmp_path):
         ("gpus: {paper: -8}", "gpus: paper .*-8"),
         ("segment: 1 day", "segment .*'1 day'"),
         ("segment: 1.5.2h", "segment .*'1.5.2h'"),
+        ("segment: 0h", "segment .*'0h'"),
+        (f"segment: {'9' * 400}d", "segment"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path, text, expected):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from seesaw.core import paths
-from seesaw.core.yaml import Strict, read_model
+from seesaw.core.yaml import Strict, read_model, read_yaml
 from seesaw.spec import scales
 
 FILE = paths.ROOT / "site.yaml"
@@ -44,6 +44,14 @@ class Site(Strict):
     def _off(cls, given: Any) -> Any:
         return "off" if given is False else given  # YAML reads a bare off as False
 
+    @field_validator("segment")
+    @classmethod
+    def _some_time(cls, segment: str) -> str:
+        minutes = float(segment[:-1]) * {"m": 1, "h": 60, "d": 1440}[segment[-1]]
+        if not 1 <= minutes <= 366 * 1440:
+            raise ValueError("a job takes from a minute to a year")
+        return segment
+
     @field_validator("gpus")
     @classmethod
     def _over_defaults(cls, gpus: dict[str, int]) -> dict[str, int]:
@@ -70,4 +78,4 @@ def load(path: Path = FILE) -> Site:
     """
     if not path.is_file():
         return Site()
-    return read_model(path, Site)
+    return read_model(path, Site, read_yaml(path, empty=True))
