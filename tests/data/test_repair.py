@@ -37,3 +37,60 @@ def test_a_pipe_is_no_annotation_file(tmp_path, read):
     os.mkfifo(path)
     with pytest.raises(UserError, match=f"{path} .*no file"):
         read(folder, FILES)
+
+
+def test_a_wrong_frequency_costs_no_annotation(tmp_path):
+    folder = small_folder.make(tmp_path / "set")
+
+    def spoil(content):
+        for category in content["categories"]:
+            category["frequency"] = "rare"
+
+    for split in FILES:
+        edit(folder, split, spoil)
+        faults = lvis_folder.read(folder, FILES)[split].faults
+        assert [fault.key for fault in faults] == ["categories"] * len(small_folder.NAMES)
+    target, _ = repair.repair(folder, FILES)
+    for split in FILES:
+        kept = small_folder.read(target, split)["annotations"]
+        assert kept == small_folder.read(folder, split)["annotations"]
+
+
+def test_ids_that_are_text_and_paths_of_windows_are_what_they_say(tmp_path):
+    """VIA writes the first, LabelMe on Windows the second."""
+    folder = small_folder.make(tmp_path / "set")
+    before = small_folder.read(folder, "train")
+
+    def spoil(content):
+        for record in content["annotations"]:
+            record |= {key: str(record[key]) for key in ("id", "image_id", "category_id")}
+        for image in content["images"]:
+            image["file_name"] = image.pop("coco_url").removeprefix(small_folder.PREFIX)
+            image["file_name"] = image["file_name"].replace("/", "\\")
+            image["id"] = str(image["id"])
+
+    edit(folder, "train", spoil)
+    after = small_folder.read(repair.repair(folder, FILES)[0], "train")
+    assert after["annotations"] == before["annotations"]
+    for image in after["images"]:
+        del image["file_name"]
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("area", 10**30), ("area", 10**400), ("id", 2**70), ("id", -(2**70)), ("image_id", 2**70)],
+)
+def test_numbers_beyond_64_bits_are_mended_or_left_out(tmp_path, key, value):
+    folder = small_folder.make(tmp_path / "set")
+    edit(folder, "train", lambda content: content["annotations"][0].update({key: value}))
+    target, done = repair.repair(folder, FILES)
+    assert sum(done.values()) == 1
+    assert not any(content.faults for content in lvis_folder.read(target, FILES).values())
+
+
+def test_an_image_whose_name_is_too_long_for_a_file_is_left_out(tmp_path):
+    folder = small_folder.make(tmp_path / "set")
+    edit(folder, "train", lambda content: content["images"][0].update(coco_url="a" * 300))
+    target, _ = repair.repair(folder, FILES)
+    assert [i["id"] for i in small_folder.read(target, "train")["images"]] == [*range(2, 11)]

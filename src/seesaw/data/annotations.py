@@ -141,9 +141,10 @@ def _check_annotations(made: Annotations) -> None:
     judged = ~np.isin(ints[:, 2], list(made.faulty)) & ~again
     _add(made, ~known & judged, "image_id", lambda row: unknown.format("image_id", ints[row, 2]))
     known = np.isin(ints[:, 3], [c["id"] for c in made.categories])
+    whole = not any(f.key == "categories" for f in made.faults)  # else none is judged by its own
     _add(
         made,
-        ~known & ~wrong,
+        ~known & ~wrong & whole,
         "category_id",
         lambda row: unknown.format("category_id", ints[row, 3]),
     )

@@ -23,7 +23,11 @@ LONGEST = 2**15 - 2  # px; OpenCV's warpAffine, which InstaBoost calls, takes no
 THREADS = min(len(os.sched_getaffinity(0)), 8)
 MEMORY = 2**30 + 2**29  # bytes of the images that are checked at once
 PIXEL = 13  # bytes that a pixel takes: 4 in Pillow, two pictures of OpenCV, and their comparison
-_MARKS = (b"Exif", b"eXIf", b"EXIF", b"II*\0", b"MM\0*")  # JPEG, PNG, WebP and TIFF
+_MARKS = (b"Exif", b"eXIf", b"EXIF")  # JPEG, PNG and WebP
+# Those that OpenCV reads; for others Pillow starts programs (EPS), or they never get that far.
+_FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "SUN", "TIFF", "WEBP")
+_ORIENTATION = 0x0112  # the tag of EXIF and TIFF
+_TURNED = "turned by its EXIF orientation when it is loaded; its annotations may not be"
 
 
 class Checked(NamedTuple):
@@ -84,14 +88,16 @@ def check_one(root: Path, image: Image) -> Checked:
             return Checked(image, b"", _fault("file", path, "over 256 MiB; scale it down"))
         content = path.read_bytes()
     except (OSError, ValueError) as error:
-        return Checked(image, b"", _fault("file", path, f"not readable ({error}); get it again"))
+        reason = getattr(error, "strerror", None) or error
+        return Checked(image, b"", _fault("file", path, f"not readable ({reason}); get it again"))
     return Checked(image, content, content_fault(path, content, image.width, image.height))
 
 
 def content_fault(path: Path, content: bytes, width: int, height: int) -> Fault | None:
     """Check an image's content against its annotated size."""
+    Pillow.init()  # Pillow knows some of the formats only then
     try:
-        with Pillow.open(io.BytesIO(content)) as picture:
+        with Pillow.open(io.BytesIO(content), formats=_FORMATS) as picture:
             stored = picture.size
             if {*stored} != {width, height}:
                 what = f"{stored[0]}x{stored[1]} pixels but annotated as {width}x{height}"
@@ -100,11 +106,14 @@ def content_fault(path: Path, content: bytes, width: int, height: int) -> Fault 
                 return _fault("file", path, f"over {MOST} pixels; scale it down")
             if max(stored) > LONGEST:
                 return _fault("file", path, f"longer than {LONGEST} pixels; scale it down")
+            # OpenCV turns a TIFF whatever the flags say; its imread refuses one on its side.
+            if picture.format == "TIFF" and picture.getexif().get(_ORIENTATION) in range(2, 9):
+                return _fault("turned", path, f"{_TURNED}; save it upright")
             # OpenCV fills up truncated files; here a small, fast decoding notices them.
             picture.draft(None, (1, 1))
             picture.load()
     except Pillow.UnidentifiedImageError:
-        return _fault("file", path, "no image; get it again")
+        return _fault("file", path, "no image that OpenCV reads; save it as JPEG or PNG")
     except Exception as error:  # Pillow raises many kinds on a damaged file
         return _fault("file", path, f"no readable image ({error}); get it again")
     seen = _decode(content, cv2.IMREAD_COLOR)
@@ -116,7 +125,7 @@ def content_fault(path: Path, content: bytes, width: int, height: int) -> Fault 
     )
     # Sizes tell whether a photo turned by 90 degrees was annotated as shown, which is right.
     if size != (width, height) or (turned and size == stored):
-        what = "turned by its EXIF orientation when it is loaded; its annotations may not be"
+        what = _TURNED
         if not turned:
             what = f"{size[0]}x{size[1]} pixels but annotated as {width}x{height}"
         return _fault("turned" if turned else "other size", path, f"{what}; save it upright")

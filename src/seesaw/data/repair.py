@@ -7,7 +7,6 @@ own files are only read. Images without fault are hard links where the file syst
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import shutil
@@ -28,13 +27,12 @@ from seesaw.data.format import (
     is_id,
 )
 from seesaw.data.outlines import measure
-from seesaw.data.streaming import need_file
+from seesaw.data.tolerant import tolerant, whole
 from seesaw.errors import UserError
 from seesaw.spec.annotations import LISTS, URL_PREFIX, frequency_of, relative_path
 
 ROUNDS = 8  # a record may have several faults, of which a reading finds the first
 STORED, SHOWN = "stored", "shown"
-WHOLE = ("id", "image_id", "category_id", "width", "height")
 
 
 def repair(root: Path, files: Mapping[str, str], orientation: str = STORED) -> tuple[Path, Counter]:
@@ -84,8 +82,8 @@ class _Copy:
     def make(self) -> Counter:
         """Write the annotation files, then mend what the reader refuses until it takes all."""
         for name in self.files.values():
-            content = _tolerant(self.root / name)
-            if number := sum(_whole(record) for key in LISTS for record in content[key]):
+            content = tolerant(self.root / name)
+            if number := sum(whole(record) for key in LISTS for record in content[key]):
                 self.done[f"{self.root / name}: ids and sizes made whole numbers"] = number
             self._write(name, content)
         for _ in range(ROUNDS):
@@ -116,7 +114,10 @@ class _Copy:
         for content in found.values():
             for image in content.images:
                 source, path = self.root / image.path, self.target / image.path
-                if path.exists() or not source.is_file():
+                try:
+                    if path.exists() or not source.is_file():
+                        continue
+                except OSError:  # a name that is too long
                     continue
                 path.parent.mkdir(parents=True, exist_ok=True)
                 real = source.resolve()
@@ -130,7 +131,7 @@ class _Copy:
 
     def _mend(self, content: Annotations) -> None:
         name = content.path.relative_to(self.target).as_posix()
-        data = _tolerant(content.path)
+        data = tolerant(content.path)
         sizes = {
             i["id"]: (i["height"], i["width"])
             for i in data["images"]
@@ -182,7 +183,7 @@ class _Copy:
     @cached_property
     def groups(self) -> dict[int, str]:
         """Return each category's frequency as train says or shows it; other splits cannot."""
-        train = _tolerant(self.target / self.files["train"])
+        train = tolerant(self.target / self.files["train"])
         shown = {
             (a["category_id"], a["image_id"])
             for a in train["annotations"]
@@ -221,9 +222,26 @@ class _Copy:
         if code == "coco_url":
             image["coco_url"] = URL_PREFIX + image["file_name"]
             return "coco_url written from file_name"
+        if code == "path":
+            return self._slashed(image)
         if code == "turned":
             return self._upright(image)
         return None
+
+    def _slashed(self, image: dict) -> str | None:
+        """Write a path of Windows with slashes, if a file lies there."""
+        given = image.get("coco_url") or image.get("file_name")
+        if not isinstance(given, str) or "\\" not in given:
+            return None
+        name = given.removeprefix(URL_PREFIX).replace("\\", "/")
+        if (
+            not name.isprintable()
+            or ".." in Path(name).parts
+            or not os.path.isfile(self.root / name)
+        ):
+            return None
+        image["coco_url"] = URL_PREFIX + name
+        return "paths written with /"
 
     def _upright(self, image: dict) -> str:
         """Save a photo so that it is loaded as annotated; a JPEG keeps its compressed pixels."""
@@ -247,41 +265,9 @@ def _image(annotation: dict) -> int | None:
     return found if is_id(found) else None
 
 
-def _tolerant(path: Path) -> dict:
-    """Read JSON with a byte order mark, NaN or repeated keys, of which the last one counts."""
-    try:
-        need_file(path)
-        content = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): correct its path") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no valid JSON ({error}): get the file again") from None
-    for key in LISTS:
-        if not isinstance(content, dict) or not isinstance(content.get(key), list):
-            raise UserError(f"{path} has no list {key!r}: get an annotation file in LVIS format")
-    return content
-
-
-def _whole(record: object) -> int:
-    """Write a record's ids and sizes such as 640.0, which pandas makes, as 640; count them."""
-    if not isinstance(record, dict):
-        return 0
-    places: list[tuple] = [(record, key) for key in WHOLE if key in record]
-    for name in FEDERATED:
-        if isinstance(found := record.get(name), list):
-            places += [(found, i) for i in range(len(found))]
-    done = 0
-    for parent, key in places:
-        value = parent[key]
-        if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-            parent[key] = int(value)
-            done += 1
-    return done
-
-
 def _without_orientation(content: bytes) -> bytes:
-    """Return a file whose EXIF orientation is 1, in either byte order."""
-    big = re.sub(rb"\x01\x12\x00\x03\x00\x00\x00\x01\x00[\x02-\x08]",
-                 b"\x01\x12\x00\x03\x00\x00\x00\x01\x00\x01", content)  # fmt: skip
-    return re.sub(rb"\x12\x01\x03\x00\x01\x00\x00\x00[\x02-\x08]\x00",
-                  b"\x12\x01\x03\x00\x01\x00\x00\x00\x01\x00", big)  # fmt: skip
+    """Return a file whose EXIF orientation is 1, in either byte order; BigTIFF is longer."""
+    big = re.sub(rb"(\x01\x12\x00\x03(?:\x00{4})?\x00\x00\x00\x01\x00)[\x02-\x08]",
+                 b"\\g<1>\x01", content)  # fmt: skip
+    return re.sub(rb"(\x12\x01\x03\x00\x01\x00\x00\x00(?:\x00{4})?)[\x02-\x08]\x00",
+                  b"\\g<1>\x01\x00", big)  # fmt: skip

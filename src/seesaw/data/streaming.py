@@ -38,6 +38,8 @@ def records(path: Path, lists: Collection[str], digest: Any = None) -> Iterator[
         raise UserError(f"{path} does not exist: build the data set or correct its path") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): correct its path") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is {not_text(error)}") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no valid JSON ({error}): get the file again") from None
 
@@ -46,6 +48,13 @@ def need_file(path: Path) -> None:
     """Raise a UserError about a folder, a device, or a pipe, which would be waited for."""
     if path.exists() and not path.is_file():
         raise UserError(f"{path} is no file: correct its path")
+
+
+def not_text(error: UnicodeDecodeError) -> str:
+    """Return the end of a sentence about a file in another encoding, or an archive."""
+    return (
+        f"no JSON in UTF-8 ({error.reason}): unpack it if it is an archive, else save it as UTF-8"
+    )
 
 
 def _records(text: _Text, path: Path, lists: Collection[str]) -> Iterator[tuple[str, Any]]:
