@@ -46,7 +46,9 @@ print(user().state, user().found)'"""
     assert separate(options, script, HOME="/tmp", USER="x").startswith("ok")
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+@pytest.mark.parametrize(
+    "number", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.ELOOP, errno.EIO]
+)
 def test_what_cannot_be_written_is_one_sentence(number, monkeypatch, capsys):
     def refuse(*_):
         raise OSError(number, os.strerror(number), "/place/manifest.json")

@@ -16,6 +16,7 @@ from facts import lacks
 from seesaw.core import provenance
 from seesaw.core import records as pv
 from seesaw.core.files import sha256_file, write_atomic
+from seesaw.core.integrity import corrupted
 from seesaw.errors import UserError
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, "abc"
@@ -128,6 +129,25 @@ def test_outside_git_and_before_the_first_commit(tmp_path, monkeypatch):
     assert provenance.git_state(tmp_path) is None
     monkeypatch.setenv("PATH", "")
     assert provenance.git_state(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "other", [{"versions": ["torch"]}, {"git": "c0ffee"}, {"start": 2024}, {"attempt": "two"}]
+)
+def test_a_record_with_a_value_of_another_kind_is_damaged(repo, artefact, other):
+    provenance.record(artefact, root=repo)
+    path = pv.provenance_path(artefact)
+    path.write_text(json.dumps(json.loads(path.read_text()) | other))
+    assert pv.record_of(artefact) is None
+    assert str(path) in pv.fault(artefact)
+
+
+@pytest.mark.parametrize("place", [Path.mkdir, lambda path: path.symlink_to(path.name)])
+def test_what_is_no_file_in_an_artefacts_place_is_a_fault(repo, artefact, place):
+    provenance.record(artefact, root=repo)
+    artefact.unlink()
+    place(artefact)
+    assert corrupted([artefact]).startswith(f"{artefact} cannot be read")
 
 
 def test_no_lock_is_none(tmp_path):

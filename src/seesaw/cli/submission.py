@@ -35,13 +35,13 @@ def submit(args: Namespace) -> int:
     from seesaw.evaluation.submission.validate import validate
 
     scale = scale_of(args)
-    if args.check:
+    if args.check is not None:
         report = validate(args.check, ImageList.load(scale.annotations(args.split)))
         print("\n".join(report.lines()))
         return int(bool(report.faults))
     evaluation = scale.table.on_split(args.evaluation, args.split)
     output = scale.submission(evaluation, args.seed)
-    if args.record:
+    if args.record is not None:
         if args.split != "test_dev" or scale.entry.generate is not None:
             raise UserError(
                 f"--record {args.record}: no server scores {args.split} of {scale.entry.name}; "

@@ -29,9 +29,13 @@ def corrupted(files: Iterable[Path]) -> str | None:
     `seesaw verify` hashes all files.
     """
     for path in files:
-        with suppress(FileNotFoundError):
+        try:
             if provenance_path(path).is_file() and (sentence := fault(path, sha256_of(path))):
                 return sentence
+        except FileNotFoundError:
+            continue
+        except OSError as error:  # a folder or links in a circle in its place, a failing disk
+            return f"{path} cannot be read ({error.strerror}); {remake(path)}"
     return None
 
 

@@ -35,6 +35,21 @@ class Record(TypedDict):
     artefact: NotRequired[File | None]
     inputs: NotRequired[dict[str, File] | None]
     command: NotRequired[list[str] | None]
+    git: NotRequired[dict[str, str] | None]
+    versions: NotRequired[dict[str, str | None] | None]
+    remarks: NotRequired[list[str] | None]
+    fingerprint: NotRequired[str | None]
+    config_hash: NotRequired[str | None]
+    lock: NotRequired[str | None]
+    host: NotRequired[str | None]
+    device: NotRequired[str | None]
+    processor: NotRequired[str | None]
+    start: NotRequired[str | None]
+    duration: NotRequired[float | None]
+    iterations: NotRequired[int | None]
+    seconds_per_iteration: NotRequired[float | None]
+    seed: NotRequired[int | None]
+    attempt: NotRequired[int | None]
 
 
 def provenance_path(artefact: Path | str) -> Path:

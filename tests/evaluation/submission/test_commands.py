@@ -243,6 +243,9 @@ def test_a_foreign_file_is_checked(said, tmp_path):
     assert not lacks(image, "image_id", "data/mini_lvis/annotations/test_dev.json", "5 (unknown)")
     assert not lacks(category, "category_id", "1 to 9", "5 (10)")
     assert not lacks(said("submit", "--check", "none.zip", code=2), "none.zip", "missing")
+    assert "cannot be read" in said("submit", "--check", "", code=2)
+    foreign.write_text(json.dumps([entry]).replace('"score": 1', '"score": 1' + 5000 * "0"))
+    assert "is not JSON" in said("submit", "--check", str(foreign), code=1)
 
 
 def test_a_faulty_detections_file_is_not_packaged(said):

@@ -131,7 +131,7 @@ def _parse(text: bytes, passed: int) -> list:
         return json.loads(text)  # reads NaN and Infinity, which json.dump writes
     except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON near byte {passed + error.pos} ({error.msg})") from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no UTF-8, or a number of 4,301 digits
         raise ValueError(f"is not JSON after byte {passed} ({error})") from None
 
 
