@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -207,6 +208,25 @@ def test_a_reader_that_ends_is_no_error():
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
+@pytest.mark.parametrize(("output", "code"), [(">&-", 0), (">/dev/full", 2)])
+def test_an_output_that_is_closed_or_full_is_no_traceback(output, code):
+    command = f"{shlex.quote(sys.executable)} -m seesaw.cli show table_a1 --reference {output}"
+    env = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=REPOSITORY, env=env, stderr=subprocess.PIPE, text=True
+    )
+    assert done.returncode == code and done.stderr.count("\n") == (code > 0)
+
+
+@pytest.mark.parametrize("name", ["../scales/mini", "a\nb", "x" * 300, ".", "/etc/passwd"])
+def test_a_scale_is_a_name_and_no_path(refused, name):
+    assert "is unknown; use one of demo, mini" in refused("show", "table_a1", "--scale", name)
+
+
+def test_an_empty_variable_names_no_scale():
+    assert run("show", "table_a1", "--reference", SEESAW_SCALE="").returncode == 0
 
 
 def test_diff_prints_the_semantic_difference(capsys):

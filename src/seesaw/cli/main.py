@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from seesaw import __version__
 from seesaw.cli.common import at_least
@@ -21,7 +21,7 @@ from seesaw.core.names import close, instead
 from seesaw.core.secrets import masked
 from seesaw.errors import Interrupted, UserError
 
-SCALE = os.environ.get("SEESAW_SCALE", "mini")
+SCALE = os.environ.get("SEESAW_SCALE") or "mini"
 # The modules that declare verbs, in the order of the help.
 MODULES = (
     "data",
@@ -104,6 +104,7 @@ _NO_PLACE |= {
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; a user's mistake is reported in one sentence, with exit code 2."""
+    sys.stdout, sys.stderr = _open(sys.stdout), _open(sys.stderr)
     for stream in (sys.stdout, sys.stderr):  # a locale without the signs that a table has
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -131,12 +132,17 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         if not _reader_left():
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes once more at its exit
+        _drop_output()
         return 128 + signal.SIGPIPE
     except OSError as error:
         if error.errno not in _NO_PLACE:
             raise
-        fault = f"{error.filename or 'a file'} cannot be written or read ({error.strerror})"
+        try:
+            sys.stdout.flush()
+        except OSError:  # it is the output that takes no more
+            _drop_output()
+        what = error.filename or "a file or the output"
+        fault = f"{what} cannot be written or read ({error.strerror})"
         fix = "give this user the permission, make room, or name another place"
         print(f"seesaw {args.verb}: {masked(fault)}; {fix}.", file=sys.stderr)
         return 2
@@ -147,6 +153,16 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"seesaw {args.verb}: interrupted", file=sys.stderr)
         return 130
+
+
+def _open(stream: TextIO | None) -> TextIO:
+    """Return the stream, or one that drops all if the caller has closed it, as ``>&-`` does."""
+    return stream or open(os.devnull, "w", encoding="utf-8")
+
+
+def _drop_output() -> None:
+    """Drop what is still to be written, as Python flushes once more at its exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _reader_left() -> bool:

@@ -36,7 +36,7 @@ def add(verb) -> None:
     sub = verb(accept, "say that a change leaves finished trainings as they are: they stay")
     sub.add_argument("experiments", nargs="+", metavar="EXPERIMENT")
     sub.add_argument("--because", required=True, metavar="REASON", help="for the record")
-    sub.set_defaults(scale=os.environ.get("SEESAW_SCALE", "paper"))  # the scale that asks
+    sub.set_defaults(scale=os.environ.get("SEESAW_SCALE") or "paper")  # the scale that asks
     sub = verb(status, "where each experiment stands, from files alone; 1 if one needs you")
     sub.add_argument("target", nargs="?", default="all", help=TARGET)
     verb(efficiency, "what SLURM jobs asked for and used, by rule; needs no accounting")

@@ -7,7 +7,7 @@ from seesaw.errors import UserError
 
 _named = Path(os.environ.get("SEESAW_ROOT", "."))
 # Relative where it can be, because paths are part of fingerprints and of the workflow's targets.
-ROOT = Path() if _named.is_dir() and _named.samefile(".") else _named
+ROOT = Path() if os.path.isdir(_named) and _named.samefile(".") else _named
 
 CONFIGS = ROOT / "configs"
 EXPERIMENTS = CONFIGS / "experiments.yaml"

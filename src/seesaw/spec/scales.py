@@ -35,10 +35,12 @@ class Scale:
     """
 
     def __init__(self, name: str, dataset: str | None = None):
+        known = [p.stem for p in paths.SCALES.glob("*.yaml")]
+        if name not in known:  # which may also be a path, or longer than one may be
+            raise UserError(
+                f"{paths.SCALES}: the scale {name!r} is unknown; {instead(name, known)}"
+            )
         path = paths.SCALES / f"{name}.yaml"
-        if not path.is_file():
-            known = [p.stem for p in paths.SCALES.glob("*.yaml")]
-            raise UserError(f"{path}: the scale {name!r} is unknown; {instead(name, known)}")
         self.overlay = overlay.read(path)
         self.name = name
         self.path = path
