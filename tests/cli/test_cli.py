@@ -157,7 +157,9 @@ def test_the_config_that_is_missing_is_the_one_that_is_named(bare, refused):
     ("words", "range_"),
     [
         (("compare", "a09", "a10", "--top", "0"), "at least 1"),
-        (("train", "a01", "--seed", "1.5"), "at least 0"),
+        (("train", "a01", "--seed", "1.5"), "0 to 4294967295"),
+        (("train", "a01", "--seed", "4294967296"), "0 to 4294967295"),
+        (("train", "a01", "--seed", "9" * 5000), "0 to 4294967295"),
         (("train", "a01", "--workers", "-1"), "at least 0"),
         (("train", "a01", "--deadline", "nan"), "0 to inf"),
         (("preflight", "--gpu-memory", "0"), "1 to inf"),

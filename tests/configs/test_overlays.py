@@ -110,6 +110,41 @@ def test_a_forbidden_setting_is_refused(setting, place, tmp_path, monkeypatch):
         Scale("mini")
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("image_short_edge", "wide"), ("image_short_edge", "0"), ("crop_edge", "-1"),
+        ("channels", "null"), ("channels", ".inf"), ("channels", "true"), ("epochs", "12"),
+        ("epochs", "{12: few}"), ("epochs", "{twelve: 1}"), ("bags_edges", "10"),
+        ("bags_edges", "[ten]"), ("backbone_checkpoint", "5"), ("learning_rate", "1e-3"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("place", ["set:", "set_in:\n  mask_rcnn_rfs_ce:"])
+def test_a_value_of_another_kind_is_refused(setting, value, place, tmp_path, monkeypatch):
+    """YAML reads 1e-3 as a text."""
+    monkeypatch.setattr(paths, "SCALES", tmp_path)
+    path = tmp_path / "mini.yaml"
+    path.write_text(f"dataset: mini_lvis\n{place} {{{setting}: {value}}}\n")
+    with pytest.raises(UserError, match=rf"mini\.yaml.*: {setting} is .*, but it "):
+        Scale("mini")
+
+
+@pytest.mark.parametrize("given", ["{iterations: few}", "{crops: 48}", "{crop: 0}", "{batch: 1.5}"])
+def test_a_pre_training_has_three_whole_numbers(given, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "SCALES", tmp_path)
+    (tmp_path / "mini.yaml").write_text(f"dataset: mini_lvis\npretrain: {given}\n")
+    with pytest.raises(UserError, match=r"mini\.yaml: pretrain: .* whole numbers"):
+        Scale("mini")
+
+
+@pytest.mark.parametrize("name", ["../mini", "a/b", "[1]", "5", "''"])
+def test_a_scale_is_like_another_by_its_name(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "SCALES", tmp_path)
+    (tmp_path / "own.yaml").write_text(f"like: {name}\n")
+    with pytest.raises(UserError, match=r"own\.yaml: like: .* is no scale"):
+        Scale("own")
+
+
 def test_a_rate_for_all_trainings_is_found_by_the_lint(tmp_path, monkeypatch):
     """`learning_rate` is a setting, but only for single trainings."""
     shutil.copytree(paths.SCALES, tmp_path / "scales")

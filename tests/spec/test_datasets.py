@@ -65,6 +65,13 @@ def test_two_folders_of_one_name_do_not_share_results(folder, bare):
     assert Scale("mini", str(other)).full_name == "mini@mine"
 
 
+def test_a_name_from_which_no_folder_of_results_can_be_named_is_refused(folder):
+    kept = folder.rename(folder.with_name("é" * 100))
+    assert datasets.load(str(kept)).name == kept.name
+    with pytest.raises(UserError, match="a name of 201 bytes"):
+        datasets.load(str(kept.rename(kept.with_name("é" * 100 + "e"))))
+
+
 def test_an_empty_table_has_no_dataset(clone):
     paths.DATASETS.write_text("datasets:\n")
     with pytest.raises(UserError, match=r"datasets\.yaml: .*'mini_lvis'"):

@@ -143,12 +143,15 @@ def fingerprints_of(args: Namespace) -> dict[str, str]:
     return cached(scale_of(args))
 
 
-def at_least(least: int) -> Callable[[str], int]:
+def at_least(least: int, most: int | None = None) -> Callable[[str], int]:
     """Return the type of a command's option that is a whole number of at least ``least``."""
+    range_ = f"of at least {least}" if most is None else f"from {least} to {most}"
 
     def parse(text: str) -> int:
-        if not re.fullmatch(r"-?\d+", text) or int(text) < least:
-            raise ArgumentTypeError(f"{text!r} is no whole number of at least {least}")
+        # so that Python neither refuses to read it nor a library to store it
+        whole = re.fullmatch(r"-?\d{1,18}", text) is not None
+        if not whole or int(text) < least or (most is not None and int(text) > most):
+            raise ArgumentTypeError(f"{text!r} is no whole number {range_}")
         return int(text)
 
     return parse

@@ -22,6 +22,7 @@ from seesaw.core.secrets import masked
 from seesaw.errors import Interrupted, UserError
 
 SCALE = os.environ.get("SEESAW_SCALE") or "mini"
+SEEDS = 2**32 - 1  # the largest that numpy takes
 # The modules that declare verbs, in the order of the help.
 MODULES = (
     "data",
@@ -84,7 +85,7 @@ def parser() -> Parser:
                 "--threads", type=at_least(1), default=1, help="CPU threads (default: 1)"
             )
         if seed:
-            sub.add_argument("--seed", type=at_least(0), default=0)
+            sub.add_argument("--seed", type=at_least(0, SEEDS), default=0)
         return sub
 
     for name in MODULES:

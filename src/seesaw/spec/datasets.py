@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property, partial
@@ -18,6 +19,8 @@ from seesaw.core.records import provenance_path
 from seesaw.core.yaml import Strict, keyed, read_model, read_yaml
 from seesaw.errors import UserError
 from seesaw.spec.outputs import Counts, Manifest
+
+LONGEST = 200  # bytes of a name; a file system's limit is 255
 
 
 class DatasetEntry(Strict):
@@ -124,7 +127,15 @@ def _refuse_own_files(entry: DatasetEntry) -> None:
 
 
 def _refuse_unnamable(entry: DatasetEntry, name: str, spelled: str) -> None:
-    """Refuse a dataset that Snakemake, which takes braces for wildcards, would misread."""
+    """Refuse a dataset that Snakemake, which takes braces for wildcards, would misread.
+
+    Refuse also one with so long a name that no file could be named after it.
+    """
+    if (length := len(os.fsencode(entry.name))) > LONGEST:
+        raise UserError(
+            f"the dataset {entry.name[:20]}… has a name of {length} bytes, and results are named "
+            f"after it; rename it to {LONGEST} bytes at most."
+        )
     files = f"{entry.train} {entry.val} {entry.test_dev}"  # inputs of the rule data
     odd = set("{}") & set(spelled + files) or not spelled.isprintable()
     if odd or name.startswith("-") or _as_snakemake(name) != name:

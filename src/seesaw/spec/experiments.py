@@ -25,8 +25,8 @@ PLACES = ("table_a1", "table_a2", "figure_a2")
 
 
 def _distinct(seeds: list[int]) -> list[int]:
-    if len(set(seeds)) != len(seeds) or min(seeds) < 0:
-        raise ValueError("seeds are distinct and not negative")
+    if len(set(seeds)) != len(seeds) or min(seeds) < 0 or max(seeds) >= 2**32:
+        raise ValueError("seeds are distinct, not negative, and of 32 bits")
     return seeds
 
 

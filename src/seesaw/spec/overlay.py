@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from fnmatch import translate
 from functools import cache
+from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import field_validator
+from pydantic import AfterValidator, field_validator
 
 from seesaw.core.names import instead
 from seesaw.core.yaml import Strict, read_model, read_yaml
@@ -65,6 +66,23 @@ SETTINGS: dict[str, list[str]] = {
 }
 # A setting in px stands for this size of the paper; all sizes that it replaces are reduced alike.
 REFERENCE_PX = {"image_short_edge": 800, "crop_edge": 1280, "tta_short_edge": 1200}
+_KINDS = {name: "it is a number of pixels" for name in REFERENCE_PX} | {
+    "backbone_checkpoint": "it is a text",
+    "epochs": "it gives each of the paper's numbers of epochs, as 12, another",
+    "bags_edges": "it is a list of numbers",
+}
+
+
+def _sizes(given: dict[str, Any]) -> dict[str, Any]:
+    for name, value in given.items():
+        if name not in ("crop", "batch", "iterations") or type(value) is not int or value < 1:
+            raise ValueError(
+                f"{name} is {value!r}, but it has crop, batch and iterations, whole numbers from 1"
+            )
+    return given
+
+
+Pretraining = Annotated[dict[str, Any], AfterValidator(_sizes)]
 
 
 class StandIn(Strict):
@@ -76,7 +94,7 @@ class StandIn(Strict):
     name: str
     set: dict[str, Any]
     out_channels: list[int]
-    pretrain: dict[str, Any] = {}
+    pretrain: Pretraining = {}
 
 
 class Overlay(Strict):
@@ -96,7 +114,7 @@ class Overlay(Strict):
     set: dict[str, Any] = {}
     set_in: dict[str, dict[str, Any]] = {}
     backbones: dict[str, StandIn] = {}
-    pretrain: dict[str, Any] = {}
+    pretrain: Pretraining = {}
 
     @property
     def pretrainings(self) -> dict[str, dict[str, Any]]:
@@ -108,6 +126,9 @@ class Overlay(Strict):
     def _known(cls, settings: dict[str, Any]) -> dict[str, Any]:
         if unknown := settings.keys() - SETTINGS.keys():
             raise ValueError(f"{min(unknown)} is no setting; use some of {', '.join(SETTINGS)}")
+        for name, value in settings.items():
+            if not _fits(name, value):
+                raise ValueError(f"{name} is {value!r}, but {_KINDS.get(name, 'it is a number')}")
         return settings
 
     @field_validator("set_in")
@@ -127,11 +148,26 @@ def read(path: Path) -> Overlay:
     raw = read_yaml(path)
     if (like := raw.get("like")) is None:
         return read_model(path, Overlay, raw)
-    shared = path.with_name(f"{like}.yaml")
-    if not shared.is_file():
-        known = [p.stem for p in path.parent.glob("*.yaml") if p != path]
+    known = [p.stem for p in path.parent.glob("*.yaml") if p != path]
+    if like not in known:
         raise UserError(f"{path}: like: {like!r} is no scale; {instead(str(like), known)}")
-    return read_model(path, Overlay, read_yaml(shared) | raw)
+    return read_model(path, Overlay, read_yaml(path.with_name(f"{like}.yaml")) | raw)
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Return whether a setting has a value of its kind; its range shows when a model is built."""
+    match name:
+        case "backbone_checkpoint":
+            return isinstance(value, str)
+        case "epochs":
+            return isinstance(value, dict) and all(map(_above_0, [*value, *value.values()]))
+        case "bags_edges":
+            return isinstance(value, list) and all(map(_above_0, value))
+    return _above_0(value) or (value == 0 and name not in REFERENCE_PX)
+
+
+def _above_0(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < inf
 
 
 @cache
