@@ -94,3 +94,17 @@ def test_an_image_whose_name_is_too_long_for_a_file_is_left_out(tmp_path):
     edit(folder, "train", lambda content: content["images"][0].update(coco_url="a" * 300))
     target, _ = repair.repair(folder, FILES)
     assert [i["id"] for i in small_folder.read(target, "train")["images"]] == [*range(2, 11)]
+
+
+def test_where_nothing_is_left_the_first_fault_is_told(tmp_path):
+    """As COCO's file names without their folder."""
+    folder = small_folder.make(tmp_path / "set")
+
+    def spoil(content):
+        for image in content["images"]:
+            image["coco_url"] = image["coco_url"].replace("/train/", "/")
+
+    edit(folder, "train", spoil)
+    with pytest.raises(UserError, match=r"image 1 has the file .*/set/000001\.jpg, .* missing"):
+        repair.repair(folder, FILES)
+    assert not folder.with_name("set_fixed").exists()

@@ -58,14 +58,14 @@ def repair(root: Path, files: Mapping[str, str], orientation: str = STORED) -> t
         raise UserError(f"{target} exists already: use it, or remove it to make it again")
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
+    copy = _Copy(root, part, files, orientation)
     try:
-        done = _Copy(root, part, files, orientation).make()
+        done = copy.make()
         os.replace(part, target)  # a folder, by a fixed name, so that the next call removes a rest
     except UserError as error:
-        message = str(error).replace(str(part), str(root))
-        raise UserError(
-            f"{message} (after what can be mended was mended, the rest left out)"
-        ) from None
+        left = ", the rest left out" + (f", first {copy.left}" if copy.left else "")
+        message = f"{error} (after what can be mended was mended{left})"
+        raise UserError(message.replace(str(part), str(root))) from None
     except OSError as error:
         fix = "make room there, or correct the permissions"
         raise UserError(f"{target} cannot be written ({error}): {fix}") from None
@@ -78,6 +78,7 @@ class _Copy:
     def __init__(self, root: Path, target: Path, files: Mapping[str, str], orientation: str):
         self.root, self.target, self.files = root, target, files
         self.orientation, self.done = orientation, Counter[str]()
+        self.left = ""  # the first fault because of which a record was left out
 
     def make(self) -> Counter:
         """Write the annotation files, then mend what the reader refuses until it takes all."""
@@ -147,6 +148,7 @@ class _Copy:
                 raise UserError(f"{self.root / name}: {located.who} {located.fault.what}")
             if change is None:
                 dropped[located.key].add(located.row)
+                self.left = self.left or f"{located.who} {located.fault.what}"
                 change = f"{located.key} left out ({located.fault.code})"
             self.done[f"{self.root / name}: {change}"] += 1
         for key, rows in dropped.items():
