@@ -174,7 +174,7 @@ def accept(
         path = provenance_path(scale.model(entry.training, entry.seed))
         record = read_record(path)
         assert record is not None, path  # its fingerprint was read from this record
-        record["remarks"] = [*record.get("remarks", []), entry.remark]
+        record["remarks"] = [*(record.get("remarks") or []), entry.remark]
         write_atomic(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     return made
 
