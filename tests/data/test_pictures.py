@@ -126,29 +126,6 @@ def test_a_photo_annotated_as_shown_is_taken_if_its_size_tells_so(folder):
     assert np.array_equal(shown_at(lvis_folder.image_file(target, image)), shown_at(path))
 
 
-@pytest.mark.parametrize("big", [False, True])
-@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
-def test_a_tiff_that_the_loader_turns_is_refused_and_mended(folder, orientation, big):
-    """OpenCV turns it in any case, and its imread refuses one on its side."""
-    path = folder / "train/000001.jpg"
-    before = Image.open(path).convert("RGB")
-    before.save(path, "TIFF", tiffinfo={0x0112: orientation}, big_tiff=big)
-    assert faults(folder) == [("image 1", "turned")]
-    target, done = repair.repair(folder, FILES)
-    assert sum(done.values()) == 1 and faults(target) == []
-    image = json.loads(path_of(target, "train").read_text())["images"][0]
-    stored = np.array(before)[..., ::-1]
-    assert np.array_equal(shown_at(lvis_folder.image_file(target, image)), stored)
-
-
-def test_no_program_is_started_for_an_image(folder):
-    """Pillow gives PostScript to Ghostscript."""
-    path = folder / "train/000001.jpg"
-    Image.open(path).convert("RGB").save(path, "EPS")
-    fault = pictures.content_fault(path, path.read_bytes(), 104, 88)
-    assert fault is not None and "OpenCV" in fault.what
-
-
 def test_shown_is_no_answer_where_the_size_says_stored(folder):
     path = folder / "train/000001.jpg"
     Image.open(path).copy().save(path, exif=TURNED[6])
