@@ -126,7 +126,9 @@ def test_a_wrong_statement_is_reported(folder, listed, capsys):
 def test_an_absolute_annotation_file_is_refused_at_once(folder, listed):
     train = str(folder / "annotations/train.json")
     listed({"mine": {"train": train}})
-    with pytest.raises(UserError, match=rf"datasets\.yaml: datasets\.mine\.train .*'{train}'.*\broot\b"):
+    with pytest.raises(
+        UserError, match=rf"datasets\.yaml: datasets\.mine\.train .*'{train}'.*\broot\b"
+    ):
         datasets.load("mine")
 
 

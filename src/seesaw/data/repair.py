@@ -20,12 +20,7 @@ import orjson
 
 from seesaw.data import lvis_folder, pictures
 from seesaw.data.content import Annotations
-from seesaw.data.format import (
-    FEDERATED,
-    FREQUENCIES,
-    Located,
-    is_id,
-)
+from seesaw.data.format import FEDERATED, FREQUENCIES, Located, is_id
 from seesaw.data.outlines import measure
 from seesaw.data.tolerant import tolerant, whole
 from seesaw.errors import UserError
