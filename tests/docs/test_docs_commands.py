@@ -109,7 +109,8 @@ def check_pip(words, mention):
     lock = (REPOSITORY / "requirements.lock").read_text().lower()
     packages = {word for word in words[1:] if not word.startswith("-")}
     for package in packages - {"PATH_OF_THIS_REPOSITORY"}:
-        assert re.search(rf"^{package}==", lock, re.M), f"the lock has no {package}"
+        pinned = package if "==" in package else f"{package}=="
+        assert re.search(f"^{re.escape(pinned)}", lock, re.M), f"the lock has no {package}"
 
 
 def check_xargs(words, mention):

@@ -142,7 +142,7 @@ def test_a_batch_job_of_the_users_own_is_not_requeued(place, monkeypatch, capfd)
     command(place, "scontrol", 'echo "$@" > asked')
     ledger.note(Submission("8", "run", "mini/train_wildcards_a01_0", "", {}))
     assert segment("sh", "-c", "echo {} > work/interrupted.json; exit 75") == 75
-    assert not (place / "asked").exists() and ": job 7 " in capfd.readouterr().out
+    assert not (place / "asked").exists() and "SLURM job 7 " in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "COMPLETING"])

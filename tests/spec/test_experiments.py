@@ -181,7 +181,7 @@ def test_dataset_entries(bare):
     row = "datasets:\n  mine:\n"
     for text, key in ((row + "    root: data/mine\n    train: a.json\n", "val"), (row, "root")):
         paths.DATASETS.write_text(text)
-        with pytest.raises(UserError, match=rf"datasets\.yaml: {key} .*missing"):
+        with pytest.raises(UserError, match=rf"datasets\.yaml: datasets\.mine\.{key} .*missing"):
             datasets.load("mine")
     folder = bare / "folder"
     (folder / "annotations").mkdir(parents=True)

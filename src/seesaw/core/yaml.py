@@ -141,5 +141,6 @@ def _short(value: object) -> str:
     """Return a value as in Python, but only its beginning; aliases make one of any size."""
     limited = Repr()
     limited.maxlevel = 3
-    limited.maxstring = limited.maxother = limited.maxlong = 80
+    limited.maxother = limited.maxlong = 80
+    limited.maxstring = 200  # a path
     return plain(limited.repr(value), 200)
