@@ -171,9 +171,9 @@ def keep_hash(name: str, sha256: str) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)  # another process may download another file
         known = _locked().get(name)
         if known is None:
-            # not its position, which is that of the opening
-            begun = LOCKED.stat().st_size
-            file.write(f"  {name}: {sha256}\n" if begun else f"files:\n  {name}: {sha256}\n")
+            begun = LOCKED.read_text(encoding="utf-8")  # an editor may have left no last newline
+            before = "files:\n" if not begun else "" if begun.endswith("\n") else "\n"
+            file.write(f"{before}  {name}: {sha256}\n")
     if known not in (None, sha256):
         raise UserError(
             f"{name} has the sha256 {sha256}, but {LOCKED} says {known}; delete the file, and "

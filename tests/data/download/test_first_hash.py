@@ -48,7 +48,7 @@ def test_another_file_with_the_same_digits_is_refused(named, server, capsys):
 OTHER = f"# kept\nfiles:\n  other.pth: {'1' * 64}\n"
 
 
-@pytest.mark.parametrize("content", [None, "", "files:\n", OTHER])
+@pytest.mark.parametrize("content", [None, "", "files:\n", OTHER, OTHER.rstrip()])
 def test_the_file_of_hashes_may_be_empty(named, content):
     lock = Path("configs/downloads.lock.yaml")
     lock.unlink() if content is None else lock.write_text(content)

@@ -82,9 +82,8 @@ def figure(
         command = snakemake_command(scale, name)
         raise UserError(f"{path} is missing; run `{command}` first{also}.")
     with path.open(encoding="utf-8", newline="") as file:
-        found = [
-            (n, line) for n, line in enumerate(csv.DictReader(file), 2) if row in line.values()
-        ]
+        rows = csv.DictReader(file, restkey="", restval="")  # a damaged line lacks fields
+        found = [(n, line) for n, line in enumerate(rows, 2) if row in line.values()]
     if not found:
         raise UserError(f"{path} has no line with a field {row!r}; look into the file.")
     if column is not None and column not in found[0][1]:
