@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from seesaw.data import lvis_folder
+
 NAMES = ("rook", "kite", "disc", "slab")
 FREQUENCIES = ("r", "c", "f", "f")
 SPLITS = {"train": 10, "val": 2, "test": 1}
@@ -74,3 +76,10 @@ def edit(root: Path, split: str, change) -> None:
     content = read(root, split)
     change(content)
     write(root, split, content)
+
+
+def faults(root: Path) -> list[tuple[str, str]]:
+    """Return the faults of a folder that `seesaw data` reports: what has them, and their codes."""
+    found = lvis_folder.read(root, FILES)
+    lvis_folder.manifest(root, found)
+    return [(f.who, f.fault.code) for content in found.values() for f in content.faults]

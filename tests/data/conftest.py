@@ -1,6 +1,7 @@
 """One small mini-LVIS for all tests: LVIS's own group edges, all splits, a few seconds."""
 
 import pytest
+import small_folder
 
 from seesaw.data.mini_lvis import generate
 from seesaw.spec.mini_lvis import MiniLvisSpec
@@ -14,6 +15,12 @@ SMALL = MiniLvisSpec(
     image_side=(88, 112),
     large=0.0,
 )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A data set of a few images, which a test may spoil."""
+    return small_folder.make(tmp_path / "set")
 
 
 @pytest.fixture(scope="session")

@@ -5,20 +5,9 @@ import numpy as np
 import pytest
 import small_folder
 from PIL import Image
-from small_folder import FILES
+from small_folder import FILES, faults
 
 from seesaw.data import lvis_folder, pictures, repair
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return small_folder.make(tmp_path / "set")
-
-
-def faults(root):
-    found = lvis_folder.read(root, FILES)
-    lvis_folder.manifest(root, found)
-    return [(f.who, f.fault.code) for content in found.values() for f in content.faults]
 
 
 @pytest.mark.parametrize("big", [False, True])

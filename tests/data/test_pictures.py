@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import small_folder
 from PIL import Image
-from small_folder import FILES, edit, path_of
+from small_folder import FILES, edit, faults, path_of
 
 from seesaw.cli import main
 from seesaw.core import paths
@@ -19,17 +19,6 @@ from seesaw.errors import UserError
 TURNED = {n: Image.Exif() for n in range(2, 9)}
 for _n, _exif in TURNED.items():
     _exif[0x0112] = _n
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return small_folder.make(tmp_path / "set")
-
-
-def faults(root):
-    found = lvis_folder.read(root, FILES)
-    lvis_folder.manifest(root, found)
-    return [(f.who, f.fault.code) for content in found.values() for f in content.faults]
 
 
 def save(mode, name, **options):

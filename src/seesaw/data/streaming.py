@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,16 +31,25 @@ def records(path: Path, lists: Collection[str], digest: Any = None) -> Iterator[
         UserError: The file is missing, no file or no valid JSON, a key stands twice, or a list is
             missing.
     """
+    with explained(path), Path(path).open("rb") as file:
+        yield from _records(_Text(file, digest), path, lists)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Raise a UserError where the block fails to read a JSON file, or where it is none."""
     try:
         need_file(path)
-        with Path(path).open("rb") as file:
-            yield from _records(_Text(file, digest), path, lists)
+        yield
     except FileNotFoundError:
         raise UserError(f"{path} does not exist: build the data set or correct its path") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): correct its path") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is {not_text(error)}") from None
+        raise UserError(
+            f"{path} is no JSON in UTF-8 ({error.reason}): unpack it if it is an archive, else "
+            "save it as UTF-8"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no valid JSON ({error}): get the file again") from None
 
@@ -48,13 +58,6 @@ def need_file(path: Path) -> None:
     """Raise a UserError about a folder, a device, or a pipe, which would be waited for."""
     if path.exists() and not path.is_file():
         raise UserError(f"{path} is no file: correct its path")
-
-
-def not_text(error: UnicodeDecodeError) -> str:
-    """Return the end of a sentence about a file in another encoding, or an archive."""
-    return (
-        f"no JSON in UTF-8 ({error.reason}): unpack it if it is an archive, else save it as UTF-8"
-    )
 
 
 def _records(text: _Text, path: Path, lists: Collection[str]) -> Iterator[tuple[str, Any]]:

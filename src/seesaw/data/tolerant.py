@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from seesaw.data.format import FEDERATED, LISTS
-from seesaw.data.streaming import need_file, not_text
+from seesaw.data.streaming import explained
 from seesaw.errors import UserError
 
 WHOLE = ("id", "image_id", "category_id", "width", "height")
@@ -21,16 +21,8 @@ def tolerant(path: Path) -> dict:
     Raises:
         UserError: the file cannot be read, or has no lists of records.
     """
-    try:
-        need_file(path)
-        text = path.read_bytes().decode("utf-8-sig")
-        content = json.loads(text, parse_int=_integer)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}): correct its path") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is {not_text(error)}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no valid JSON ({error}): get the file again") from None
+    with explained(path):
+        content = json.loads(path.read_bytes().decode("utf-8-sig"), parse_int=_integer)
     for key in LISTS:
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise UserError(f"{path} has no list {key!r}: get an annotation file in LVIS format")
