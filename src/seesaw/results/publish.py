@@ -38,7 +38,7 @@ tags: [instance-segmentation, long-tail, lvis, seesaw-loss, mmdet]
 # {name}
 
 {warning}Weights of `{evaluation}`{precision}, trained at {scale} scale on {dataset}
-with seed {seed}, of the workflow that rebuilds the supplementary of *Seesaw Loss for Long-Tailed
+with seed {seed} by the workflow that reproduces the supplementary of *Seesaw Loss for Long-Tailed
 Instance Segmentation* (CVPR 2021, arXiv:2008.10032).
 
 | | {columns} |
@@ -47,7 +47,7 @@ Instance Segmentation* (CVPR 2021, arXiv:2008.10032).
 
 ## Use
 
-With mmdet, where the package of the workflow is installed:
+With mmdet, in an environment with the workflow's package, `seesaw`:
 
 ```python
 import seesaw
@@ -65,11 +65,11 @@ In the workflow's repository: `seesaw predict photo.jpg --weights THIS_FOLDER`.
 |---|---|
 {evidence}
 
-`SHA256SUMS` holds the files of this folder: `sha256sum -c SHA256SUMS`.
+`sha256sum -c SHA256SUMS` checks the files of this folder.
 
 ## Licence
 
-Apache-2.0, as the workflow. The dataset has its own.
+Apache-2.0, which is also the licence of the workflow. The dataset has its own.
 """
 
 
