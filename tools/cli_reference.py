@@ -11,10 +11,10 @@ from seesaw.cli.main import parser
 HEAD = """\
 # Command line
 
-Made from the code by `make cli-reference`; a test fails where they differ. Every verb also takes
-`--help`. Exit code 2 means a mistake in the call or in a file, reported in one sentence; 75 means
-that the work was interrupted and goes on when the same command runs again. What else a verb's exit
-code says stands with it.
+This page lists the verbs of the command line with their options, as `--help` prints them. Exit code
+2 means a mistake in the call or in a file, reported in one sentence; 75 means that the work was
+interrupted and goes on when the same command is called again. The description of a verb says what
+its other exit codes mean. `make cli-reference` writes this page.
 """
 
 
