@@ -3,6 +3,7 @@
 import re
 import shutil
 from fnmatch import fnmatchcase
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -110,6 +111,9 @@ def test_a_forbidden_setting_is_refused(setting, place, tmp_path, monkeypatch):
         Scale("mini")
 
 
+ALIASES = "".join(f", &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("abcdefghij"))
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
@@ -117,6 +121,7 @@ def test_a_forbidden_setting_is_refused(setting, place, tmp_path, monkeypatch):
         ("channels", "null"), ("channels", ".inf"), ("channels", "true"), ("epochs", "12"),
         ("epochs", "{12: few}"), ("epochs", "{twelve: 1}"), ("bags_edges", "10"),
         ("bags_edges", "[ten]"), ("backbone_checkpoint", "5"), ("learning_rate", "1e-3"),
+        ("channels", f"[&a [x]{ALIASES}]"),  # in full it is a sentence of gigabytes
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("place", ["set:", "set_in:\n  mask_rcnn_rfs_ce:"])

@@ -131,13 +131,13 @@ def one_sentence(path: Path, error: ValidationError, row: str = "") -> str:
     message = first["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if where and not isinstance(first["input"], dict):
-        message = f"{where} is {_short(first['input'])}, but {message}"
+        message = f"{where} is {short(first['input'])}, but {message}"
     elif where:
         message = f"{where}: {message}"
     return f"{path}: {message}; correct it{more}."
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
     """Return a value as in Python, but only its beginning; aliases make one of any size."""
     limited = Repr()
     limited.maxlevel = 3

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, field_validator
 
 from seesaw.core.names import instead
-from seesaw.core.yaml import Strict, read_model, read_yaml
+from seesaw.core.yaml import Strict, read_model, read_yaml, short
 from seesaw.errors import UserError
 
 # Setting -> the config values that it replaces: dotted paths, in which an index is a part and * is
@@ -76,9 +76,8 @@ _KINDS = {name: "it is a number of pixels" for name in REFERENCE_PX} | {
 def _sizes(given: dict[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if name not in ("crop", "batch", "iterations") or type(value) is not int or value < 1:
-            raise ValueError(
-                f"{name} is {value!r}, but it has crop, batch and iterations, whole numbers from 1"
-            )
+            asked = "it has crop, batch and iterations, whole numbers from 1"
+            raise ValueError(f"{name} is {short(value)}, but {asked}")
     return given
 
 
@@ -128,7 +127,8 @@ class Overlay(Strict):
             raise ValueError(f"{min(unknown)} is no setting; use some of {', '.join(SETTINGS)}")
         for name, value in settings.items():
             if not _fits(name, value):
-                raise ValueError(f"{name} is {value!r}, but {_KINDS.get(name, 'it is a number')}")
+                kind = _KINDS.get(name, "it is a number")
+                raise ValueError(f"{name} is {short(value)}, but {kind}")
         return settings
 
     @field_validator("set_in")
@@ -150,7 +150,8 @@ def read(path: Path) -> Overlay:
         return read_model(path, Overlay, raw)
     known = [p.stem for p in path.parent.glob("*.yaml") if p != path]
     if like not in known:
-        raise UserError(f"{path}: like: {like!r} is no scale; {instead(str(like), known)}")
+        given = like if isinstance(like, str) else ""
+        raise UserError(f"{path}: like: {short(like)} is no scale; {instead(given, known)}")
     return read_model(path, Overlay, read_yaml(path.with_name(f"{like}.yaml")) | raw)
 
 
