@@ -118,8 +118,8 @@ ALIASES = "".join(f", &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("a
     ("setting", "value"),
     [
         ("image_short_edge", "wide"), ("image_short_edge", "0"), ("crop_edge", "-1"),
-        ("channels", "null"), ("channels", ".inf"), ("channels", "true"), ("epochs", "12"),
-        ("epochs", "{12: few}"), ("epochs", "{twelve: 1}"), ("bags_edges", "10"),
+        ("channels", "null"), ("channels", ".inf"), ("channels", "true"), ("channels", "false"),
+        ("epochs", "12"), ("epochs", "{12: few}"), ("epochs", "{twelve: 1}"), ("bags_edges", "10"),
         ("bags_edges", "[ten]"), ("backbone_checkpoint", "5"), ("learning_rate", "1e-3"),
         ("channels", f"[&a [x]{ALIASES}]"),  # in full it is a sentence of gigabytes
     ],

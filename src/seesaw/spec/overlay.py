@@ -164,7 +164,8 @@ def _fits(name: str, value: Any) -> bool:
             return isinstance(value, dict) and all(map(_above_0, [*value, *value.values()]))
         case "bags_edges":
             return isinstance(value, list) and all(map(_above_0, value))
-    return _above_0(value) or (value == 0 and name not in REFERENCE_PX)
+    zero = value == 0 and value is not False and name not in REFERENCE_PX
+    return zero or _above_0(value)
 
 
 def _above_0(value: Any) -> bool:
