@@ -99,6 +99,12 @@ def test_a_scale_shares_what_it_does_not_set_with_the_one_it_is_like(tmp_path, m
     (tmp_path / "own.yaml").write_text("like: mni\n")
     with pytest.raises(UserError, match=r"own\.yaml: like: 'mni' is no scale.*mini"):
         Scale("own")
+    (tmp_path / "own.yaml").write_text("like: like_mini\n")
+    (tmp_path / "like_mini.yaml").write_text("like: mini\n")
+    assert Scale("own").overlay.dataset == "mini_lvis"
+    (tmp_path / "mini.yaml").write_text("like: own\n")
+    with pytest.raises(UserError, match=r"mini\.yaml: like: 'own' is no scale"):
+        Scale("own")
 
 
 @pytest.mark.parametrize("setting", ["norm_eval", "frozen_stages", "gamma", "score_thr", "lr"])

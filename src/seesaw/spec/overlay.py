@@ -145,14 +145,20 @@ def read(path: Path) -> Overlay:
     Raises:
         UserError: a file is missing or invalid; the message names file, key and fix.
     """
+    return read_model(path, Overlay, _completed(path))
+
+
+def _completed(path: Path, *users: Path) -> dict:
+    """Return a scale's content with that of the scale it is like; ``users`` are like it."""
     raw = read_yaml(path)
     if (like := raw.get("like")) is None:
-        return read_model(path, Overlay, raw)
-    known = [p.stem for p in path.parent.glob("*.yaml") if p != path]
+        return raw
+    known = [p.stem for p in path.parent.glob("*.yaml") if p not in (path, *users)]
     if like not in known:
         given = like if isinstance(like, str) else ""
-        raise UserError(f"{path}: like: {short(like)} is no scale; {instead(given, known)}")
-    return read_model(path, Overlay, read_yaml(path.with_name(f"{like}.yaml")) | raw)
+        what = "no scale whose settings it can share"
+        raise UserError(f"{path}: like: {short(like)} is {what}; {instead(given, known)}")
+    return _completed(path.with_name(f"{like}.yaml"), path, *users) | raw
 
 
 def _fits(name: str, value: Any) -> bool:
