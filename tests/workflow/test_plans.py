@@ -49,7 +49,10 @@ def test_claims_of_another_scale_stop_the_plan(clone):
     assert code != 0 and not lacks(said, "configs/claims.yaml", "mini")
 
 
-@pytest.mark.parametrize(("key", "value"), [("scale", "huge"), ("dataset", "nowhere")])
+WRONG = [("scale", "huge"), ("scale", "5"), ("dataset", "nowhere")]
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG)
 def test_a_wrong_setting_is_named_in_a_sentence(clone, key, value):
     code, said = snakemake(clone, "-n", "--config", f"{key}={value}", "--", "all")
     assert code != 0 and not lacks(said, f"the {key} {value!r} ")

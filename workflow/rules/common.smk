@@ -20,9 +20,10 @@ from seesaw.workflow.slurm import resources as slurm
 # Whether the Snakefile is loaded only to read the job graph (`seesaw.workflow.graph`).
 LOOKS = config.get("look", False)
 try:
-    # Snakemake reads a folder's name as a number where it can, and 0 is one.
+    # Snakemake reads a name as a number where it can, and 0 is one.
     DATASET = config.get("dataset")
-    SCALE = Scale(config.get("scale", "mini"), None if DATASET in (None, "") else str(DATASET))
+    NAME = str(config.get("scale", "mini"))
+    SCALE = Scale(NAME, None if DATASET in (None, "") else str(DATASET))
     EXPERIMENTS = SCALE.table
     FINGERPRINTS = dependencies.Keys(SCALE) if LOOKS else dependencies.cached(SCALE)
     SITE = site.load()
