@@ -55,3 +55,8 @@ def test_each_file_names_its_schema_and_obeys_it(file):
 )
 def test_a_mistake_is_refused(name, wrong):
     assert not jsonschema.Draft202012Validator(schemas.schema(name)).is_valid(wrong)
+
+
+def test_gpus_of_a_scale_of_ones_own_are_accepted():
+    checks = jsonschema.Draft202012Validator(schemas.schema("site"))
+    assert checks.is_valid({"gpus": {"mine": 2}}) and not checks.is_valid({"gpus": {"mine": "2"}})

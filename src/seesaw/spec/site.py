@@ -28,7 +28,8 @@ class Site(Strict):
     gpus: dict[str, int] = Field(
         default={},
         validate_default=True,
-        json_schema_extra={"propertyNames": {"enum": [*scales.OWN]}},  # editors suggest them
+        # editors suggest these, but take others
+        json_schema_extra={"properties": {scale: {"type": "integer"} for scale in scales.OWN}},
     )
     gpus_per_node: PositiveInt = 8
     images_per_gpu: PositiveInt = 2
