@@ -75,13 +75,6 @@ def test_a_file_that_is_not_what_was_annotated_is_refused(folder, harm, code):
     assert faults(folder) == [("image 11", code)]
 
 
-def test_an_image_too_long_to_be_warped_is_refused(tmp_path):
-    path = tmp_path / "strip.png"
-    for width, taken in ((pictures.LONGEST, True), (pictures.LONGEST + 1, False)):
-        Image.new("L", (width, 400)).save(path)
-        assert (pictures.content_fault(path, path.read_bytes(), width, 400) is None) == taken
-
-
 def shown_at(path):
     """The pixels that mmcv's loader, which uses OpenCV, gives."""
     return cv2.imread(str(path), cv2.IMREAD_COLOR)

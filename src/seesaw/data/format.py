@@ -21,7 +21,7 @@ FREQUENCIES = ("r", "c", "f")
 FEDERATED = ("neg_category_ids", "not_exhaustive_category_ids")
 LARGEST = 2**63 - 1  # of an id, which becomes an int64
 SLIVER = 20  # longer sides than so many times the shorter one shrink to nothing when resized
-LONGEST = 32_766  # px; OpenCV's warpAffine, which cuts crops for pre-training, takes no more
+LONGEST = 2**15 - 2  # px; OpenCV's warpAffine, as in pre-training and InstaBoost, takes no more
 FAR = 1e6  # px; beyond it no coordinate is sensible
 OUTLINE = 2e6  # px; pycocotools needs about 80 bytes of memory for each pixel of an outline
 

@@ -19,7 +19,6 @@ from seesaw.data.format import Fault
 
 LARGEST = 2**28  # bytes of a file
 MOST = 2**26  # pixels
-LONGEST = 2**15 - 2  # px; OpenCV's warpAffine, which InstaBoost calls, takes no longer side
 THREADS = min(len(os.sched_getaffinity(0)), 8)
 MEMORY = 2**30 + 2**29  # bytes of the images that are checked at once
 PIXEL = 13  # bytes that a pixel takes: 4 in Pillow, two pictures of OpenCV, and their comparison
@@ -104,8 +103,6 @@ def content_fault(path: Path, content: bytes, width: int, height: int) -> Fault 
                 return _fault("other size", path, f"{what}; get the matching file or correct it")
             if width * height > MOST:
                 return _fault("file", path, f"over {MOST} pixels; scale it down")
-            if max(stored) > LONGEST:
-                return _fault("file", path, f"longer than {LONGEST} pixels; scale it down")
             # OpenCV turns a TIFF whatever the flags say; its imread refuses one on its side.
             if picture.format == "TIFF" and picture.getexif().get(_ORIENTATION) in range(2, 9):
                 return _fault("turned", path, f"{_TURNED}; save it upright")
