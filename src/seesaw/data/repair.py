@@ -231,11 +231,8 @@ class _Copy:
         if not isinstance(given, str) or "\\" not in given:
             return None
         name = given.removeprefix(URL_PREFIX).replace("\\", "/")
-        if (
-            not name.isprintable()
-            or ".." in Path(name).parts
-            or not os.path.isfile(self.root / name)
-        ):
+        odd = not name.isprintable() or ".." in Path(name).parts
+        if odd or not os.path.isfile(self.root / name):
             return None
         image["coco_url"] = URL_PREFIX + name
         return "paths written with /"

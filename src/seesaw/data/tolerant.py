@@ -30,10 +30,8 @@ def tolerant(path: Path) -> dict:
 
 
 def _integer(digits: str) -> int | float:
-    if len(digits) > 20:
-        return float(digits)
-    whole = int(digits)
-    return whole if -(2**63) <= whole < 2**64 else float(whole)
+    fits = len(digits) <= 20 and -(2**63) <= int(digits) < 2**64
+    return int(digits) if fits else float(digits)
 
 
 def whole(record: object) -> int:

@@ -167,8 +167,7 @@ def compute(scale: Scale) -> dict[str, str]:
         )
     for e in built:
         assert e.config_path, e.id
-        config = resolved(e.config_path)
-        config = used_code.of_any_machine(config)
+        config = used_code.of_any_machine(resolved(e.config_path))
         types = used_code.modules_of_types(used_code.config_types(config), used_code.registry_map())
         result[f"detect/{e.id}"] = hashing.fingerprint(
             config=config,

@@ -14,7 +14,7 @@ from seesaw.core.secrets import masked
 
 
 def making() -> frozenset[str]:
-    """Return the names of the workflow's rules, each of which is the verb that it calls.
+    """Return the names of the workflow's rules; one that calls a verb is named like it.
 
     The other verbs may run beside the workflow.
     """
