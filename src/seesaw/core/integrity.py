@@ -35,7 +35,7 @@ def corrupted(files: Iterable[Path]) -> str | None:
         except FileNotFoundError:
             continue
         except OSError as error:  # a folder or links in a circle in its place, a failing disk
-            return f"{path} cannot be read ({error.strerror}); {remake(path)}"
+            return f"{path} cannot be read ({error.strerror}); remove it, then {remake(path)}"
     return None
 
 
