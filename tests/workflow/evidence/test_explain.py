@@ -66,6 +66,12 @@ def test_a_remark_is_reported(scale, run, capsys):
     assert f"  remark      {sentence}" in output_of(capsys).splitlines()
 
 
+def test_a_record_may_have_no_start(scale, run, capsys):
+    record(run["weights"], start=None)
+    assert main(["explain", "table_a1", "a01"]) == 0
+    assert f"{run['weights']}  as recorded\n" in output_of(capsys)
+
+
 def test_a_child_training_is_followed_to_its_parent(scale, capsys):
     parent = evaluated(scale, "a10_seesaw")
     evaluated(scale, "a11_dual_head")

@@ -88,7 +88,7 @@ def _jobs(evidence: Evidence) -> list[list[tuple[Path, dict]]]:
     found = defaultdict(list)
     for path in recorded(evidence):
         record = evidence.record(path)
-        if record and "start" in record and path.is_file():
+        if record and record.get("start") and path.is_file():
             parts = ("start", "command", "host", "inputs")
             found[json.dumps([record.get(part) for part in parts])].append((path, record))
     return [found[key] for key in sorted(found)]

@@ -131,7 +131,7 @@ def described(evidence: Evidence, path: Path) -> list[str]:
 
 
 def _made(record: dict) -> str:
-    if "start" not in record:
+    if not record.get("start"):
         return ""
     attempt = record.get("attempt") or 1
     parts = [record["start"], f"{record.get('duration')} s", f"attempt {attempt}"]
