@@ -15,6 +15,7 @@ from seesaw.core.files import sha256_file
 from seesaw.core.records import changed_inputs, provenance_path, record_of
 from seesaw.spec.claims import kept_runs
 from seesaw.spec.scales import Scale, snakemake_command
+from seesaw.workflow import jobs
 
 State = Literal["as recorded", "corrupt", "missing", "no record", "damaged record"]
 RECORD = ".provenance.json"
@@ -50,6 +51,15 @@ class Evidence:
         except OSError:  # git is not installed
             return set()
         return {paths.ROOT / name for name in done.stdout.split("\0") if name}
+
+    @cached_property
+    def outputs(self) -> set[Path]:
+        """The outputs of all rules except `table`; none if these are the committed results.
+
+        A table's content is checked by building it again.
+        """
+        made = {} if self.committed else jobs.workflow(self.scale).paper
+        return {path for job in made.values() if job.rule != "table" for path in job.outputs}
 
     @property
     def committed(self) -> bool:

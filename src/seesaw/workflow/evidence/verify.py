@@ -18,7 +18,6 @@ from seesaw.results.tables.render import FORMATS, differing
 from seesaw.spec import claims, zoo
 from seesaw.spec.outputs import Manifest
 from seesaw.training import run_log
-from seesaw.workflow import jobs
 from seesaw.workflow.evidence.chain import RECORD, Evidence
 
 # The folders of a training or an evaluation with one seed, among a scale's results.
@@ -52,17 +51,8 @@ def recorded(evidence: Evidence) -> list[Path]:
     }
     if not evidence.committed:
         expected = {scale.entry.manifest, *scale.results.glob("pretrained/*.pth")}
-        found |= {path for path in expected | _outputs(evidence) if path.is_file()}
+        found |= {path for path in expected | evidence.outputs if path.is_file()}
     return sorted(found)
-
-
-def _outputs(evidence: Evidence) -> set[Path]:
-    """Return the outputs of all rules except `table`; none of the committed results.
-
-    A table's content is checked by building it again.
-    """
-    made = {} if evidence.committed else jobs.workflow(evidence.scale).paper
-    return {path for job in made.values() if job.rule != "table" for path in job.outputs}
 
 
 def _removed(evidence: Evidence, files: list[Path]) -> list[Fault]:
@@ -84,7 +74,7 @@ def _removed(evidence: Evidence, files: list[Path]) -> list[Fault]:
             scale.errors(e, seed).parent,
         )
     }
-    known |= {path.parent for path in _outputs(evidence)}
+    known |= {path.parent for path in evidence.outputs}
     here = {path.parent for path in files if path.is_relative_to(scale.results)}
     runs = {folder for folder in here if RUN.fullmatch(str(folder.relative_to(scale.results)))}
     found = sorted(runs - known)
@@ -162,7 +152,7 @@ def _tables(evidence: Evidence, corrupt: set[Path]) -> list[Fault]:
     """
     scale, faults = evidence.scale, []
     places = scale.table.places
-    for path in sorted({*scale.tables.glob("*.csv")} - _outputs(evidence)):
+    for path in sorted({*scale.tables.glob("*.csv")} - evidence.outputs):
         if path.stem not in places:
             what = f"is of a table that {scale.table.path} does not have"
             files = shlex.quote(str(path.with_suffix("")))
