@@ -37,9 +37,9 @@ def copy_file(path: Path, target: Path, fingerprint: str | None) -> None:
 
 
 def keep_losses(made: list[Job], scale: Scale, new: Path, known: Mapping[str, str]) -> None:
-    """Keep the losses of each training in the folder ``new``; their record is that of its weights.
+    """Keep the losses of each training in the folder ``new``.
 
-    ``known`` are the current fingerprints.
+    Their record is its weights', but for the command; ``known`` are the current fingerprints.
     """
     for job in (job for job in made if job.rule == "train"):
         model = job.outputs[0]
@@ -47,7 +47,7 @@ def keep_losses(made: list[Job], scale: Scale, new: Path, known: Mapping[str, st
             target = new / losses.path(model).relative_to(scale.results)
             write_atomic(target, losses.thinned(steps))
             own = _artefact(target, scale.reference / target.relative_to(new))
-            copy_record(model, target, known.get(job.key), artefact=own)
+            copy_record(model, target, known.get(job.key), artefact=own, command=_again(scale))
 
 
 def keep_examples(scale: Scale, new: Path, fingerprint: str) -> None:
@@ -60,7 +60,7 @@ def keep_examples(scale: Scale, new: Path, fingerprint: str) -> None:
     shown = examples.examples(scale)
     found = {path: record_of(path) or {} for path in shown.read}
     record = {
-        "command": ["seesaw", "freeze", scale.name],
+        "command": _again(scale),
         "fingerprint": fingerprint,
         "inputs": {
             path.as_posix(): r.get("artefact") or _artefact(path) for path, r in found.items()
@@ -73,6 +73,10 @@ def keep_examples(scale: Scale, new: Path, fingerprint: str) -> None:
             temporary.write_bytes(content)
         own = _artefact(target, scale.reference / target.relative_to(new))
         write(provenance_path(target), {"artefact": own, **record})
+
+
+def _again(scale: Scale) -> list[str]:
+    return ["seesaw", "freeze", scale.name]
 
 
 def _artefact(path: Path, final: Path | None = None) -> File:

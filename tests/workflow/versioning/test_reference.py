@@ -50,13 +50,15 @@ def test_of_a_run_log_the_losses_are_kept(scale, finished):
     assert [path.name for path in first].count(kept.name) == 1  # the other training has no log
     record, weights = record_of(kept), record_of(kept.with_name("model.pth"))
     assert record["artefact"]["path"] == kept.as_posix()
-    assert {**record, "artefact": None} == {**weights, "artefact": None}
+    own = {"artefact": None, "command": ["seesaw", "freeze", scale.name]}
+    assert {**record, **own} == {**weights, **own} and record["command"] == own["command"]
     assert weights["fingerprint"]
     assert verify(Evidence(scale.frozen()))[0] == []
     assert content(reference.freeze(scale)) == first
     kept.write_text("{}")
     (fault,) = verify(Evidence(scale.frozen()))[0]
     assert fault.path == kept and fault.what.startswith("corrupt: sha256")
+    assert fault.repair == "seesaw freeze smoke"  # git does not have it yet
 
 
 def test_freezing_again_gives_the_same_bytes_and_leaves_nothing_else(scale):

@@ -123,8 +123,11 @@ class Evidence:
             return f"rm -f {shlex.quote(str(path))}*"
         if self.committed and path in self._tracked:
             return f"git checkout -- {shlex.quote(str(path))}"
-        if self.committed and path.is_relative_to(scale.results):  # large, so git has no copy
-            runs = self._runs if path.is_relative_to(self._runs) else scale.results
+        if self.committed and path.is_relative_to(scale.results):
+            of_claims = path.is_relative_to(self._runs)
+            if path.is_file() and not of_claims:  # frozen, but not committed yet
+                return f"seesaw freeze {scale.name}"
+            runs = self._runs if of_claims else scale.results  # large, so git has no copy
             live = self._live / path.relative_to(runs)
             return f"{snakemake_command(scale, str(live))}  (not in git)"
         if path.is_relative_to(scale.entry.root):
