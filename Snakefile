@@ -1,5 +1,7 @@
 """The paper as a program: every number, table and submission from one experiment table."""
 
+import re
+
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -24,7 +26,7 @@ include: "workflow/rules/report.smk"
 wildcard_constraints:
     training="|".join([*EXPERIMENTS.trainings, *ZOO]),
     evaluation="|".join([*EXPERIMENTS.evaluations, *ZOO]),
-    place="|".join(EXPERIMENTS.places),
+    place="|".join(map(re.escape, EXPERIMENTS.places)),
     figure="|".join(figures.FIGURES),
     backbone="[a-z0-9]+",
     seed=r"\d+",

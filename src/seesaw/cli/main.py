@@ -75,7 +75,7 @@ def parser() -> Parser:
         sub.add_argument(
             "--scale",
             default=SCALE,
-            help="smoke, mini, single_gpu or paper (default: %(default)s)",
+            help="a file of configs/scales: smoke, mini, paper, ... (default: %(default)s)",
         )
         sub.add_argument(
             "--dataset", help="name in datasets.yaml or LVIS-format folder (default: the scale's)"
