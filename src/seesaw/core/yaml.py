@@ -39,7 +39,8 @@ class _UniqueKeys(yaml.CSafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, LookupError, AttributeError, OverflowError):  # 2024-13-45, or !!bool before a word
+        # 2024-13-45, or !!bool before a word
+        except (ValueError, LookupError, AttributeError, OverflowError):
             kind = node.tag.rpartition(":")[2]
             problem = f"{plain(str(node.value))} is no valid {kind}"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None
