@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,35 @@ def test_a_running_job_keeps_its_lease(place):
     ):
         pass
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["echo '* Maintenance on Monday *'; echo RUNNING", '[ "$SQUEUE_STATES" ] || echo RUNNING'],
+)
+def test_neither_a_banner_nor_the_users_filter_ends_a_lease(place, monkeypatch, answer):
+    monkeypatch.setenv("SQUEUE_STATES", "PENDING")
+    command(place, "squeue", answer)
+    path = place / "lease"
+    with (
+        Lease(path, "1", period=0.01),
+        pytest.raises(UserError, match="job 1 "),
+        Lease(path, "2", period=0.01, wait=0.05),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("before", ["", "echo 'squeue: slow today'; "])
+def test_the_deadline_is_read_beside_a_banner_and_whatever_format_the_user_likes(
+    place, monkeypatch, before
+):
+    monkeypatch.setenv("SLURM_TIME_FORMAT", "relative")
+    end = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + 3600))
+    ours = f'[ "$SLURM_TIME_FORMAT" = standard ] && echo {end} || echo 20:30'
+    command(place, "squeue", before + ours)
+    assert segments.deadline("1") == pytest.approx(time.time() + 3540, abs=5)
+    command(place, "squeue", "echo N/A")
+    assert segments.deadline("1") is None
 
 
 def test_outside_of_slurm_nothing_works_beside_a_job(place, monkeypatch):

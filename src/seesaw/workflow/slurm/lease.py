@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 import time
 import uuid
 from contextlib import suppress
@@ -23,6 +22,7 @@ from typing_extensions import TypedDict
 
 from seesaw.core.json import json_or_none
 from seesaw.errors import UserError
+from seesaw.workflow.slurm import queue
 
 PERIOD = 20.0
 WAIT = 600.0
@@ -135,10 +135,10 @@ def _running(job: str) -> bool:
     """Whether a job occupies a node; assumed if SLURM does not answer."""
     if not job:
         return False
-    answer = subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], capture_output=True, text=True)
+    answer = queue.ask("squeue", "-h", "-j", job, "-o", "%T")
     if answer.returncode:
         return "Invalid job id" not in answer.stderr
-    return answer.stdout.strip() in ("RUNNING", "COMPLETING", "SUSPENDED")
+    return not {"RUNNING", "COMPLETING", "SUSPENDED"}.isdisjoint(queue.answered(answer))
 
 
 def _dead_here(other: _Holder) -> bool:

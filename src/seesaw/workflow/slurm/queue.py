@@ -56,13 +56,40 @@ class Queued(NamedTuple):
     comment: str = ""
 
 
+def environment() -> dict[str, str]:
+    """Return the environment in which SLURM's commands answer every user alike.
+
+    A user's own filter, such as SQUEUE_PARTITION, would hide jobs, and SLURM_TIME_FORMAT may leave
+    out the day.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("SQUEUE_")}
+    return kept | {"SLURM_TIME_FORMAT": "standard"}
+
+
+def ask(*command: str) -> subprocess.CompletedProcess[str]:
+    """Call one of SLURM's commands once."""
+    return subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", env=environment()
+    )
+
+
+def answered(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return the lines of an answer, beside which a site's wrapper may print its own."""
+    return [line.strip() for line in done.stdout.splitlines()]
+
+
 def mine() -> tuple[dict[str, Queued] | None, str]:
     """Return this user's jobs by id, with recently ended ones; or None, and the error message."""
     command = ["squeue", "--format=%i|%T|%N|%j|%r|%k", "--states=all", "--noheader"]
     command += ["--user", str(os.getuid()), "--all"]  # also of partitions that the site hides
     try:
         done = subprocess.run(
-            command, capture_output=True, encoding="utf-8", errors="replace", timeout=45
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=environment(),
+            timeout=45,
         )
     except subprocess.TimeoutExpired:
         return None, "no answer in 45 s"

@@ -28,7 +28,7 @@ from seesaw.core.records import read_record
 from seesaw.core.secrets import masked
 from seesaw.errors import Interrupted, UserError
 from seesaw.training.run_log import parsed
-from seesaw.workflow.slurm import ledger
+from seesaw.workflow.slurm import ledger, queue
 from seesaw.workflow.slurm.lease import Lease
 
 CUT_OFF = os.EX_TEMPFAIL
@@ -103,13 +103,11 @@ def stuck(work: Path) -> str | None:
 
 def deadline(job: str) -> float | None:
     """Return by when a job's command must stop, in seconds since 1970; None without a limit."""
-    answer = _slurm("squeue", "-h", "-j", job, "-o", "%e")
-    try:
-        end = datetime.fromisoformat(answer.stdout.strip()).timestamp()
-    except ValueError:
-        return None
-    left = end - time.time()
-    return end - min(RESERVE_SECONDS, RESERVE * left)
+    for line in queue.answered(_slurm("squeue", "-h", "-j", job, "-o", "%e")):
+        with suppress(ValueError):
+            end = datetime.strptime(line, "%Y-%m-%dT%H:%M:%S").timestamp()
+            return end - min(RESERVE_SECONDS, RESERVE * (end - time.time()))
+    return None
 
 
 def _run(work: Path, job: str, command: list[str], lease: Lease) -> tuple[int, bool]:
@@ -176,7 +174,7 @@ def _slurm(*command: str) -> subprocess.CompletedProcess[str]:
     """Ask SLURM's controller, which may be unavailable for a while."""
     until = time.monotonic() + ANSWER
     while True:
-        answer = subprocess.run(command, capture_output=True, text=True)
+        answer = queue.ask(*command)
         if answer.returncode == 0 or time.monotonic() > until:
             return answer
         time.sleep(5)
@@ -184,7 +182,7 @@ def _slurm(*command: str) -> subprocess.CompletedProcess[str]:
 
 def _runs(job: str) -> bool:
     """Whether a job neither ends nor is requeued already."""
-    return _slurm("squeue", "-h", "-j", job, "-o", "%T").stdout.strip() == "RUNNING"
+    return "RUNNING" in queue.answered(_slurm("squeue", "-h", "-j", job, "-o", "%T"))
 
 
 def _requeue(job: str) -> int:

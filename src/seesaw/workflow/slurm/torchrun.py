@@ -6,6 +6,7 @@ python -m seesaw.workflow.slurm.torchrun PROCESSES SCRIPT...   (PROCESSES: numbe
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -48,7 +49,8 @@ def rendezvous(environ: Mapping[str, str]) -> list[str]:
     nodes = int(environ.get("SLURM_STEP_NUM_NODES", 1))
     if nodes == 1:
         return ["--standalone"]
-    first = _scontrol("show", "hostnames", environ["SLURM_STEP_NODELIST"]).split()[0]
+    hosts = _scontrol("show", "hostnames", environ["SLURM_STEP_NODELIST"]).split("\n")
+    first = next(host for host in map(str.strip, hosts) if re.fullmatch(r"[\w.-]+", host))
     facts = _scontrol("-o", "show", "node", first).split()
     address = next(f.partition("=")[2] for f in facts if f.startswith("NodeAddr="))
     # One port for each job, because jobs may share a node.
