@@ -1,5 +1,6 @@
 """Bounds of a requeued job: its lease, its segments without progress and its memory."""
 
+import errno
 import json
 import os
 import platform
@@ -32,7 +33,7 @@ def test_a_running_job_keeps_its_lease(place):
 
 @pytest.mark.parametrize(
     "answer",
-    ["echo '* Maintenance on Monday *'; echo RUNNING", '[ "$SQUEUE_STATES" ] || echo RUNNING'],
+    ["echo '* Down on Monday *'; echo RUNNING", '[ "$SQUEUE_STATES" ] || echo RUNNING'],
 )
 def test_neither_a_banner_nor_the_users_filter_ends_a_lease(place, monkeypatch, answer):
     monkeypatch.setenv("SQUEUE_STATES", "PENDING")
@@ -57,6 +58,21 @@ def test_the_deadline_is_read_beside_a_banner_and_whatever_format_the_user_likes
     assert segments.deadline("1") == pytest.approx(time.time() + 3540, abs=5)
     command(place, "squeue", "echo N/A")
     assert segments.deadline("1") is None
+
+
+def test_a_file_system_without_hard_links_has_leases(place, monkeypatch):
+    def missing(*_):
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "link", missing)
+    command(place, "squeue", "echo RUNNING")
+    path = place / "lease"
+    with Lease(path, "1", period=0.01) as first:
+        with pytest.raises(UserError, match="job 1 "), Lease(path, "2", period=0.01, wait=0.05):
+            pass
+        assert first.held()
+        path.write_bytes(b"\xff")
+        assert not first.held()
 
 
 def test_outside_of_slurm_nothing_works_beside_a_job(place, monkeypatch):

@@ -56,8 +56,14 @@ class Lease:
     def __enter__(self) -> Lease:
         own = self.path.with_name(f".lease.{uuid.uuid4().hex}")
         try:
-            self._write(own)
+            own.parent.mkdir(parents=True, exist_ok=True)
+            own.write_text(self.text, encoding="utf-8")
             self._take(own)
+        except OSError as error:
+            raise UserError(
+                f"{self.path} cannot be written ({error.strerror}); make room there and run the "
+                "same command again."
+            ) from error
         finally:
             with suppress(OSError):
                 own.unlink()
@@ -65,12 +71,13 @@ class Lease:
 
     def __exit__(self, *_: object) -> None:
         if self.held():
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # the work is done all the same; the next job takes it over
+                self.path.unlink(missing_ok=True)
 
     def held(self) -> bool:
         """Whether this job still holds the lease; assumed if the file cannot be read."""
         try:
-            return self.path.read_text(encoding="utf-8") == self.text
+            return self.path.read_bytes() == self.text.encode()
         except FileNotFoundError:
             return False
         except OSError:
@@ -80,21 +87,21 @@ class Lease:
         """Return what the lease says; a damaged one is replaced, which its holder notices."""
         return json_or_none(self.path, _Holder)
 
-    def _write(self, own: Path) -> None:
+    def _begin(self, own: Path) -> None:
+        """Make the lease; raises FileExistsError if there is one, on network file systems too."""
         try:
-            own.parent.mkdir(parents=True, exist_ok=True)
-            own.write_text(self.text, encoding="utf-8")
-        except OSError as error:
-            raise UserError(
-                f"{self.path} cannot be written ({error.strerror}); make room there and run the "
-                "same command again."
-            ) from error
+            os.link(own, self.path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            with self.path.open("x", encoding="utf-8") as file:
+                file.write(self.text)
 
     def _take(self, own: Path) -> None:
         until = time.monotonic() + self.wait
         while True:
             try:
-                os.link(own, self.path)  # fails if a lease exists, on network file systems too
+                self._begin(own)
                 return
             except FileExistsError:
                 other = self.holder()
