@@ -6,7 +6,7 @@ import pytest
 from facts import lacks
 from stand_ins import Alone, command, end, job, listed
 
-from seesaw.workflow.slurm import ledger, queue
+from seesaw.workflow.slurm import ledger, queue, segments
 from seesaw.workflow.slurm.ledger import Submission
 
 
@@ -28,6 +28,25 @@ def test_what_squeue_or_the_logs_folder_does_never_ends_the_watch(place):
     command(place, "squeue", "printf '8|RUNNING|n1|caf\\351|None|\\n7|COMPLETED|n1|run|None|\\n'")
     (place / "log").mkdir()  # it cannot be deleted as a file
     assert executor.ask() == {"7": "success"}
+
+
+def test_a_damaged_line_of_the_notes_is_left_out(place):
+    work = "mini/train_wildcards_a01_0"
+    ledger.note(Submission("1", "run", work, "", {"--mem": "1000"}))
+    with ledger.SUBMITTED.open("ab") as file:
+        file.write(b'{"job": "\xff"}\n{}\n[]\n')
+        file.write(b'{"job": "2", "run": "r", "key": "k", "fingerprint": "", "asked": null}\n')
+    end("1", "0 9 n1")
+    with (ledger.ENDS / "1").open("ab") as file:
+        file.write(b"1 \xff n2\n")
+    for name, text in {"a": "[]", "b": "{}", "c": '{"1": {}}', "d": '{"1": [], "2"'}.items():
+        (ledger.FOLDER / f"{name}.json").write_text(text)
+    segments_of = place / "segments.jsonl"
+    segments_of.write_bytes(b'{}\n{"job": "1", "stat\xffs": 137}\n')
+    assert [one.job for one in ledger.submitted()] == ["1"]
+    assert ledger.bad_nodes(work) == [] and dict(ledger.seen("1")) == {}
+    assert [one.node for one in ledger.ends("1")] == ["n1"]
+    assert segments.records(place) == [] and segments.memory(1000, place) == 1000
 
 
 def test_the_display_knows_what_waits(place):

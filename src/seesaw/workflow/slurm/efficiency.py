@@ -59,7 +59,7 @@ def _use(rule: str, submissions: list[Submission], benchmarks: Path) -> Use:
     ends = [(one, end) for one in submissions for end in ledger.ends(one.job)]
     seconds = sum(end.seconds for _, end in ends)
     failed = sum(end.seconds for _, end in ends if end.status not in (0, CUT_OFF))
-    asked = max((float(one.asked.get("--mem", 0)) for one in submissions), default=0)
+    asked = max((ledger.amount(one.asked.get("--mem", 0)) for one in submissions), default=0)
     peak = max(_megabytes([*benchmarks.glob("*.tsv"), benchmarks.with_suffix(".tsv")]), default=0)
     return Use(
         rule=rule,
@@ -92,7 +92,5 @@ def _megabytes(paths: Iterable[Path]) -> list[float]:
     found = []
     for path in paths:
         rows = list(csv.DictReader(ledger.text_lines(path), delimiter="\t"))
-        found += [
-            float(row["max_rss"]) for row in rows if (row.get("max_rss") or "-")[:1].isdigit()
-        ]
+        found += filter(None, (ledger.amount(row.get("max_rss")) for row in rows))
     return found

@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from typing_extensions import NotRequired, TypedDict
 
 from seesaw.core import paths
 from seesaw.core.files import append_line
-from seesaw.core.records import read_record
+from seesaw.core.json import json_or_none
 from seesaw.training.run_log import parsed
 
 FOLDER = paths.ROOT / ".snakemake/slurm_jobs"
@@ -49,6 +53,21 @@ class Submission(NamedTuple):
     asked: dict[str, str]
 
 
+_SUBMISSION = TypeAdapter(Submission)
+
+
+@with_config(ConfigDict(extra="allow"))
+class Seen(TypedDict):
+    """What the queue last said of a job; ``since`` is in s since 1970."""
+
+    state: str
+    since: float
+    reason: NotRequired[str]
+    node: NotRequired[str]
+    failed_node: NotRequired[str]
+    reported: NotRequired[bool]
+
+
 class End(NamedTuple):
     """How a job's command ended."""
 
@@ -70,10 +89,8 @@ def submitted() -> list[Submission]:
 def _read(state: tuple[int, ...]) -> list[Submission]:
     found = []
     for entry in parsed(text_lines(SUBMITTED)):
-        try:
-            found.append(Submission(**entry))
-        except TypeError:  # written by another version
-            continue
+        with suppress(ValidationError):  # damaged, or written by another version
+            found.append(_SUBMISSION.validate_python(entry))
     return found
 
 
@@ -105,11 +122,19 @@ def ends(job: str) -> list[End]:
     return found
 
 
-def seen(job: str) -> dict:
+def seen(job: str) -> Mapping[str, Any]:
     """Return a job's last known state, reason, since and node; empty if never queried."""
-    entries = [read_record(path) or {} for path in FOLDER.glob("*.json")]
+    entries = [json_or_none(path, dict[str, Seen]) or {} for path in FOLDER.glob("*.json")]
     found = [entry[job] for entry in entries if job in entry]
     return max(found, key=lambda entry: entry["since"], default={})
+
+
+def amount(text: object) -> float:
+    """Return what a job asked for or used as a number; 0 if it is none."""
+    try:
+        return float(str(text))
+    except ValueError:
+        return 0.0
 
 
 def bad_nodes(key: str) -> list[str]:
@@ -127,6 +152,6 @@ def bad_nodes(key: str) -> list[str]:
 def text_lines(path: Path) -> list[str]:
     """Return a file's lines; empty if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []

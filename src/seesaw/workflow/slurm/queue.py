@@ -7,9 +7,9 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from seesaw.core.files import write_atomic
 from seesaw.workflow.slurm import ledger
@@ -199,9 +199,9 @@ class Watch:
             self.say(f"{waits(reason, some)}.")
 
 
-def reason_of(entry: dict) -> str:
+def reason_of(entry: Mapping[str, Any]) -> str:
     """Return why a job does not run, from what was last seen of it."""
-    return entry["reason"] if entry["state"] == "PENDING" else entry["state"]
+    return entry.get("reason", "unknown") if entry["state"] == "PENDING" else entry["state"]
 
 
 def waits(reason: str, jobs: list[str]) -> str:

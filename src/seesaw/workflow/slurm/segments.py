@@ -39,6 +39,7 @@ PATIENCE = 3
 RESERVE = 0.1
 RESERVE_SECONDS = 60
 ANSWER = 300
+_READ = {"job", "status", "done", "out_of_memory"}  # the fields of a segment that are read
 # Seconds to wait for SLURM's signal to a requeued job: less than KillWait, after which it kills the
 # shell that notes the job's hours.
 END = 2
@@ -69,8 +70,9 @@ def main(argv: list[str]) -> int:
 
 
 def records(work: Path) -> list[dict]:
-    """Return the segments of a work directory, oldest first, without incomplete lines."""
-    return [*parsed(ledger.text_lines(work / "segments.jsonl"))]
+    """Return the segments of a work directory, oldest first, without damaged lines."""
+    lines = parsed(ledger.text_lines(work / "segments.jsonl"))
+    return [line for line in lines if line.keys() >= _READ]
 
 
 def memory(mem_mb: int, work: Path) -> int:
@@ -86,7 +88,7 @@ def memory(mem_mb: int, work: Path) -> int:
         failed.add(left["job"])
     killed |= {job for job in failed if ledger.seen(job).get("state") == "OUT_OF_MEMORY"}
     asked = (one.asked.get("--mem", 0) for one in ledger.submitted() if one.job in killed)
-    return max([mem_mb, *(int(1.5 * float(amount)) for amount in asked)])
+    return max([mem_mb, *(int(1.5 * ledger.amount(megabytes)) for megabytes in asked)])
 
 
 def stuck(work: Path) -> str | None:
