@@ -49,6 +49,18 @@ def test_what_nobody_remembers_is_not_made_up():
     assert not lacks(said, "code", "config")
 
 
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"config": {}}'])
+def test_damaged_memories_are_none_and_are_written_again(text):
+    acceptances.remember("old", PARTS)
+    acceptances.remember("new", PARTS | {"parent": "p"})
+    acceptances._parts("old").write_text(text)
+    (said,) = acceptances.changes("old", "new")
+    assert not lacks(said, "code", "config")
+    acceptances.remember("old", PARTS)
+    (said,) = acceptances.changes("old", "new")
+    assert "weights" in said
+
+
 ENTRY = """\
 accepted:
 - {training: a09, seed: 0, scale: paper, trained: 0123456789abcdef, accepted: %s,

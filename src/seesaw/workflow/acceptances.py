@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
 from seesaw.core import paths
 from seesaw.core.files import write_atomic
+from seesaw.core.json import json_or_none
 from seesaw.core.records import is_current, provenance_path, read_record, record_of
 from seesaw.core.secrets import masked
 from seesaw.core.yaml import Strict, read_model
@@ -65,6 +67,16 @@ class Acceptance(Strict):
         )
 
 
+@with_config(ConfigDict(extra="allow"))
+class _Parts(TypedDict):
+    """What a training's fingerprint is computed from."""
+
+    config: dict[str, Any]
+    code: dict[str, str]
+    dataset: str
+    parent: str | None
+
+
 class _File(Strict):
     accepted: list[Acceptance] = []
 
@@ -88,14 +100,14 @@ def stands_for(scale: str) -> dict[tuple[str, str], str]:
 def remember(fingerprint: str, parts: Mapping[str, Any]) -> None:
     """Save the parts that a fingerprint is computed from, so that changes can be listed later."""
     path = _parts(fingerprint)
-    if not path.exists():
+    if json_or_none(path, _Parts) is None:
         with suppress(OSError):  # with a read-only checkout, changes cannot be listed later
             write_atomic(path, json.dumps(parts, default=str))
 
 
 def changes(old: str, new: str) -> list[str]:
     """List what differs between two fingerprints: config keys, modules, data, starting weights."""
-    a, b = read_record(_parts(old)), read_record(_parts(new))
+    a, b = (json_or_none(_parts(made), _Parts) for made in (old, new))
     if a is None or b is None:
         return ["its code or config"]
 
