@@ -119,7 +119,7 @@ def record(args: Namespace) -> None:
     if rows:
         write_atomic(folder / "plots.json", json.dumps(rows, indent=1) + "\n")
     print(f"{folder}: {len(stage.jobs)} jobs")
-    if not stages.file.is_file() or stages.file.read_text(encoding="utf-8") != stages.text():
+    if not stages.file.is_file() or stages.file.read_bytes() != stages.text().encode():
         problem = f"{stages.file} does not fit {paths.EXPERIMENTS}"
         print(f"{problem}; run `seesaw dvc {stages.scale.options}`, then `dvc repro` again.")
 

@@ -13,6 +13,7 @@ from seesaw.core.records import provenance_path
 from seesaw.errors import UserError
 from seesaw.evaluation import replicates
 from seesaw.results.tables.collect import collect
+from seesaw.results.tables.recorded import write_recorded
 from seesaw.results.tables.render import FORMATS
 from seesaw.spec import experiments
 from seesaw.spec.scales import Scale
@@ -60,6 +61,17 @@ def ladder(scale):
 
 def rows_of(scale):
     return {r.id: r for r in collect("table_a1", experiments.load(), scale).rows}
+
+
+def test_a_table_with_a_flipped_byte_is_written_again(root):
+    scale = Scale("mini")
+    ladder(scale)
+    made = collect("table_a1", scale.table, scale)
+    path = write_recorded(made, scale)["md"]
+    right = path.read_bytes()
+    path.write_bytes(right[:9] + b"\xff" + right[10:])
+    write_recorded(made, scale)
+    assert path.read_bytes() == right
 
 
 def test_errors_and_steps_come_from_images_and_seeds(root):

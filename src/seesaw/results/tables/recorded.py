@@ -64,4 +64,4 @@ def _is_same(path: Path, text: str, inputs: dict[str, Path]) -> bool:
     used = record.get("inputs")
     if used is None or used.keys() != now.keys() or not is_current(record, inputs=now):
         return False
-    return path.is_file() and path.read_text(encoding="utf-8") == text
+    return path.is_file() and path.read_bytes() == text.encode()
