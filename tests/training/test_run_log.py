@@ -110,3 +110,30 @@ def test_a_log_that_cannot_be_written_is_one_warning(whole, tmp_path):
     assert attempt(tmp_path, log="off") == 0
     assert (tmp_path / "model.pth").read_bytes() == (whole / "model.pth").read_bytes()
     assert (tmp_path / "log.0").read_text().count(os.strerror(errno.EISDIR)) == 1
+
+
+def test_damaged_lines_are_left_out_and_an_evaluation_is_added_below_them(tmp_path):
+    log = tmp_path / "log.jsonl"
+    run_log.begin(log, HEADER, 0)
+    with log.open("a") as file:
+        file.write(
+            '{"iter": 1, "loss": 2}\n{"iter": "2"}\n{"run": 5}\n{"attempt": 2}\n{"iter": 3, "l'
+        )
+    assert run_log.append_evaluation(log, "a01", {"AP": 1.0})
+    found = run_log.read(log)
+    assert found.header == HEADER and len(found.attempts) == 1
+    assert [line["iter"] for line in found.steps] == [1]
+    assert [(line["evaluation"], line["iter"]) for line in found.evaluations] == [("a01", 1)]
+
+
+def test_an_evaluation_ends_well_where_the_log_cannot_be_written(tmp_path, capsys):
+    log = tmp_path / "log.jsonl"
+    log.symlink_to("/dev/full")
+    assert not run_log.append_evaluation(log, "a01", {"AP": 1.0})  # it is no file
+    log.unlink()
+    log.write_text("")
+    log.chmod(0o444)
+    if os.access(log, os.W_OK):
+        pytest.skip("root writes to any file")
+    assert not run_log.append_evaluation(log, "a01", {"AP": 1.0})
+    assert os.strerror(errno.EACCES) in capsys.readouterr().out

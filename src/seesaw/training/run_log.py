@@ -44,11 +44,11 @@ class RunLog(NamedTuple):
 def read(path: Path) -> RunLog:
     """Read a run log without incomplete lines; a missing file gives an empty log."""
     lines = _lines(path)
-    header: dict = next((line["run"] for line in lines if "run" in line), {})
-    evaluations = {line["evaluation"]: line for line in lines if "evaluation" in line}
+    header: dict = next((line["run"] for line in lines if isinstance(line.get("run"), dict)), {})
+    evaluations = {str(line["evaluation"]): line for line in lines if "evaluation" in line}
     return RunLog(
         header,
-        [line for line in lines if "attempt" in line],
+        [line for line in lines if "attempt" in line and isinstance(line.get("iter"), int)],
         [line for line in lines if is_step(line)],
         list(evaluations.values()),
     )
@@ -56,7 +56,8 @@ def read(path: Path) -> RunLog:
 
 def is_step(line: dict) -> bool:
     """Return whether a line describes an iteration."""
-    return "iter" in line and "attempt" not in line and "evaluation" not in line
+    known = isinstance(line.get("iter"), int)  # else a damaged line
+    return known and "attempt" not in line and "evaluation" not in line
 
 
 def begin(path: Path, header: dict, iteration: int, **facts: Any) -> None:
@@ -80,15 +81,23 @@ def step(iteration: int, values: dict[str, float]) -> dict:
 
 
 def append_evaluation(path: Path, evaluation: str, metrics: dict[str, float | None]) -> bool:
-    """Append the result of an evaluation; return False if the model has no log."""
+    """Append the result of an evaluation, below a line that a full disk has left incomplete.
+
+    Returns False if the model has no log, or one that cannot be written, as where DVC links it.
+    """
     if not path.is_file():
         return False
     done = max((line["iter"] for line in read(path).steps), default=0)
     text = dumped({"evaluation": evaluation, "iter": done, "at": _now(), **metrics})
-    with path.open("a", encoding="utf-8") as file:
-        with suppress(OSError):  # no locks on this file system; two evaluations at once are rare
-            fcntl.flock(file, fcntl.LOCK_EX)
-        file.write(text)
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            with suppress(OSError):  # no locks here; two evaluations at once are rare
+                fcntl.flock(file, fcntl.LOCK_EX)
+            torn = not path.read_bytes().endswith(b"\n")
+            file.write("\n" * torn + text)
+    except OSError as error:
+        print(f"{path} cannot be written ({error.strerror}); its curves lack {evaluation}.")
+        return False
     return True
 
 
