@@ -30,15 +30,18 @@ try:
     DOWNLOADS = downloads.load().sets
     ZOO = zoo_table.load().models
     CLAIMS = claims.of(SCALE)
+    # In a clone that pulled results, restore Snakemake's record of how they were made. Jobs on a
+    # cluster only read it.
+    if workflow.is_main_process and not LOOKS:
+        metadata.seed(SCALE)
 except UserError as error:
     raise WorkflowError(masked(error)) from None
+except OSError as error:
+    fault = f"{error.filename or 'a file'} cannot be read or written ({error.strerror})"
+    fix = "give this user the permission, or make room, and run the same command again"
+    raise WorkflowError(f"{masked(fault)}; {fix}.") from None
 except KeyboardInterrupt:
     raise WorkflowError("Stopped before a job began; run the same command again.") from None
-
-# In a clone that pulled results, restore Snakemake's record of how they were made. Jobs on a
-# cluster only read it.
-if workflow.is_main_process and not LOOKS:
-    metadata.seed(SCALE)
 
 ENTRY = SCALE.entry
 RESULTS = str(SCALE.results)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from seesaw.core import paths
@@ -96,7 +97,8 @@ def _take_over(job: dict, outputs: dict[Path, str], restored: dict[str, str]) ->
     newest = max((path.stat().st_mtime_ns for path in verified), default=0)
     for path, digest in outputs.items():
         if path.stat().st_mtime_ns < newest:
-            os.utime(path, ns=(newest, newest))
+            with suppress(PermissionError):  # another user's file: Snakemake hashes the inputs
+                os.utime(path, ns=(newest, newest))
         record = {key: job[key] for key in LASTING}
         record |= {"endtime": path.stat().st_mtime, "incomplete": False}
         # Without this folder Snakemake would assume that an old version wrote the metadata.

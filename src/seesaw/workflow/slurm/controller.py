@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -26,13 +27,17 @@ def alone() -> None:
     try:
         _held.acquire(timeout=0)
     except Timeout:
+        other = ""
+        with suppress(OSError):
+            other = LOCK.read_text(encoding="utf-8", errors="replace").strip()
         raise WorkflowError(
-            f"{LOCK.read_text('utf-8').strip() or 'another process'} runs this workflow already; "
-            "let it end, or stop it (Ctrl-C), and run the same command again."
+            f"{other or 'another process'} runs this workflow already; let it end, or stop it "
+            "(Ctrl-C), and run the same command again."
         ) from None
     except OSError:
         return  # the file system has no locks: rely on Snakemake's own
-    LOCK.write_text(f"process {os.getpid()} on {platform.node()}\n", "utf-8")
+    with suppress(OSError):  # on a full disk only the name is missing
+        LOCK.write_text(f"process {os.getpid()} on {platform.node()}\n", "utf-8")
 
 
 def stopped(logs: list[str]) -> bool:
