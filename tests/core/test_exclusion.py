@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from seesaw.cli.data import _tidy
+from seesaw.cli.main import main
 from seesaw.core.files import lock
 from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
+from seesaw.spec.scales import Scale
 
 HOLD = """
 import sys, time
@@ -22,6 +25,14 @@ from seesaw.core.provenance import Provenance
 with Provenance(sys.argv[1], root=Path(sys.argv[2])):
     print("held", flush=True)
     time.sleep(600)
+"""
+MAKES_DATA = """
+import time
+from seesaw.core import attempts, paths
+from seesaw.spec.scales import Scale
+with attempts.alone(paths.ROOT, Scale("smoke").entry.root):
+    print("held", flush=True)
+    time.sleep(60)
 """
 
 
@@ -46,6 +57,26 @@ def test_the_second_process_names_the_first_and_changes_nothing(tmp_path, other,
     assert f"process {other.pid} on {platform.node()}" in str(error.value)
     assert str(tmp_path / "made") in str(error.value)
     assert sorted(p for p in tmp_path.rglob("*")) == before
+
+
+def test_one_process_makes_a_dataset(bare, capsys):
+    with subprocess.Popen(
+        [sys.executable, "-c", MAKES_DATA], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        assert main(["data", "--scale", "smoke"]) == 2
+        other.kill()
+    assert f"process {other.pid} " in capsys.readouterr().err
+    assert not Scale("smoke").entry.root.exists()
+
+
+def test_what_a_killed_generation_left_is_deleted(bare):
+    entry = Scale("smoke").entry
+    left = [entry.root.with_name(f".{entry.root.name}.{n}.tmp") for n in ("7", "mine")]
+    for folder in left:
+        (folder / "annotations").mkdir(parents=True)
+    _tidy(entry)
+    assert [folder.exists() for folder in left] == [False, True]
 
 
 def test_a_path_relative_to_the_root_names_the_same_file(tmp_path, other, monkeypatch):

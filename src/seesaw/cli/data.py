@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
@@ -80,13 +82,20 @@ def _list(remotes) -> None:
 
 def data(args: Namespace) -> None:
     """Generate a dataset if needed; check it, and write its manifest and category counts."""
+    from seesaw.core import attempts, paths
+
+    scale = scale_of(args)
+    with attempts.alone(paths.ROOT, scale.entry.root):
+        _data(args, scale)
+
+
+def _data(args: Namespace, scale: Scale) -> None:
     from seesaw.core import paths
     from seesaw.data import lvis_folder
     from seesaw.data.mini_lvis import generate
     from seesaw.data.repair import repair
     from seesaw.spec.mini_lvis import MiniLvisSpec
 
-    scale = scale_of(args)
     entry, generated = scale.entry, scale.entry.generate is not None
     if generated and args.fix:
         raise UserError(f"--fix {args.fix}: {entry.name} is generated, not mended; leave it out.")
@@ -99,6 +108,7 @@ def data(args: Namespace) -> None:
         raise UserError(f"{lost[0]} is missing; {fix}, then this again.")
     if entry.generate is not None:
         spec = MiniLvisSpec.parse(entry.generate, f"{paths.DATASETS} ({entry.name})")
+        _tidy(entry)
         generate(spec, entry.root, entry.truth)
     elif args.fix:
         root, done = repair(entry.root, files, args.fix)
@@ -134,6 +144,14 @@ def data(args: Namespace) -> None:
         used = f"{len(content.images)} images, {len(content.ints)} annotations"
         print(f"{content.path}: {used}" + (f"; {notes}" if notes else ""))
     print(f"{entry.manifest}: {entry.name} is complete")
+
+
+def _tidy(entry: DatasetEntry) -> None:
+    """Delete what a killed generation has left: in a container each process may have its id."""
+    for folder in (entry.root.resolve(), entry.truth.resolve()):
+        for left in folder.parent.glob(".*.tmp"):
+            if re.fullmatch(rf"\.{re.escape(folder.name)}\.\d+\.tmp", left.name):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _enough(scale: Scale, entry: DatasetEntry, images: int) -> None:

@@ -96,8 +96,8 @@ def parser() -> Parser:
 # A disk or a folder that does not take what a verb writes, or a name that is too long for it
 _NO_PLACE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _NO_PLACE |= {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EFBIG, errno.ENAMETOOLONG}
-# Links in a circle, a disk or server that fails
-_NO_PLACE |= {errno.ELOOP, errno.EIO, errno.ESTALE}
+# Two processes that put a folder into one place, links in a circle, a disk or server that fails
+_NO_PLACE |= {errno.ENOTEMPTY, errno.ELOOP, errno.EIO, errno.ESTALE}
 
 
 def main(argv: list[str] | None = None) -> int:
