@@ -8,12 +8,14 @@ too: it holds the runs that only claims use.
 
 from __future__ import annotations
 
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from seesaw.core import attempts, paths
 from seesaw.core.files import write_atomic
 from seesaw.core.integrity import read_output
 from seesaw.core.records import failure_path, record_of
@@ -229,10 +231,35 @@ def _check_sizes(new: Path, final: Path) -> None:
 
 @contextmanager
 def _renewed(reference: Path) -> Iterator[Path]:
-    """Yield a folder that takes the reference's place if the block raises no error and it fits."""
-    new, away = (reference.with_name(f".{reference.name}.{uuid.uuid4().hex}") for _ in range(2))
+    """Yield a folder that takes the reference's place if the block raises no error and it fits.
+
+    Raises:
+        UserError: another process renews it, or the new one is too large.
+    """
+    name = f".{reference.name}.{uuid.uuid4().hex}"
+    new, away = reference.with_name(name), reference.with_name(f"{name}.old")
+    with attempts.alone(paths.ROOT, reference):
+        _tidy(reference)
+        with _in_place(reference, new, away):
+            yield new
+
+
+def _tidy(reference: Path) -> None:
+    """Put back or delete what a killed process has left beside a reference."""
+    ours = rf"\.{re.escape(reference.name)}\.[0-9a-f]{{32}}(\.old)?"
+    for left in sorted(reference.parent.glob(".*")):
+        if not re.fullmatch(ours, left.name):
+            continue
+        if left.suffix == ".old" and not reference.exists():
+            left.rename(reference)
+        else:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _in_place(reference: Path, new: Path, away: Path) -> Iterator[None]:
     try:
-        yield new
+        yield
         _check_sizes(new, reference)
         if reference.exists():  # a folder with content, so not by `replacing`
             reference.rename(away)

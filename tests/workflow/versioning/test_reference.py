@@ -39,6 +39,19 @@ def test_frozen_are_the_small_files_and_their_records_without_time_or_host(scale
     assert shown["AP_f"] == pytest.approx(100 * run["segm"]["AP_f"])
 
 
+def test_a_freeze_that_was_killed_leaves_the_reference_and_no_folder(scale):
+    first = content(reference.freeze(scale))
+    place = scale.reference
+    place.with_name(f".smoke.{'0' * 32}").mkdir()  # killed while it copied
+    old = place.rename(place.with_name(f".smoke.{'1' * 32}.old"))  # killed between two renames
+    other = place.with_name(f".smoke.mine.{'0' * 32}")  # of another scale
+    other.mkdir()
+    with pytest.raises(UserError, match="stop"), reference._renewed(place):
+        assert content(place) == first and not old.exists()
+        raise UserError("stop")
+    assert sorted(path.name for path in place.parent.iterdir()) == [other.name, "smoke"]
+
+
 def test_of_a_run_log_the_losses_are_kept(scale, finished):
     """Their record is that of the weights, so a change of either is found."""
     model = finished[1]["train/a02_syncbn/seed0"].outputs[0]
