@@ -51,6 +51,7 @@ class Running:
         begun: when it began, by `time.monotonic`; while it waits, when it was submitted.
         log: its log; None for a target, which runs nothing.
         waits: it is in SLURM's queue.
+        before: seconds for which it ran before SLURM requeued it.
     """
 
     id: int
@@ -59,6 +60,7 @@ class Running:
     begun: float
     log: Path | None
     waits: bool = False
+    before: float = 0.0
     _tail: list[str] = field(default_factory=list)
     _read: float = float("-inf")
 
@@ -66,9 +68,14 @@ class Running:
         """Take over the job's state in SLURM's queue, and the end of its log."""
         waits = queue.waiting(self.id)
         if waits != self.waits:
+            self.before += 0.0 if self.waits else now - self.begun
             self.waits, self.begun = waits, now
         if self.log and not self.waits and now - self._read >= FRESH:
             self._read, self._tail = now, [line for line in lines(self.log) if line.strip()]
+
+    def took(self, now: float) -> float:
+        """Return the seconds for which it has run, over all of its segments."""
+        return self.before + now - self.begun
 
     def described(self, now: float) -> str:
         """Return name, duration and the last line of the log."""
@@ -93,6 +100,7 @@ class Events(EventHandler):
         super().__init__(*args, **kwargs)
         self.running: dict[int, Running] = {}
         self.seconds: dict[str, list[float]] = {}
+        self.failed: dict[int, str] = {}  # the rule of each job that has not begun again since
         self.stopping = False
         self.begun = time.monotonic()
         self.ended = threading.Event()
@@ -127,6 +135,7 @@ class Events(EventHandler):
             number, event_data.rule_name, name, time.monotonic(), log, queue.waiting(number)
         )
         self.running[number] = job
+        self.failed.pop(number, None)
         if log:  # the others are targets, which run nothing
             what = "submitted" if job.waits else "begun"
             self._say(f"{time.strftime('%H:%M')} {what}: {name}{command}")
@@ -136,7 +145,7 @@ class Events(EventHandler):
         """Name a job that has finished, and the time left."""
         super().handle_job_finished(event_data, **kwargs)
         if job := self.running.pop(event_data.job_id, None):
-            took = time.monotonic() - job.begun
+            took = job.took(time.monotonic())
             self.seconds.setdefault(job.rule, []).append(took)
             if job.log:
                 done = f"{job.name} in {duration(took / 3600)}"
@@ -146,6 +155,8 @@ class Events(EventHandler):
     def handle_job_error(self, event_data: events.JobError, **kwargs) -> None:
         """Show the end of a failed job's log, unless the user has stopped it."""
         job = self.running.pop(event_data.jobid, None)
+        if job:
+            self.failed[job.id] = job.rule
         self._count()
         if self.stopping or job is None:
             return
@@ -181,6 +192,7 @@ class Events(EventHandler):
         waiting = sum(job.waits for job in jobs)
         parts = [f"{self.completed} of {self.total_jobs} jobs"]
         parts += [f"{waiting} in SLURM's queue"] if waiting else []
+        parts += [f"{len(self.failed)} failed"] if self.failed else []
         running = any(job.log and not job.waits for job in jobs)
         left, whole = self.hours_left()
         if left and (whole or running):
@@ -190,25 +202,25 @@ class Events(EventHandler):
     def hours_left(self) -> tuple[float, bool]:
         """Return hours by the jobs that run or have finished, else by configs/costs.yaml.
 
-        As many jobs as run now, or ran on average, are taken to go on running at once. The second
-        value is false while a rule's time is unknown: such jobs are left out, and if they run,
-        the answer is 0.
+        As many jobs as run now, or ran on average, are taken to go on running at once; a failed one
+        is left out until it begins again. The second value is false while a rule's time is unknown:
+        such jobs are left out, and if they run, the answer is 0.
         """
         now, elapsed = time.monotonic(), time.monotonic() - self.begun
         running = self._running(now)
         work, longest, whole = 0.0, 0.0, True
         for rule, counts in self.rule_counts.items():
-            under = [(now - job.begun, job.left()) for job in running if job.rule == rule]
+            under = [(job.took(now), job.left()) for job in running if job.rule == rule]
             took = self.seconds.get(rule, []) + [age + x for age, x in under if x is not None]
             one = sum(took) / len(took) if took else _stated(rule)
-            left = counts["total"] - counts["completed"]
+            left = counts["total"] - counts["completed"] - [*self.failed.values()].count(rule)
             if one is None and under:
                 return 0.0, False
             whole &= one is not None or not left
             rests = [max((one or 0) - age, 0) if x is None else x for age, x in under]
             work += max(left - len(under), 0) * (one or 0) + sum(rests)
             longest = max([longest, *rests])
-        busy = sum(map(sum, self.seconds.values())) + sum(now - job.begun for job in running)
+        busy = sum(map(sum, self.seconds.values())) + sum(job.took(now) for job in running)
         return max(work / max(busy / elapsed, len(running), 1), longest) / 3600, whole
 
     def __rich__(self) -> Group:

@@ -139,6 +139,30 @@ def test_without_a_stated_cost_no_time_is_reported(shown, monkeypatch):
     assert "left" not in shown.standing()
 
 
+def test_a_failed_job_takes_no_more_time_until_it_begins_again(shown, monkeypatch):
+    monkeypatch.setattr("snakemake_logger_plugin_seesaw._stated", {"train": 3600.0, "table": 0}.get)
+    assert shown.hours_left() == (pytest.approx(2), True)
+    begin(shown, 1)
+    shown.handle_job_error(events.JobError(1))
+    assert shown.hours_left() == (pytest.approx(1), True) and "1 failed" in shown.standing()
+    begin(shown, 1)
+    assert shown.hours_left()[0] > 1.9 and "failed" not in shown.standing()
+
+
+def test_a_requeued_job_has_run_for_all_of_its_segments(shown, states):
+    states[1] = "RUNNING"
+    begin(shown, 1)
+    job = shown.running[1]
+    job.begun -= 7200.0
+    for state in ("PENDING", "RUNNING"):
+        states[1] = state
+        shown.__rich__()
+    assert job.took(job.begun + 60.0) == pytest.approx(7260.0, abs=5)
+    states[1] = "COMPLETED"
+    shown.handle_job_finished(events.JobFinished(1))
+    assert shown.seconds["train"] == [pytest.approx(7200.0, abs=5)]
+
+
 def text(shown):
     return shown.console.file.getvalue()
 
