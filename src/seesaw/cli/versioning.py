@@ -110,6 +110,8 @@ def record(args: Namespace) -> None:
         hashes = {path.as_posix(): sha256_file(path) for path in made}
         write_atomic(stages.hashes(stage.name), json.dumps(hashes, indent=1) + "\n")
     rows = []
+    for old in {*(folder / "metrics").glob("*.json")} - {*stages.summaries(stage.name).values()}:
+        old.unlink()  # of a row that has been renamed or removed
     for evaluation, path in stages.summaries(stage.name).items():
         e = stages.table.evaluations[evaluation]
         files = [stages.scale.metrics(e, seed) for seed in stages.table.seeds(evaluation)]

@@ -10,6 +10,7 @@ import yaml
 from clones import run
 from repository import REPOSITORY
 
+from seesaw.cli.main import main
 from seesaw.spec.experiments import config_files
 from seesaw.spec.scales import Scale
 from seesaw.workflow.dvc import CODE, SHARED, SHOWN, Stages
@@ -149,3 +150,11 @@ def test_dvc_copies_and_reports_nothing_home():
     parser.read(REPOSITORY / ".dvc/config")
     assert parser["core"].getboolean("analytics") is False
     assert parser["cache"]["type"] == "copy"
+
+
+def test_the_metrics_of_a_removed_row_leave_their_stage(scale):
+    old = Stages(scale).folder("table_a1") / "metrics/of_a_renamed_row.json"
+    old.parent.mkdir(parents=True)
+    old.write_text("{}")
+    assert main(["record", "table_a1", "--scale", "smoke"]) == 0
+    assert {path.stem for path in old.parent.iterdir()} == {"a01_mask_rcnn", "a02_syncbn"}
