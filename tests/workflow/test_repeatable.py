@@ -40,6 +40,13 @@ def test_another_seed_gives_other_weights(smoke_root):
     assert digest(folder / "seed0/model.pth") != digest(folder / "seed1/model.pth")
 
 
+def test_a_job_of_a_workflow_that_read_other_configs_is_refused(smoke_root):
+    words = ["train", "a01", "--fingerprint", "0123456789abcdef"]
+    done = seesaw(smoke_root, *words, SEESAW_WORKFLOW_SCALE="smoke", code=2)
+    assert "a01_mask_rcnn.py" in done.stderr and "Traceback" not in done.stderr
+    assert not (smoke_root / "work/smoke/a01_mask_rcnn/seed0/0123456789abcdef").exists()
+
+
 def test_corrupt_images_are_refused_in_one_sentence_and_nothing_is_made(smoke_root, tmp_path):
     broken = shutil.copytree(smoke_root, tmp_path / "broken")
     for image in (broken / "data/smoke_lvis/train").glob("*.png"):

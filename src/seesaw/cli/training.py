@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 
@@ -23,6 +24,7 @@ from seesaw.core.provenance import Provenance, refuse_known_failure
 from seesaw.errors import UserError
 from seesaw.spec import claims, downloads, experiments
 from seesaw.training import run_log, runs
+from seesaw.workflow.slurm import ledger
 
 
 def add(verb) -> None:
@@ -148,6 +150,8 @@ def train(args: Namespace) -> None:
     for one in starts:
         refuse_other_data(*one)
     fingerprint = args.fingerprint or fingerprints_of(args)[key]
+    if os.environ.get(ledger.SCALE) == scale.full_name and os.environ.get("RANK", "0") == "0":
+        _refuse_edited(args, training, key)
     output = scale.model(training.id, args.seed)
     refuse_known_failure(output, fingerprint)
     # Checkpoints with another fingerprint belong to another training and must not be resumed.
@@ -191,6 +195,18 @@ def train(args: Namespace) -> None:
     seconds = provenance.facts["seconds_per_iteration"]
     each = f", {seconds} s each" if seconds is not None else ""
     print(f"{output}: {provenance.facts['iterations']} iterations{each}")
+
+
+def _refuse_edited(args: Namespace, training: experiments.Training, key: str) -> None:
+    """Refuse a job of a workflow that read other code or configs than there are now.
+
+    It would train what is there now, and record the fingerprint of what was there before.
+    """
+    if args.fingerprint and args.fingerprint != fingerprints_of(args).get(key):
+        raise UserError(
+            f"{training.config}, or code or data of {training.id}, has changed since the workflow "
+            "began; run the same command again."
+        )
 
 
 def wandb_sync(args: Namespace) -> int:
