@@ -28,7 +28,9 @@ def python(
 ) -> subprocess.CompletedProcess:
     """Run Python in a folder, on the repository's code; it must end with this code, if not None."""
     command = [sys.executable, *map(str, words)]
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")} | variables
+    # a bare GPU node has the libraries in a folder that PYTHONPATH names
+    path = [str(REPOSITORY / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)} | variables
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert code in (done.returncode, None), done.stdout[-2000:] + done.stderr[-4000:]
     return done
