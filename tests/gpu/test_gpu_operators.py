@@ -85,7 +85,9 @@ def test_on_a_map(make):
 @pytest.mark.parametrize("ratio", [0, 2])
 def test_deformable_roi_pooling(ratio):
     torch.manual_seed(1)
-    features, offset = torch.randn(2, 6, 20, 24), 0.5 * torch.randn(len(ROIS), 2, 7, 7)
+    # So small that no sample leaves the map's outer cell centres, beyond which mmcv's gradient of
+    # the offset is another than ours; see seesaw.models.ops.roi_pool.
+    features, offset = torch.randn(2, 6, 20, 24), 0.1 * torch.randn(len(ROIS), 2, 7, 7)
     pool = DeformRoIPoolAny(7, 0.25, ratio, 0.1)
     assert_same(lambda: lambda f, o: pool(f, ROIS.to(f), o), features, offset)
 
