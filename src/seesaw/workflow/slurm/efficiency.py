@@ -89,7 +89,7 @@ def _limit(one: Submission) -> float:
 
 def _megabytes(paths: Iterable[Path]) -> list[float]:
     """Return the largest resident memory in each benchmark."""
-    found = []
+    found: list[float] = []
     for path in paths:
         rows = list(csv.DictReader(ledger.text_lines(path), delimiter="\t"))
         found += filter(None, (ledger.amount(row.get("max_rss")) for row in rows))
