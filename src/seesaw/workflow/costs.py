@@ -24,19 +24,12 @@ _ALIKE = ("evaluate", "submit", "table")
 
 
 class Cost(NamedTuple):
-    """The cost of one job.
+    """The cost of one job."""
 
-    Attributes:
-        gpu_hours: hours on GPUs of the planned type.
-        hours: wall time.
-        gigabytes: disk space that the job adds.
-        basis: where the time comes from; "unknown" counts as zero and is reported.
-    """
-
-    gpu_hours: float
-    hours: float
-    gigabytes: float
-    basis: Basis
+    gpu_hours: float  # hours on GPUs of the planned type
+    hours: float  # wall time
+    gigabytes: float  # disk space that the job adds
+    basis: Basis  # where the time comes from; "unknown" counts as zero and is reported
 
 
 class Costs:

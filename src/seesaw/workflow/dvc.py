@@ -41,18 +41,12 @@ HEADER = """\
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage.
-
-    Attributes:
-        targets: the targets that Snakemake is called with.
-        jobs: all jobs that the targets need, in topological order.
-        owned: the jobs whose outputs this stage versions.
-    """
+    """One stage."""
 
     name: str
-    targets: list[str]
-    jobs: list[Job]
-    owned: list[Job]
+    targets: list[str]  # the targets that Snakemake is called with
+    jobs: list[Job]  # all jobs that the targets need, in topological order
+    owned: list[Job]  # the jobs whose outputs this stage versions
 
 
 class Stages:

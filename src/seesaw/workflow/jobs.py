@@ -27,27 +27,18 @@ from seesaw.workflow import dependencies
 
 @dataclass(frozen=True)
 class Job:
-    """One job of the workflow.
+    """One job of the workflow."""
 
-    Attributes:
-        id: rule and wildcards, as in the log's name: ``detect/a01_mask_rcnn/seed0/a01_mask_rcnn``.
-        outputs: the declared files; the first is the artefact that has the record beside it.
-        needs: ids of the jobs that must finish first.
-        key: its key among the fingerprints of `seesaw.workflow.dependencies`; "" if it has none.
-        experiment: the evaluation that it belongs to (for a training, its own); "" if shared.
-        training: the training whose weights it makes or uses; "" if none.
-        seed: the seed; 0 where there is none.
-        shown: what a table or figure takes from the experiment table (title, columns, rows), as
-            Snakemake writes its parameters down.
-    """
-
+    # rule and wildcards, as in the log's name: ``detect/a01_mask_rcnn/seed0/a01_mask_rcnn``
     id: str
-    outputs: tuple[Path, ...]
-    needs: tuple[str, ...] = ()
-    key: str = ""
-    experiment: str = ""
-    training: str = ""
-    seed: int = 0
+    outputs: tuple[Path, ...]  # the first is the artefact that has the record beside it
+    needs: tuple[str, ...] = ()  # ids of the jobs that must finish first
+    key: str = ""  # among the fingerprints of `seesaw.workflow.dependencies`; "" if it has none
+    experiment: str = ""  # the evaluation it belongs to (for a training, its own); "" if shared
+    training: str = ""  # the training whose weights it makes or uses; "" if none
+    seed: int = 0  # the seed; 0 where there is none
+    # what a table or figure takes from the experiment table (title, columns, rows), as Snakemake
+    # writes its parameters down
     shown: tuple[str, ...] = ()
 
     @property
@@ -63,15 +54,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Graph:
-    """All jobs of the workflow at one scale.
+    """All jobs of the workflow at one scale."""
 
-    Attributes:
-        every: id -> job, in topological order.
-        targets: the name of a rule without wildcards, or an evaluation -> ids of the jobs it needs.
-        scale: the scale.
-    """
-
-    every: dict[str, Job]
+    every: dict[str, Job]  # id -> job, in topological order
+    # the name of a rule without wildcards, or an evaluation -> ids of the jobs it needs
     targets: dict[str, list[str]]
     scale: Scale
 

@@ -23,19 +23,12 @@ NUMBER = r"(\d{1,3}([,_]\d{3})+|\d*)(\.\d+)?"
 
 @dataclass(frozen=True)
 class Row:
-    """An experiment's own jobs, without those that it shares with others.
+    """An experiment's own jobs, without those that it shares with others."""
 
-    Attributes:
-        name: id of the evaluation, or `SHARED`.
-        costs: costs of its unfinished jobs; empty if all are finished.
-        hours: wall time from its first job to its last, for the slowest seed.
-        fits: whether it fits in the budget; None without a budget or if it is finished.
-    """
-
-    name: str
-    costs: dict[str, Cost]
-    hours: float
-    fits: bool | None = None
+    name: str  # id of the evaluation, or `SHARED`
+    costs: dict[str, Cost]  # costs of its unfinished jobs; empty if all are finished
+    hours: float  # wall time from its first job to its last, for the slowest seed
+    fits: bool | None = None  # in the budget; None without a budget or if it is finished
 
     @property
     def gpu_hours(self) -> float:
@@ -56,17 +49,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """The remaining costs of a target.
+    """The remaining costs of a target."""
 
-    Attributes:
-        rows: rows in the experiment table's order, then the shared jobs.
-        costs: id -> cost of each unfinished job, in topological order.
-        path: the critical path: ids of the chain of jobs that takes longest, in order.
-    """
-
-    rows: list[Row]
-    costs: dict[str, Cost]
-    path: list[str]
+    rows: list[Row]  # rows in the experiment table's order, then the shared jobs
+    costs: dict[str, Cost]  # id -> cost of each unfinished job, in topological order
+    path: list[str]  # the critical path: ids of the chain of jobs that takes longest, in order
 
     @property
     def gpu_hours(self) -> float:

@@ -13,25 +13,15 @@ TAIL = 64 * 1024  # bytes
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of a training.
+    """The progress of a training."""
 
-    Attributes:
-        iteration: the last logged iteration; 0 before the first.
-        total: iterations of the whole training; None if the log does not say.
-        pace: seconds per iteration in the last logged window; None before the first.
-        loss: the last logged loss.
-        age: seconds since the last log entry.
-        interval: iterations between two log lines.
-        starting: the last attempt has not logged an iteration yet.
-    """
-
-    iteration: int
-    total: int | None
-    pace: float | None
-    loss: float | None
-    age: float
-    interval: int = 20
-    starting: bool = False
+    iteration: int  # the last logged iteration; 0 before the first
+    total: int | None  # iterations of the whole training; None if the log does not say
+    pace: float | None  # seconds per iteration in the last logged window; None before the first
+    loss: float | None  # the last logged loss
+    age: float  # seconds since the last log entry
+    interval: int = 20  # iterations between two log lines
+    starting: bool = False  # the last attempt has not logged an iteration yet
 
     @property
     def seconds_left(self) -> float | None:

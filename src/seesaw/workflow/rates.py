@@ -45,15 +45,12 @@ class Estimates(Strict):
 
 
 class Measured(NamedTuple):
-    """Measured seconds per image on one GPU.
+    """Measured seconds per image on one GPU."""
 
-    Attributes:
-        training: training -> seconds of a training step, per image, or the time in which its
-            loader delivers an image, if that is longer.
-        detection: evaluation -> seconds from the loaded image to its detections.
-    """
-
+    # training -> seconds of a training step, per image, or the time in which its loader delivers an
+    # image, if that is longer
     training: dict[str, float] = {}
+    # evaluation -> seconds from the loaded image to its detections
     detection: dict[str, float] = {}
 
 

@@ -26,18 +26,12 @@ UNNAMED = "the records name no difference in data, code, processor or versions"
 
 
 class Difference(NamedTuple):
-    """A cell that differs: numbers in the column's unit, or states; None where undefined.
-
-    Attributes:
-        column: the metric.
-        reference: its value in the reference.
-        here: its value here.
-        noise: the largest difference that other seeds explain (see `reruns`); None if unknown.
-    """
+    """A cell that differs: numbers in the column's unit, or states; None where undefined."""
 
     column: str
     reference: float | str | None
     here: float | str | None
+    # the largest difference that other seeds explain (see `reruns`); None if unknown
     noise: float | None
 
     @property
@@ -49,19 +43,13 @@ class Difference(NamedTuple):
 
 
 class Rerun(NamedTuple):
-    """A row that was computed here and in the reference.
+    """A row that was computed here and in the reference."""
 
-    Attributes:
-        id: id of the evaluation.
-        verdict: the verdict on all of its cells.
-        cells: the cells that are not equal.
-        differs: what differs according to the records of the row's model, detections and metrics:
-            data, code, config, processor or versions -> how.
-    """
-
-    id: str
-    verdict: Verdict
-    cells: list[Difference]
+    id: str  # id of the evaluation
+    verdict: Verdict  # the verdict on all of its cells
+    cells: list[Difference]  # the cells that are not equal
+    # what differs according to the records of the row's model, detections and metrics: data, code,
+    # config, processor or versions -> how
     differs: dict[str, str]
 
 

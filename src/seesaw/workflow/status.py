@@ -49,23 +49,17 @@ class _Stop(TypedDict):
 
 @dataclass(frozen=True)
 class Standing:
-    """The state of one job.
-
-    Attributes:
-        state: "no sign" has begun but is silent for too long; "stopped" saved its state and ended;
-            "outdated" was made with older code, configs or inputs; "–" has not begun.
-        note: one line: progress, the error, or how long the job has been silent.
-        share: fraction of the iterations that a training has completed; else None.
-        log: its newest log.
-        slurm: id of its SLURM job, where Snakemake recorded one.
-    """
+    """The state of one job."""
 
     job: Job
+    # "no sign" has begun but is silent for too long; "stopped" saved its state and ended;
+    # "outdated" was made with older code, configs or inputs; "–" has not begun
     state: State
-    note: str = ""
+    note: str = ""  # one line: progress, the error, or how long the job has been silent
+    # fraction of the iterations that a training has completed; else None
     share: float | None = None
-    log: Path | None = None
-    slurm: str | None = None
+    log: Path | None = None  # its newest log
+    slurm: str | None = None  # id of its SLURM job, where Snakemake recorded one
 
 
 def standing(

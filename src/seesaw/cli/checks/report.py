@@ -20,17 +20,11 @@ _MARKS = {"ok": ("✓", "green"), "missing": ("✗", "bold red"), "remark": ("!"
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of a check.
+    """The result of a check."""
 
-    Attributes:
-        state: "missing": needed for the scale; "remark": worth knowing.
-        found: one line that describes the result.
-        fix: the command or action that helps.
-    """
-
-    state: State
-    found: str
-    fix: str = ""
+    state: State  # "missing": needed for the scale; "remark": worth knowing
+    found: str  # one line that describes the result
+    fix: str = ""  # the command or action that helps
 
 
 Check = Callable[[], Finding]

@@ -35,23 +35,14 @@ Report = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Patience:
-    """Time-outs and limits for an unreliable network.
+    """Time-outs and limits for an unreliable network."""
 
-    Attributes:
-        silence: seconds without a byte after which the connection counts as lost.
-        cuts: number of consecutive lost connections without progress after which an address is
-            given up.
-        pause: seconds before the first retry; doubled for each further one, up to a minute.
-        rate: bytes per second below which the next address is tried, if there is one.
-        window: seconds over which the rate is averaged.
-        most: bytes of a file of which the table states no size, after which an address is given up.
-    """
-
-    silence: float = 60.0
-    cuts: int = 5
-    pause: float = 1.0
-    rate: float = 20_000.0
-    window: float = 60.0
+    silence: float = 60.0  # seconds without a byte after which the connection counts as lost
+    cuts: int = 5  # lost connections in a row without progress after which an address is given up
+    pause: float = 1.0  # seconds before the first retry; doubled for each further one, up to 60
+    rate: float = 20_000.0  # bytes per second below which the next address is tried, if any
+    window: float = 60.0  # seconds over which the rate is averaged
+    # bytes of a file of which the table states no size, after which an address is given up
     most: int = 4 << 30
 
 

@@ -21,37 +21,22 @@ class Run(Strict):
 
 
 class Found(Strict):
-    """A claim and what was measured for it.
+    """A claim and what was measured for it."""
 
-    Attributes:
-        claim: the entry of configs/claims.yaml.
-        unit: "AP": points of AP, effect = b - a; "x": a factor, effect = b / a.
-        asked: the seeds on which the claim is to be tested; empty for speed.
-        runs: the seeds or rounds that have results for both a and b.
-        effect: the mean over all runs (for factors the geometric mean); None without runs.
-        se: standard error of the effect; for a factor, that of its natural logarithm.
-        low: lower end of the 95 % interval.
-        high: upper end of the 95 % interval.
-        spread: run-to-run standard deviation in points of AP, pooled over the claims' evaluations.
-        assumed: whether ``spread`` is assumed, since too few runs exist.
-        state: the verdict is valid only where this is "done".
-        verdict: None where the claim could not be judged.
-        note: why a result is missing.
-    """
-
-    claim: Claim
-    unit: Literal["AP", "x"]
-    asked: list[int]
-    runs: list[Run] = []
-    effect: float | None = None
-    se: float | None = None
-    low: float | None = None
-    high: float | None = None
+    claim: Claim  # the entry of configs/claims.yaml
+    unit: Literal["AP", "x"]  # "AP": points of AP, effect = b - a; "x": a factor, effect = b / a
+    asked: list[int]  # the seeds on which the claim is to be tested; empty for speed
+    runs: list[Run] = []  # the seeds or rounds that have results for both a and b
+    effect: float | None = None  # mean over all runs, of factors the geometric; None without runs
+    se: float | None = None  # standard error of the effect; of a factor's natural logarithm
+    low: float | None = None  # lower end of the 95 % interval
+    high: float | None = None  # upper end of the 95 % interval
+    # run-to-run standard deviation in points of AP, pooled over the claims' evaluations
     spread: float | None = None
-    assumed: bool = False
-    state: State = "not run"
-    verdict: Verdict | None = None
-    note: str = ""
+    assumed: bool = False  # whether ``spread`` is assumed, since too few runs exist
+    state: State = "not run"  # the verdict is valid only where this is "done"
+    verdict: Verdict | None = None  # None where the claim could not be judged
+    note: str = ""  # why a result is missing
 
 
 class Report(Strict):

@@ -27,29 +27,17 @@ EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Category:
-    """One category in two evaluations A and B (AP in percent, means over seeds).
+    """One category in two evaluations A and B (AP in percent, means over seeds)."""
 
-    Attributes:
-        id: category id.
-        name: category name; the id where the annotations are missing.
-        group: r, c or f.
-        images: number of validation images that contain the category.
-        objects: number of objects of the category in them.
-        a: AP in A.
-        b: AP in B.
-        change: ``b - a``; its errors are unknown (NaN) with fewer than `FEWEST` images.
-        examples: ids of the images in which the better evaluation finds most objects that the
-            other one misses.
-    """
-
-    id: int
-    name: str
-    group: str
-    images: int
-    objects: int
-    a: float
-    b: float
-    change: Estimate
+    id: int  # category id
+    name: str  # category name; the id where the annotations are missing
+    group: str  # r, c or f
+    images: int  # number of validation images that contain the category
+    objects: int  # number of objects of the category in them
+    a: float  # AP in A
+    b: float  # AP in B
+    change: Estimate  # ``b - a``; its errors are unknown (NaN) with fewer than `FEWEST` images
+    # ids of the images in which the better evaluation finds most objects that the other one misses
     examples: list[int] = field(default_factory=list)
 
     @property

@@ -14,24 +14,15 @@ class Equations(NamedTuple):
 
     Category i is the label and j another one. ``rest`` is the sum of S_ik e^{z_k} over all other
     categories, so that the equations hold for any number of categories.
-
-    Attributes:
-        z_i: logit of the label.
-        z_j: logit of the other category.
-        s: S_ij > 0, treated as a constant in the gradient.
-        rest: the other categories' part of the denominator, >= 0.
-        loss: Seesaw Loss of one RoI (main paper, Eqn 4).
-        a1: gradient with respect to z_j (Eqn A1).
-        a2: derivative of ``a1`` with respect to S_ij (Eqn A2).
     """
 
-    z_i: sympy.Symbol
-    z_j: sympy.Symbol
-    s: sympy.Symbol
-    rest: sympy.Symbol
-    loss: sympy.Expr
-    a1: sympy.Expr
-    a2: sympy.Expr
+    z_i: sympy.Symbol  # logit of the label
+    z_j: sympy.Symbol  # logit of the other category
+    s: sympy.Symbol  # S_ij > 0, treated as a constant in the gradient
+    rest: sympy.Symbol  # the other categories' part of the denominator, >= 0
+    loss: sympy.Expr  # Seesaw Loss of one RoI (main paper, Eqn 4)
+    a1: sympy.Expr  # gradient with respect to z_j (Eqn A1)
+    a2: sympy.Expr  # derivative of ``a1`` with respect to S_ij (Eqn A2)
 
 
 def equations() -> Equations:

@@ -14,20 +14,13 @@ NAMES = ("own", "look-alike", "another", "none")
 
 @dataclass(frozen=True)
 class Rare:
-    """A rare category, and what its objects are taken for.
-
-    Attributes:
-        name: its name.
-        look_alike: name of the other category for which its objects are taken most often, by all
-            models together.
-        objects: number of its objects, over all seeds.
-        taken: model -> one of `NAMES` -> number of objects.
-    """
+    """A rare category, and what its objects are taken for."""
 
     name: str
+    # name of the other category for which its objects are taken most often, by all models together
     look_alike: str
-    objects: int
-    taken: dict[str, dict[str, int]]
+    objects: int  # number of its objects, over all seeds
+    taken: dict[str, dict[str, int]]  # model -> one of `NAMES` -> number of objects
 
     def share(self, model: str, name: str) -> float:
         """Return the share of the category's objects that a model takes for ``name``."""

@@ -14,17 +14,12 @@ KINDS = ("positive", "negative_foreground", "negative_background")
 
 @dataclass(frozen=True)
 class Gradients:
-    """Sums of |dL/dz_i| over a training, (C,) each.
+    """Sums of |dL/dz_i| over a training, (C,) each."""
 
-    Attributes:
-        positive: sum over the RoIs of category i.
-        negative_foreground: sum over the RoIs of other categories.
-        negative_background: sum over background RoIs; 0 with Seesaw Loss, in which background RoIs
-            have no gradient on the class logits.
-    """
-
-    positive: np.ndarray
-    negative_foreground: np.ndarray
+    positive: np.ndarray  # sum over the RoIs of category i
+    negative_foreground: np.ndarray  # sum over the RoIs of other categories
+    # sum over background RoIs; 0 with Seesaw Loss, in which background RoIs have no gradient on the
+    # class logits
     negative_background: np.ndarray
 
     @property

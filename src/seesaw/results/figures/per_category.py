@@ -17,21 +17,15 @@ METHODS = {"cross-entropy": "CE", "EQL": "EQL", "BAGS": "BAGS", "Seesaw": "Seesa
 
 @dataclass(frozen=True)
 class Curve:
-    """The curve of one cell: one loss in one panel.
+    """The curve of one cell: one loss in one panel."""
 
-    Attributes:
-        evaluation: id of the evaluation.
-        method: key of `seesaw.results.figures.style.COLOURS`.
-        state: "", or why the curve is not shown ("not run", "failed", "not built").
-        ap: AP in percent of each category in the order of `Results.categories`, mean over seeds;
-            NaN where val has no such category. Empty if the curve is not shown.
-        overall: each metric of `seesaw.spec.metrics` in percent; None where undefined.
-    """
-
-    evaluation: str
-    method: str
-    state: str
+    evaluation: str  # id of the evaluation
+    method: str  # key of `seesaw.results.figures.style.COLOURS`
+    state: str  # "", or why the curve is not shown ("not run", "failed", "not built")
+    # AP in percent of each category in the order of `Results.categories`, mean over seeds; NaN
+    # where val has no such category. Empty if the curve is not shown.
     ap: np.ndarray
+    # each metric of `seesaw.spec.metrics` in percent; None where undefined
     overall: dict[str, float | None]
 
 

@@ -26,18 +26,12 @@ LOSSES = ("Cross-Entropy Loss", "Seesaw Loss")
 
 @dataclass(frozen=True)
 class Category:
-    """A category of the training set.
+    """A category of the training set."""
 
-    Attributes:
-        id: category id in the annotations.
-        group: "r", "c" or "f", by LVIS's rule.
-        instances: number of annotated instances in the training set.
-    """
-
-    id: int
+    id: int  # category id in the annotations
     name: str
-    group: str
-    instances: int
+    group: str  # "r", "c" or "f", by LVIS's rule
+    instances: int  # number of annotated instances in the training set
 
 
 def categories(counts: dict) -> list[Category]:

@@ -62,41 +62,23 @@ class Claims:
 
 @dataclass(frozen=True)
 class Content:
-    """The content of the whole page.
+    """The content of the whole page."""
 
-    Attributes:
-        scale: name of the scale, for instance "mini".
-        folder: folder of the results.
-        frozen: whether they are the committed reference, which holds no weights and times.
-        warning: why the numbers are not the paper's; None at paper scale.
-        fingerprint: 16 hex digits of a hash over the metrics that are shown.
-        tables: the tables of the scale.
-        figures: the figures of the scale, drawn or not.
-        claims: the claims of the reference; None of live results, whose report precedes them.
-        examples: pictures of detections.
-        curves: one panel for each training.
-        ticks: ticks of the panels' common axis.
-        runs: the trainings.
-        environment: name -> versions.
-        missing: the results that have not been computed.
-        read: name -> file, for the record.
-    """
-
-    scale: str
-    folder: Path
-    frozen: bool
-    warning: str | None
-    fingerprint: str
+    scale: str  # name of the scale, for instance "mini"
+    folder: Path  # of the results
+    frozen: bool  # whether they are the committed reference, which holds no weights and times
+    warning: str | None  # why the numbers are not the paper's; None at paper scale
+    fingerprint: str  # 16 hex digits of a hash over the metrics that are shown
     tables: list[Shown]
-    figures: list[Shown]
-    claims: Claims | None
+    figures: list[Shown]  # drawn or not
+    claims: Claims | None  # of the reference; None of live results, whose report precedes them
     examples: examples.Examples
-    curves: list[curves.Curve]
-    ticks: list[tuple[str, float]]
+    curves: list[curves.Curve]  # one panel for each training
+    ticks: list[tuple[str, float]]  # ticks of the panels' common axis
     runs: list[Run]
-    environment: dict[str, list[str]]
-    missing: list[str]
-    read: dict[str, Path]
+    environment: dict[str, list[str]]  # name -> versions
+    missing: list[str]  # the results that have not been computed
+    read: dict[str, Path]  # name -> file, for the record
 
 
 def gather(scale: Scale) -> Content:

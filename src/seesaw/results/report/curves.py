@@ -25,21 +25,13 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Curve:
-    """The panel of one training, in the units of the SVG.
+    """The panel of one training, in the units of the SVG."""
 
-    Attributes:
-        name: name of the run.
-        iterations: number of the last iteration.
-        lines: kind -> points of the polyline.
-        rate: points of the learning rate.
-        peak: the largest learning rate.
-    """
-
-    name: str
-    iterations: int
-    lines: dict[str, str]
-    rate: str
-    peak: float
+    name: str  # name of the run
+    iterations: int  # number of the last iteration
+    lines: dict[str, str]  # kind -> points of the polyline
+    rate: str  # points of the learning rate
+    peak: float  # the largest learning rate
 
 
 def kind(term: str) -> str | None:

@@ -13,23 +13,15 @@ from seesaw.training import run_log
 
 @dataclass(frozen=True)
 class Run:
-    """One training with one seed.
+    """One training with one seed."""
 
-    Attributes:
-        name: id of the training, with the seed where there are several.
-        label: its label in the first table or figure that shows it.
-        record: record of its weights; empty if there is none.
-        steps: the steps in its run log; of the reference, the losses that it keeps of it.
-        detection: seconds of all its detections, over splits and settings; None if not recorded.
-        read: the files that were read.
-    """
-
-    name: str
-    label: str
-    record: dict
-    steps: list[dict]
+    name: str  # id of the training, with the seed where there are several
+    label: str  # its label in the first table or figure that shows it
+    record: dict  # record of its weights; empty if there is none
+    steps: list[dict]  # the steps in its run log; of the reference, the losses that it keeps of it
+    # seconds of all its detections, over splits and settings; None if not recorded
     detection: float | None
-    read: list[Path]
+    read: list[Path]  # the files that were read
 
     @property
     def iterations(self) -> int | None:

@@ -27,37 +27,27 @@ State = Literal["done", "failed", "not run", "not built"]
 
 @dataclass(frozen=True, config=STRICT)
 class Row:
-    """A rung of Table A1 or a method, and its results.
+    """A rung of Table A1 or a method, and its results."""
 
-    Attributes:
-        id: id of the evaluation.
-        label: text of the first column.
-        schedule: schedule as printed ("2x").
-        state: state of the evaluation.
-        metrics: column -> AP in percent or fps, at full precision. None marks a value that is
-            undefined (no such category in the ground truth); a missing column was not measured.
-        paper: column -> printed value, and ``increments``: column -> printed increment.
-        note: text printed below the table, for instance why the row failed.
-        errors: column -> its value with standard errors.
-        steps: column -> increment to the row above with standard errors, over the seeds that both
-            rows have.
-        trainings: number of trainings that separate the weights from those of the row above: 2
-            for two models, 1 if one was trained starting from the other, 0 for the same weights.
-        remarks: sentences that a reader of the row's numbers must know.
-        evidence: seed -> record of its metrics, relative to the scale's results.
-    """
-
-    id: str
-    label: str
-    schedule: str
-    state: State
+    id: str  # id of the evaluation
+    label: str  # text of the first column
+    schedule: str  # schedule as printed ("2x")
+    state: State  # state of the evaluation
+    # column -> AP in percent or fps, at full precision. None marks a value that is undefined (no
+    # such category in the ground truth); a missing column was not measured.
     metrics: dict[str, float | None] | None = None
+    # column -> printed value, and ``increments``: column -> printed increment
     paper: dict[str, Any] | None = None
-    note: str = ""
+    note: str = ""  # text printed below the table, for instance why the row failed
+    # column -> its value with errors
     errors: dict[str, Estimate] = dataclasses.field(default_factory=dict)
+    # column -> increment to the row above with standard errors, over the seeds that both rows have
     steps: dict[str, Estimate] = dataclasses.field(default_factory=dict)
+    # number of trainings that separate the weights from those of the row above: 2 for two models, 1
+    # if one was trained starting from the other, 0 for the same weights
     trainings: int = 2
-    remarks: list[str] = dataclasses.field(default_factory=list)
+    remarks: list[str] = dataclasses.field(default_factory=list)  # that a reader must know
+    # seed -> record, below the results
     evidence: dict[int, str] = dataclasses.field(default_factory=dict)
 
     def column_state(self, column: str) -> State:
@@ -71,59 +61,38 @@ class Row:
 
 
 class Number(NamedTuple):
-    """A value or an increment, compared with the paper's (AP in percent, or fps).
+    """A value or an increment, compared with the paper's (AP in percent, or fps)."""
 
-    Attributes:
-        state: state of the value; of an increment the first other than done among the two rows'.
-        ours: our value or increment.
-        paper: the paper's.
-        difference: ours minus the paper's, at paper scale only.
-        error: ours with its standard errors.
-        verdict: verdict on ours against the paper's, or the state where there is no value; None
-            where it is not judged.
-        margin: see `judge`.
-        bound: see `judge`; None where it is not judged.
-    """
-
+    # state of the value; of an increment the first other than done among the two rows'
     state: State
-    ours: float | None = None
+    ours: float | None = None  # our value or increment
     paper: float | None = None
-    difference: float | None = None
-    error: Estimate | None = None
+    difference: float | None = None  # ours minus the paper's, at paper scale only
+    error: Estimate | None = None  # ours with its standard errors
+    # verdict on ours against the paper's, or the state where there is no value; None where it is
+    # not judged
     verdict: Verdict | State | None = None
-    margin: float | None = None
-    bound: float | None = None
+    margin: float | None = None  # see `judge`
+    bound: float | None = None  # see `judge`; None where it is not judged
 
 
 @dataclass(frozen=True, config=STRICT)
 class Table:
-    """A table of the paper at one scale.
+    """A table of the paper at one scale."""
 
-    Attributes:
-        name: id of the table ("table_a1"), stem of its files.
-        title: caption.
-        scale: name of the scale; values are compared with the paper's at paper scale only.
-        columns: keys in order, of `seesaw.spec.metrics.Column`.
-        rows: rows in order; an increment is the difference to the row above.
-        heading: head of the first column.
-        increments: the columns that show increments.
-        test_dev: state or score of the test-dev submission; None if the table has no such line.
-        paper_test_dev: the paper's test-dev AP in percent.
-        notes: further lines below the table.
-        dataset: name of the dataset where it is not the scale's own; else None.
-    """
-
-    name: str
+    name: str  # id of the table ("table_a1"), stem of its files
     title: str
-    scale: str
-    columns: Sequence[str]
-    rows: list[Row]
-    heading: str = "Method"
+    scale: str  # name of the scale; values are compared with the paper's at paper scale only
+    columns: Sequence[str]  # keys in order, of `seesaw.spec.metrics.Column`
+    rows: list[Row]  # rows in order; an increment is the difference to the row above
+    heading: str = "Method"  # head of the first column
+    # the columns that show increments
     increments: Sequence[str] = dataclasses.field(default_factory=list)
+    # state or score of the test-dev submission; None if the table has no such line
     test_dev: str | None = None
-    paper_test_dev: float = 38.92
-    notes: list[str] = dataclasses.field(default_factory=list)
-    dataset: str | None = None
+    paper_test_dev: float = 38.92  # the paper's test-dev AP in percent
+    notes: list[str] = dataclasses.field(default_factory=list)  # further lines below the table
+    dataset: str | None = None  # name of the dataset where it is not the scale's own; else None
 
     @property
     def metrics(self) -> list[str]:

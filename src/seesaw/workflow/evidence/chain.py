@@ -33,12 +33,9 @@ class Input(NamedTuple):
 
 @dataclass
 class Evidence:
-    """The files and records of a scale; each file is hashed at most once.
+    """The files and records of a scale; each file is hashed at most once."""
 
-    Attributes:
-        scale: the scale with live or committed (`Scale.frozen`) results; the latter lack big files.
-    """
-
+    # the scale with live or committed (`Scale.frozen`) results; the latter lack big files
     scale: Scale
     _hashes: dict[Path, str | None] = field(default_factory=dict)
 
