@@ -42,25 +42,15 @@ _LEFT = re.compile(r"\beta: (?:(\d+) days?, )?(\d+):(\d+):(\d+)|, ([\d,]+) min l
 
 @dataclass
 class Running:
-    """A job that runs or waits in SLURM's queue.
+    """A job that runs or waits in SLURM's queue."""
 
-    Attributes:
-        id: Snakemake's number of the job.
-        rule: name of its rule.
-        name: its message.
-        begun: when it began, by `time.monotonic`; while it waits, when it was submitted.
-        log: its log; None for a target, which runs nothing.
-        waits: it is in SLURM's queue.
-        before: seconds for which it ran before SLURM requeued it.
-    """
-
-    id: int
-    rule: str
-    name: str
-    begun: float
-    log: Path | None
-    waits: bool = False
-    before: float = 0.0
+    id: int  # Snakemake's number of the job
+    rule: str  # name of its rule
+    name: str  # its message
+    begun: float  # when it began, by `time.monotonic`; while it waits, when it was submitted
+    log: Path | None  # its log; None for a target, which runs nothing
+    waits: bool = False  # it is in SLURM's queue
+    before: float = 0.0  # seconds for which it ran before SLURM requeued it
     _tail: list[str] = field(default_factory=list)
     _read: float = float("-inf")
 

@@ -29,38 +29,28 @@ class Image(NamedTuple):
 
 @dataclass
 class Annotations:
-    """The checked content of an annotation file.
-
-    Attributes:
-        path: The file.
-        bytes: Its size.
-        sha256: Its hash.
-        images: All images without fault.
-        categories: ``id``, ``name`` and ``frequency`` (or None) of each category.
-        faults: The first ``limit`` faults found.
-        found: The number of all faults.
-        notes: Sentences about what is accepted, but odd, costly or not used in a training.
-        ints: (M, 7) index, id, image, category, height and width of run lengths, ignored.
-        floats: (M, 10) box x, y, w, h; area; bounds of the outline x0, y0, x1, y1, in px; the
-            px in its largest part.
-        trained_images: Images that mmdet trains on: annotated, of at least 32 px (`MIN_SIDE`).
-        trained: Annotations that it trains on.
-        faulty: Ids of images with a fault, whose annotations are not judged.
-    """
+    """The checked content of an annotation file."""
 
     path: Path
     limit: int | None = 1000
     bytes: int = 0
     sha256: str = ""
-    images: list[Image] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)  # all images without fault
+    # ``id``, ``name`` and ``frequency`` (or None) of each category
     categories: list[dict] = field(default_factory=list)
-    faults: list[Located] = field(default_factory=list)
-    found: int = 0
+    faults: list[Located] = field(default_factory=list)  # the first ``limit`` faults found
+    found: int = 0  # the number of all faults
+    # sentences about what is accepted, but odd, costly or not used in a training
     notes: list[str] = field(default_factory=list)
+    # (M, 7) index, id, image, category, height and width of run lengths, ignored
     ints: np.ndarray = field(default_factory=lambda: np.empty((0, INTS), np.int64))
+    # (M, 10) box x, y, w, h; area; bounds of the outline x0, y0, x1, y1, in px; the px in its
+    # largest part
     floats: np.ndarray = field(default_factory=lambda: np.empty((0, FLOATS)))
+    # images that mmdet trains on: annotated, of at least 32 px (`MIN_SIDE`)
     trained_images: int = 0
-    trained: int = 0
+    trained: int = 0  # annotations that it trains on
+    # ids of images with a fault, whose annotations are not judged
     faulty: set[int] = field(default_factory=set)
 
     def add(self, key: str, index: int, name: object, fault: Fault) -> None:

@@ -24,23 +24,14 @@ from seesaw.spec.metrics import METRICS
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds with its standard error and 95 % interval, all in the unit of the values.
+    """A mean over seeds, its standard error and 95 % interval, all in the unit of the values."""
 
-    Attributes:
-        value: mean over the seeds.
-        se: standard error of ``value``; with one seed it includes only the images' part.
-        images: standard error of ``value`` from resampling images, with the runs held fixed.
-        half_width: half the 95 % interval, by Student's t (Welch-Satterthwaite).
-        seeds: n.
-        spread: standard deviation between single runs; None if there is only one.
-    """
-
-    value: float
-    se: float
-    images: float
-    half_width: float
-    seeds: int = 1
-    spread: float | None = None
+    value: float  # mean over the seeds
+    se: float  # standard error of ``value``; with one seed it includes only the images' part
+    images: float  # standard error of ``value`` from resampling images, with the runs held fixed
+    half_width: float  # half the 95 % interval, by Student's t (Welch-Satterthwaite)
+    seeds: int = 1  # n
+    spread: float | None = None  # standard deviation between single runs; None if there is only one
 
     @property
     def interval(self) -> tuple[float, float]:

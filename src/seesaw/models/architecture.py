@@ -26,24 +26,15 @@ class Edge:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A detector's parts and the edges between them.
+    """A detector's parts and the edges between them."""
 
-    Attributes:
-        parts: in the order in which they run.
-        edges: what flows between the parts.
-        parameters: number of parameters of the whole detector.
-        image: height and width of the input in pixels.
-        proposals: boxes that enter the cascade.
-        detections: boxes that get a mask.
-    """
-
-    parts: list[Part]
-    edges: list[Edge]
-    parameters: int
+    parts: list[Part]  # in the order in which they run
+    edges: list[Edge]  # what flows between the parts
+    parameters: int  # number of parameters of the whole detector
     stages: int
-    image: tuple[int, int]
-    proposals: int
-    detections: int
+    image: tuple[int, int]  # height and width of the input in pixels
+    proposals: int  # boxes that enter the cascade
+    detections: int  # boxes that get a mask
 
     @property
     def macs(self) -> int:

@@ -34,23 +34,14 @@ Step = tuple[Key, nn.Module, Any]  # a part's key, its module and its outputs
 
 @dataclass(frozen=True)
 class Part:
-    """A module of the detector and what it does in one pass.
+    """A module of the detector and what it does in one pass."""
 
-    Attributes:
-        name: "backbone", "neck", "RPN", "box", "mask", "semantic", "context" or "mask IoU".
-        stage: stage of the cascade, from 0; None if the part belongs to no stage.
-        type: name of its class.
-        parameters: number of parameters.
-        macs: number of multiply-adds.
-        outputs: shapes of its output tensors.
-    """
-
-    name: str
-    stage: int | None
-    type: str
-    parameters: int
-    macs: int
-    outputs: list[tuple[int, ...]]
+    name: str  # "backbone", "neck", "RPN", "box", "mask", "semantic", "context" or "mask IoU"
+    stage: int | None  # stage of the cascade, from 0; None if the part belongs to no stage
+    type: str  # name of its class
+    parameters: int  # number of parameters
+    macs: int  # number of multiply-adds
+    outputs: list[tuple[int, ...]]  # shapes of its output tensors
 
 
 def build(cfg: Config) -> nn.Module:

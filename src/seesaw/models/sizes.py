@@ -22,23 +22,17 @@ POSITIVES = 0.25  # largest share of the sampled RoIs, as in every config's samp
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a model in training.
+    """The size of a model in training."""
 
-    Attributes:
-        parameters: number of all parameters.
-        trainable: number of parameters with a gradient.
-        macs: multiply-adds of ``backbone``, ``neck`` and ``rpn`` on an image of `IMAGE` (padded to
-            the model's divisor), and of ``box`` and ``mask`` for one RoI.
-        kept: bytes of activations that a training keeps for the backward pass of one image of
-            ``train_px``, including those of a checkpointed block while it is recomputed.
-        train_px: height and width of the largest training image, px.
-    """
-
-    parameters: int
-    trainable: int
+    parameters: int  # number of all parameters
+    trainable: int  # number of parameters with a gradient
+    # multiply-adds of ``backbone``, ``neck`` and ``rpn`` on an image of `IMAGE` (padded to the
+    # model's divisor), and of ``box`` and ``mask`` for one RoI
     macs: dict[str, float]
+    # bytes of activations that a training keeps for the backward pass of one image of ``train_px``,
+    # including those of a checkpointed block while it is recomputed
     kept: int
-    train_px: tuple[int, int]
+    train_px: tuple[int, int]  # height and width of the largest training image, px
 
     def training_bytes(self, images: int) -> float:
         """Return the memory of one GPU: weights, gradients, buckets, momentum, and the images.

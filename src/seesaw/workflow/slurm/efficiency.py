@@ -19,27 +19,17 @@ from seesaw.workflow.slurm.segments import CUT_OFF
 
 
 class Use(NamedTuple):
-    """The resources of all jobs of a rule.
+    """The resources of all jobs of a rule."""
 
-    Attributes:
-        rule: name of the rule.
-        jobs: number of different jobs.
-        attempts: number of those that Snakemake submitted; a requeue is none of its own here.
-        hours: wall time of all segments of all attempts.
-        lost: fraction of it in segments that failed.
-        gpu_hours: the same times multiplied by the number of GPUs.
-        time: longest segment's fraction of the requested time; None before the first end.
-        memory: largest fraction of the requested memory; None without a benchmark.
-    """
-
-    rule: str
-    jobs: int
-    attempts: int
-    hours: float
-    lost: float
-    gpu_hours: float
+    rule: str  # name of the rule
+    jobs: int  # number of different jobs
+    attempts: int  # number of those that Snakemake submitted; a requeue is none of its own here
+    hours: float  # wall time of all segments of all attempts
+    lost: float  # fraction of it in segments that failed
+    gpu_hours: float  # the same times multiplied by the number of GPUs
+    # longest segment's fraction of the requested time; None before the first end
     time: float | None
-    memory: float | None
+    memory: float | None  # largest fraction of the requested memory; None without a benchmark
 
 
 def used(scale: str, benchmarks: Path) -> list[Use]:

@@ -36,21 +36,13 @@ BLAMELESS = (0, 2, 75, 130, 137, 143)
 
 
 class Submission(NamedTuple):
-    """One call of sbatch.
+    """One call of sbatch."""
 
-    Attributes:
-        job: SLURM's id.
-        run: the name that the submitting call of Snakemake gives its jobs in the queue.
-        key: identifies the work by scale, rule and wildcards; the same in every attempt.
-        fingerprint: fingerprint of the work at submission; "" if it has none.
-        asked: the options that request amounts: minutes, memory, CPUs, GPUs, nodes.
-    """
-
-    job: str
-    run: str
-    key: str
-    fingerprint: str
-    asked: dict[str, str]
+    job: str  # SLURM's id
+    run: str  # the name that the submitting call of Snakemake gives its jobs in the queue
+    key: str  # identifies the work by scale, rule and wildcards; the same in every attempt
+    fingerprint: str  # fingerprint of the work at submission; "" if it has none
+    asked: dict[str, str]  # the options that request amounts: minutes, memory, CPUs, GPUs, nodes
 
 
 _SUBMISSION = TypeAdapter(Submission)
