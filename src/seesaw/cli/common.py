@@ -30,27 +30,19 @@ def scale_of(args: Namespace) -> Scale:
 
 
 def no_file(out: Path) -> None:
-    """Check, before anything is computed, that an output folder is no file."""
+    """Refuse, before anything is computed, an output folder that is a file."""
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out}: is a file; name a folder.")
 
 
 def need_output(path: Path, command: str, scale: Scale, seed: int) -> None:
-    """Check that an output of another verb exists.
-
-    Raises:
-        UserError: it does not; the sentence gives the whole call that makes it.
-    """
+    """Refuse a missing output of another verb; the sentence gives the whole call that makes it."""
     if not path.is_file():
         raise UserError(f"{path} is missing; run `{_call(command, scale, seed)}` first.")
 
 
 def refuse_other_data(path: Path, command: str, scale: Scale, seed: int) -> None:
-    """Check that an output of another verb was made of the scale's present data.
-
-    Raises:
-        UserError: its record says otherwise; the sentence gives the whole call that makes it again.
-    """
+    """Refuse an output of another verb whose record names other data than the scale's present."""
     now = {"manifest": sha256_file(scale.entry.manifest)}
     if not is_current(record_of(path), inputs=now):
         raise UserError(
@@ -80,21 +72,13 @@ def shown(args: Namespace) -> Scale:
 
 
 def need_data(scale: Scale) -> None:
-    """Check that the dataset is there, once the names in the call are known to exist.
-
-    Raises:
-        UserError: the dataset's manifest is missing.
-    """
+    """Refuse a dataset without its manifest, once the names in the call are known to exist."""
     if not scale.entry.manifest.is_file():
         raise UserError(f"{scale.entry.manifest} is missing; run `{scale.data_command}` first.")
 
 
 def check_data(scale: Scale, split: str) -> None:
-    """Check that a split of the scale's dataset is as its manifest says.
-
-    Raises:
-        UserError: something has changed since the manifest was written.
-    """
+    """Refuse a split of the scale's dataset that has changed since its manifest was written."""
     from seesaw.data.unchanged import refuse_changed
 
     refuse_changed(scale.entry, split, scale.data_command)
@@ -108,11 +92,7 @@ def evaluation_of(scale: Scale, name: str) -> Evaluation:
 
 
 def config_of(evaluation: Evaluation) -> Path:
-    """Return the config with an evaluation's inference settings.
-
-    Raises:
-        UserError: there is none yet.
-    """
+    """Return the config with an evaluation's inference settings; a UserError if there is none."""
     if evaluation.config_path is None:
         name = evaluation.config or evaluation.training
         raise UserError(f"configs/*/{name}.py is missing: {evaluation.id} is not built; write it.")

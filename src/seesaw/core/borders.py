@@ -56,12 +56,7 @@ def console(width: int | None = WIDTH, **options: Any) -> Console:
 
 
 def listing(*heads: str, numbers: Collection[str] = ()) -> Table:
-    """Return an empty table for a terminal.
-
-    Args:
-        heads: the columns' heads.
-        numbers: those of columns that are aligned to the right and not wrapped.
-    """
+    """Return an empty table for a terminal; ``numbers`` are aligned to the right, not wrapped."""
     from rich import box
     from rich.table import Table
 

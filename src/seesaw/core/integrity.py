@@ -40,11 +40,7 @@ def corrupted(files: Iterable[Path]) -> str | None:
 
 
 def refuse(files: Iterable[Path]) -> None:
-    """Raise an error if a file differs from its record.
-
-    Raises:
-        UserError: the sentence names the first such file and what makes it again.
-    """
+    """Raise a UserError for the first file that differs from its record, with what remakes it."""
     if sentence := corrupted(files):
         raise UserError(f"{sentence}.")
 

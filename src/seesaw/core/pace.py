@@ -10,10 +10,7 @@ EVERY = 30.0  # seconds between two lines
 class Pace:
     """Prints ``120 of 5,000 images, 49 min left`` at most every 30 s.
 
-    Args:
-        unit: what is counted, in the plural.
-        total: how many there are.
-        done: how many an earlier attempt has done.
+    ``unit`` is a plural; an earlier attempt has ``done`` so many.
     """
 
     def __init__(self, unit: str, total: int, done: int = 0):

@@ -22,11 +22,7 @@ CACHE = ROOT / ".cache"
 
 
 def check_root() -> None:
-    """Check that the root is a clone of the repository, which every verb reads.
-
-    Raises:
-        UserError: it is not; the message names the folder and the fix.
-    """
+    """Refuse a root that is no clone of the repository, which every verb reads."""
     if not (EXPERIMENTS.is_file() and SCALES.is_dir()):
         raise UserError(
             f"{ROOT.resolve()} is no clone of the repository ({EXPERIMENTS} or {SCALES} is "

@@ -43,10 +43,9 @@ def clear_failure(artefact: Path | str) -> None:
 
 
 def refuse_known_failure(artefact: Path | str, fingerprint: str) -> None:
-    """Refuse to start if an earlier attempt with this fingerprint met a permanent error.
+    """Raise the PermanentError of an earlier attempt with this fingerprint again, if there is one.
 
-    Raises:
-        PermanentError: the message repeats that error and says how to delete its record.
+    The message says how to delete its record.
     """
     path = failure_path(artefact)
     known = failure_of(artefact) or {}

@@ -79,12 +79,7 @@ def failure_of(artefact: Path | str) -> dict | None:
 
 
 def fault(path: Path, sha256: str | None = None) -> str | None:
-    """Return a sentence without its full stop if a file differs from its record, else None.
-
-    Args:
-        path: an existing file.
-        sha256: its hash, if it is known.
-    """
+    """Return a sentence without its full stop if an existing file is not that of its record."""
     known = record_of(path)
     if not known and provenance_path(path).is_file():
         return f"{provenance_path(path)} is damaged; {remake(path)}"
@@ -111,11 +106,8 @@ def is_current(
     """Return whether an artefact was made from the present code, configs and inputs.
 
     All checks of whether a file is current use this function. Unknown values count as current.
-
-    Args:
-        record: the artefact's record.
-        fingerprint: the fingerprint that the same job has now.
-        inputs: name -> sha256 of the present file, from `recorded_hashes` or from its bytes.
+    ``fingerprint`` is what the same job has now; ``inputs``: name -> sha256 of the present file,
+    from `recorded_hashes` or from its bytes.
     """
     record = record or {}
     made = record.get("fingerprint")

@@ -37,10 +37,8 @@ def masked(value: Any) -> Any:
 
     Secrets are the values (6 characters or more) of environment variables that are named like a
     secret, the login in a URL, and what is assigned to a name like ``token`` or
-    ``X-Amz-Signature``: in a URL, in an argument, in a header and in a mapping.
-
-    Args:
-        value: Mappings, lists, numbers and None are kept; anything else becomes a string.
+    ``X-Amz-Signature``: in a URL, in an argument, in a header and in a mapping. Mappings, lists,
+    numbers and None are kept; anything else becomes a string.
     """
     named = {v for k, v in os.environ.items() if _VARIABLES.search(k) and len(v) >= 6}
     named |= {quote(v, safe="") for v in named}

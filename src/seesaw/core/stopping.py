@@ -22,9 +22,7 @@ _DEADLINE = 1
 def deadline(minutes: float | None) -> float | None:
     """Return the time by which the job must end, in s since 1970, or None.
 
-    Args:
-        minutes: time from now; if ``SEESAW_DEADLINE`` (s since 1970) is also set, the earlier of
-            the two is used.
+    It is ``minutes`` from now, or ``SEESAW_DEADLINE`` (s since 1970) if that is earlier.
     """
     given = [] if minutes is None else [time.time() + 60 * minutes]
     if text := os.environ.get("SEESAW_DEADLINE"):
@@ -37,13 +35,10 @@ def deadline(minutes: float | None) -> float | None:
 
 
 class Watch:
-    """Notices SIGTERM and SIGUSR1, from entry to exit, and that the deadline is near.
+    """Notices SIGTERM and SIGUSR1, from entry to exit, and a near deadline (s since 1970).
 
     While a watch exists, forked processes start with these signals blocked: a loader worker is safe
     from them before `leave_signals_to_the_main_process` runs in it, too.
-
-    Args:
-        deadline: s since 1970, or None.
     """
 
     def __init__(self, deadline: float | None):
@@ -62,9 +57,8 @@ class Watch:
     def code(self, saving: float = 0.0) -> int:
         """Return 0 to go on, and otherwise a number for `reason`.
 
-        Args:
-            saving: seconds that saving takes. The margin before the deadline is three times as
-                long, and at least a minute.
+        The margin before the deadline is three times the seconds that ``saving`` takes, and at
+        least a minute.
         """
         if self._signal or self.deadline is None:
             return self._signal
@@ -112,10 +106,7 @@ def end_workers(loading: Any) -> None:
 
     The workers ignore SIGTERM, with which Python would end them at its exit, so Python would wait
     for ever. The loader's own shutdown ends them, but torch calls it only when the iterator is
-    freed.
-
-    Args:
-        loading: torch's loader with persistent workers, or mmengine's endless iterator over one.
+    freed. ``loading`` is such a loader with persistent workers, or mmengine's iterator over one.
     """
     inner = getattr(loading, "_iterator", None)
     if (end := getattr(inner, "_shutdown_workers", None)) is not None:

@@ -100,13 +100,8 @@ def read_model(path: Path, model: type[_Model], raw: object = None, row: str = "
 def keyed(path: Path, where: str, key: str, rows: dict) -> dict:
     """Return the rows of a table, each with its own name under ``key``.
 
-    A row that is no mapping is returned as it is, for `read_model` to refuse.
-
-    Args:
-        path: the file.
-        where: the table's key in it.
-        key: what the model calls the name: "id" or "name".
-        rows: name -> row.
+    A row that is no mapping is returned as it is, for `read_model` to refuse. ``where`` is the
+    table's key in the file; ``key`` is what the model calls the name: "id" or "name".
 
     Raises:
         UserError: a row has that key, which would rename it.

@@ -82,11 +82,7 @@ class _File(Strict):
 
 
 def load() -> list[Acceptance]:
-    """Read the accepted changes; the file need not exist.
-
-    Raises:
-        UserError: one sentence with the file, the entry and the fix.
-    """
+    """Read the accepted changes; the file need not exist."""
     if not paths.ACCEPTED.is_file():
         return []
     return read_model(paths.ACCEPTED, _File).accepted

@@ -55,11 +55,7 @@ class Measured(NamedTuple):
 
 
 def assumed() -> Estimates:
-    """Read and validate the estimates.
-
-    Raises:
-        UserError: one sentence with the file, the key and the fix.
-    """
+    """Read and validate the estimates."""
     return read_model(FILE, Estimates)
 
 

@@ -231,11 +231,7 @@ def _check_sizes(new: Path, final: Path) -> None:
 
 @contextmanager
 def _renewed(reference: Path) -> Iterator[Path]:
-    """Yield a folder that takes the reference's place if the block raises no error and it fits.
-
-    Raises:
-        UserError: another process renews it, or the new one is too large.
-    """
+    """Yield a folder that takes the reference's place if the block raises no error and it fits."""
     name = f".{reference.name}.{uuid.uuid4().hex}"
     new, away = reference.with_name(name), reference.with_name(f"{name}.old")
     with attempts.alone(paths.ROOT, reference):

@@ -57,14 +57,10 @@ class _Source(NamedTuple):
 
 
 def code_modules(roots: Iterable[str], package_dir: Path = PACKAGE) -> dict[str, Path]:
-    """Return the package's modules reachable from root modules: name -> file, sorted by name.
+    """Return the package's modules reachable from root modules: full name -> file, by name.
 
     Imports (also relative ones and those in functions) are followed, and string literals that name
     a module or a registered type (``dict(type='SeesawLoss')`` as a default).
-
-    Args:
-        roots: Full module names.
-        package_dir: Folder of the package.
 
     Raises:
         UserError: a root does not exist or a file is not Python.

@@ -138,11 +138,7 @@ def weights(scale: Scale) -> Finding:
 
 
 def _output(*command: str) -> str:
-    """Return what a command prints in the repository.
-
-    Raises:
-        OSError: it cannot be started, fails, or does not answer in time.
-    """
+    """Return what a command prints in the repository; an OSError if it fails or is too slow."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=SECONDS, cwd=paths.ROOT

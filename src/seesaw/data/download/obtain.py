@@ -66,12 +66,9 @@ def obtain(remote: Remote, coco: Path | None, keep: bool = False) -> dict:
 
 
 def check_space(remotes: Iterable[Remote], settings: Path, keep: bool = False) -> None:
-    """Check that the disk has room for the archives and the files unpacked from them.
+    """Refuse downloads for which, with what is unpacked from them, the disk has no room.
 
     ``settings`` is the file in which a COCO folder can be named.
-
-    Raises:
-        UserError: the free space is less than the peak requirement.
     """
     needed = space(remotes, keep)
     folder = paths.ROOT / "data"
@@ -144,11 +141,7 @@ def _proof(remote: Remote, digest: str) -> str:
 
 
 def _check(path: Path, remote: Remote, held: Held | None = None) -> dict:
-    """Return the facts of an existing file for the record.
-
-    Raises:
-        UserError: the file differs from the table.
-    """
+    """Return the facts of an existing file for the record; a UserError if the table has others."""
     facts: dict = {"path": remote.made.as_posix(), "sha256": remote.sha256}
     if not remote.makes:
         if not (digest := verify(path, remote)):

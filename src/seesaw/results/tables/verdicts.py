@@ -64,14 +64,8 @@ def judge(
 ) -> tuple[Verdict, float | None, float]:
     """Compare a value or an increment with the paper's.
 
-    Args:
-        ours: our value or increment.
-        paper: the paper's.
-        error: ours with its standard errors.
-        spread: run-to-run spread.
-        trainings: number of trainings whose spread the value contains: 1 for a value of a row, see
-            `Row.trainings` for an increment.
-        sign_only: judge the sign alone, because the scale changes the size.
+    It contains the spread of so many ``trainings``: 1 for a value of a row, see `Row.trainings` for
+    an increment. With ``sign_only`` its sign alone is judged, because the scale changes the size.
 
     Returns:
         The verdict; its margin, the largest difference from the paper that counts as noise (None
