@@ -210,9 +210,6 @@ def test_failure_in_a_folder_not_yet_made(tmp_path):
     for text in ("[1]", '{"error": "x'):
         path.write_text(text)
         assert pv.read_record(path) is None
-    provenance.clear_failure(tmp_path / "run" / "model.pth")
-    provenance.clear_failure(tmp_path / "run" / "model.pth")
-    assert not path.exists()
 
 
 def test_a_full_disk_leaves_the_old_record_whole(tmp_path):

@@ -37,11 +37,6 @@ def write_failure(artefact: Path | str, error: BaseException | str, **facts: Any
     return path
 
 
-def clear_failure(artefact: Path | str) -> None:
-    """Delete the record of an earlier failure; called when the job starts again."""
-    failure_path(artefact).unlink(missing_ok=True)
-
-
 def refuse_known_failure(artefact: Path | str, fingerprint: str) -> None:
     """Raise the PermanentError of an earlier attempt with this fingerprint again, if there is one.
 
@@ -114,7 +109,7 @@ class Provenance:
             asked = self.artefacts[0], self.facts["fingerprint"], _FIRST
             self.facts["attempt"] = attempts.begin(self.root, *asked)
         for artefact in self.artefacts:
-            clear_failure(artefact)
+            failure_path(artefact).unlink(missing_ok=True)  # of an earlier attempt
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         with self._held:
