@@ -11,6 +11,7 @@ from seesaw.results.claims import page
 from seesaw.results.figures.results import table
 from seesaw.results.report.examples import examples
 from seesaw.results.tables.collect import collect
+from seesaw.results.tables.layout import number
 from seesaw.spec.figures import committed
 from seesaw.spec.metrics import BRIEF
 from seesaw.spec.scales import Scale
@@ -44,7 +45,7 @@ def milestones(scale: Scale) -> str:
     frozen = scale.frozen()
     rows = collect("table_a1", frozen.table, frozen).rows
     cells = [
-        [row.label, *(_printed(row.value(column)) for column in BRIEF)]
+        [row.label, *(number(row.value(column)) for column in BRIEF)]
         for row in rows
         if row.id.split("_")[0] in MILESTONES
     ]
@@ -94,7 +95,3 @@ def commit(scale: Scale, picture: bool = True) -> list[Path]:
     with replacing(PICTURE) as temporary:
         temporary.write_bytes(shown[0][1])
     return [README, PICTURE]
-
-
-def _printed(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1f}"
