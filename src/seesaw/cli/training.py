@@ -79,21 +79,15 @@ def pretrain(args: Namespace) -> None:
     need_data(scale)
     check_data(scale, "train")
     load_libraries(args)
-    from seesaw.spec.config import Config, backbone_checkpoint, resolve
+    from seesaw.spec.config import backbone_checkpoint, resolve
     from seesaw.training.pretrain import pretrain as run
 
-    table = scale.table
-
-    for training in table.trainings.values():
-        config = training.config
-        if config and stand_ins.get(backbone_checkpoint(config)) == args.backbone:
-            break
-    else:
+    configs = [t.config for t in scale.table.trainings.values() if t.config]
+    own = (c for c in configs if stand_ins.get(backbone_checkpoint(c)) == args.backbone)
+    if (config := next(own, None)) is None:
         raise UserError(f"{scale.path}: no training starts from {args.backbone}.")
-    assert config
-    cfg: Config = resolve(config, scale)
     output = scale.pretrained(args.backbone)
-    backbone = cfg.model.backbone.to_dict()
+    backbone = resolve(config, scale).model.backbone.to_dict()
     settings = scale.overlay.pretrainings[args.backbone]
     inputs = {"manifest": scale.entry.manifest}
     digest = hashing.fingerprint(config={"backbone": backbone, **settings})
