@@ -64,7 +64,6 @@ def download(args: Namespace) -> None:
 
 
 def _list(remotes) -> None:
-    """Print a line for each file."""
     from seesaw.spec import downloads
 
     body = listing("set", "file", "MB", "sha256", "state", numbers=["MB"])

@@ -139,7 +139,6 @@ def _pictures(evaluation: Evaluation, scale: Scale, seed: int, folder: Path) -> 
 
 
 def _boxes(items: list, classes: dict[int, int], labels: list[str]) -> dict[str, list]:
-    """Return boxes in W&B's form."""
     boxes = []
     for score, category, (x, y, w, h), _ in items:
         corners = {"minX": x, "minY": y, "maxX": x + w, "maxY": y + h}

@@ -158,7 +158,6 @@ class Stages:
         return HEADER.format(scale=self.scale.name, options=self.scale.options) + "\n" + dumped
 
     def _stage(self, stage: Stage) -> dict:
-        """Return a stage as an entry of ``dvc.yaml``."""
         call = snakemake_command(self.scale, *stage.targets)
         local = "--profile slurm" not in call
         commands = [call, f"seesaw record {stage.name} {self.scale.options}"]

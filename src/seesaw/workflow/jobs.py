@@ -175,7 +175,6 @@ def snakemake_record(kind: str, output: Path) -> Path:
 
 
 def _done(job: Job, fingerprint: str | None) -> bool:
-    """Whether a job's outputs exist, complete and up to date."""
     incomplete = snakemake_record("incomplete", job.outputs[0])
     if incomplete.exists() or not all(path.is_file() for path in job.outputs):
         return False

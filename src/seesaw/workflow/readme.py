@@ -67,10 +67,8 @@ def results(scale: Scale) -> str:
 def commit(scale: Scale, picture: bool = True) -> list[Path]:
     """Write the results between README.md's markers, and the first example detections.
 
-    With ``picture`` these are drawn, from the results here.
-
-    Returns:
-        The written files; empty if the reference has no table.
+    With ``picture`` these are drawn, from the results here. The written files are returned, none if
+    the reference has no table.
 
     Raises:
         UserError: README.md lacks a marker.

@@ -78,7 +78,6 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
 
 
 def _test_dev(experiments: Experiments, scale: Scale) -> str:
-    """Return the state or the score of the entry's submission."""
     if not experiments.submissions:
         return "not submitted"
     entry = experiments.submissions[0]

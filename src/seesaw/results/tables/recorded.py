@@ -31,12 +31,10 @@ def table_inputs(place: str, scale: Scale) -> dict[str, Path]:
 
 
 def write_recorded(table: Table, scale: Scale, folder: Path | None = None) -> dict[str, Path]:
-    """Write a table in all formats with its records; files that are up to date stay untouched.
+    """Write a table in all formats with its records, and return format -> path.
 
-    ``folder`` is by default the one in which the workflow expects complete tables.
-
-    Returns:
-        Format -> path.
+    Files that are up to date stay untouched. ``folder`` is by default the one in which the workflow
+    expects complete tables.
     """
     folder = folder or scale.tables
     texts = {folder / f"{table.name}.{suffix}": made(table) for suffix, made in FORMATS.items()}
