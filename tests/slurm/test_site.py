@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import pytest
+from stand_ins import command
 
 from seesaw.errors import UserError
 from seesaw.spec import site
@@ -123,7 +124,16 @@ def test_a_wrong_setting_is_named(tmp_path, text, expected):
 
 @pytest.mark.parametrize("step", [{}, {"SLURM_STEP_NUM_NODES": "1"}])
 def test_one_node_needs_no_rendezvous_whatever_its_job_has(step):
-    assert torchrun.rendezvous({"SLURM_NNODES": "2", **step}) == ["--standalone"]
+    alone = ["--standalone", "--local-addr", "127.0.0.1"]
+    assert torchrun.rendezvous({"SLURM_NNODES": "2", **step}) == alone
+
+
+def test_the_nodes_meet_though_the_controller_is_away_at_first(place):
+    away = "echo 'Unable to contact slurm controller' >&2; touch up; exit 1"
+    answer = '[ "$2" = hostnames ] && echo n1 || echo "NodeName=n1 NodeAddr=10.0.0.1"'
+    command(place, "scontrol", f"[ -e up ] || {{ {away}; }}; {answer}")
+    step = {"SLURM_STEP_NUM_NODES": "2", "SLURM_STEP_NODELIST": "n[1-2]", "SLURM_NODEID": "1"}
+    assert "10.0.0.1" in torchrun.rendezvous({"SLURM_JOB_ID": "7", **step})
 
 
 def test_gpus_that_are_not_stated_keep_their_default():

@@ -73,6 +73,16 @@ def ask(*command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def ask_patiently(*command: str) -> subprocess.CompletedProcess[str]:
+    """Call one of SLURM's commands, for at most an hour again while the controller is away."""
+    until = time.monotonic() + PATIENCE
+    while (done := ask(*command)).returncode and AWAY.search(done.stderr):
+        if time.monotonic() >= until:
+            break
+        time.sleep(PAUSE)
+    return done
+
+
 def answered(done: subprocess.CompletedProcess[str]) -> list[str]:
     """Return the lines of an answer, beside which a site's wrapper may print its own."""
     return [line.strip() for line in done.stdout.splitlines()]

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 
+from seesaw.workflow.slurm import queue
 from seesaw.workflow.slurm.step import pass_on
 
 
@@ -48,7 +48,7 @@ def rendezvous(environ: Mapping[str, str]) -> list[str]:
     """
     nodes = int(environ.get("SLURM_STEP_NUM_NODES", 1))
     if nodes == 1:
-        return ["--standalone"]
+        return ["--standalone", "--local-addr", "127.0.0.1"]  # the host's name may not resolve
     hosts = _scontrol("show", "hostnames", environ["SLURM_STEP_NODELIST"]).split("\n")
     first = next(host for host in map(str.strip, hosts) if re.fullmatch(r"[\w.-]+", host))
     facts = _scontrol("-o", "show", "node", first).split()
@@ -60,9 +60,9 @@ def rendezvous(environ: Mapping[str, str]) -> list[str]:
 
 
 def _scontrol(*arguments: str) -> str:
-    return subprocess.run(
-        ["scontrol", *arguments], check=True, capture_output=True, text=True
-    ).stdout
+    done = queue.ask_patiently("scontrol", *arguments)
+    done.check_returncode()
+    return done.stdout
 
 
 if __name__ == "__main__":
