@@ -127,13 +127,23 @@ class Manifest(TypedDict):
 
 
 @_open
-class Submitted(TypedDict):
+class _Submitted(TypedDict):
     """What became of the package with this hash; the AP, if there is one, is in percent."""
 
     kind: str
     AP: float | None
     sha256: str
     time: NotRequired[str]
+
+
+def _scored(entry: _Submitted) -> _Submitted:
+    lacks = entry["AP"] is None or (entry["kind"] == "server" and "time" not in entry)
+    if entry["kind"] in ("server", "graded") and lacks:
+        raise ValueError(f"an entry {entry['kind']!r} has an AP, and a server's its time")
+    return entry
+
+
+Submitted = Annotated[_Submitted, AfterValidator(_scored)]
 
 
 @_open

@@ -188,6 +188,16 @@ def test_an_entry_by_hand_that_lacks_its_hash_is_one_sentence(said):
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("given", [{"AP": None, "time": "2026-01-01"}, {"AP": 38.9}])
+def test_a_servers_entry_by_hand_without_a_score_or_time_is_one_sentence(said, given):
+    said("submit")
+    path, entry = TEST_DEV.with_name("submission.zip.receipt.json"), receipt(TEST_DEV)
+    own = {"kind": "server", "sha256": entry["package"]["sha256"], **given}
+    path.write_text(json.dumps(entry | {"records": [own]}))
+    with pytest.raises(UserError, match=rf"{path} .*'server'"):
+        line("mini")
+
+
 def test_no_server_scores_generated_data_or_val(said):
     said("submit")
     for args in (("--record", "38.92"), ("--split", "val", "--record", "pending")):
