@@ -90,6 +90,13 @@ def test_a_figures_number_and_a_file(scale, run, capsys):
     assert output_of(capsys).startswith(f"{run['detections']}  as recorded\n")
 
 
+def test_a_figures_line_that_is_not_utf_8_hides_no_other(scale, capsys):
+    path = figures.outputs("figure_a1", scale)["csv"]
+    write(path, "").write_bytes(b"category,ratio\n\xff,0.5\nbus,2.0\n")
+    assert main(["explain", "figure_a1", "bus"]) == 0
+    assert not lacks(output_of(capsys), "line 3", "ratio = 2.0")
+
+
 def test_a_category_named_to_cheat_a_terminal_stays_on_its_line(scale, run, capsys):
     cheat = "cup\x1b[2K\rbus"
     path = figures.outputs("figure_a1", scale)["csv"]

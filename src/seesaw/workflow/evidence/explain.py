@@ -81,7 +81,7 @@ def figure(
         also = ", or explain the committed one with --reference" if shown else ""
         command = snakemake_command(scale, name)
         raise UserError(f"{path} is missing; run `{command}` first{also}.")
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
         rows = csv.DictReader(file, restkey="", restval="")  # a damaged line lacks fields
         found = [(n, line) for n, line in enumerate(rows, 2) if row in line.values()]
     if not found:
