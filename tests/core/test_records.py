@@ -132,7 +132,14 @@ def test_outside_git_and_before_the_first_commit(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "other", [{"versions": ["torch"]}, {"git": "c0ffee"}, {"start": 2024}, {"attempt": "two"}]
+    "other",
+    [
+        {"versions": ["torch"]},
+        {"git": "c0ffee"},
+        {"start": 2024},
+        {"start": "May"},
+        {"attempt": "two"},
+    ],
 )
 def test_a_record_with_a_value_of_another_kind_is_damaged(repo, artefact, other):
     provenance.record(artefact, root=repo)

@@ -9,15 +9,22 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated
 
-from pydantic import ConfigDict, with_config
+from pydantic import AfterValidator, ConfigDict, with_config
 from typing_extensions import NotRequired, TypedDict
 
 from seesaw.core.files import sha256_file
 from seesaw.core.json import json_or_none
 from seesaw.core.secrets import masked
+
+
+def _dated(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
 
 
 class File(TypedDict):
@@ -44,7 +51,7 @@ class Record(TypedDict):
     host: NotRequired[str | None]
     device: NotRequired[str | None]
     processor: NotRequired[str | None]
-    start: NotRequired[str | None]
+    start: NotRequired[Annotated[str, AfterValidator(_dated)] | None]
     duration: NotRequired[float | None]
     iterations: NotRequired[int | None]
     seconds_per_iteration: NotRequired[float | None]
