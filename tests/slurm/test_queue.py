@@ -49,6 +49,15 @@ def test_a_damaged_line_of_the_notes_is_left_out(place):
     assert segments.records(place) == [] and segments.memory(1000, place) == 1000
 
 
+def test_of_a_job_that_several_calls_watched_the_newest_is_known(place):
+    ledger.FOLDER.mkdir(parents=True)
+    for state, since, run in (("PENDING", 1, "a"), ("RUNNING", 3, "b"), ("FAILED", 2, "c")):
+        entry = {"1": {"state": state, "since": since}, run: {"state": state, "since": 0}}
+        (ledger.FOLDER / f"{run}.json").write_text(json.dumps(entry))
+        assert ledger.seen(run)["state"] == state
+    assert ledger.seen("1")["state"] == "RUNNING" and not ledger.seen("2")
+
+
 def test_the_display_knows_what_waits(place):
     executor = Alone().watching("7")
     executor.run_job_pre(job())

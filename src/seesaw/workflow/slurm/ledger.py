@@ -116,9 +116,22 @@ def ends(job: str) -> list[End]:
 
 def seen(job: str) -> Mapping[str, Any]:
     """Return a job's last known state, reason, since and node; empty if never queried."""
-    entries = [json_or_none(path, dict[str, Seen]) or {} for path in FOLDER.glob("*.json")]
-    found = [entry[job] for entry in entries if job in entry]
-    return max(found, key=lambda entry: entry["since"], default={})
+    states = []
+    for path in sorted(FOLDER.glob("*.json")):
+        with suppress(OSError):  # deleted meanwhile
+            now = path.stat()
+            states.append((path, now.st_ino, now.st_mtime_ns, now.st_size))
+    return _newest(tuple(states)).get(job, {})
+
+
+@lru_cache(maxsize=1)  # as for `_read`
+def _newest(states: tuple[tuple[Path, int, int, int], ...]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for path, *_ in states:
+        for job, entry in (json_or_none(path, dict[str, Seen]) or {}).items():
+            if job not in found or entry["since"] > found[job]["since"]:
+                found[job] = entry
+    return found
 
 
 def amount(text: object) -> float:
