@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from seesaw.core import paths
 from seesaw.core.json import read_json
-from seesaw.core.records import failure_path
+from seesaw.core.records import failure_path, provenance_path
 from seesaw.data.unchanged import changes
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
@@ -99,7 +99,8 @@ def _files(evidence: Evidence, files: list[Path]) -> list[Fault]:
             if not failure_path(path).exists():  # a failure is reported in the tables instead
                 faults.append(Fault(path, "missing: its record is here", repair))
         elif state == "damaged record":
-            faults.append(Fault(path, "its record cannot be read", repair))
+            damaged = provenance_path(path) if evidence.committed else path
+            faults.append(Fault(path, "its record cannot be read", evidence.repair(damaged)))
         elif state == "no record":
             faults.append(Fault(path, "has no record: nothing vouches for it", repair))
         elif other := evidence.other_versions(path):
