@@ -157,6 +157,18 @@ def test_what_is_no_file_in_an_artefacts_place_is_a_fault(repo, artefact, place)
     assert corrupted([artefact]).startswith(f"{artefact} cannot be read")
 
 
+def test_a_damaged_committed_file_is_restored_from_git(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("reference/mini/metrics.json")
+    path.parent.mkdir(parents=True)
+    write_atomic(path, "made")
+    provenance.record(path)
+    write_atomic(path, "damaged")
+    assert f"`git checkout -- '{path}*'`" in pv.fault(path)
+    pv.provenance_path(path).write_text("{")
+    assert f"`git checkout -- '{path}*'`" in pv.fault(path)
+
+
 def test_no_lock_is_none(tmp_path):
     (tmp_path / "a").write_text("abc")
     provenance.record(tmp_path / "a", root=tmp_path)

@@ -17,6 +17,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, with_config
 from typing_extensions import NotRequired, TypedDict
 
+from seesaw.core import paths
 from seesaw.core.files import sha256_file
 from seesaw.core.json import json_or_none
 from seesaw.core.secrets import masked
@@ -98,7 +99,12 @@ def fault(path: Path, sha256: str | None = None) -> str | None:
 
 
 def remake(path: Path) -> str:
-    """Return what makes a file again: the command that its record names, if it has one."""
+    """Return what makes a file again: the command that its record names, if it has one.
+
+    A file of the committed results, and its record, git restores.
+    """
+    if path.is_relative_to(paths.ROOT / "reference"):
+        return f"restore it: `git checkout -- {shlex.quote(f'{path}*')}`"
     program, *arguments = (record_of(path) or {}).get("command") or [""]
     if program not in ("seesaw", "__main__.py"):
         return "make it again; `seesaw verify` tells how"
