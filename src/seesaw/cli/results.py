@@ -186,7 +186,7 @@ def figure(args: Namespace) -> None:
         raise UserError(
             f"{paths.NOTEBOOKS} shows {figures.SHOWN} scale only; leave out --reference."
         )
-    command = f"seesaw freeze {scale.name}" if args.reference else snakemake_command(scale, name)
+    command = scale.freeze_command if args.reference else snakemake_command(scale, name)
     needed = figures.files(name, scale.table, scale)
     if args.reference:
         needed = {key: figures.frozen(path, scale) for key, path in needed.items()}

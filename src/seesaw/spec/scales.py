@@ -216,6 +216,11 @@ class Scale:
         return (f"seesaw download {options} && " if get else "") + f"seesaw data {options}"
 
     @property
+    def freeze_command(self) -> str:
+        """The command that makes this scale's reference."""
+        return f"seesaw freeze {self.options.removeprefix('--scale ')}"
+
+    @property
     def speed(self) -> Path:
         """The file with the inference speed of Table A2's frameworks."""
         return self.results / "speed.json"

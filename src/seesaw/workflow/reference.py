@@ -54,7 +54,7 @@ def freeze(scale: Scale) -> Path:
     if not any(job.rule == "evaluate" for job in made):
         raise UserError(
             f"{scale.results} holds no metrics of the tables; run the workflow first, or add the "
-            f"claims' runs alone: `seesaw freeze {scale.name} --claims`."
+            f"claims' runs alone: `{scale.freeze_command} --claims`."
         )
     with _renewed(scale.reference) as new:
         frozen = scale.frozen(new)
@@ -115,7 +115,7 @@ def frozen_tables(scale: Scale) -> list[Path]:
     tables = sorted((scale.reference / "tables").glob("*.csv"))
     if not tables:
         raise UserError(
-            f"{scale.reference} holds no tables; make one with `seesaw freeze {scale.name}`."
+            f"{scale.reference} holds no tables; make one with `{scale.freeze_command}`."
         )
     return tables
 
@@ -130,7 +130,7 @@ def frozen_places(scale: Scale) -> list[str]:
     if gone := [path for path in tables if path.stem not in scale.table.places]:
         raise UserError(
             f"{gone[0]} is of a table that {scale.table.path} does not have; put it back under "
-            f"places, or make the reference again with `seesaw freeze {scale.name}`."
+            f"places, or make the reference again with `{scale.freeze_command}`."
         )
     return [path.stem for path in tables]
 

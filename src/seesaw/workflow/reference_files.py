@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,7 +77,7 @@ def keep_examples(scale: Scale, new: Path, fingerprint: str) -> None:
 
 
 def _again(scale: Scale) -> list[str]:
-    return ["seesaw", "freeze", scale.name]
+    return shlex.split(scale.freeze_command)
 
 
 def _artefact(path: Path, final: Path | None = None) -> File:

@@ -178,3 +178,5 @@ def test_nothing_to_freeze_is_reported(clone):
 def test_no_reference_is_reported(scale):
     with pytest.raises(UserError, match="`seesaw freeze smoke`"):
         reference.rebuilt(scale)
+    with pytest.raises(UserError, match="`seesaw freeze smoke --dataset mini_lvis`"):
+        reference.rebuilt(Scale("smoke", "mini_lvis"))

@@ -123,7 +123,7 @@ class Evidence:
         if self.committed and path.is_relative_to(scale.results):
             of_claims = path.is_relative_to(self._runs)
             if path.is_file() and not of_claims:  # frozen, but not committed yet
-                return f"seesaw freeze {scale.name}"
+                return scale.freeze_command
             runs = self._runs if of_claims else scale.results  # large, so git has no copy
             live = self._live / path.relative_to(runs)
             return f"{snakemake_command(scale, str(live))}  (not in git)"

@@ -82,8 +82,8 @@ def _removed(evidence: Evidence, files: list[Path]) -> list[Fault]:
         numbers = sorted((scale.results / "summary").glob("*.json"))
         found += [path for path in numbers if path.stem not in table.evaluations]
     what = f"is of a row or seed that neither {table.path} nor {paths.CLAIMS} has"
-    again = f"seesaw freeze {scale.name}" if evidence.committed else "rm -rf {}"
-    return [Fault(path, what, again.format(shlex.quote(str(path)))) for path in found]
+    again = scale.freeze_command if evidence.committed else None
+    return [Fault(path, what, again or f"rm -rf {shlex.quote(str(path))}") for path in found]
 
 
 def _files(evidence: Evidence, files: list[Path]) -> list[Fault]:
@@ -157,7 +157,7 @@ def _tables(evidence: Evidence, corrupt: set[Path]) -> list[Fault]:
         if path.stem not in places:
             what = f"is of a table that {scale.table.path} does not have"
             files = shlex.quote(str(path.with_suffix("")))
-            again = f"seesaw freeze {scale.name}" if evidence.committed else f"rm -f {files}.*"
+            again = scale.freeze_command if evidence.committed else f"rm -f {files}.*"
             faults.append(Fault(path, what, again))
     for place in places:
         if not any((scale.tables / f"{place}.{s}").is_file() for s in FORMATS):
