@@ -142,3 +142,17 @@ def test_a_training_on_other_data_is_not_resumed(tmp_path, manifest):
     assert (log.exists(), (tmp_path / "iter_1.pth").exists()) == (same, same)
     kept = tmp_path / f"data-{'a' * 12}"
     assert same or (kept / "iter_1.pth").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_checkpoints_without_a_log_are_of_the_data_that_their_folder_names(tmp_path, known):
+    if known:
+        runs.set_aside(tmp_path, "a" * 64)
+    checkpoint = tmp_path / "iter_1.pth"
+    checkpoint.write_bytes(b"old")
+    runs.set_aside(tmp_path, "a" * 64)
+    assert checkpoint.exists() is known
+    runs.set_aside(tmp_path, "b" * 64)
+    assert [path.parent.name for path in tmp_path.rglob(checkpoint.name)] == [
+        f"data-{'a' * 12}" if known else "data-unknown"
+    ]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
+from seesaw.core.files import write_atomic
 from seesaw.core.provenance import Provenance
+from seesaw.core.records import read_record
 from seesaw.errors import UserError
 from seesaw.spec import site
 from seesaw.spec.experiments import Evaluation, Experiments, Training
@@ -63,18 +67,25 @@ def header(
 def set_aside(work: Path, manifest: str) -> None:
     """Move the checkpoints and the log of a training on other data out of the way.
 
-    A training resumes what it finds in its work directory, also where the images have changed.
-    ``manifest`` is the sha256 of the present data's.
+    A training resumes what it finds in its work directory, also where the images have changed. The
+    log may have been deleted, so a file beside it names the data too; checkpoints with neither may
+    be of any data. ``manifest`` is the sha256 of the present data's.
     """
-    log = work / run_log.NAME
-    before = (run_log.read(log).header.get("dataset") or {}).get("manifest")
-    if before in (None, manifest) or os.environ.get("RANK", "0") != "0":
+    if os.environ.get("RANK", "0") != "0":
         return
-    kept = work / f"data-{before[:12]}"
-    kept.mkdir(exist_ok=True)
-    for path in (*work.glob("iter_*.pth"), log):
-        os.replace(path, kept / path.name)  # nothing is written, so not by `replacing`
-    print(f"{work}: the data have changed, so the training starts anew; its checkpoints: {kept}")
+    log, noted = work / run_log.NAME, work / "manifest.json"
+    before = (read_record(noted) or {}).get("sha256")
+    before = before or (run_log.read(log).header.get("dataset") or {}).get("manifest")
+    old = [path for path in (*work.glob("iter_*.pth"), log, noted) if path.exists()]
+    if old and before != manifest:
+        kept = work / f"data-{str(before or 'unknown')[:12]}"
+        kept.mkdir(exist_ok=True)
+        for path in old:
+            os.replace(path, kept / path.name)  # nothing is written, so not by `replacing`
+        why = "the data have changed" if before else "nothing tells of which data they are"
+        print(f"{work}: {why}, so the training starts anew; its checkpoints: {kept}")
+    with suppress(OSError):  # then the log alone names the data
+        write_atomic(noted, json.dumps({"sha256": manifest}) + "\n")
 
 
 def log_evaluation(scale: Scale, evaluation: Evaluation, seed: int, metrics: dict) -> Path | None:
