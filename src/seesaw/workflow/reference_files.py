@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seesaw.core.files import replacing, sha256_file, write_atomic
 from seesaw.core.integrity import refuse
-from seesaw.core.records import File, provenance_path, read_record, record_of
+from seesaw.core.records import File, provenance_path, read_record, record_of, recorded_hashes
 from seesaw.core.versions import library_versions
 from seesaw.results.report import losses
 from seesaw.spec.scales import Scale
@@ -55,10 +56,21 @@ def keep_examples(scale: Scale, new: Path, fingerprint: str) -> None:
     """Keep the examples that the report shows in the folder ``new``, if it shows any.
 
     Their records name the detections that were drawn; ``fingerprint`` is the report's current one.
+    Where none can be drawn, as without images, the reference's own stay if they show these
+    detections.
     """
     from seesaw.results.report import examples  # late, as it loads OpenCV
 
     shown = examples.examples(scale)
+    listed = examples.index(scale.frozen())
+    if not shown.pictures and listed.is_file():
+        known = record_of(listed) or {}
+        drawn = {name: file["sha256"] for name, file in (known.get("inputs") or {}).items()}
+        if drawn and recorded_hashes(known) == drawn:
+            shutil.copytree(listed.parent, examples.index(scale.frozen(new)).parent)
+        else:
+            print(f"{listed.parent} is left out. {shown.note}", file=sys.stderr)
+        return
     found = {path: record_of(path) or {} for path in shown.read}
     record = {
         "command": _again(scale),

@@ -7,6 +7,7 @@ import pytest
 from repository import REPOSITORY
 from two_evaluations import A, B
 
+from seesaw.core.provenance import record
 from seesaw.core.records import record_of
 from seesaw.errors import UserError
 from seesaw.results.report import content, examples, losses, page
@@ -68,6 +69,24 @@ def test_the_examples_records_name_the_detections(scale, reference):
     before = {path: path.read_bytes() for path in listed.parent.iterdir()}
     reference_files.keep_examples(scale, scale.reference, "f0")
     assert {path: path.read_bytes() for path in listed.parent.iterdir()} == before
+
+
+def test_without_images_the_examples_of_the_same_detections_stay(scale, reference, capsys):
+    found = [scale.detections(scale.table.evaluations[name], 0) for name in (A, B)]
+    for path in found:
+        record(path)
+    shutil.rmtree(scale.entry.root / "val")
+    drawn, new = examples.index(reference).parent, scale.reference.with_name("new")
+    reference_files.keep_examples(scale, new, "f1")
+    kept = examples.index(scale.frozen(new)).parent
+    assert {p.name: p.read_bytes() for p in kept.iterdir()} == {
+        p.name: p.read_bytes() for p in drawn.iterdir()
+    }
+    found[0].write_bytes(found[1].read_bytes())
+    record(found[0])
+    reference_files.keep_examples(scale, scale.reference.with_name("newer"), "f1")
+    assert str(drawn) in capsys.readouterr().err
+    assert not scale.reference.with_name("newer").exists()
 
 
 def test_an_older_reference_says_what_it_does_not_hold(bare):
