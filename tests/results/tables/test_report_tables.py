@@ -6,11 +6,12 @@ import json
 import pytest
 from facts import lacks
 from pydantic import ValidationError
+from small_table import small
 
 from seesaw.evaluation.uncertainty import Estimate
 from seesaw.results.tables.formats import as_json
 from seesaw.results.tables.layout import heading, increment, number, remarks
-from seesaw.results.tables.tables import Number, Row, Table, as_dict, missing
+from seesaw.results.tables.tables import Number, Row, Table, missing
 from seesaw.results.tables.verdicts import Spread
 
 
@@ -142,40 +143,17 @@ def test_signed_increments(value, text):
 
 
 def test_json_holds_the_table_and_its_cells():
-    original = table(
-        [
-            row("a", 1.0),
-            row(
-                "b",
-                3.5,
-                paper=PAPER,
-                note="n",
-                errors={"AP": error(0.5, 2, 0.1)},
-                steps={"AP": error(0.25, value=2.25)},
-                remarks=["r"],
-                evidence={1: "x"},
-            ),
-        ],
-        test_dev="not submitted",
-        notes=["x"],
-    )
-    plain = json.loads(as_json(original))
-    assert plain == json.loads(json.dumps(as_dict(original)))
-    cell = plain["rows"][1]["cells"]["AP"]
-    assert (cell["ours"], cell["increment"], cell["paper_increment"]) == (3.5, 2.25, 0.2)
-    assert cell["increment_error"] == {
-        "se": 0.25,
-        "images": 0.25,
-        "half_width": 0.49,
-        "seeds": 1,
-        "spread": None,
-    }
-    # 2 * sqrt(0.25^2 + 2 * 1.0^2), with the spread of two trainings
-    assert cell["increment_judged"] == {
-        "verdict": "within noise",
-        "margin": None,
-        "bound": 4.553021,
-    }
+    made = json.loads(as_json(small()))
+    assert made["test_dev"] == "not submitted"
+    second = made["rows"][1]
+    assert second["remarks"] == ["accepted: a cell of another fingerprint"]
+    cell = second["cells"]["AP"]
+    assert (cell["ours"], cell["increment"], cell["paper_increment"]) == (10.16, 0.12, 0.2)
+    error = dict(se=0.5, images=0.5, half_width=0.98, seeds=1, spread=None)
+    assert cell["increment_error"] == error
+    # 2 * sqrt(0.5^2 + 2 * 1.6^2), with the spread of two trainings
+    judged = dict(verdict="within noise", margin=None, bound=4.634652)
+    assert cell["increment_judged"] == judged
     assert (cell["verdict"], cell["increment_verdict"]) == (None, "within noise")
 
 
