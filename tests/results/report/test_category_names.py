@@ -59,11 +59,16 @@ NAMES = {
 class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
-        self.tags, self.texts = [], []
+        self.tags, self.texts, self.open, self.balanced = [], [], [], True
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, [key for key, _ in attrs]))
+        self.open += [tag] * (tag not in ("meta", "br"))
+
+    def handle_endtag(self, tag):
+        self.balanced &= self.open[-1:] == [tag]
+        del self.open[-1:]
 
     def handle_data(self, data):
         self.texts.append(data)
@@ -131,14 +136,16 @@ def test_predict_draws_the_name(name, tmp_path):
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_tables_keep_their_shape(name):
     """The same lines, cells and tags as with a plain label; the label itself is in the data."""
+    columns = ["schedule", "AP"]
     made, usual = (
-        Table("table_a1", label, "mini", ["schedule", "AP"], [row], heading=label)
+        Table("table_a1", label, "mini", columns, [row], heading=label, notes=[f"so {label}"])
         for label in (name, "pear")
         for more in [dict(remarks=[f"about {label}"], note=f"why {label}")]
         for row in [Row("a01", label, "2x", "done", {"AP": 1.0}, {}, **more)]
     )
-    tags = [Page(html(table)).tags for table in (made, usual)]
-    assert tags[0] == tags[1]
+    pages = [Page(html(table)) for table in (made, usual)]
+    assert pages[0].tags == pages[1].tags
+    assert pages[1].balanced and pages[1].open == []
     for kind, written in FORMATS.items():
         text = written(made)
         assert kind in ("csv", "json") or not set(text) & set("\x1b\x00\x07\u2028\u202e")
