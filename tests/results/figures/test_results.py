@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from facts import lacks
-from hand_made import CE, CELLS, ORDER, SEESAW, gradients, write
+from hand_made import CE, CELLS, SEESAW, gradients, write
 
 from seesaw.cli.main import main
 from seesaw.core.provenance import record, write_failure
@@ -15,10 +15,6 @@ from seesaw.results.figures import freeze
 from seesaw.results.figures.results import Results, table
 from seesaw.spec import figures as inputs
 from seesaw.spec.scales import Scale
-
-
-def test_categories_are_sorted_by_instances_then_id(results):
-    assert [c.id for c in Results("figure_a1", "smoke").categories] == ORDER
 
 
 def test_a_clone_shows_the_committed_results(results):

@@ -1,18 +1,9 @@
-"""How far a training is, from whole, torn and missing logs."""
+"""How far a training is, from torn and missing logs; from whole ones: test_status.py."""
 
 import pytest
 from traces import NOW, entry, training_log, write
 
 from seesaw.workflow.progress import TAIL, lines, read_progress
-
-
-def test_the_last_logged_iteration_pace_and_what_is_left(tmp_path):
-    training_log(tmp_path, entry(380) + entry(400, time=3.6, loss=0.75), age=12)
-    found = read_progress(tmp_path, NOW)
-    assert (found.iteration, found.total, found.interval) == (400, 1000, 20)
-    assert (found.loss, found.pace, found.starting) == (0.75, 3.6, False)
-    assert found.age == pytest.approx(12)
-    assert found.seconds_left == pytest.approx(600 * 3.6)
 
 
 def test_a_torn_last_line_is_not_read(tmp_path):
@@ -24,14 +15,6 @@ def test_a_damaged_line_in_the_middle_is_passed_over(tmp_path):
     training_log(tmp_path, entry(20) + "\0\0\0\n[1]\n" + entry(60).strip() + "\n")
     found = read_progress(tmp_path, NOW)
     assert (found.iteration, found.interval) == (60, 40)
-
-
-def test_before_the_first_line(tmp_path):
-    training_log(tmp_path, "", age=30)
-    found = read_progress(tmp_path, NOW)
-    assert (found.iteration, found.total, found.seconds_left) == (0, 1000, None)
-    assert found.starting
-    assert found.age == pytest.approx(30)
 
 
 def test_a_resumed_training_that_has_logged_nothing_yet_stands_where_it_ended(tmp_path):
