@@ -50,12 +50,6 @@ def test_each_output_that_a_stage_makes_belongs_to_one_stage(made):
             assert len(owners) == 1, (path, owners)
 
 
-def test_outputs_do_not_overlap(made):
-    every = [Path(path) for name in made.all for path in made.outputs(name)]
-    assert len(set(every)) == len(every)
-    assert [(a, b) for a in every for b in every if a in b.parents] == []
-
-
 def test_a_stage_depends_on_every_config_code_and_row_that_its_jobs_use(made):
     content = yaml.safe_load(made.text())["stages"]
     for name, stage in made.all.items():
