@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# What Snakemake reads of a clone.
+WORKFLOW = ("Snakefile", "workflow", "configs", "profiles", "local", "slurm", "environment.yml")
 
 
 def copied(root: Path, *names: str) -> Path:
@@ -34,6 +36,12 @@ def python(
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert code in (done.returncode, None), done.stdout[-2000:] + done.stderr[-4000:]
     return done
+
+
+def snakemake(root: Path, *words: str, code: int = 0, **variables: str) -> str:
+    """Return what Snakemake says in a clone; it must end with this exit code."""
+    done = python(root, "-m", "snakemake", *words, code=code, **variables)
+    return done.stdout + done.stderr
 
 
 def planned(said: str) -> dict[str, int]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from mmengine.config import Config
-from repository import copied, planned, python
+from repository import WORKFLOW, copied, planned, snakemake
 
 from seesaw.core.provenance import record
 from seesaw.errors import UserError
@@ -155,15 +155,13 @@ def test_metrics_that_were_edited_are_reported(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_checkpoint_in_mmdets_format_goes_through_the_whole_path(tmp_path):
     """Converted, detected and scored by the rules, at smoke scale, where AP is no verdict."""
-    kept = ("Snakefile", "workflow", "configs", "profiles", "local", "environment.yml")
-    copied(tmp_path, *kept, "requirements.lock")
+    copied(tmp_path, *WORKFLOW, "requirements.lock")
     name = "zoo_mask_rcnn_r50_normed_mask_random"
     folder = tmp_path / f"results/smoke/{name}/seed0"
     target = f"results/smoke/{name}/seed0/{name}/metrics.json"
-    command = ["-m", "snakemake", "--profile", "local", "--config", "scale=smoke"]
-    python(tmp_path, *command, "--", target)
+    options = ("--profile", "local", "--config", "scale=smoke")
+    snakemake(tmp_path, *options, "--", target)
     assert set(json.loads((tmp_path / target).read_text())) >= {"segm", "bbox"}
     record = json.loads((folder / "model.pth.provenance.json").read_text())
     assert record["inputs"]["checkpoint"]["path"].startswith("work/smoke/zoo/mask_rcnn_r50_fpn_")
-    again = python(tmp_path, *command, "-n", "--", target)
-    assert planned(again.stdout + again.stderr) == {}
+    assert planned(snakemake(tmp_path, *options, "-n", "--", target)) == {}

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from repository import planned, python
+from repository import planned, snakemake
 
 FINISHED = os.environ.get("SEESAW_FINISHED")
 pytestmark = [
@@ -32,9 +32,8 @@ def checkout(tmp_path) -> Path:
 
 def dry_run(checkout: Path) -> str:
     """What `snakemake --profile slurm -n all` says."""
-    command = ["-m", "snakemake", "--profile", "slurm", "--config", "scale=smoke", "-n"]
-    done = python(checkout, *command, "--", "all", PYTHONPATH=str(checkout / "src"))
-    return done.stdout + done.stderr
+    words = ("--profile", "slurm", "--config", "scale=smoke", "-n", "--", "all")
+    return snakemake(checkout, *words, PYTHONPATH=str(checkout / "src"))
 
 
 def test_a_fresh_checkout_a_comment_and_touched_data_retrain_nothing(checkout):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from facts import lacks
-from repository import copied, planned, python
+from repository import WORKFLOW, copied, planned, python, snakemake
 
 from seesaw.spec.scales import Scale
 from seesaw.workflow import jobs
@@ -14,19 +14,16 @@ RUNGS = ("a09_stronger_backbone", "a10_seesaw", "a11_dual_head")
 MODELS = [f"results/paper/{rung}/seed0/model.pth" for rung in RUNGS]
 
 
-def run(root, *command):
-    return python(root, "-m", *command, code=None)
+def seesaw(root, *words, code=0):
+    return python(root, "-m", "seesaw.cli", *words, code=code)
 
 
-def dry(root, *targets, profile="slurm"):
-    done = run(root, "snakemake", "--profile", profile, "-n", *targets)
-    return done.returncode, done.stdout + done.stderr
+def dry(root, *targets, profile="slurm", code=0):
+    return snakemake(root, "--profile", profile, "-n", *targets, code=code)
 
 
 def fingerprints(root):
-    done = run(root, "seesaw.cli", "fingerprints", "--scale", "paper")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(seesaw(root, "fingerprints", "--scale", "paper").stdout)
 
 
 def edit(root, old, new):
@@ -38,8 +35,7 @@ def edit(root, old, new):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """A repository in which three rungs of Table A1 are finished at paper scale."""
-    kept = ("Snakefile", "workflow", "configs", "profiles", "local", "slurm", "environment.yml")
-    root = copied(tmp_path_factory.mktemp("root"), *kept, "requirements.lock")
+    root = copied(tmp_path_factory.mktemp("root"), *WORKFLOW, "requirements.lock")
     scale = Scale("paper")
     every = jobs.workflow(scale).every.values()
     made = [path for job in every if job.rule in ("download", "data") for path in job.outputs]
@@ -51,50 +47,44 @@ def root(tmp_path_factory):
     for rung, model in zip(RUNGS, MODELS, strict=True):
         record = {"fingerprint": known[f"train/{rung}/seed0"], "inputs": {}, "remarks": ["one"]}
         (root / f"{model}.provenance.json").write_text(json.dumps(record))
-    settings = ("--config", "scale=paper", "--cores", "1")
-    done = run(root, "snakemake", "--touch", *MODELS, *settings)
-    assert done.returncode == 0, done.stderr
+    snakemake(root, "--touch", *MODELS, "--config", "scale=paper", "--cores", "1")
     return root
 
 
 def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
     before = fingerprints(root)
-    code, said = dry(root, *MODELS)
-    assert code == 0 and planned(said) == {}
+    assert planned(dry(root, *MODELS)) == {}
 
     edit(root, "del head\n", "del head\nschedule = dict(epochs=44)\n")
-    code, said = dry(root, *MODELS)
-    assert code != 0
+    said = dry(root, *MODELS, code=1)
     change = "schedule.epochs 45 -> 44"
     why = f"a10_seesaw seed0 ({change})", "a11_dual_head seed0 ("
     accept = "seesaw accept a10_seesaw a11_dual_head --scale paper --because '...'"
     again = f"rm {' '.join(MODELS[1:])}"
     assert not lacks(said, *why, accept, again)
     for verb in ("plan", "status"):
-        output = run(root, "seesaw.cli", verb, "table_a1", "--scale", "paper").stdout
+        output = seesaw(root, verb, "table_a1", "--scale", "paper", code=None).stdout
         assert not lacks(output, accept, again)
     # what does not need the two is planned
-    assert dry(root, MODELS[0])[0] == 0
+    dry(root, MODELS[0])
     # a training that is not finished is nobody's loss, and at other scales nothing is asked
-    assert dry(root, "results/paper/a01_mask_rcnn/seed0/model.pth")[0] == 0
-    assert dry(root, "table_a1", profile="local")[0] == 0
+    dry(root, "results/paper/a01_mask_rcnn/seed0/model.pth")
+    dry(root, "table_a1", profile="local")
 
-    done = run(root, "seesaw.cli", "accept", "a11", "--because", "a test")
-    assert done.returncode == 2 and not lacks(done.stderr, "a11_dual_head", "a10_seesaw")
-    done = run(root, "seesaw.cli", "accept", "a09", "--because", "a test")
-    assert done.returncode == 2 and "a09_stronger_backbone" in done.stderr
+    refused = seesaw(root, "accept", "a11", "--because", "a test", code=2)
+    assert not lacks(refused.stderr, "a11_dual_head", "a10_seesaw")
+    refused = seesaw(root, "accept", "a09", "--because", "a test", code=2)
+    assert "a09_stronger_backbone" in refused.stderr
     assert not (root / "configs/accepted.yaml").exists()
-    done = run(root, "seesaw.cli", "accept", "a11", "a10", "--because", "a test")
-    assert done.returncode == 0, done.stderr
+    seesaw(root, "accept", "a11", "a10", "--because", "a test")
 
-    code, said = dry(root, *MODELS)
-    assert code == 0 and planned(said) == {}
+    assert planned(dry(root, *MODELS)) == {}
     # the status and the plan, from the same fingerprints
     after = fingerprints(root)
     for rung in RUNGS:
         assert after[f"train/{rung}/seed0"] == before[f"train/{rung}/seed0"]
     assert after["table"] != before["table"]  # its remarks are to be printed
-    said = run(root, "seesaw.cli", "plan", "a11", "--scale", "paper").stdout
+    said = seesaw(root, "plan", "a11", "--scale", "paper", code=None).stdout
     assert "train/" not in said.partition("critical path")[2]
     record = json.loads((root / f"{MODELS[1]}.provenance.json").read_text())
     first, remark = record["remarks"]
@@ -105,13 +95,11 @@ def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
 
     # a further change asks again, and going back is no question
     edit(root, "epochs=44", "epochs=43")
-    code, said = dry(root, *MODELS)
-    assert code != 0 and not lacks(said, "epochs 45 -> 43")
+    assert not lacks(dry(root, *MODELS, code=1), "epochs 45 -> 43")
     edit(root, "epochs=43", "epochs=44")
-    assert dry(root, *MODELS)[0] == 0
+    dry(root, *MODELS)
     # the command that the sentence names trains again
     edit(root, "epochs=44", "epochs=43")
     for model in MODELS[1:]:
         (root / model).unlink()
-    code, said = dry(root, *MODELS)
-    assert code == 0 and planned(said)["train"] == 2
+    assert planned(dry(root, *MODELS))["train"] == 2

@@ -7,31 +7,22 @@ from collections import Counter
 
 import pytest
 from facts import lacks
-from repository import copied, planned, python
+from repository import WORKFLOW, copied, planned, snakemake
 
 from seesaw.spec import experiments, figures
 from seesaw.spec.scales import Scale
 from seesaw.spec.site import Site
 
-KEPT = ("Snakefile", "workflow", "configs", "profiles", "local", "slurm", "environment.yml")
-
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
     """What a fresh clone has: no data, no results, no caches."""
-    return copied(tmp_path_factory.mktemp("clone"), *KEPT)
-
-
-def snakemake(root, *arguments):
-    """The exit code of Snakemake, and what it says."""
-    done = python(root, "-m", "snakemake", *arguments, code=None)
-    return done.returncode, done.stdout + done.stderr
+    return copied(tmp_path_factory.mktemp("clone"), *WORKFLOW)
 
 
 def test_paper_scale_plans_every_training_from_a_fresh_clone(clone):
-    code, said = snakemake(clone, "--profile", "slurm", "-n", "-p", "all")
+    said = snakemake(clone, "--profile", "slurm", "-n", "-p", "all")
     table, jobs = experiments.load(), planned(said)
-    assert code == 0
     assert jobs["train"] == sum(len(t.seeds) for t in table.trainings.values())
     splits = Counter(e.split for e in table.evaluations.values())
     assert (jobs["detect"], jobs["evaluate"]) == (splits.total(), splits["val"])
@@ -45,8 +36,8 @@ def test_paper_scale_plans_every_training_from_a_fresh_clone(clone):
 
 @pytest.mark.slow
 def test_claims_of_another_scale_stop_the_plan(clone):
-    code, said = snakemake(clone, "--profile", "local", "-n", "claims", "--config", "scale=smoke")
-    assert code != 0 and not lacks(said, "configs/claims.yaml", "mini")
+    words = ("--profile", "local", "-n", "claims", "--config", "scale=smoke")
+    assert not lacks(snakemake(clone, *words, code=1), "configs/claims.yaml", "mini")
 
 
 WRONG = [("scale", "huge"), ("scale", "5"), ("dataset", "nowhere")]
@@ -54,6 +45,6 @@ WRONG = [("scale", "huge"), ("scale", "5"), ("dataset", "nowhere")]
 
 @pytest.mark.parametrize(("key", "value"), WRONG)
 def test_a_wrong_setting_is_named_in_a_sentence(clone, key, value):
-    code, said = snakemake(clone, "-n", "--config", f"{key}={value}", "--", "all")
-    assert code != 0 and not lacks(said, f"the {key} {value!r} ")
+    said = snakemake(clone, "-n", "--config", f"{key}={value}", "--", "all", code=1)
+    assert not lacks(said, f"the {key} {value!r} ")
     assert not (clone / "results").exists()
