@@ -32,13 +32,16 @@ def test_what_squeue_or_the_logs_folder_does_never_ends_the_watch(place):
 
 def test_a_damaged_line_of_the_notes_is_left_out(place):
     work = "mini/train_wildcards_a01_0"
+    ledger.FOLDER.mkdir(parents=True)
+    ledger.SUBMITTED.write_bytes(
+        b'{"job": "\xff"}\n{}\n[]\n'
+        b'{"job": "2", "run": "r", "key": "k", "fingerprint": "", "asked": null}\n'
+        b'{"job": "3", "run'  # half-written: the next note takes no harm
+    )
     ledger.note(Submission("1", "run", work, "", {"--mem": "1000"}))
-    with ledger.SUBMITTED.open("ab") as file:
-        file.write(b'{"job": "\xff"}\n{}\n[]\n')
-        file.write(b'{"job": "2", "run": "r", "key": "k", "fingerprint": "", "asked": null}\n')
     end("1", "0 9 n1")
     with (ledger.ENDS / "1").open("ab") as file:
-        file.write(b"1 \xff n2\n")
+        file.write(b"1 \xff n2\n0 3\n")
     for name, text in {"a": "[]", "b": "{}", "c": '{"1": {}}', "d": '{"1": [], "2"'}.items():
         (ledger.FOLDER / f"{name}.json").write_text(text)
     segments_of = place / "segments.jsonl"

@@ -17,8 +17,13 @@ from seesaw.workflow.slurm.ledger import Submission
 from snakemake_executor_plugin_seesaw_slurm import no_cluster
 
 
-def test_a_submission_is_noted_and_a_running_one_taken_over(place):
+@pytest.fixture(autouse=True)
+def empty_queue(place):
+    """Until a test fills it."""
     listed(place)
+
+
+def test_a_submission_is_noted_and_a_running_one_taken_over(place):
     command(place, "sbatch", 'echo "$@" >> calls; echo 7')
     executor = Alone()
     assert executor.submit() == "7"
@@ -35,7 +40,6 @@ def test_a_submission_is_noted_and_a_running_one_taken_over(place):
 
 
 def test_a_submission_that_cannot_be_noted_is_one_all_the_same(place, capsys):
-    listed(place)
     command(place, "sbatch", "echo 7")
     ledger.SUBMITTED.mkdir(parents=True)  # it cannot be written
     executor = Alone()
@@ -70,7 +74,6 @@ def test_a_step_waits_for_the_controller(place, monkeypatch):
     "said", ["Unable to contact slurm controller", "Zero Bytes were transmitted or received"]
 )
 def test_a_submission_waits_for_the_controller(place, caplog, said):
-    listed(place)
     gone = f"echo 'sbatch: error: {said}' >&2; touch up; exit 1"
     command(place, "sbatch", f"[ -e up ] || {{ {gone}; }}; echo 7")
     executor = Alone()
@@ -80,7 +83,6 @@ def test_a_submission_waits_for_the_controller(place, caplog, said):
 
 def test_a_submission_waits_while_the_queue_is_full(place, caplog, monkeypatch):
     monkeypatch.setattr(queue, "PATIENCE", 0.3)  # shorter than the wait
-    listed(place)
     full = "echo 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2; echo >> calls; exit 1"
     command(place, "sbatch", f'[ "$(cat calls 2>/dev/null | wc -l)" = 2 ] || {{ {full}; }}; echo 7')
     executor = Alone()
@@ -108,7 +110,6 @@ def test_cancelling_reaches_jobs_whose_state_is_just_asked_for(place):
 
 
 def test_one_job_that_slurm_has_forgotten_does_not_keep_the_others(place, caplog):
-    listed(place)
     command(place, "scancel", 'echo "$@" >> calls; echo "Invalid job id" >&2; exit 1')
     executor = Alone().watching("7")
     executor.cancel_jobs(executor.active)
@@ -116,7 +117,6 @@ def test_one_job_that_slurm_has_forgotten_does_not_keep_the_others(place, caplog
 
 
 def test_what_a_job_waits_for_outlives_a_call_whose_cancellation_it_escapes(place):
-    listed(place)
     command(place, "scancel", "exit 1")
     (place / ".snakemake").mkdir()
     cancelled, ended = Alone(), Alone()
@@ -127,7 +127,6 @@ def test_what_a_job_waits_for_outlives_a_call_whose_cancellation_it_escapes(plac
 
 
 def test_what_slurm_refuses_is_passed_on(place):
-    listed(place)
     command(place, "sbatch", "echo 'sbatch: error: invalid account' >&2; exit 1")
     executor = Alone()
     assert executor.submit() is None
@@ -143,25 +142,12 @@ def test_an_exception_in_a_submission_fails_the_job_instead_of_hanging(place, mo
 
 
 def test_a_submission_that_breaks_leaves_nothing_to_the_next(place, monkeypatch):
-    listed(place)
     monkeypatch.setattr("snakemake_executor_plugin_slurm.Executor.run_job", lambda *_: 1 / 0)
     executor = Alone()
     assert executor.submit() is None and len(executor.errors) == 1
     listed(place, ("7", "RUNNING", "None"))
     assert executor.submit() == "7"
     assert len(ledger.submitted()) == 1
-
-
-def test_a_half_written_submission_takes_no_other_with_it(place):
-    ledger.FOLDER.mkdir(parents=True)
-    ledger.SUBMITTED.write_text('{"job": "1", "run')
-    ledger.note(Submission("2", "run", "mini/speed", "", {}))
-    assert [one.job for one in ledger.submitted()] == ["2"]
-
-
-def test_a_half_written_end_is_left_out(place):
-    end("1", "1 5 n1", "0 3")
-    assert [e.status for e in ledger.ends("1")] == [1]
 
 
 def test_a_node_is_excluded_only_for_what_may_be_its_fault(place):
@@ -174,7 +160,6 @@ def test_a_node_is_excluded_only_for_what_may_be_its_fault(place):
     end("6", "1 5 n6")
     assert ledger.bad_nodes(key) == ["n4", "n1"]
     assert ledger.bad_nodes("mini/train_wildcards_a02_0") == []
-    listed(place)
     command(place, "sbatch", 'echo "$@" >> calls; case "$*" in *--exclude=*) exit 1;; esac; echo 7')
     executor = Alone()
     assert executor.submit() == "7" and not executor.errors  # there is no other node
@@ -184,7 +169,6 @@ def test_a_node_is_excluded_only_for_what_may_be_its_fault(place):
 
 
 def test_an_account_needs_no_accounting(place):
-    listed(place)
     for name in ("sacct", "sacctmgr", "sshare"):
         command(place, name, "echo 'Connection refused' >&2; exit 1")
     command(place, "sbatch", 'echo "$@" > calls; echo 7')
@@ -193,7 +177,6 @@ def test_an_account_needs_no_accounting(place):
 
 
 def test_gpus_are_asked_for_as_each_of_slurms_schedulers_knows_them(place):
-    listed(place)
     command(place, "sbatch", 'echo "$@" > calls; echo 7')
     training = job()
     training.resources |= {"gpu": 2, "gpu_model": "a100", "nodes": 1}
@@ -207,7 +190,6 @@ def test_gpus_are_asked_for_as_each_of_slurms_schedulers_knows_them(place):
 
 
 def test_a_site_without_job_arrays_is_as_good_and_arrays_are_refused(place):
-    listed(place)
     command(place, "scontrol", "echo 'MaxArraySize = 0'")
     command(place, "sbatch", "echo 7")
     assert Alone().submit() == "7"
@@ -216,7 +198,6 @@ def test_a_site_without_job_arrays_is_as_good_and_arrays_are_refused(place):
 
 
 def test_without_a_cluster_nothing_begins(place, monkeypatch):
-    listed(place)
     for name in ("sbatch", "scancel"):
         command(place, name, "exit 0")
     assert no_cluster() is None
