@@ -41,20 +41,6 @@ def test_faster_and_more_gpus(cost):
     assert over_nodes.hours == pytest.approx(139 / 0.95 / 16)
 
 
-@pytest.mark.parametrize(
-    ("framework", "sampler", "hours"),
-    [
-        ("mask_rcnn", "random", 176),
-        ("mask_rcnn", "rfs", 217),
-        ("cascade", "random", 238),
-        ("cascade", "rfs", 295),
-    ],
-)
-def test_figure_a2(cost, framework, sampler, hours):
-    for loss in ("ce", "eql", "bags", "seesaw"):
-        assert cost(f"train/{framework}_{sampler}_{loss}/seed0").gpu_hours == hours
-
-
 def test_detection_is_a_third_of_a_training_step_and_post_processing(cost):
     # 19,809 x (139 h / 3 / (24 x 99,388) + 50 ms)
     found = cost("detect/a01_mask_rcnn/seed0/a01_mask_rcnn")
