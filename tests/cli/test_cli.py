@@ -130,13 +130,6 @@ def test_a_message_tells_no_secret(refused):
     assert "p@ss" not in said and "abc" not in said
 
 
-def test_a_malformed_table_row_is_one_line(bare, refused):
-    table = bare / "configs/experiments.yaml"
-    table.write_text(table.read_text().replace("schedule: 2x", "schedule: 9x", 1))
-    said = refused("table", "table_a1")
-    assert not lacks(said, "configs/experiments.yaml", "trainings.a01_mask_rcnn.schedule", "'9x'")
-
-
 @pytest.mark.parametrize(
     "content", ["_base_ = (\n", "_base_ = './a00.py'\n", "schedule = dict(epochs=12)\n"]
 )
