@@ -137,7 +137,9 @@ def test_a_mistake_is_one_sentence(scale, run, capsys, words, facts):
 def test_speed_and_ap_without_a_number_say_why(scale, capsys):
     made = evaluated(scale, "b01_cascade_mask_rcnn")
     assert main(["explain", "table_a2", "b01", "fps"]) == 1
-    assert not lacks(output_of(capsys).splitlines()[0], "b01_cascade_mask_rcnn", "fps: ", "not run")
+    out = output_of(capsys)
+    assert not lacks(out.splitlines()[0], "b01_cascade_mask_rcnn", "fps: ", "not run")
+    assert "--reference" not in out  # nothing is committed here
     content = json.loads(made["metrics"].read_text())
     content["segm"]["AP_r"] = None
     record(write(made["metrics"], json.dumps(content)))
@@ -145,18 +147,13 @@ def test_speed_and_ap_without_a_number_say_why(scale, capsys):
     assert "(b01_cascade_mask_rcnn), AP_r: undefined" in output_of(capsys)
 
 
-def test_what_was_not_computed_says_so(scale, capsys):
-    assert main(["explain", "table_a1", "a01", "AP"]) == 1
-    out = output_of(capsys)
-    assert not lacks(out.splitlines()[0], "a01_mask_rcnn", "AP: ", "not run")
-    assert "--reference" not in out  # nothing is committed here
-
-
 def test_what_is_committed_is_named(scale, tmp_path, capsys):
     (tmp_path / "reference").symlink_to(REPOSITORY / "reference")
     for words in (["table_a1", "a01_mask_rcnn", "AP"], ["table_a2", "b01", "fps"]):
         assert main(["explain", *words]) == 1
-        (asked,) = re.findall(r"seesaw (explain .* --reference)$", output_of(capsys), re.MULTILINE)
+        out = output_of(capsys)
+        assert not lacks(out.splitlines()[0], f"{words[-1]}: ", "not run")
+        (asked,) = re.findall(r"seesaw (explain .* --reference)$", out, re.MULTILINE)
         main(asked.split())
         assert ": not run" not in output_of(capsys)
     assert main(["show", "table_a1"]) == 1
