@@ -6,10 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from repository import REPOSITORY
+from repository import REPOSITORY, copied
 
 from seesaw.cli.main import main
-from seesaw.core import paths
 from seesaw.errors import UserError
 from seesaw.evaluation.detect import detect
 from seesaw.evaluation.lvis_eval import load, match, metrics_of
@@ -24,10 +23,7 @@ DEMO = REPOSITORY / "demo"
 @pytest.fixture
 def without_data(tmp_path, monkeypatch):
     """A checkout that holds configs and the model alone."""
-    (tmp_path / "configs").symlink_to(paths.CONFIGS.resolve())
-    (tmp_path / "demo").symlink_to(DEMO)
-    shutil.copy(paths.LOCK, tmp_path)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(copied(tmp_path, "configs", "demo", "requirements.lock"))
 
 
 def test_it_is_small_and_whole(without_data):

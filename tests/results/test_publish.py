@@ -1,7 +1,6 @@
 """`seesaw publish`: the folder in mmdet and in `seesaw predict`."""
 
 import json
-import shutil
 import subprocess
 from hashlib import sha256
 from pathlib import Path
@@ -12,10 +11,9 @@ import torch
 from facts import lacks
 from mmdet.apis import inference_detector, init_detector
 from pycocotools import mask as rle
-from repository import seesaw
+from repository import copied, seesaw
 
 from seesaw.cli.main import main
-from seesaw.core import paths
 from seesaw.core.files import sha256_file
 from seesaw.core.records import provenance_path
 from seesaw.errors import UserError
@@ -71,9 +69,7 @@ def test_mmdet_and_predict_detect_the_same_with_our_names(folder, tmp_path):
 @pytest.mark.slow
 def test_a_folder_is_used_in_a_clone_without_its_data(folder, tmp_path, monkeypatch):
     image, folder = min(Path("data/smoke_lvis/val").glob("*")).resolve(), folder.resolve()
-    (tmp_path / "configs").symlink_to(paths.CONFIGS.resolve())
-    shutil.copy(paths.LOCK, tmp_path)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(copied(tmp_path, "configs", "requirements.lock"))
     assert main(["predict", str(image), "--weights", str(folder)]) == 0
     (made,) = Path("predictions").glob("*.json")
     assert json.loads(made.read_text())["annotations"]
