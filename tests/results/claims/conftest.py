@@ -10,10 +10,10 @@ from seesaw.spec.scales import Scale
 
 @pytest.fixture
 def claim(clone):
-    """Writes configs/claims.yaml with one claim and returns the scale and the claims."""
+    """Writes configs/claims.yaml with a claim, and more; returns the scale and the claims."""
 
-    def write(frozen=None, seeds=(0, 1, 2, 3, 4), curves=(), **row):
-        rows = [{"id": "c", "says": "it does", "where": "Table 1", **row}]
+    def write(frozen=None, seeds=(0, 1, 2, 3, 4), curves=(), more=(), **row):
+        rows = [{"id": "c", "says": "it does", "where": "Table 1", **row}, *more]
         content = {"scale": "mini", "seeds": [*seeds], "frozen": frozen, "claims": rows}
         content["curves"] = [*curves]
         paths.CLAIMS.write_text(yaml.safe_dump(content))

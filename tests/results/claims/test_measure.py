@@ -3,11 +3,9 @@
 from math import exp, sqrt
 
 import pytest
-import yaml
 from claim_results import CE, GAIN, SEESAW, both, evaluated, found, timed, trained
 from facts import lacks
 
-from seesaw.core import paths
 from seesaw.core.records import failure_path
 from seesaw.errors import UserError
 from seesaw.results.claims.measure import report
@@ -65,14 +63,12 @@ def test_a_failure_of_the_training_before_is_quoted(claim):
 
 def test_the_spread_of_other_rungs_counts_with_a_claims_own(claim):
     """Three seeds alone have four degrees of freedom; a quiet rung of another claim adds two."""
-    scale, _ = claim(**GAIN, seeds=(0, 1, 2))
-    content = yaml.safe_load(paths.CLAIMS.read_text())
     other = dict(id="d", says="s", where="w", kind="gain", pair=[CE, "a10_seesaw"], metric="AP_r")
-    paths.CLAIMS.write_text(yaml.safe_dump(content | dict(claims=[*content["claims"], other])))
+    scale, claims = claim(**GAIN, seeds=(0, 1, 2), more=[other])
     both(scale, (10, 12), (10, 13), (10, 14))
     for seed in range(3):
         evaluated(scale, "a10_seesaw", seed, 11)
-    made = found(scale, table.of(scale))
+    made = found(scale, claims)
     # variances between runs 0, 1 and 0; 3 * 2 = 6 degrees of freedom, for which t is 2.4469119
     assert made.spread == pytest.approx(sqrt(1 / 3), abs=1e-6)
     assert made.se == pytest.approx(sqrt(2 / 3 / 3), abs=1e-6)
@@ -161,18 +157,13 @@ def test_no_loss_of_one_seed_with_the_assumed_spread(
 
 
 def test_a_single_pair_takes_the_spread_of_the_runs_over_seeds(claim):
-    single = dict(kind="no_loss", pair=["a10_seesaw", "a11_dual_head"], metric="AP", margin=1.0)
-    several = dict(id="d", says="s", where="w", kind="gain", pair=[CE, SEESAW], metric="AP_r")
-    scale, _ = claim(**single)
-    content = yaml.safe_load(paths.CLAIMS.read_text())
-    content["claims"][0]["seeds"] = [0]
-    content["claims"].append(several)
-    paths.CLAIMS.write_text(yaml.safe_dump(content))
-    claims = table.of(scale)
-    both(scale, (20, 20.5), pair=single["pair"])
-    assert found(scale, claims).assumed
+    pair = ["a10_seesaw", "a11_dual_head"]
+    single = dict(id="d", says="s", where="w", kind="no_loss", pair=pair, metric="AP", margin=1.0)
+    scale, claims = claim(**GAIN, more=[single | {"seeds": [0]}])
+    both(scale, (20, 20.5), pair=pair)
+    assert report(scale, claims, None).claims[1].assumed
     both(scale, *((10 + x, 12 + 3 * x) for x in (-0.2, -0.1, 0.0, 0.1, 0.2)))
-    made = found(scale, claims)
+    made = report(scale, claims, None).claims[1]
     # variances 0.025 and 0.225
     assert made.spread == pytest.approx(sqrt(0.125), abs=1e-6) and not made.assumed
     assert made.se == pytest.approx(sqrt(0.125), abs=1e-6) and made.verdict == "supported"
