@@ -85,7 +85,8 @@ def test_commands_that_are_shown_can_be_pasted(tmp_path):
     folder = small_folder.make(tmp_path / "it's mine; really")
     command = snakemake_command(Scale("smoke", str(folder)), "all")
     split = subprocess.run(["bash", "-c", f"printf '%s\\n' {command}"], capture_output=True)
-    assert split.stdout.decode().splitlines()[-1] == f"dataset={folder}"
+    words = ["snakemake", "--profile", "local", "all", "--config", "scale=smoke"]
+    assert split.stdout.decode().splitlines() == [*words, f"dataset={folder}"]
 
 
 @pytest.mark.slow

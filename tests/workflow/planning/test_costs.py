@@ -164,12 +164,6 @@ def test_snakemakes_benchmark_tells_jobs_that_are_alike(cost):
     assert (cost(job).hours, cost(job).gpu_hours, cost(job).basis) == (0.1, 0, "measured")
 
 
-def test_a_training_without_stated_hours_is_unknown(cost):
-    path = paths.CONFIGS / "costs.yaml"
-    path.write_text(path.read_text().replace("  a01_mask_rcnn: 139\n", ""))
-    assert cost(A01)[:2] == (0, 0) and cost(A01).basis == "unknown"
-
-
 @pytest.mark.parametrize(
     ("options", "said"),
     [

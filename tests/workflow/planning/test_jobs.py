@@ -13,7 +13,7 @@ from traces import A01, DATA, DETECT, EVALUATE, NOW, make, make_data, write
 
 from seesaw.core.hashing import cached_json
 from seesaw.errors import UserError
-from seesaw.spec.scales import Scale, snakemake_command
+from seesaw.spec.scales import Scale
 from seesaw.workflow import dependencies
 from seesaw.workflow.jobs import finished, snakemake_record, workflow
 
@@ -211,15 +211,6 @@ def test_a_config_that_nobody_can_read_is_named_by_the_process_that_resolves_it(
     write("configs/table_a1/a11_dual_head.py", "_base_ = './a10_seesaw.py'\nmodel = no_such_name\n")
     with pytest.raises(UserError, match=r"^configs/table_a1/a11_dual_head\.py cannot be read"):
         dependencies.cached(Scale("paper"))
-
-
-def test_commands(clone):
-    assert snakemake_command(Scale("paper"), "all") == "snakemake --profile slurm all"
-    command = snakemake_command(Scale("mini"), "all", slurm=True)
-    assert command == "snakemake --profile slurm all --config scale=mini"
-    assert snakemake_command(Scale("mini"), "all") == "snakemake --profile local all"
-    said = snakemake_command(Scale("smoke", "mini_lvis"), "all")
-    assert said == "snakemake --profile local all --config scale=smoke dataset=mini_lvis"
 
 
 @pytest.mark.slow

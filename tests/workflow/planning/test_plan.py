@@ -184,6 +184,7 @@ def test_what_is_printed(graph, capsys):
 def test_a_training_without_stated_cost_is_reported(paper, planned):
     write(rates.FILE, rates.FILE.read_text().replace("  a01_mask_rcnn: 139\n", ""))
     made = planned("a01", budget=10**6)
+    assert made.costs["train/a01_mask_rcnn/seed0"][:2] == (0, 0)
     line = summary(made, Costs(*paper[:2]))[-1]
     jobs = ("train/a01_mask_rcnn/seed0", "detect/a01_mask_rcnn")
     assert line.startswith("unknown") and not lacks(line, *jobs)
