@@ -100,12 +100,6 @@ def test_the_paper_scale_runs_on_the_cluster_and_never_clears_its_lock():
     ]
 
 
-def test_the_scales_share_no_output():
-    mini, paper = (Stages(Scale(name)) for name in ("mini", "paper"))
-    outs = [{o for n in made.all for o in made.outputs(n)} for made in (mini, paper)]
-    assert outs[0] & outs[1] == set()
-
-
 def test_outputs_are_kept_when_a_stage_runs_again(made):
     for stage in yaml.safe_load(made.text())["stages"].values():
         assert all(out == {path: {"persist": True}} for out in stage["outs"] for path in out)
