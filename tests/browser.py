@@ -1,6 +1,5 @@
 """A page in headless Chromium, over the DevTools protocol."""
 
-import base64
 import contextlib
 import json
 import shutil
@@ -101,10 +100,6 @@ class Page:
         """Whether the page is laid out at this width and nothing reaches over its border."""
         root = "document.documentElement"
         return self.value(f"{root}.scrollWidth <= {root}.clientWidth && innerWidth == {width}")
-
-    def screenshot(self, path):
-        made = self.call("Page.captureScreenshot", captureBeyondViewport=True)
-        path.write_bytes(base64.b64decode(made["data"]))
 
     def _read(self):
         message = json.loads(self._socket.recv())
