@@ -120,9 +120,6 @@ def test_the_reference_is_frozen_from_a_pulled_clone(two):
     output = run(two, "seesaw", "reference", "--scale", "smoke")
     assert f"a02_syncbn is identical; {UNNAMED}" in output
     assert run(two, "git", "status", "--porcelain") == ""  # smoke's is noise: ignored
-    first = files(two / "reference")
-    run(two, "seesaw", "freeze", "smoke")
-    assert files(two / "reference") == first
 
 
 def test_an_edit_remakes_what_depends_on_it_and_going_back_remakes_nothing(one, two):
@@ -145,8 +142,6 @@ def test_an_edit_remakes_what_depends_on_it_and_going_back_remakes_nothing(one, 
     after = files(two / "results/smoke")
     changed = {path.parts[0] for path in before if after[path] != before[path]}
     assert changed == {"a02_syncbn", "tables", "stages"}
-    shown = run(two, "dvc", "params", "diff")
-    assert re.search(r"trainings\.a02_syncbn\.cell\.table_a1 +\+ SyncBN +\+ SyncBN, decay", shown)
     metrics = run(two, "dvc", "metrics", "diff", "--all")
     assert re.search(r"metrics/a02_syncbn\.json +AP_box +[\d.]+ +[\d.]+", metrics)
     assert "metrics/a01_mask_rcnn.json" in run(two, "dvc", "metrics", "show")
@@ -170,8 +165,6 @@ def test_an_experiment_retrains_what_its_setting_concerns_and_is_undone(one):
     after = files(root / "results/smoke")
     changed = {path.parts[0] for path in before if after[path] != before[path]}
     assert changed == {"a02_syncbn", "tables", "stages"}
-    shown = run(root, "dvc", "exp", "show", "--md", "--only-changed")
-    assert "set_in.a02_syncbn.fc_channels" in shown and "a01_mask_rcnn" not in shown
     run(root, "git", "checkout", "-q", "configs", "smoke/dvc.lock")
     run(root, "dvc", "checkout", "-q", STAGE)
     assert files(root / "results/smoke") == before
