@@ -25,6 +25,13 @@ def copied(root: Path, *names: str) -> Path:
     return root
 
 
+def replace(path: Path, old: str, new: str, count: int = -1) -> None:
+    """Replace a text in a file, which must be there, everywhere or so many times."""
+    text = path.read_text()
+    assert old in text, f"{path} has no {old!r}"
+    path.write_text(text.replace(old, new, count))
+
+
 def python(
     root: Path, *words: object, code: int | None = 0, **variables: str
 ) -> subprocess.CompletedProcess:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from facts import lacks
-from repository import WORKFLOW, copied, planned, python, snakemake
+from repository import WORKFLOW, copied, planned, python, replace, snakemake
 
 from seesaw.spec.scales import Scale
 from seesaw.workflow import jobs
@@ -27,9 +27,7 @@ def fingerprints(root):
 
 
 def edit(root, old, new):
-    path = root / "configs/table_a1/a10_seesaw.py"
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
+    replace(root / "configs/table_a1/a10_seesaw.py", old, new)
 
 
 @pytest.fixture(scope="module")

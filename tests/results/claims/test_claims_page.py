@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from claim_results import both, trained
 from facts import lacks
-from repository import REPOSITORY
+from repository import REPOSITORY, replace
 
 from seesaw.cli import results as commands
 from seesaw.cli.main import main
@@ -55,10 +55,8 @@ def test_an_overlay_a_margin_or_a_seed_is_another_design(claim):
     assert now(says="in other words", frozen=FROZEN) == first
     changed = {now(data="e"), now(margin=2.0), now(seeds=[0]), now(pair=[PAIR[0], "a11_dual_head"])}
     overlay = paths.SCALES / "mini.yaml"
-    text = overlay.read_text()
     for old, new in (("images_per_batch: 6", "images_per_batch: 4"), ("crop: 48", "crop: 47")):
-        assert old in text
-        overlay.write_text(text.replace(old, new))
+        replace(overlay, old, new)
         changed.add(now())
     assert len(changed) == 6 and first not in changed
 

@@ -1,6 +1,7 @@
 """Which runs claims are measured on: current and whole ones, here or in the reference."""
 
 from claim_results import CE, GAIN, SEESAW, both, evaluated, found, timed, trained
+from repository import replace
 
 from seesaw.core import paths
 from seesaw.core.provenance import record
@@ -156,9 +157,8 @@ def test_a_timing_of_other_models_is_not_taken_from_the_reference(claim):
 
 
 def test_a_row_that_is_new_in_table_a2_keeps_the_reference_s_timing(claim):
-    path = paths.EXPERIMENTS
     row = "  b04_mine:\n    schedule: 1x\n    cell: {table_a2: Mine}\n"
-    path.write_text(path.read_text().replace("trainings:\n", f"trainings:\n{row}", 1))
+    replace(paths.EXPERIMENTS, "trainings:\n", f"trainings:\n{row}", 1)
     scale, claims = claim(**FASTER)
     timed_models(scale.frozen())
     known = {"speed": "now", **{f"train/{name}/seed0": "now" for name in FRAMEWORKS}}

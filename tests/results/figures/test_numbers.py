@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hand_made import CE, CELLS, GROUPS, INSTANCES, ORDER, SEESAW, gradients, metrics, write
+from repository import replace
 
 from seesaw.core import paths
 from seesaw.errors import UserError
@@ -120,9 +121,8 @@ def test_running_mean():
 
 
 def test_a_cell_that_the_paper_does_not_have_is_refused(results):
-    text = paths.EXPERIMENTS.read_text()
     own = '  own:\n    schedule: 2x\n    cell: {figure_a2: "Mask R-CNN, random, EQL"}\n'
-    paths.EXPERIMENTS.write_text(text.replace("\nevaluations:", f"{own}\nevaluations:", 1))
+    replace(paths.EXPERIMENTS, "\nevaluations:", f"{own}\nevaluations:", 1)
     with pytest.raises(UserError, match=r"Figure A2 .*\bown;"):
         panels(Results("figure_a2", "smoke"))
 
@@ -136,9 +136,7 @@ def test_a_cell_that_the_paper_does_not_have_is_refused(results):
 )
 def test_a_label_that_fits_no_panel_is_refused(results, old, new, said):
     """Its curve would be left out of the figure, or drawn over another."""
-    text = paths.EXPERIMENTS.read_text()
-    assert text.count(old) == 1
-    paths.EXPERIMENTS.write_text(text.replace(old, new))
+    replace(paths.EXPERIMENTS, old, new)
     with pytest.raises(UserError, match=said):
         panels(Results("figure_a2", "smoke"))
 
@@ -148,7 +146,6 @@ def test_a_label_that_fits_no_panel_is_refused(results, old, new, said):
 def test_a_third_curve_beside_the_two_losses_is_refused(results, figure, label):
     """It would have no colour, or take the place of the other."""
     own = f"  - {{place: {figure}, evaluation: mask_rcnn_rfs_eql, label: {label}}}"
-    text = paths.EXPERIMENTS.read_text()
-    paths.EXPERIMENTS.write_text(text.replace("\ncells:\n", f"\ncells:\n{own}\n", 1))
+    replace(paths.EXPERIMENTS, "\ncells:\n", f"\ncells:\n{own}\n", 1)
     with pytest.raises(UserError, match=f"{figure} .*'{label}'"):
         Results(figure, "smoke")

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from facts import lacks
+from repository import replace
 
 from seesaw.core import paths
 from seesaw.core.provenance import write_failure
@@ -103,9 +104,8 @@ def test_a_step_knows_how_many_trainings_lie_between(root):
 
 def test_an_increment_is_compared_only_where_the_paper_has_the_same_row_above(root):
     """A rung of one's own at the end of the trainings stands between a11 and a12."""
-    text = paths.EXPERIMENTS.read_text()
     own = "  own:\n    schedule: 1x\n    cell: {table_a1: own}\n\nevaluations:"
-    paths.EXPERIMENTS.write_text(text.replace("\nevaluations:", own, 1))
+    replace(paths.EXPERIMENTS, "\nevaluations:", own, 1)
     found = rows_of(Scale("mini"))
     assert [*found][-3:] == ["a11_dual_head", "own", "a12_test_time_augmentation"]
     above, own, below = (found[name].paper for name in [*found][-3:])
@@ -156,7 +156,7 @@ def test_other_annotations_or_metrics_are_refused(root):
     scale = Scale("mini")
     ladder(scale)
     path = scale.metrics(experiments.load().evaluations["a10_seesaw"], 0)
-    path.write_text(path.read_text().replace("0.3,", "0.31,"))
+    replace(path, "0.3,", "0.31,")
     with pytest.raises(UserError, match=r"replicates\.json .*metrics"):
         rows_of(scale)
     shutil.rmtree(path.parent)

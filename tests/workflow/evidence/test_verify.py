@@ -3,6 +3,7 @@
 import pytest
 from facts import lacks
 from finished_run import evaluated, flip, write
+from repository import replace
 
 from seesaw.cli.main import main
 from seesaw.core.provenance import record
@@ -42,7 +43,7 @@ def test_one_changed_byte_is_found_and_only_it_is_named(scale, run, tables, name
 
 
 def test_a_changed_table_is_found_by_building_it_again(scale, run, tables):
-    tables["md"].write_text(tables["md"].read_text().replace("20.0", "30.0"))
+    replace(tables["md"], "20.0", "30.0")
     tables["csv"].unlink()
     found = faults(scale)
     assert found[tables["md"]][0].startswith("corrupt")
@@ -96,7 +97,7 @@ def test_a_table_of_ones_own_is_built_again(scale, run):
     made = write_recorded(collect("mine", scale.table, scale), scale)
     assert faults(scale) == {}
     provenance_path(made["md"]).unlink()
-    made["md"].write_text(made["md"].read_text().replace("20.0", "30.0"))
+    replace(made["md"], "20.0", "30.0")
     assert faults(scale)[made["md"]][0].startswith("differs")
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import yaml
+from repository import replace
 from traces import A01, entry, make, training_log, write
 
 from seesaw.core import paths
@@ -76,8 +77,7 @@ def test_a_measured_training_replaces_the_estimate(paper, cost):
 
 def test_another_seed_is_a_measurement_too(clone, paper):
     make(paper[2][A01], device="1 x Tesla V100", seconds_per_iteration=36, iterations=100, gpus=1)
-    path = paths.EXPERIMENTS
-    path.write_text(path.read_text().replace("seeds: [0]", "seeds: [0, 1]", 1))
+    replace(paths.EXPERIMENTS, "seeds: [0]", "seeds: [0, 1]", 1)
     scale = Scale("paper")
     second = workflow(scale).every["train/a01_mask_rcnn/seed1"]
     found = Costs(scale.table, scale, 8).cost(second)
@@ -178,8 +178,7 @@ def test_a_users_mistake(cost, options, said):
 
 
 def test_a_misspelled_key_in_the_file(clone):
-    path = paths.CONFIGS / "costs.yaml"
-    path.write_text(path.read_text().replace("reference:", "refrence:"))
+    replace(paths.CONFIGS / "costs.yaml", "reference:", "refrence:")
     with pytest.raises(UserError, match=r"configs/costs.yaml: re?f"):
         rates.assumed()
 

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from repository import python
+from repository import python, replace
 from traces import A01, DATA, DETECT, EVALUATE, NOW, make, make_data, write
 
 from seesaw.core.hashing import cached_json
@@ -109,8 +109,8 @@ rule again:
 def test_a_table_of_ones_own_waits_for_the_speeds_that_it_shows(clone, column, timed):
     path = clone / "configs/experiments.yaml"
     place = f"  mine: {{title: Mine, heading: Row, columns: [AP, {column}]}}\n"
-    text = path.read_text().replace("places:\n", f"places:\n{place}", 1)
-    path.write_text(text.replace("{table_a2: HTC-Lite}", "{table_a2: HTC-Lite, mine: HTC-Lite}"))
+    replace(path, "places:\n", f"places:\n{place}", 1)
+    replace(path, "{table_a2: HTC-Lite}", "{table_a2: HTC-Lite, mine: HTC-Lite}")
     graph = workflow(Scale("paper"))
     assert list(graph.select("mine"))[-1] == "table/mine"
     assert graph.command("mine") == "snakemake --profile slurm mine"
@@ -121,7 +121,7 @@ def test_a_table_of_ones_own_waits_for_the_speeds_that_it_shows(clone, column, t
 
 def test_a_rule_that_snakemake_refuses_is_reported(clone):
     path = clone / "workflow/rules/evaluate.smk"
-    path.write_text(path.read_text().replace("models=speed_models", "models='nowhere.pth'"))
+    replace(path, "models=speed_models", "models='nowhere.pth'")
     with pytest.raises(UserError, match=r"rule speed\b.* nowhere\.pth"):
         workflow(Scale("paper"))
 

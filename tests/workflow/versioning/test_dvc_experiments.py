@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from clones import commit, run
-from repository import copied
+from repository import copied, replace
 
 from seesaw.workflow.dvc import CODE
 
@@ -29,12 +29,6 @@ def fresh(tmp_path):
     run(tmp_path, "git", "init", "-q", "-b", "main")
     commit(tmp_path, "fresh")
     return tmp_path
-
-
-def replace(path, old, new):
-    said = path.read_text()
-    assert old in said
-    path.write_text(said.replace(old, new, 1))
 
 
 def edit(root):

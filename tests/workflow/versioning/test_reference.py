@@ -9,6 +9,7 @@ import pytest
 from facts import lacks
 from frozen import PLACE, content, refused
 from made import know
+from repository import replace
 
 from seesaw.cli.main import main
 from seesaw.core import paths
@@ -102,8 +103,7 @@ def test_a_table_that_its_metrics_do_not_give_is_reported(scale, capsys):
 
 def test_a_table_that_was_removed_from_the_experiments_is_named(scale, capsys):
     reference.freeze(scale)
-    text = paths.EXPERIMENTS.read_text()
-    paths.EXPERIMENTS.write_text(text.replace(PLACE, "table_b1"))
+    replace(paths.EXPERIMENTS, PLACE, "table_b1")
     assert main(["reference", "--scale", "smoke"]) == 2
     said = capsys.readouterr().err
     assert not lacks(said, "reference/smoke/tables/table_a1.csv", "`seesaw freeze smoke`")

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from frozen import PLACE, content, refused, table
 from made import finish, know
+from repository import replace
 
 from seesaw.cli.main import main
 from seesaw.core import paths
@@ -63,7 +64,7 @@ def test_a_run_of_claims_is_followed_to_its_weights(claimed):
     assert " results/smoke/a02_syncbn/seed1/model.pth " in evidence.repair(model)
     record = provenance_path(model)
     now = json.loads(record.read_text())["artefact"]["sha256"]
-    record.write_text(record.read_text().replace(now, "0" * 64))
+    replace(record, now, "0" * 64)
     (fault,) = verify(Evidence(claimed.frozen()))[0]
     assert fault.path == run / "a02_syncbn/detections.jsonl" and str(model) in fault.what
 
