@@ -2,22 +2,16 @@
 
 import pytest
 from repository import REPOSITORY
+from stand_ins import end
 
 from seesaw.cli.main import main
 from seesaw.workflow.slurm import efficiency, ledger
 from seesaw.workflow.slurm.ledger import Submission
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    ledger.ENDS.mkdir(parents=True)
-    return tmp_path
-
-
 def job(number: int, key: str, asked: dict[str, str], *ends: str) -> None:
     ledger.note(Submission(str(number), "run", key, "", asked))
-    (ledger.ENDS / str(number)).write_text("".join(f"{end}\n" for end in ends))
+    end(str(number), *ends)
 
 
 def test_a_rule_by_hand(place):
