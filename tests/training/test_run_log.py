@@ -117,7 +117,8 @@ def test_damaged_lines_are_left_out_and_an_evaluation_is_added_below_them(tmp_pa
     run_log.begin(log, HEADER, 0)
     with log.open("a") as file:
         file.write(
-            '{"iter": 1, "loss": 2}\n{"iter": "2"}\n{"run": 5}\n{"attempt": 2}\n{"iter": 3, "l'
+            '{"iter": 1, "loss": 2}\n{"iter": "2"}\n{"run": 5}\n{"attempt": 2}\n'
+            '\0\0\0\n[1]\n{"iter": 3, "l'
         )
     assert run_log.append_evaluation(log, "a01", {"AP": 1.0})
     found = run_log.read(log)

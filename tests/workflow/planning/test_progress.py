@@ -1,20 +1,9 @@
-"""How far a training is, from torn and missing logs; from whole ones: test_status.py."""
+"""How far a training is; whole logs are in test_status.py, damaged ones in test_run_log.py."""
 
 import pytest
 from traces import NOW, entry, training_log, write
 
 from seesaw.workflow.progress import TAIL, lines, read_progress
-
-
-def test_a_torn_last_line_is_not_read(tmp_path):
-    training_log(tmp_path, entry(20) + entry(40)[:25])
-    assert read_progress(tmp_path, NOW).iteration == 20
-
-
-def test_a_damaged_line_in_the_middle_is_passed_over(tmp_path):
-    training_log(tmp_path, entry(20) + "\0\0\0\n[1]\n" + entry(60).strip() + "\n")
-    found = read_progress(tmp_path, NOW)
-    assert (found.iteration, found.interval) == (60, 40)
 
 
 def test_a_resumed_training_that_has_logged_nothing_yet_stands_where_it_ended(tmp_path):
