@@ -8,8 +8,8 @@ SYNCBN = {"AP": 18.9, "AP_r": 0.7, "AP_box": 20.2, "increments": {"AP": 0.2, "AP
 CARAFE = {"AP": 19.4, "AP_r": 0.7, "AP_box": 20.4, "increments": {"AP": 0.5, "AP_box": 0.2}}
 
 
-def error(se, value=0.0):
-    return Estimate(value, se, se, 1.96 * se)
+def error(se, value=0.0, seeds=1, spread=None):
+    return Estimate(value, se, se, 1.96 * se, seeds, spread)
 
 
 def small(scale="mini", **kwargs):

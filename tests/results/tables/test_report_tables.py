@@ -6,9 +6,8 @@ import json
 import pytest
 from facts import lacks
 from pydantic import ValidationError
-from small_table import small
+from small_table import error, small
 
-from seesaw.evaluation.uncertainty import Estimate
 from seesaw.results.tables.formats import as_json
 from seesaw.results.tables.layout import heading, increment, number, remarks
 from seesaw.results.tables.tables import Number, Row, Table, missing
@@ -53,10 +52,6 @@ def test_a_missing_row_takes_its_own_and_the_next_increment(state):
         4.0,
     ]  # numbers of a failed run do not show
     assert missing(table(rows)) == {state: 3}
-
-
-def error(images, seeds=1, spread=None, value=0.0):
-    return Estimate(value, images, images, 1.96 * images, seeds, spread)
 
 
 def pair(ours, paper, images, scale):
