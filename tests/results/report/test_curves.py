@@ -55,7 +55,3 @@ def test_panels_share_a_logarithmic_axis():
     assert a.rate == f"{middle:.1f},{low:.1f} {right:.1f},{high:.1f}"
     # below the axis: drawn at its foot
     assert (b.name, b.lines) == ("two", {"total": f"{right:.1f},{bottom:.1f}"})
-
-
-def test_no_log_no_panel():
-    assert panels([("none", [])])[0] == []
