@@ -27,7 +27,8 @@ FROZEN, OTHER = "0123456789abcdef", "f" * 16
 
 
 @pytest.fixture
-def complete(claim):
+def complete(claim, monkeypatch):
+    monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": FROZEN})
     scale, claims = claim(frozen=FROZEN, **GAIN)
     both(scale, *((1, 4 + seed) for seed in range(5)), pair=PAIR)
     return scale, claims
@@ -94,8 +95,7 @@ def test_a_design_is_not_frozen_after_its_gradients(claim):
         design.freeze(scale, claims, OTHER)
 
 
-def test_the_verb_writes_the_same_bytes_again(complete, monkeypatch, capsys):
-    monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": FROZEN})
+def test_the_verb_writes_the_same_bytes_again(complete, capsys):
     outputs = table.outputs(complete[0])
     assert main(["claims"]) == 0
     said = capsys.readouterr().out
@@ -111,8 +111,7 @@ def test_the_verb_writes_the_same_bytes_again(complete, monkeypatch, capsys):
     assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in outputs.values()} == first
 
 
-def test_what_is_incomplete_lies_apart(complete, monkeypatch, capsys):
-    monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": FROZEN})
+def test_what_is_incomplete_lies_apart(complete, capsys):
     scale, _ = complete
     scale.metrics(scale.table.evaluations[PAIR[1]], 3).unlink()
     assert main(["claims"]) == 1
@@ -131,8 +130,7 @@ def test_of_a_rung_without_a_config_no_run_is_missing(claim, clone, monkeypatch,
     assert capsys.readouterr().out.split() == [str(made)]
 
 
-def test_a_damaged_result_is_told_and_is_no_input(complete, monkeypatch, capsys):
-    monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": FROZEN})
+def test_a_damaged_result_is_told_and_is_no_input(complete, capsys):
     scale, _ = complete
     path = scale.replicates(scale.table.evaluations[PAIR[1]], 3)
     record(path)
