@@ -31,7 +31,7 @@ PAIRS = {"a09_stronger_backbone", "a10_seesaw"} | {
         ({"frozen": "abc"}, ["frozen", "'abc'"]),
         ({"seeds": [0, 1, 1]}, ["seeds is [0, 1, 1]", "distinct"]),
         ({"pair": ["a10_seesaw", "a10_seesaw"]}, ["claims.0", "a10_seesaw", "itself"]),
-        ({"more": 1}, ["claims.0.more"]),
+        ({"unknown": 1}, ["claims.0.unknown"]),
     ],
 )
 def test_a_mistake_is_one_sentence(claim, change, facts):
