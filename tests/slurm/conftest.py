@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -58,8 +57,6 @@ class Cluster:
                 env=self.environment,
                 stdout=said,
                 stderr=said,
-                # A shell lets what it starts in the background ignore Ctrl-C.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def run(self, root: Path, *arguments: str) -> str:
