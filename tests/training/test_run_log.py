@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import time
 
 import pytest
@@ -132,9 +133,11 @@ def test_an_evaluation_ends_well_where_the_log_cannot_be_written(tmp_path, capsy
     log.symlink_to("/dev/full")
     assert not run_log.append_evaluation(log, "a01", {"AP": 1.0})  # it is no file
     log.unlink()
-    log.write_text("")
-    log.chmod(0o444)
-    if os.access(log, os.W_OK):
-        pytest.skip("root writes to any file")
-    assert not run_log.append_evaluation(log, "a01", {"AP": 1.0})
-    assert os.strerror(errno.EACCES) in capsys.readouterr().out
+    log.write_text("{}\n" * 333_333)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size, before[1]))
+    try:
+        assert not run_log.append_evaluation(log, "a01", {"AP": 1.0})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.strerror(errno.EFBIG) in capsys.readouterr().out
