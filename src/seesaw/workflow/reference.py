@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,7 @@ def freeze(scale: Scale) -> Path:
         kept.keep_losses(made, scale, new, known)
         kept.keep_examples(scale, new, known["report"])
         _copy_claims(scale, new)
+        _say_lost(scale, new)
         _summarise(made, scale, new)
         tables = [job.id.partition("/")[2] for job in made if job.rule == "table"]
         for place in tables:
@@ -90,6 +92,7 @@ def freeze_claims(scale: Scale) -> Path:
     with _renewed(scale.reference) as new:
         shutil.copytree(scale.reference, new, ignore=shutil.ignore_patterns("claims"))
         _copy_claims(scale, new)
+        _say_lost(scale, new)
     frozen = scale.frozen()
     for place in places:
         for path in write_recorded(collect(place, frozen.table, frozen), frozen).values():
@@ -217,6 +220,21 @@ def _copy_claims(scale: Scale, new: Path) -> None:
     target = new / claim_table.outputs(scale)["json"].relative_to(scale.results)
     write_atomic(target, written["json"].read_text("utf-8"))
     kept.copy_record(written["json"], target)
+
+
+def _say_lost(scale: Scale, new: Path) -> None:
+    """Say how many of the reference's runs of claims are of other code, configs or data."""
+    before, now = (
+        {path.relative_to(folder) for path in folder.rglob("metrics.json")}
+        for folder in map(claim_table.kept_runs, (scale.reference, new))
+    )
+    if lost := len(before - now):
+        print(
+            f"{scale.reference}: {lost} runs of claims are of other code, configs or data than "
+            f"now, or no longer needed, and are removed; `git checkout -- {scale.reference}` "
+            "brings them back.",
+            file=sys.stderr,
+        )
 
 
 def _check_sizes(new: Path, final: Path) -> None:

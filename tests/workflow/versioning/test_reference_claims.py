@@ -116,6 +116,17 @@ def test_a_run_of_other_code_is_not_taken_from_the_reference(claimed):
         assert 1 not in [run.seed for run in found.runs], key
 
 
+def test_runs_of_other_configs_are_not_removed_without_a_word(claimed, capsys):
+    assert main(["freeze", "smoke"]) == 0
+    assert "git checkout" not in capsys.readouterr().err
+    shutil.rmtree(claimed.results)
+    with Path("configs/table_a1/a02_syncbn.py").open("a") as config:
+        config.write("other = 1\n")
+    assert main(["freeze", "smoke", "--claims"]) == 0
+    said = capsys.readouterr().err
+    assert f"{claimed.reference}: 2 runs" in said and "git checkout" in said
+
+
 def test_a_run_of_which_nobody_noted_the_code_is_not_added(claimed):
     """Results that were copied without Snakemake's records."""
     assert main(["freeze", "smoke"]) == 0
