@@ -2,37 +2,51 @@
 
 import resource
 import signal
-from contextlib import suppress
+from functools import wraps
 from multiprocessing import get_context
+
+from hypothesis import HealthCheck, settings
 
 SECONDS, MEGABYTES = 10, 1000
 
 
-def in_bounds(examine, cases):
-    """Return what ``examine`` returns of each case; what it raises is printed by the process.
+def given_often(cases, **chosen):
+    """Settings of a hypothesis test of so many cases, which are the same in each run."""
+    checks = list(HealthCheck)
+    return settings(
+        max_examples=cases, derandomize=True, deadline=None, suppress_health_check=checks, **chosen
+    )
 
-    The kernel ends the process where a case takes more than ten seconds of its time. What compiles
-    or imports is better called once before, as its time counts too.
+
+def timed(examine):
+    """Let the kernel end the process where a call takes more than ten seconds of its time.
+
+    For calls inside ``in_bounds``.
     """
-    context = get_context("fork")
-    received, sent = context.Pipe(duplex=False)
+
+    @wraps(examine)
+    def call(*arguments, **named):
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        return examine(*arguments, **named)
+
+    return call
+
+
+def in_bounds(run):
+    """Call a function in a process of its own, where it may not take a gigabyte more.
+
+    What it raises is printed by that process. What compiles or imports is better called once
+    before, as its time and memory count too.
+    """
 
     def child():
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
-        for case in cases:
-            signal.setitimer(signal.ITIMER_PROF, SECONDS)
-            sent.send(examine(case))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        run()
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
         assert grown < MEGABYTES, grown
 
-    process = context.Process(target=child)
+    process = get_context("fork").Process(target=child)
     process.start()
-    sent.close()  # so that the process's end is seen
-    found = []
-    with suppress(EOFError):
-        while True:
-            found.append(received.recv())
     process.join()
-    assert process.exitcode == 0, f"{process.exitcode} after {len(found)} of {len(cases)} cases"
-    return found
+    assert process.exitcode == 0

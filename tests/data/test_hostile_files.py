@@ -1,17 +1,20 @@
 """Mutated annotation files end in one sentence or an accepted set, in little time and memory."""
 
 import copy
+import itertools
 import json
-import random
-from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
 import small_folder
-from bounds import in_bounds
+from bounds import given_often, in_bounds, timed
+from hypothesis import Phase, given
+from hypothesis import strategies as st
 from mmdet.datasets.transforms import LoadAnnotations
 from mmdet.registry import DATASETS
 from mmengine.registry import init_default_scope
+from mutations import changed
 from repository import REPOSITORY
 from small_folder import FILES
 
@@ -33,44 +36,13 @@ VALUES = [
 ]  # fmt: skip
 
 
-def places(value, way=()):
-    """Yield the way to every value inside a JSON value."""
-    inside = enumerate(value) if isinstance(value, list) else getattr(value, "items", list)()
-    for key, one in inside:
-        yield (*way, key)
-        yield from places(one, (*way, key))
-
-
-def mutate(content, rnd):
-    """Change one to three values: replace, delete, repeat, swap."""
-    for _ in range(rnd.randint(1, 3)):
-        ways = [w for w in places(content) if len(w) > 1 or rnd.random() < 0.02]
-        *way, last = rnd.choice(ways)
-        parent = content
-        for key in way:
-            parent = parent[key]
-        kind = rnd.choice(
-            ["value", "value", "delete", "repeat", "scale", "nudge", "nudge", "nudge"]
-        )
-        if kind == "delete":
-            del parent[last]
-        elif kind == "repeat" and isinstance(parent, list):
-            parent.insert(0, copy.deepcopy(parent[last]))
-        elif kind == "scale" and type(parent[last]) in (int, float):
-            parent[last] *= rnd.choice([-1, 0.01, 1.5, 100, 10**6])
-        elif kind == "nudge" and type(parent[last]) in (int, float):
-            parent[last] += (
-                rnd.uniform(-3, 3) if type(parent[last]) is float else rnd.choice([-1, 1])
-            )
-        else:
-            parent[last] = copy.deepcopy(rnd.choice(VALUES))
-
-
-def damage(text, rnd):
-    """Cut, repeat or change characters."""
-    at = rnd.randrange(len(text))
-    more = text[:at] + rnd.choice('"[]{},:0-eN\\') + text[at:]
-    return rnd.choice([text[:at], text[:at] + text[at + 1 :], more, "\ufeff" + text, text + text])
+@st.composite
+def damaged(draw, text):
+    """A text that is cut, doubled, or has one character less or more."""
+    at = draw(st.integers(0, len(text) - 1))
+    more = text[:at] + draw(st.sampled_from('"[]{},:0-eN\\')) + text[at:]
+    whole = "\ufeff" + text, text + text
+    return draw(st.sampled_from([text[:at], text[:at] + text[at + 1 :], more, *whole]))
 
 
 def accepted(root):
@@ -107,16 +79,9 @@ def use(root):
 def test_no_mutated_file_is_taken_that_a_later_step_cannot_read(tmp_path):
     root = small_folder.make(tmp_path / "set")
     whole = {split: small_folder.read(root, split) for split in FILES}
-    rnd, cases = random.Random(17), []
-    for _ in range(400):
-        split = rnd.choice(list(FILES))
-        content = copy.deepcopy(whole[split])
-        mutate(content, rnd)
-        text = json.dumps(content)
-        cases.append((split, damage(text, rnd) if rnd.random() < 0.1 else text))
+    taken = {True: 0, False: 0}
 
-    def taken(case):
-        split, text = case
+    def tried(split, text):
         for name in FILES:
             small_folder.write(root, name, whole[name])
         small_folder.path_of(root, split).write_text(text, encoding="utf-8")
@@ -124,16 +89,31 @@ def test_no_mutated_file_is_taken_that_a_later_step_cannot_read(tmp_path):
             accepted(root)
         except UserError as error:
             assert "\n" not in str(error) and len(str(error)) < 999
-            return False
-        use(root)
-        return True
+            taken[False] += 1
+        else:
+            use(root)
+            taken[True] += 1
 
-    for split in FILES:
+    for split in FILES:  # compiled before the clock runs
         content = copy.deepcopy(whole[split])
         odd_but_valid(content)
-        assert taken((split, json.dumps(content)))  # compiled before the clock runs
-    found = in_bounds(taken, cases)
-    assert found.count(False) > 100 and found.count(True) > 20
+        tried(split, json.dumps(content))
+    assert taken == {True: len(FILES), False: 0}
+
+    @given_often(400)
+    @given(st.data())
+    def mutated(data):
+        split = data.draw(st.sampled_from(list(FILES)))
+        texts = changed(whole[split], VALUES, shallowest=2).map(json.dumps)
+        if data.draw(st.integers(0, 9)) == 0:
+            texts = texts.flatmap(damaged)
+        timed(tried)(split, data.draw(texts))
+
+    def run():
+        mutated()
+        assert taken[False] > 100 and taken[True] > 20 + len(FILES), taken
+
+    in_bounds(run)
 
 
 def odd_but_valid(content):
@@ -149,35 +129,44 @@ def odd_but_valid(content):
     annotations[4]["id"] = 0
 
 
-def mutate_often(root, rnd):
-    """Change each file five times; a mutation that is refused is tried anew."""
-    for split in 5 * [*FILES]:
-        before, taken = small_folder.read(root, split), False
-        while not taken:
-            content = copy.deepcopy(before)
-            mutate(content, rnd)
-            small_folder.write(root, split, content)
-            with suppress(UserError):
-                accepted(root)
-                taken = True
+def mutate_often(root, data):
+    """Change each file again and again; a mutation that is refused is taken back."""
+    for split in 10 * [*FILES]:
+        before = small_folder.read(root, split)
+        small_folder.write(root, split, data.draw(changed(before, VALUES, shallowest=2)))
+        try:
+            accepted(root)
+        except UserError:
+            small_folder.write(root, split, before)
+
+
+def run_all(root):
+    """Prepare, train, detect and evaluate at smoke scale."""
+    options = ["--scale", "smoke", "--dataset", str(root)]
+    for words in (["data"], ["pretrain", "resnet18"], ["train", "b03"], ["detect", "b03"],
+                  ["evaluate", "b03"]):  # fmt: skip
+        assert main.main([*words, *options]) == 0
+    found = list(Path().glob(f"results/smoke@{root.name}/b03*/seed0/*/metrics.json"))
+    images = small_folder.read(root, "val")["images"]
+    assert json.loads(found[0].read_text())["images"] == len(images)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [None, 0, 1])
-def test_odd_data_that_is_taken_trains_detects_and_is_scored(tmp_path, monkeypatch, capsys, seed):
+def test_odd_data_that_is_taken_trains_detects_and_is_scored(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("configs", "paper_figures", "workflow", "Snakefile"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     root = small_folder.make(tmp_path / "odd", kind="png")
-    if seed is None:
-        for split in FILES:
-            small_folder.edit(root, split, odd_but_valid)
-    else:
-        mutate_often(root, random.Random(seed))
-    options = ["--scale", "smoke", "--dataset", str(root)]
-    for words in (["data"], ["pretrain", "resnet18"], ["train", "b03"], ["detect", "b03"],
-                  ["evaluate", "b03"]):  # fmt: skip
-        assert main.main([*words, *options]) == 0, capsys.readouterr().err
-    found = list(tmp_path.glob("results/smoke@odd/b03*/seed0/*/metrics.json"))
-    images = small_folder.read(root, "val")["images"]
-    assert json.loads(found[0].read_text())["images"] == len(images)
+    for split in FILES:
+        small_folder.edit(root, split, odd_but_valid)
+    run_all(root)
+    number = itertools.count()
+
+    @given_often(3, phases=[Phase.generate])
+    @given(st.data())
+    def mutated(data):
+        root = small_folder.make(tmp_path / f"odd{next(number)}", kind="png")
+        mutate_often(root, data)
+        run_all(root)
+
+    mutated()

@@ -1,15 +1,17 @@
 """Results files and zips made to do harm: each is accepted or refused, and costs little.
 
-The mutations are random with fixed seeds.
+The mutations are hypothesis', the same in each run.
 """
 
 import json
-import random
 import struct
 import zipfile
 
 import pytest
-from bounds import in_bounds
+from bounds import given_often, in_bounds, timed
+from hypothesis import given
+from hypothesis import strategies as st
+from mutations import bent, changed
 from small_set import Small
 from zips import zipped
 
@@ -39,14 +41,17 @@ def examined(small, path):
     return said
 
 
-def all_examined(small, cases, path):
-    """Examine each of the contents in bounds of time and memory."""
+def all_examined(small, path, strategy, cases):
+    """Examine contents of a strategy in bounds of time and memory."""
 
-    def written(case):
-        path.write_bytes(case)
+    @given_often(cases)
+    @given(strategy)
+    @timed
+    def written(content):
+        path.write_bytes(content)
         examined(small, path)
 
-    in_bounds(written, cases)
+    in_bounds(written)
 
 
 def entries(small, number=12):
@@ -65,76 +70,29 @@ VALUES += [
 ]
 
 
-def changed(rng, content):
-    """A list with one to three values exchanged, dropped or repeated, somewhere in its depth."""
-    for _ in range(rng.randint(1, 3)):
-        node = content
-        while True:
-            keys = list(node) if isinstance(node, dict) else range(len(node))
-            if not keys:
-                break
-            key = rng.choice(keys)
-            if isinstance(node[key], dict | list) and node[key] and rng.random() < 0.8:
-                node = node[key]
-                continue
-            action = rng.randrange(4)
-            if action == 0:
-                del node[key]
-            elif action == 1 and isinstance(node, list):
-                node.insert(key, node[key])
-            else:
-                node[key] = rng.choice(VALUES)
-            break
-    return content
-
-
-def bent(rng, content, most=6):
-    """Bytes with some changed, cut out, doubled or cut off."""
-    content = bytearray(content)
-    for _ in range(rng.randint(1, most)):
-        at = rng.randrange(len(content) + 1)
-        action = rng.randrange(5)
-        if action == 0 and at < len(content):
-            content[at] ^= 1 << rng.randrange(8)
-        elif action == 1:
-            content[at:at] = rng.choice(b'[]{}",:\\ 019-eN\x00\xff').to_bytes() * rng.choice(
-                [1, 1, 99]
-            )
-        elif action == 2:
-            del content[at : at + rng.randint(1, 40)]
-        elif action == 3:
-            content[at:at] = content[at : at + rng.randint(1, 400)]
-        elif rng.random() < 0.2:
-            del content[at:]
-    return bytes(content)
-
-
-def relabelled(rng, content):
+@st.composite
+def relabelled(draw, content):
     """A zip with other numbers in its headers; its first member is at 0, its directory later."""
     content = bytearray(content)
     starts = [0, content.rindex(b"PK\x01\x02"), content.rindex(b"PK\x05\x06")]
-    for _ in range(rng.randint(1, 3)):
-        start = rng.choice(starts)
-        at = start + 4 + 2 * rng.randrange(21 if start else 13)
-        value = rng.choice(
-            [0, 1, 8, 9, 12, 14, 99, 0x41, 0x800, 0x7FFF, 0xFFFF, rng.getrandbits(16)]
-        )
+    odd = st.sampled_from([0, 1, 8, 9, 12, 14, 99, 0x41, 0x800, 0x7FFF, 0xFFFF])
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.sampled_from(starts))
+        at = start + 4 + 2 * draw(st.integers(0, 20 if start else 12))
+        value = draw(odd | st.integers(0, 0xFFFF))
         struct.pack_into("<H", content, min(at, len(content) - 2), value)
     return bytes(content)
 
 
 def test_mutated_lists(small, tmp_path):
-    rng, base = random.Random(0), json.dumps(entries(small))
-    cases = [json.dumps(changed(rng, json.loads(base))).encode() for _ in range(250)]
-    cases += [bent(rng, base.encode()) for _ in range(250)]
-    all_examined(small, cases, tmp_path / "results.json")
+    base = entries(small)
+    lists = changed(base, VALUES).map(lambda content: json.dumps(content).encode())
+    all_examined(small, tmp_path / "results.json", lists | bent(json.dumps(base).encode()), 500)
 
 
 def test_mutated_zips(small, tmp_path):
-    rng, base = random.Random(1), json.dumps(entries(small))
-    whole = zipped({"results.json": base})
-    cases = [bent(rng, whole) for _ in range(200)] + [relabelled(rng, whole) for _ in range(400)]
-    all_examined(small, cases, tmp_path / "results.zip")
+    whole = zipped({"results.json": json.dumps(entries(small))})
+    all_examined(small, tmp_path / "results.zip", bent(whole) | relabelled(whole), 600)
 
 
 M = 1 << 20
@@ -160,7 +118,7 @@ def test_files_that_grow_are_refused_or_read_to_a_limit(small, tmp_path):
         cases += [plain, bytes(lying)]
         path.write_bytes(bomb)
         assert f" {len(plain):,} bytes" in examined(small, path)
-    all_examined(small, cases, path)
+    in_bounds(lambda: [path.write_bytes(case) and timed(examined)(small, path) for case in cases])
 
 
 def test_more_entries_than_any_server_takes_are_not_read_to_the_end(small, tmp_path, monkeypatch):
