@@ -254,12 +254,18 @@ def _renewed(reference: Path) -> Iterator[Path]:
     new, away = reference.with_name(name), reference.with_name(f"{name}.old")
     with attempts.alone(paths.ROOT, reference):
         _tidy(reference)
-        with _in_place(reference, new, away):
+        try:
             yield new
+            _check_sizes(new, reference)
+            if reference.exists():  # a folder with content, so not by `replacing`
+                reference.rename(away)
+            new.rename(reference)
+        finally:
+            _tidy(reference)
 
 
 def _tidy(reference: Path) -> None:
-    """Put back or delete what a killed process has left beside a reference."""
+    """Put back or delete what this process, or one that was killed, has left beside a reference."""
     ours = rf"\.{re.escape(reference.name)}\.[0-9a-f]{{32}}(\.old)?"
     for left in sorted(reference.parent.glob(".*")):
         if not re.fullmatch(ours, left.name):
@@ -268,18 +274,3 @@ def _tidy(reference: Path) -> None:
             left.rename(reference)
         else:
             shutil.rmtree(left, ignore_errors=True)
-
-
-@contextmanager
-def _in_place(reference: Path, new: Path, away: Path) -> Iterator[None]:
-    try:
-        yield
-        _check_sizes(new, reference)
-        if reference.exists():  # a folder with content, so not by `replacing`
-            reference.rename(away)
-        new.rename(reference)
-        shutil.rmtree(away, ignore_errors=True)
-    finally:
-        if away.exists() and not reference.exists():  # interrupted between the two
-            away.rename(reference)
-        shutil.rmtree(new, ignore_errors=True)
