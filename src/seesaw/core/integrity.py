@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,25 +61,12 @@ def sha256_of(path: Path) -> str:
         return sha256_file(path)
     seen = [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
     cache = paths.CACHE / "hashes.json"
-    kept = _cached(cache).get(str(path))
+    kept = (read_record(cache) or {}).get(str(path))
     if isinstance(kept, dict) and kept.get("seen") == seen and "sha256" in kept:
         return kept["sha256"]
     made = sha256_file(path)
     with suppress(OSError):  # a read-only checkout works without the cache
         # Another process may have written meanwhile; an entry that is lost is made again.
         entry = {str(path): {"seen": seen, "sha256": made}}
-        write_atomic(cache, json.dumps(_cached(cache) | entry, indent=1) + "\n")
+        write_atomic(cache, json.dumps((read_record(cache) or {}) | entry, indent=1) + "\n")
     return made
-
-
-def _cached(cache: Path) -> dict[str, Any]:
-    try:
-        state = os.stat(cache)
-    except OSError:
-        return {}
-    return _parsed(cache, state.st_mtime_ns, state.st_size, state.st_ino)
-
-
-@lru_cache(maxsize=1)  # parsed anew only once it has been written, not for every large file
-def _parsed(cache: Path, *state: int) -> dict[str, Any]:
-    return read_record(cache) or {}
