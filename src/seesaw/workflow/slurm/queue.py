@@ -56,20 +56,17 @@ class Queued(NamedTuple):
     comment: str = ""
 
 
-def environment() -> dict[str, str]:
-    """Return the environment in which SLURM's commands answer every user alike.
-
-    A user's own filter, such as SQUEUE_PARTITION, would hide jobs, and SLURM_TIME_FORMAT may leave
-    out the day.
-    """
+def ask(*command: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
+    """Call one of SLURM's commands once; ``timeout`` is in seconds."""
+    # A user's own filter, such as SQUEUE_PARTITION, would hide jobs, and a time format the day.
     kept = {k: v for k, v in os.environ.items() if not k.startswith("SQUEUE_")}
-    return kept | {"SLURM_TIME_FORMAT": "standard"}
-
-
-def ask(*command: str) -> subprocess.CompletedProcess[str]:
-    """Call one of SLURM's commands once."""
     return subprocess.run(
-        command, capture_output=True, encoding="utf-8", errors="replace", env=environment()
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        env=kept | {"SLURM_TIME_FORMAT": "standard"},
+        timeout=timeout,
     )
 
 
@@ -93,21 +90,14 @@ def mine() -> tuple[dict[str, Queued] | None, str]:
     command = ["squeue", "--format=%i|%T|%N|%j|%r|%k", "--states=all", "--noheader"]
     command += ["--user", str(os.getuid()), "--all"]  # also of partitions that the site hides
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            env=environment(),
-            timeout=45,
-        )
+        done = ask(*command, timeout=45)
     except subprocess.TimeoutExpired:
         return None, "no answer in 45 s"
     except OSError as error:  # not installed, or the login node's limit of processes is reached
         return None, f"squeue cannot be started: {error.strerror}"
     if done.returncode:
         return None, " ".join(done.stderr.split())
-    rows = (line.strip().split("|", 5) for line in done.stdout.splitlines())
+    rows = (line.split("|", 5) for line in answered(done))
     return {row[0]: Queued(*row) for row in rows if len(row) == 6}, ""
 
 

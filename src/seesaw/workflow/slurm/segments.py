@@ -21,8 +21,6 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-import psutil
-
 from seesaw.core.files import append_line
 from seesaw.core.records import read_record
 from seesaw.core.secrets import masked
@@ -30,6 +28,7 @@ from seesaw.errors import Interrupted, UserError
 from seesaw.training.run_log import parsed
 from seesaw.workflow.slurm import ledger, queue
 from seesaw.workflow.slurm.lease import Lease
+from seesaw.workflow.slurm.step import pass_on
 
 CUT_OFF = os.EX_TEMPFAIL
 MISTAKE = 2
@@ -166,9 +165,8 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> tuple[int, b
 
 def _kill(child: subprocess.Popen) -> None:
     """Kill a command and all its descendants, because torchrun's workers would survive it."""
-    for process in [*psutil.Process(child.pid).children(recursive=True), child]:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+    pass_on(signal.SIGKILL, child.pid)
+    child.kill()
     child.wait()
 
 
