@@ -9,7 +9,6 @@ from snakemake.exceptions import WorkflowError
 from seesaw.core.secrets import masked
 from seesaw.errors import UserError
 from seesaw.spec import claims, downloads, figures, site
-from seesaw.spec import report as report_inputs
 from seesaw.spec import zoo as zoo_table
 from seesaw.spec.experiments import PLACES
 from seesaw.spec.scales import Scale

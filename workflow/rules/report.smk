@@ -6,7 +6,7 @@ rule report:
         submissions=submissions(),
     output:
         report(
-            str(report_inputs.output(SCALE)),
+            str(SCALE.report()),
             caption="../report/page.rst",
             category="Report",
             labels={"page": "everything"},

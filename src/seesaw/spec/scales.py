@@ -165,6 +165,10 @@ class Scale:
         made = self.detections, self.metrics, self.matches, self.replicates
         return [*models, *(path(evaluation, seed) for path in made)]
 
+    def report(self, partial: bool = False) -> Path:
+        """Return the path of the report's page; a partial one is no workflow output."""
+        return self.results / "report" / ("partial.html" if partial else "report.html")
+
     def submission(self, evaluation: experiments.Evaluation, seed: int) -> Path:
         """Return the path of an evaluation's detections, packaged for the LVIS server."""
         return self.detections(evaluation, seed).with_name("submission.zip")

@@ -2,8 +2,7 @@
 
 from seesaw.evaluation.uncertainty import Estimate
 from seesaw.results.comparison.categories import Category, Comparison
-from seesaw.results.report.examples import TOP, within
-from seesaw.spec.report import pair
+from seesaw.results.report.examples import TOP, pair_of, within
 from seesaw.spec.scales import Scale
 
 
@@ -41,7 +40,7 @@ def test_what_does_not_change_is_not_shown():
 
 
 def test_each_scale_shows_a_pair_that_it_trains():
-    assert pair(Scale("mini").table) == ("a09_stronger_backbone", "a10_seesaw")
-    one = pair(Scale("single_gpu").table)
+    assert pair_of(Scale("mini").table) == ("a09_stronger_backbone", "a10_seesaw")
+    one = pair_of(Scale("single_gpu").table)
     assert one == ("mask_rcnn_random_ce", "mask_rcnn_random_seesaw")
-    assert pair(Scale("mini").table.only(["a01_mask_rcnn"], "here")) is None
+    assert pair_of(Scale("mini").table.only(["a01_mask_rcnn"], "here")) is None

@@ -12,7 +12,6 @@ from two_evaluations import A, B
 
 from seesaw.cli.main import main
 from seesaw.results.report import content, page
-from seesaw.spec import report
 from seesaw.spec.scales import Scale
 
 
@@ -48,7 +47,7 @@ def test_it_loads_nothing(text):
 
 def test_links_lead_to_files_that_are_there(scale, text):
     found = Document(text)
-    folder = report.output(scale).parent
+    folder = scale.report().parent
     folder.mkdir()
     assert len(set(found.ids)) == len(found.ids)
     for link in found.links:
@@ -82,10 +81,10 @@ def test_a_partial_page_stands_apart(scale, capsys):
     assert not lacks(said, "results/mini", "table_a1, ", *commands)
     assert not (scale.results / "report").exists()
     made = page.write(content.gather(scale), scale)
-    assert made.name == "partial.html" and not report.output(scale).exists()
+    assert made.name == "partial.html" and not scale.report().exists()
     whole = content.gather(scale)
     whole.missing.clear()
-    assert page.write(whole, scale) == report.output(scale)
+    assert page.write(whole, scale) == scale.report()
 
 
 def test_the_same_files_give_the_same_bytes_whenever_and_wherever_they_were_made(

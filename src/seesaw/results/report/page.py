@@ -12,7 +12,6 @@ from seesaw.results.report.content import Content, data_uri
 from seesaw.results.report.curves import BINS, FLOOR, HEIGHT, KINDS, LEFT, WIDTH
 from seesaw.results.tables.html import STYLE
 from seesaw.results.tables.recorded import write_texts
-from seesaw.spec import report
 from seesaw.spec.scales import Scale
 
 
@@ -41,7 +40,7 @@ def render(content: Content) -> str:
 
 def write(content: Content, scale: Scale, fingerprint: str | None = None) -> Path:
     """Write the page, complete or partial, and its record, unless the same one is there already."""
-    path = report.output(scale, partial=bool(content.missing))
+    path = scale.report(partial=bool(content.missing))
     write_texts({path: render(content)}, content.read, fingerprint=fingerprint)
     return path
 
