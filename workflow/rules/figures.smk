@@ -4,7 +4,7 @@ localrules:
 
 rule figure:
     input:
-        lambda w: figures.needed(w.figure, EXPERIMENTS, SCALE),
+        lambda w: figures.needed(w.figure, SCALE),
     output:
         expand(
             f"{RESULTS}/figures/{{{{figure}}}}.{{kind}}",
@@ -37,25 +37,25 @@ rule figure:
 
 rule figure_a1:
     input:
-        figures.target("figure_a1", EXPERIMENTS, SCALE),
+        figures.target("figure_a1", SCALE),
 
 
 rule figure_a2:
     input:
         table_files("figure_a2"),
-        figures.target("figure_a2", EXPERIMENTS, SCALE),
+        figures.target("figure_a2", SCALE),
 
 
 rule figure_a3:
     input:
-        figures.target("figure_a3", EXPERIMENTS, SCALE),
+        figures.target("figure_a3", SCALE),
 
 
 rule error_analysis:
     input:
-        figures.target("error_analysis", EXPERIMENTS, SCALE),
+        figures.target("error_analysis", SCALE),
 
 
 rule gradient_analysis:
     input:
-        figures.target("gradient_analysis", EXPERIMENTS, SCALE),
+        figures.target("gradient_analysis", SCALE),

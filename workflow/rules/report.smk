@@ -2,7 +2,7 @@ rule report:
     input:
         # The page also reads the files from which these were made.
         tables=[table_files(place) for place in PLACES],
-        figures=[figures.target(name, EXPERIMENTS, SCALE) for name in figures.FIGURES],
+        figures=[figures.target(name, SCALE) for name in figures.FIGURES],
         submissions=submissions(),
     output:
         report(

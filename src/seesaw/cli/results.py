@@ -180,18 +180,18 @@ def compare(args: Namespace) -> None:
 def figure(args: Namespace) -> None:
     """Draw one figure."""
     name, scale = figures.unique(args.figure), scale_of(args)
-    if name not in figures.available(scale.table):
+    if name not in figures.available(scale):
         raise UserError(f"{scale.path}: none of its experiments stands in {name}.")
     if args.reference and scale.full_name != figures.SHOWN:
         raise UserError(
             f"{paths.NOTEBOOKS} shows {figures.SHOWN} scale only; leave out --reference."
         )
     command = scale.freeze_command if args.reference else snakemake_command(scale, name)
-    needed = figures.files(name, scale.table, scale)
+    needed = figures.files(name, scale)
     if args.reference:
         needed = {key: figures.frozen(path, scale) for key, path in needed.items()}
     there = {key: path for key, path in needed.items() if path.is_file()}
-    shown = figures.results(name, scale.table, scale).keys() or needed.keys()
+    shown = figures.results(name, scale).keys() or needed.keys()
     if shown and not shown & there.keys():
         first = next(iter(needed[key] for key in shown))
         raise UserError(f"{first} is missing, and so is all that {name} shows; run `{command}`.")

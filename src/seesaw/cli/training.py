@@ -109,7 +109,7 @@ def train(args: Namespace) -> None:
                 f"configs/*/{needed.id}.py is missing: this rung is not built; write it."
             )
     assert training.config
-    seeds = claims.training_seeds(table, scale)[training.id]
+    seeds = claims.training_seeds(scale)[training.id]
     if args.seed not in seeds and not args.fingerprint:
         raise UserError(
             f"seed {args.seed} is not among seeds {seeds} of {training.id}; add it to {table.path}."

@@ -175,9 +175,9 @@ def of(scale: Scale) -> Claims | None:
     return claims
 
 
-def training_seeds(table: Experiments, scale: Scale) -> dict[str, list[int]]:
+def training_seeds(scale: Scale) -> dict[str, list[int]]:
     """Training -> all seeds trained at a scale: first the experiment table's, then the claims'."""
-    claims = of(scale)
+    table, claims = scale.table, of(scale)
     asked = claims.trained(table) if claims else {}
     return {
         t.id: list(dict.fromkeys([*t.seeds, *asked.get(t.id, ())]))
@@ -193,15 +193,13 @@ def files(scale: Scale, claims: Claims) -> dict[str, dict[str, Path]]:
     """
     table = scale.table
     found: dict[str, dict] = {"metrics": {}, "replicates": {}, "gradients": {}}
-    for name, seeds in claims.evaluated.items():
-        for seed in seeds if table.built(name) else ():
-            e, key = table.evaluations[name], f"{name}/seed{seed}"
+    for name, seed, gradients in claims.runs:
+        e, key = table.evaluations[name], f"{name}/seed{seed}"
+        if gradients and table.built(name):
+            found["gradients"][key] = scale.gradients(e, seed)
+        elif table.built(name):
             found["metrics"][key] = scale.metrics(e, seed)
             found["replicates"][key] = scale.replicates(e, seed)
-    for name, seeds in claims.gradients.items():
-        for seed in seeds if table.built(name) else ():
-            path = scale.gradients(table.evaluations[name], seed)
-            found["gradients"][f"{name}/seed{seed}"] = path
     if found["gradients"]:
         found["counts"] = {"category_counts": scale.entry.category_counts}
     if any(claim.kind == "faster" for claim in claims.claims):

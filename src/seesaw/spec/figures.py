@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from seesaw.core import names, paths
-from seesaw.spec.experiments import Experiments
 from seesaw.spec.scales import Scale
 
 # Figure -> its title in the report.
@@ -29,14 +28,9 @@ CONFIGS = {
 }
 
 
-def folder(scale: Scale) -> Path:
-    """Return the folder of a scale's figures."""
-    return scale.results / "figures"
-
-
 def outputs(figure: str, scale: Scale) -> dict[str, Path]:
     """Format -> file of a figure."""
-    return {kind: folder(scale) / f"{figure}.{kind}" for kind in FORMATS}
+    return {kind: scale.results / "figures" / f"{figure}.{kind}" for kind in FORMATS}
 
 
 def committed(figure: str) -> dict[str, Path]:
@@ -44,18 +38,18 @@ def committed(figure: str) -> dict[str, Path]:
     return {k: paths.NOTEBOOKS / f"{figure}.{k}" for k in FORMATS if k != "pdf"}
 
 
-def available(table: Experiments) -> list[str]:
-    """Return the figures without experiments and those that show experiments of a scale."""
-    return [name for name in FIGURES if name in CONFIGS or table.place_cells(name)]
+def available(scale: Scale) -> list[str]:
+    """Return the figures without experiments and those that show experiments of the scale."""
+    return [name for name in FIGURES if name in CONFIGS or scale.table.place_cells(name)]
 
 
-def results(figure: str, table: Experiments, scale: Scale) -> dict[str, Path]:
+def results(figure: str, scale: Scale) -> dict[str, Path]:
     """``<evaluation>/seed<k>`` -> the result file that a figure shows, whether it exists or not.
 
     Figure A1 shows gradients, Figure A2 metrics and the error analysis errors; the other two
     figures show no training.
     """
-    shown = {"figure_a1": scale.gradients, "error_analysis": scale.errors}
+    table, shown = scale.table, {"figure_a1": scale.gradients, "error_analysis": scale.errors}
     path_of, found = shown.get(figure, scale.metrics), {}
     for cell in table.place_cells(figure):
         evaluation = table.evaluations[cell.evaluation]
@@ -64,21 +58,21 @@ def results(figure: str, table: Experiments, scale: Scale) -> dict[str, Path]:
     return found
 
 
-def files(figure: str, table: Experiments, scale: Scale) -> dict[str, Path]:
+def files(figure: str, scale: Scale) -> dict[str, Path]:
     """Return all input files of a figure: `results`, and the categories of the training set."""
     counts = {} if figure == "figure_a3" else {"category_counts": scale.entry.category_counts}
-    return counts | results(figure, table, scale)
+    return counts | results(figure, scale)
 
 
-def needed(figure: str, table: Experiments, scale: Scale) -> list[Path]:
+def needed(figure: str, scale: Scale) -> list[Path]:
     """Return a figure's inputs in the workflow; weights represent the gradients beside them."""
-    read = files(figure, table, scale).values()
+    read = files(figure, scale).values()
     return [p.with_name("model.pth") if p.name == "gradients.json" else p for p in read]
 
 
-def target(figure: str, table: Experiments, scale: Scale) -> list[Path]:
+def target(figure: str, scale: Scale) -> list[Path]:
     """Return all files of a figure, or none if the scale has none of its experiments."""
-    return [*outputs(figure, scale).values()] if figure in available(table) else []
+    return [*outputs(figure, scale).values()] if figure in available(scale) else []
 
 
 def frozen(path: Path, scale: Scale) -> Path:

@@ -124,7 +124,7 @@ def changes(old: str, new: str) -> list[str]:
 def outdated(scale: Scale, fingerprints: Mapping[str, Any]) -> dict[str, str]:
     """Return key -> fingerprint of trainings finished with other code or configs than now."""
     found = {}
-    for training, seeds in claims.training_seeds(scale.table, scale).items():
+    for training, seeds in claims.training_seeds(scale).items():
         for seed in seeds:
             key = f"train/{training}/seed{seed}"
             model = scale.model(training, seed)

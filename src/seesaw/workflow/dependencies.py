@@ -134,7 +134,7 @@ def compute(scale: Scale) -> dict[str, str]:
             data=result["data"],
             code=used_code.code_hash(["seesaw.training.pretrain"]),
         )
-    seeds = claim_table.training_seeds(table, scale)
+    seeds = claim_table.training_seeds(scale)
     parents_first = sorted(table.trainings.values(), key=lambda t: t.init_from is not None)
     for t in parents_first:
         if t.config is None or (t.init_from and table.trainings[t.init_from].config is None):

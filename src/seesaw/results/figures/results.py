@@ -65,9 +65,9 @@ class Results:
                 f"{self.table.path}: {figure} has the label {odd[0]!r}, but it compares one cell "
                 f"{LOSSES[0]!r} with one {LOSSES[1]!r}; correct its cells."
             )
-        live = figures.files(figure, self.table, self.scale)
+        live = figures.files(figure, self.scale)
         committed = {name: figures.frozen(path, self.scale) for name, path in live.items()}
-        self.shown = figures.results(figure, self.table, self.scale).keys() or live.keys()
+        self.shown = figures.results(figure, self.scale).keys() or live.keys()
         below = self.scale.reference  # the same for live and committed results
         self.names = {n: path.relative_to(below).as_posix() for n, path in committed.items()}
         only = os.environ.get(figures.COMMITTED)
@@ -110,7 +110,7 @@ class Results:
         row, name = self.table.evaluations[evaluation], f"{evaluation}/seed{seed}"
         made = [self.scale.model(row.training, seed)]
         made += [self.scale.detections(row, seed)] if self.figure != "figure_a1" else []
-        live = figures.results(self.figure, self.table, self.scale)[name]
+        live = figures.results(self.figure, self.scale)[name]
         return [*made, live, self.files.get(name, live)]
 
     @cached_property

@@ -75,7 +75,7 @@ def figure(
     path, shown_results = figures.outputs(name, scale)["csv"], []
     if evidence.committed and scale.full_name == figures.SHOWN:
         path = figures.committed(name)["csv"]
-        shown_results = [*figures.results(name, scale.table, scale).values()]
+        shown_results = [*figures.results(name, scale).values()]
     if not path.is_file():
         shown = scale.full_name == figures.SHOWN and not evidence.committed
         also = ", or explain the committed one with --reference" if shown else ""

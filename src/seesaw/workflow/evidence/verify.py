@@ -62,7 +62,7 @@ def _removed(evidence: Evidence, files: list[Path]) -> list[Fault]:
     """
     scale, table = evidence.scale, evidence.scale.table
     released = zoo.load().models
-    seeds = claims.training_seeds(table, scale) | {name: [0] for name in released}
+    seeds = claims.training_seeds(scale) | {name: [0] for name in released}
     evaluations = [*table.evaluations.values(), *(model.evaluation for model in released.values())]
     known = {
         folder
