@@ -9,7 +9,6 @@ needs. Outputs that several targets need belong to the first of these targets.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,16 +66,15 @@ class Stages:
             owned = [job for job in self.every.values() if job.rule in rules]
             outputs = [str(path) for job in owned for path in job.outputs]
             if owned:
-                needed = jobs.closure(self.every, [job.id for job in owned])
-                made[name] = Stage(name, outputs, self._in_order(needed), owned)
+                needed = self.graph.needed(job.id for job in owned)
+                made[name] = Stage(name, outputs, [*needed.values()], owned)
             owners |= {job.id: name for job in owned}
         for name, targets in self._targets().items():
-            needed = set().union(*map(self.graph.select, targets))
+            needed = self.graph.select(*targets)
             owners = {job: name for job in needed} | owners
-            in_order = self._in_order(needed)
-            owned = [job for job in in_order if owners[job.id] == name]
+            owned = [job for job in needed.values() if owners[job.id] == name]
             if owned:
-                made[name] = Stage(name, targets, in_order, owned)
+                made[name] = Stage(name, targets, [*needed.values()], owned)
         return made
 
     def stage(self, name: str) -> Stage:
@@ -219,7 +217,3 @@ class Stages:
             | ({"claims": ["claims"]} if "claims" in self.every else {})
             | {"report": ["report"]}
         )
-
-    def _in_order(self, ids: Iterable[str]) -> list[Job]:
-        wanted = set(ids)
-        return [job for job in self.every.values() if job.id in wanted]

@@ -64,7 +64,7 @@ class Graph:
     @property
     def paper(self) -> dict[str, Job]:
         """The jobs of the experiment table: all except those that only the target ``zoo`` needs."""
-        return self._needed(i for name, ids in self.targets.items() if name != "zoo" for i in ids)
+        return self.needed(i for name, ids in self.targets.items() if name != "zoo" for i in ids)
 
     def target(self, given: str) -> str:
         """Return the target that the user means: a rule without wildcards, or an experiment.
@@ -86,9 +86,9 @@ class Graph:
             raise UserError(f"{self.scale.path}: none of its experiments stands in {name}.")
         return name
 
-    def select(self, target: str) -> dict[str, Job]:
-        """Return a target's jobs; the target is named as in `target`."""
-        return self._needed(self.targets[self.target(target)])
+    def select(self, *targets: str) -> dict[str, Job]:
+        """Return the jobs of targets, which are named as in `target`."""
+        return self.needed(i for target in targets for i in self.targets[self.target(target)])
 
     def command(self, target: str) -> str:
         """Return Snakemake's command that makes a target."""
@@ -97,7 +97,8 @@ class Graph:
             names = [str(self.every[i].outputs[0]) for i in self.targets[target]]
         return snakemake_command(self.scale, *names)
 
-    def _needed(self, ids: Iterable[str]) -> dict[str, Job]:
+    def needed(self, ids: Iterable[str]) -> dict[str, Job]:
+        """Return these jobs and all jobs that they need, in topological order."""
         wanted = closure(self.every, ids)
         return {i: job for i, job in self.every.items() if i in wanted}
 

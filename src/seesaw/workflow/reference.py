@@ -143,13 +143,12 @@ def _finished(scale: Scale) -> list[Job]:
 
     Claims are left out: they are measured again, also on runs that are in the reference alone.
     """
-    every = jobs.workflow(scale).paper
-    made = [job for job in every.values() if job.rule != "claims" and _made(job)]
-    done = jobs.finished(every, dependencies.cached(scale))
+    graph = jobs.workflow(scale)
+    made = [job for job in graph.paper.values() if job.rule != "claims" and _made(job)]
+    done = jobs.finished(graph.paper, dependencies.cached(scale))
     if stale := [job.id for job in made if job.id not in done]:
         # Snakemake does not miss weights that were removed after their metrics were made.
-        needed = jobs.closure(every, stale[:1]) - done
-        first = next(job for job in every.values() if job.id in needed)
+        first = next(job for i, job in graph.needed(stale[:1]).items() if i not in done)
         again = snakemake_command(scale, str(first.outputs[0]))
         raise UserError(
             f"{first.id} is missing or not up to date; run `{again}`, then the workflow, and "
