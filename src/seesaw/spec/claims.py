@@ -1,7 +1,4 @@
-"""The table of claims (configs/claims.yaml): schema, and the runs that claims need.
-
-The Snakefile imports this module in every job, so it imports neither torch nor mmdet.
-"""
+"""The table of claims (configs/claims.yaml): schema, and the runs that claims need."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The table of downloads (configs/downloads.yaml), and the hashes that first downloads had.
-
-The Snakefile imports this module in every job, so it imports neither torch nor mmdet.
-"""
+"""The table of downloads (configs/downloads.yaml), and the hashes that first downloads had."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The experiment table (configs/experiments.yaml): schema, look-ups and paths of results.
-
-The Snakefile imports this module in every job, so it imports neither torch nor mmdet.
-"""
+"""The experiment table (configs/experiments.yaml): schema, look-ups and paths of results."""
 
 from __future__ import annotations
 

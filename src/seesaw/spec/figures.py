@@ -1,4 +1,4 @@
-"""The inputs and output files of each figure; light imports only, as the Snakefile loads it."""
+"""The inputs and output files of each figure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""A scale's overlay (configs/scales/<scale>.yaml) and the paths of its results.
-
-The Snakefile imports this module in every job, so it imports neither torch nor mmdet.
-"""
+"""A scale's overlay (configs/scales/<scale>.yaml) and the paths of its results."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The settings of a cluster from site.yaml, or the defaults if that file is missing.
-
-The Snakefile imports this module in every job, so it imports neither torch nor mmdet.
-"""
+"""The settings of a cluster from site.yaml, or the defaults if that file is missing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The released models and their published AP (configs/zoo.yaml).
-
-The Snakefile imports this module in every job, so it imports neither torch nor mmdet.
-"""
+"""The released models and their published AP (configs/zoo.yaml)."""
 
 from __future__ import annotations
 

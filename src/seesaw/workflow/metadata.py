@@ -4,8 +4,6 @@ Snakemake makes a file again unless ``.snakemake/metadata`` says from which inpu
 it was made. That folder contains times and job ids, so it is kept out of git and DVC; the part that
 stays valid is written to one ``workflow.json`` per stage. In a clone that pulled the results,
 `seed` restores the metadata of each file whose content matches the record.
-
-The Snakefile calls `seed` at every start, so this module imports nothing that is slow to load.
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@ Code counts without comments and docstrings. Only the modules that a config uses
 register its types and those that they import, found by static analysis of each module file. A
 package's ``__init__`` counts only where a name defined in it is imported, not as a mere parent.
 
-This module imports neither torch nor mmdet, because the Snakefile uses it in every job. It reads
-each file once: a process that edits one of them has to clear the caches.
+Each file is read once: a process that edits one of them has to clear the caches.
 """
 
 from __future__ import annotations
