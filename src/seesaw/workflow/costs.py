@@ -144,11 +144,11 @@ class Costs:
 
     def _benchmarked(self, job: Job) -> tuple[float, float] | None:
         """Read the job's benchmark by Snakemake (a training's covers the last attempt only)."""
-        rule, _, rest = job.id.partition("/")
-        if rule == "train" or self.gpus_of(rule):  # the benchmark does not name the GPU
+        if job.rule == "train" or self.gpus_of(job.rule):  # the benchmark does not name the GPU
             return None
-        own = f"{rule}/{rest.replace('/', '_')}.tsv" if rest else f"{rule}.tsv"
-        seconds = _benchmark_seconds(self._benchmarks / own) or self._alike.get(rule)
+        own = Path(job.rule, job.name.replace("/", "_"))
+        path = self._benchmarks / f"{own}.tsv"
+        seconds = _benchmark_seconds(path) or self._alike.get(job.rule)
         return (0.0, seconds / 3600) if seconds else None
 
     @property
@@ -230,7 +230,7 @@ class Costs:
     def _gigabytes(self, job: Job) -> float:
         """Return the disk space of missing outputs; a dataset that exists adds nothing."""
         if job.rule == "download":
-            files = downloads.load().sets[job.id.partition("/")[2]].values()
+            files = downloads.load().sets[job.name].values()
             return sum((f.bytes or 0) / 1e9 for f in files if not f.made.exists())
         if job.rule == "train" and self.here.checkpoints:
             # 4 bytes per parameter for the weights, 8 for checkpoints, which hold momentum too.

@@ -178,17 +178,13 @@ class Stages:
             read.append(paths.CONFIGS / "costs")  # its notes on measured GPUs
         if any(job.rule == "claims" for job in stage.jobs):
             read.append(paths.CLAIMS)
-        drawn = [job.id.partition("/")[2] for job in stage.jobs if job.rule == "figure"]
+        drawn = [job.name for job in stage.jobs if job.rule == "figure"]
         read += [paths.NOTEBOOKS / f"{figure}.py" for figure in drawn]
-        named = {job.training for job in stage.jobs if job.rule == "train"}
-        chosen = [self.table.trainings[name].config for name in named]
-        chosen += [
-            self.table.evaluations[job.experiment].config_path
-            for job in stage.jobs
-            if job.rule == "detect"
-        ]
+        train, detect = ([j for j in stage.jobs if j.rule == r] for r in ("train", "detect"))
+        chosen = {self.table.trainings[job.training].config for job in train}
+        chosen |= {self.table.evaluations[job.experiment].config_path for job in detect}
         built = [name for figure in drawn for name in figures.CONFIGS.get(figure, ())]
-        chosen += [experiments.config_file(name) for name in built]
+        chosen |= {experiments.config_file(name) for name in built}
         found = (experiments.config_files(config) for config in chosen if config)
         folders = {file.parent for files in found for file in files}
         return sorted(path.as_posix() for path in [*read, *folders])
@@ -197,7 +193,7 @@ class Stages:
         """Return the rows of the experiment table that a stage's jobs depend on."""
         trainings = sorted({job.training for job in stage.jobs if job.rule == "train"})
         keys = [f"trainings.{name}" for name in trainings]
-        shown = {job.id.partition("/")[2] for job in stage.jobs if job.rule in SHOWN}
+        shown = {job.name for job in stage.jobs if job.rule in SHOWN}
         keys += [f"places.{place}" for place in sorted(shown & set(self.table.places))]
         if keys:
             keys += ["evaluations", "cells"]
@@ -206,7 +202,7 @@ class Stages:
 
     def _targets(self) -> dict[str, list[str]]:
         """Return stage -> targets; a figure's numbers and its drawing are one target."""
-        places = {job.id.partition("/")[2] for job in self.every.values() if job.rule in SHOWN}
+        places = {job.name for job in self.every.values() if job.rule in SHOWN}
         tables: list[str] = [place for place in ("table_a1", "table_a2") if place in places]
         others = sorted(places - set(tables))
         submitted = [job for job in self.every.values() if job.rule == "submit"]

@@ -46,6 +46,11 @@ class Job:
         """The rule's name."""
         return self.id.partition("/")[0]
 
+    @property
+    def name(self) -> str:
+        """What its rule makes, by the rule's wildcards: the table of a table's job."""
+        return self.id.partition("/")[2]
+
     @cached_property
     def record(self) -> dict | None:
         """The provenance record of its artefact, if there is one."""

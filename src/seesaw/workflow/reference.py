@@ -65,7 +65,7 @@ def freeze(scale: Scale) -> Path:
         _copy_claims(scale, new)
         _say_lost(scale, new)
         _summarise(made, scale, new)
-        tables = [job.id.partition("/")[2] for job in made if job.rule == "table"]
+        tables = [job.name for job in made if job.rule == "table"]
         for place in tables:
             table = collect(place, scale.table, frozen)
             if odd := differing(table, scale.tables):
