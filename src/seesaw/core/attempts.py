@@ -56,13 +56,10 @@ def alone(root: Path, artefact: Path) -> Iterator[None]:
     Raises:
         UserError: another process makes it; the sentence names that process and its host.
     """
-    held = lock(_path(root, artefact, "locks").with_suffix(""), str(artefact))
-    if "SLURM_JOB_ID" in os.environ:
-        with held:
-            pass
-        yield
-        return
-    with held:
+    with contextlib.ExitStack() as held:
+        held.enter_context(lock(_path(root, artefact, "locks").with_suffix(""), str(artefact)))
+        if "SLURM_JOB_ID" in os.environ:
+            held.close()
         yield
 
 

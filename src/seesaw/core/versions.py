@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -41,12 +42,9 @@ def git_state(root: Path) -> dict[str, str] | None:
 def processor() -> str:
     """Return the model of this machine's CPU, or its architecture where Linux names no model."""
     with contextlib.suppress(OSError):
-        for line in (
-            Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        ):
-            name, _, value = line.partition(":")
-            if name.strip() == "model name" and value.strip():
-                return value.strip()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        if found := re.search(r"(?m)^model name[ \t]*:[ \t]*(\S.*)$", text):
+            return found[1].rstrip()
     return platform.machine()
 
 
