@@ -20,7 +20,7 @@ from typing import Any
 
 from seesaw.core import attempts, paths
 from seesaw.core.files import sha256_file, write_atomic
-from seesaw.core.records import dump, failure_of, failure_path, fault, provenance_path
+from seesaw.core.records import File, dump, failure_of, failure_path, fault, provenance_path
 from seesaw.core.versions import git_state, library_versions, processor
 from seesaw.errors import PermanentError, UserError
 
@@ -131,7 +131,7 @@ class Provenance:
         device = f"{gpus} x {name}" if gpus else f"cpu ({cores})"
         machine = {"device": device, "processor": name}
         common = {**self.state, "duration": seconds, **machine, **self.facts}
-        records = [dump({"artefact": _file(a), **common}) for a in self.artefacts]
+        records = [dump({"artefact": file_of(a), **common}) for a in self.artefacts]
         for artefact, record in zip(self.artefacts, records, strict=True):
             write_atomic(provenance_path(artefact), record)
         if self.artefacts:
@@ -144,16 +144,21 @@ def record(*artefacts: Path | str, **facts: Any) -> None:
         pass
 
 
-def _file(path: Path | str) -> dict:
+def file_of(path: Path | str, final: Path | None = None) -> File:
+    """Return what a record says of a file, which is at ``final`` once all is in place.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
     try:
         size = os.path.getsize(path)
-        return {"path": Path(path).as_posix(), "bytes": size, "sha256": sha256_file(path)}
+        return {"path": Path(final or path).as_posix(), "bytes": size, "sha256": sha256_file(path)}
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); make it first.") from None
 
 
-def _whole(path: Path | str) -> dict:
-    found = _file(path)
+def _whole(path: Path | str) -> File:
+    found = file_of(path)
     if sentence := fault(Path(path), found["sha256"]):
         raise UserError(f"{sentence}.")
     return found

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seesaw.core.files import replacing, sha256_file, write_atomic
+from seesaw.core.files import replacing, write_atomic
 from seesaw.core.integrity import refuse
-from seesaw.core.records import File, provenance_path, read_record, record_of, recorded_hashes
+from seesaw.core.provenance import file_of
+from seesaw.core.records import provenance_path, read_record, record_of, recorded_hashes
 from seesaw.core.versions import library_versions
 from seesaw.results.report import losses
 from seesaw.spec.scales import Scale
@@ -48,7 +49,7 @@ def keep_losses(made: list[Job], scale: Scale, new: Path, known: Mapping[str, st
         if steps := run_log.read(model.with_name(run_log.NAME)).steps:
             target = new / losses.path(model).relative_to(scale.results)
             write_atomic(target, losses.thinned(steps))
-            own = _artefact(target, scale.reference / target.relative_to(new))
+            own = file_of(target, scale.reference / target.relative_to(new))
             copy_record(model, target, known.get(job.key), artefact=own, command=_again(scale))
 
 
@@ -76,7 +77,7 @@ def keep_examples(scale: Scale, new: Path, fingerprint: str) -> None:
         "command": _again(scale),
         "fingerprint": fingerprint,
         "inputs": {
-            path.as_posix(): r.get("artefact") or _artefact(path) for path, r in found.items()
+            path.as_posix(): r.get("artefact") or file_of(path) for path, r in found.items()
         },
         "versions": library_versions(),
     }
@@ -84,18 +85,12 @@ def keep_examples(scale: Scale, new: Path, fingerprint: str) -> None:
         target = examples.index(scale.frozen(new)).with_name(name)
         with replacing(target) as temporary:
             temporary.write_bytes(content)
-        own = _artefact(target, scale.reference / target.relative_to(new))
+        own = file_of(target, scale.reference / target.relative_to(new))
         write(provenance_path(target), {"artefact": own, **record})
 
 
 def _again(scale: Scale) -> list[str]:
     return shlex.split(scale.freeze_command)
-
-
-def _artefact(path: Path, final: Path | None = None) -> File:
-    """Return what a record says of a file, which is at ``final`` once all is in place."""
-    size, digest = path.stat().st_size, sha256_file(path)
-    return {"path": (final or path).as_posix(), "bytes": size, "sha256": digest}
 
 
 def copy_record(path: Path, target: Path, fingerprint: str | None = None, **own: Any) -> None:
