@@ -106,15 +106,10 @@ class Claims(Strict):
         return self._seeds("gain", "no_loss")
 
     @cached_property
-    def gradients(self) -> dict[str, list[int]]:
-        """Evaluation -> the seeds for which a claim needs the gradients of its training."""
-        return self._seeds("gradient_ratio")
-
-    @cached_property
     def runs(self) -> list[tuple[str, int, bool]]:
         """Evaluation, seed, and whether the claims need its training's gradients, not its AP."""
         found = []
-        for asked, gradients in ((self.evaluated, False), (self.gradients, True)):
+        for asked, gradients in ((self.evaluated, False), (self._seeds("gradient_ratio"), True)):
             found += [(name, seed, gradients) for name, seeds in asked.items() for seed in seeds]
         return found
 
