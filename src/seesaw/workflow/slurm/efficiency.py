@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,10 +46,12 @@ def used(scale: str, benchmarks: Path) -> list[Use]:
 
 def _use(rule: str, submissions: list[Submission], benchmarks: Path) -> Use:
     ends = [(one, end) for one in submissions for end in ledger.ends(one.job)]
+    limits = [(ledger.amount(one.asked.get("-t")), end) for one, end in ends]  # in minutes
     seconds = sum(end.seconds for _, end in ends)
     failed = sum(end.seconds for _, end in ends if end.status not in (0, CUT_OFF))
     asked = max((ledger.amount(one.asked.get("--mem", 0)) for one in submissions), default=0)
-    peak = max(_megabytes([*benchmarks.glob("*.tsv"), benchmarks.with_suffix(".tsv")]), default=0)
+    files = [*benchmarks.glob("*.tsv"), benchmarks.with_suffix(".tsv")]
+    peak = max((mb for path in files for mb in _megabytes(path)), default=0)
     return Use(
         rule=rule,
         jobs=len({one.key for one in submissions}),
@@ -58,7 +59,7 @@ def _use(rule: str, submissions: list[Submission], benchmarks: Path) -> Use:
         hours=seconds / 3600,
         lost=failed / seconds if seconds else 0.0,
         gpu_hours=sum(end.seconds * gpus(one.asked) for one, end in ends) / 3600,
-        time=max((end.seconds / _limit(one) for one, end in ends if _limit(one)), default=None),
+        time=max((end.seconds / 60 / limit for limit, end in limits if limit), default=None),
         memory=peak / asked if asked and peak else None,
     )
 
@@ -71,16 +72,7 @@ def gpus(asked: dict[str, str]) -> int:
     return int(count.group(1)) * nodes if count else 0
 
 
-def _limit(one: Submission) -> float:
-    """Return the wall time that a job requested, in seconds; 0 without a limit."""
-    minutes = one.asked.get("-t", "")
-    return 60 * float(minutes) if minutes.isdigit() else 0.0
-
-
-def _megabytes(paths: Iterable[Path]) -> list[float]:
-    """Return the largest resident memory in each benchmark."""
-    found: list[float] = []
-    for path in paths:
-        rows = list(csv.DictReader(ledger.text_lines(path), delimiter="\t"))
-        found += filter(None, (ledger.amount(row.get("max_rss")) for row in rows))
-    return found
+def _megabytes(path: Path) -> list[float]:
+    """Return the largest resident memory in a benchmark, of each of its repetitions."""
+    rows = csv.DictReader(ledger.text_lines(path), delimiter="\t")
+    return [ledger.amount(row.get("max_rss")) for row in rows]

@@ -32,12 +32,7 @@ def main(argv: list[str]) -> int:
 
 
 def pass_on(number: int, process: int) -> bool:
-    """Send a signal to all descendants of a process; return whether it has any.
-
-    Args:
-        number: the signal.
-        process: the process's id.
-    """
+    """Send a signal to all descendants of a process, given by its id; return whether it has any."""
     try:
         below = psutil.Process(process).children(recursive=True)
     except psutil.NoSuchProcess:
