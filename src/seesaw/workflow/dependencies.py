@@ -96,8 +96,10 @@ def compute(scale: Scale) -> dict[str, str]:
     def resolved(config: Path) -> dict[str, Any]:
         return resolve(config, scale, register=False).to_dict()
 
-    table = scale.table
-    entry = scale.entry
+    def code(*modules: str) -> str:
+        return used_code.code_hash(modules)[:16]
+
+    table, entry = scale.table, scale.entry
     own = {s: sha256_of(p) for s, p in scale.own_annotations.items() if p.is_file()}
     generator = ["seesaw.data.mini_lvis"] if entry.generate is not None else []
     result: dict[str, Any] = {
@@ -106,16 +108,10 @@ def compute(scale: Scale) -> dict[str, str]:
             code=used_code.code_hash(generator),
             **({"annotations": own} if own else {}),
         ),
-        "evaluate": used_code.code_hash(
-            ["seesaw.evaluation.resample", "seesaw.evaluation.replicates"]
-        )[:16],
-        "errors": used_code.code_hash(["seesaw.evaluation.errors"])[:16],
-        "speed": used_code.code_hash(
-            ["seesaw.evaluation.speed", "seesaw.evaluation.post_processing"]
-        )[:16],
-        "table": used_code.code_hash(
-            ["seesaw.results.tables.collect", "seesaw.results.tables.render"]
-        )[:16],
+        "evaluate": code("seesaw.evaluation.resample", "seesaw.evaluation.replicates"),
+        "errors": code("seesaw.evaluation.errors"),
+        "speed": code("seesaw.evaluation.speed", "seesaw.evaluation.post_processing"),
+        "table": code("seesaw.results.tables.collect", "seesaw.results.tables.render"),
         "report": hashing.fingerprint(
             code=used_code.code_hash(["seesaw.results.report.page"]),
             template=TEMPLATE.read_text(encoding="utf-8"),
@@ -176,8 +172,10 @@ def compute(scale: Scale) -> dict[str, str]:
         )
     if claims := claim_table.of(scale):
         result["design"] = design.fingerprint(claims, scale, result["data"])
-        code = used_code.code_hash(["seesaw.results.claims.measure", "seesaw.results.claims.page"])
-        result["claims"] = hashing.fingerprint(code=code, design=result["design"])
+        roots = ["seesaw.results.claims.measure", "seesaw.results.claims.page"]
+        result["claims"] = hashing.fingerprint(
+            code=used_code.code_hash(roots), design=result["design"]
+        )
     return result
 
 
