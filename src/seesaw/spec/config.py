@@ -97,11 +97,10 @@ def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
 def difference(a: Config, b: Config) -> list[tuple[str, Any, Any]]:
     """Return the dotted paths whose values differ, with both values (``None`` if absent)."""
     old, new = flatten(a.to_dict()), flatten(b.to_dict())
-    return [
-        (key, old.get(key), new.get(key))
-        for key in sorted(old.keys() | new.keys())
-        if _spelled(old.get(key)) != _spelled(new.get(key)) or (key in old) != (key in new)
-    ]
+    # As JSON a tuple and a list are the same, and null is not what is absent.
+    x, y = ({k: json.dumps(v, default=str) for k, v in flat.items()} for flat in (old, new))
+    keys = sorted(old.keys() | new.keys())
+    return [(k, old.get(k), new.get(k)) for k in keys if x.get(k) != y.get(k)]
 
 
 def _holds_dict(node: Any) -> bool:
@@ -119,11 +118,6 @@ def _swap_backbone(model: dict, path: Path, scale: Scale) -> None:
     backbone |= stand_in.set
     backbone["init_cfg"]["checkpoint"] = str(scale.pretrained(stand_in.name))
     model["neck"]["in_channels"] = stand_in.out_channels
-
-
-def _spelled(value: Any) -> str:
-    """Return a canonical string of a value; tuples and lists give the same string."""
-    return json.dumps(value, default=str)
 
 
 def _with_dataset(raw: dict, path: Path, scale: Scale) -> dict:
