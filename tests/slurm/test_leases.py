@@ -15,7 +15,7 @@ from stand_ins import command
 
 from seesaw.errors import UserError
 from seesaw.workflow.slurm import ledger, segments
-from seesaw.workflow.slurm.lease import Lease, leave_to_job
+from seesaw.workflow.slurm.lease import Lease, holder_of, leave_to_job
 from seesaw.workflow.slurm.ledger import Submission
 
 
@@ -107,9 +107,9 @@ def test_a_damaged_lease_is_replaced_and_its_holder_stops(place, text):
     path = place / "lease"
     with Lease(path, "1", period=0.01) as first:
         path.write_text(text)
-        assert first.holder() is None
+        assert holder_of(first.path) is None
         with Lease(path, "2", period=0.01, wait=0.05) as second:
-            assert second.holder()["job"] == "2" and not first.held()
+            assert holder_of(second.path)["job"] == "2" and not first.held()
     assert not path.exists()
 
 

@@ -83,10 +83,6 @@ class Lease:
         except OSError:
             return True
 
-    def holder(self) -> _Holder | None:
-        """Return what the lease says; a damaged one is replaced, which its holder notices."""
-        return json_or_none(self.path, _Holder)
-
     def _begin(self, own: Path) -> None:
         """Make the lease; raises FileExistsError if there is one, on network file systems too."""
         try:
@@ -104,7 +100,7 @@ class Lease:
                 self._begin(own)
                 return
             except FileExistsError:
-                other = self.holder()
+                other = holder_of(self.path)
             if other is None or other["job"] == self.job or not _running(other["job"]):
                 os.replace(own, self.path)  # not by `replacing`: the same file is tried as a link
                 if other is None or not _dead_here(other):
@@ -118,6 +114,11 @@ class Lease:
                 time.sleep(min(self.period, max(self.wait / 10, 0.1)))
 
 
+def holder_of(path: Path) -> _Holder | None:
+    """Return what a lease says; a damaged one is replaced, which its holder notices."""
+    return json_or_none(path, _Holder)
+
+
 def leave_to_job(path: Path) -> None:
     """Refuse to work outside of SLURM where a SLURM job works.
 
@@ -126,7 +127,7 @@ def leave_to_job(path: Path) -> None:
     """
     if "SLURM_JOB_ID" in os.environ or not shutil.which("squeue"):
         return
-    other = json_or_none(path, _Holder)
+    other = holder_of(path)
     if other and _running(other["job"]):
         raise _busy(path, other)
 

@@ -27,7 +27,7 @@ from seesaw.core.secrets import masked
 from seesaw.errors import Interrupted, UserError
 from seesaw.training.run_log import parsed
 from seesaw.workflow.slurm import ledger, queue
-from seesaw.workflow.slurm.lease import Lease
+from seesaw.workflow.slurm.lease import Lease, holder_of
 from seesaw.workflow.slurm.step import pass_on
 
 CUT_OFF = os.EX_TEMPFAIL
@@ -83,7 +83,7 @@ def memory(mem_mb: int, work: Path) -> int:
     segments = records(work)
     killed = {r["job"] for r in segments if r["out_of_memory"]}
     failed = {r["job"] for r in segments if r["status"] not in (0, CUT_OFF)} - killed
-    if left := Lease(work / "lease", "").holder():
+    if left := holder_of(work / "lease"):
         failed.add(left["job"])
     killed |= {job for job in failed if ledger.seen(job).get("state") == "OUT_OF_MEMORY"}
     asked = (one.asked.get("--mem", 0) for one in ledger.submitted() if one.job in killed)
@@ -133,11 +133,10 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> tuple[int, b
         except subprocess.TimeoutExpired:
             if not lease.held():
                 _kill(child)
-                new = lease.holder()
-                lost = "damaged or deleted"
-                if new:
+                lost, fix = "damaged or deleted", "run the same command again"
+                if new := holder_of(lease.path):
                     lost = f"SLURM job {new['job']} has taken this work over"
-                fix = "nothing is to be done" if new else "run the same command again"
+                    fix = "nothing is to be done"
                 raise UserError(
                     f"{lease.path}: {lost}; this SLURM job ({job}) has stopped and {fix}."
                 ) from None
