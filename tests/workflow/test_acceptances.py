@@ -27,7 +27,7 @@ def elsewhere(tmp_path, monkeypatch):
         ({"config": {"a.b": 2, "a.c": [1, 2]}}, ["a.b 1 -> 2"]),
         (
             {"config": {"a.b": 1, "a.d": "x" * 40}},
-            ["a.c [1, 2] -> null", f'a.d null -> "{"x" * 26}...'],
+            ["a.c [1, 2] -> null", f'a.d null -> "{"x" * 28}…'],
         ),
         ({"code": {"seesaw.x": "1", "seesaw.y": "0"}}, ["seesaw.x", "seesaw.y"]),
         ({"code": {f"m{i}": "0" for i in range(6)}}, ["m0", "m1", "m2", "m3", "3 more"]),

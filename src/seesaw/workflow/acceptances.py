@@ -24,6 +24,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from seesaw.core import paths
+from seesaw.core.borders import plain
 from seesaw.core.files import write_atomic
 from seesaw.core.json import json_or_none
 from seesaw.core.records import is_current, provenance_path, read_record, record_of
@@ -114,7 +115,8 @@ def changes(old: str, new: str) -> list[str]:
         return [*map(described, found[:SHOWN]), *more]
 
     def values(key: str) -> str:
-        return f"{key} {_short(a['config'].get(key))} -> {_short(b['config'].get(key))}"
+        one, other = (plain(json.dumps(x["config"].get(key)), 30) for x in (a, b))
+        return f"{key} {one} -> {other}"
 
     found = differing("config", values) + differing("code", str)
     found += ["the data"] if a["dataset"] != b["dataset"] else []
@@ -206,8 +208,3 @@ def _user() -> str:
 
 def _parts(fingerprint: str) -> Path:
     return paths.CACHE / "fingerprints" / "parts" / f"{fingerprint}.json"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 30 else f"{text[:27]}..."
