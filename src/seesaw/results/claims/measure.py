@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import exp, hypot, isfinite, log, sqrt
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
@@ -24,6 +24,16 @@ from seesaw.spec.claims import Claim, Claims
 from seesaw.spec.metrics import METRICS
 from seesaw.spec.outputs import Counts, Speed
 from seesaw.spec.scales import Scale
+
+
+class Measured(NamedTuple):
+    """The runs of a claim and what they give."""
+
+    runs: list[Run]
+    # effect, standard error, low and high end of the interval; of a factor in logarithms
+    numbers: tuple[float, float, float, float] | None = None
+    spread: Spread | None = None
+    undefined: str = ""  # why there are no numbers, unless for want of runs
 
 
 def decide(claim: Claim, low: float, high: float) -> Verdict:
@@ -63,38 +73,24 @@ def report(
     results = Results(scale, claims, known)
     how = {"gain": _difference, "no_loss": _difference, "faster": _speed}
     how["gradient_ratio"] = _gradients
-    found = []
-    for claim in claims.claims:
-        seeds = claims.seeds_of(claim)
-        made = how[claim.kind](claim, seeds, results)
-        runs = [(name, seed) for name in dict.fromkeys(claim.pair) for seed in seeds]
-        counted = claim.kind == "gradient_ratio"
-        missing = [run for run in runs if results.of(*run, counted) is None]
-        stale = [f"{run[0]}/seed{run[1]}" for run in missing if results.outdated(*run, counted)]
-        if claim.kind == "faster" and results.speed is None and scale.speed.is_file():
-            stale = [scale.speed.name]
-        if stale and made.state != "failed":
-            note = f"{', '.join(stale)}: of other code, configs or weights than now"
-            made = made.model_copy(update={"note": note})
-        found.append(made)
     return Report(
         scale=scale.full_name,
         seeds=claims.seeds,
         frozen=claims.frozen,
         design=design,
         designs=claims.designs,
-        claims=found,
+        claims=[_found(c, how[c.kind](c, results), results) for c in claims.claims],
         curves=claims.curves,
     )
 
 
-def _difference(claim: Claim, seeds: list[int], results: Results) -> Found:
+def _difference(claim: Claim, results: Results) -> Measured:
     """Return the difference b - a in points of AP, paired over images and seeds."""
     assert claim.metric  # claims about AP always have a metric
     table, (kind, key) = results.scale.table, METRICS[claim.metric]
     evaluations = [table.evaluations[name] for name in claim.pair]
     runs, pairs = [], []
-    for seed in seeds:
+    for seed in results.claims.seeds_of(claim):
         content = [results.metrics[name, seed] for name in claim.pair]
         if not all(content):
             continue
@@ -104,17 +100,17 @@ def _difference(claim: Claim, seeds: list[int], results: Results) -> Found:
             continue
         a, b = (c[kind][key] for c in content)
         if a is None or b is None:
-            return _found(claim, seeds, [], results, undefined=f"{claim.metric} is undefined")
+            return Measured([], undefined=f"{claim.metric} is undefined")
         runs.append(Run(seed=seed, a=_ap(a), b=_ap(b), effect=_ap(b - a)))
         pairs.append([replicates.load(*both) for both in zip(drawn, content, strict=True)])
     if not runs:
-        return _found(claim, seeds, runs, results)
+        return Measured(runs)
     try:
         made = uncertainty.paired_difference(*zip(*pairs, strict=True))[claim.metric]
     except UserError as error:
         raise UserError(f"{' and '.join(claim.pair)}: {error}") from None
     if made is None:
-        return _found(claim, seeds, runs, results, undefined="too few replicates")
+        return Measured(runs, undefined="too few replicates")
     # Runs are few, so the spread is pooled, as for the tables' verdicts: docs/verdicts.md.
     between = trainings_between(*claim.pair, table)
     spread, dof = results.spread(claim.metric) if between else (None, 0)
@@ -127,14 +123,14 @@ def _difference(claim: Claim, seeds: list[int], results: Results) -> Found:
     else:
         made = made.with_spread(single, dof) if spread else made
         se, (low, high) = made.se, made.interval
-    return _found(claim, seeds, runs, results, (made.value, se, low, high), spread)
+    return Measured(runs, (made.value, se, low, high), spread)
 
 
-def _gradients(claim: Claim, seeds: list[int], results: Results) -> Found:
+def _gradients(claim: Claim, results: Results) -> Measured:
     """Return the ratio of two groups' gradient ratios; gradients are summed by group and seed."""
     rows = categories(read(results.counts, Counts))
     runs = []
-    for seed in seeds:
+    for seed in results.claims.seeds_of(claim):
         content = [results.gradients(name, seed) for name in claim.pair]
         if not rows or not all(content):
             continue
@@ -144,39 +140,30 @@ def _gradients(claim: Claim, seeds: list[int], results: Results) -> Found:
             for c, band in zip(content, claim.bands, strict=True)
         )
         if not (isfinite(a) and isfinite(b) and a > 0 and b > 0):
-            reason = f"seed {seed}: a ratio is {a:g}, the other {b:g}"
-            return _found(claim, seeds, [], results, undefined=reason)
+            return Measured([], undefined=f"seed {seed}: a ratio is {a:g}, the other {b:g}")
         runs.append(Run(seed=seed, a=_round(a), b=_round(b), effect=_round(b / a)))
-    return _factor(claim, seeds, runs, results)
+    return _factor(runs)
 
 
-def _speed(claim: Claim, seeds: list[int], results: Results) -> Found:
+def _speed(claim: Claim, results: Results) -> Measured:
     """Return images/s of b over a for each round; a round times all models on the same images."""
     timing = read(results.speed, Speed) if results.speed else {}
     rounds = timing.get("rounds", {}).get(claim.mode, {})
     pairs = zip(*(rounds.get(name, ()) for name in claim.pair), strict=False)
     runs = [Run(seed=n, a=a, b=b, effect=_round(b / a)) for n, (a, b) in enumerate(pairs)]
-    return _factor(claim, seeds, runs, results)
+    return _factor(runs)
 
 
-def _factor(claim: Claim, seeds: list[int], runs: list[Run], results: Results) -> Found:
+def _factor(runs: list[Run]) -> Measured:
     if len(runs) == 1:
-        reason = "one run has no spread"
-        return _found(claim, seeds, runs, results, undefined=reason)
-    numbers = interval([log(run.b / run.a) for run in runs]) if runs else None
-    return _found(claim, seeds, runs, results, numbers)
+        return Measured(runs, undefined="one run has no spread")
+    return Measured(runs, interval([log(run.b / run.a) for run in runs]) if runs else None)
 
 
-def _found(
-    claim: Claim,
-    seeds: list[int],
-    runs: list[Run],
-    results: Results,
-    numbers: tuple | list | None = None,
-    spread: Spread | None = None,
-    undefined: str = "",
-) -> Found:
-    """Return a claim with its verdict; numbers: effect, SE, low, high (logarithms for factors)."""
+def _found(claim: Claim, measured: Measured, results: Results) -> Found:
+    """Return a claim with its state and verdict."""
+    runs, numbers, spread, undefined = measured
+    seeds = results.claims.seeds_of(claim)
     unit = "AP" if claim.kind in ("gain", "no_loss") else "x"
     found: dict[str, Any] = dict(claim=claim, unit=unit, asked=seeds, runs=runs, note=undefined)
     if spread:
@@ -190,12 +177,25 @@ def _found(
         found |= {"se": _round(se), "verdict": decide(claim, low, high) if complete else None}
     if undefined and (complete or not runs):
         state = "undefined"
-    elif not complete and (failure := _failure(claim, seeds, results)):
+    elif not complete and (failure := _failure(claim, results)):
         state, found["note"] = "failed", failure
+    if state != "failed" and (stale := _stale(claim, results)):
+        found["note"] = f"{', '.join(stale)}: of other code, configs or weights than now"
     return Found(**found, state=state)
 
 
-def _failure(claim: Claim, seeds: list[int], results: Results) -> str:
+def _stale(claim: Claim, results: Results) -> list[str]:
+    """Return the outdated runs of a claim that nothing in the reference replaces."""
+    if claim.kind == "faster":
+        speed = results.scale.speed
+        return [speed.name] if results.speed is None and speed.is_file() else []
+    counted, seeds = claim.kind == "gradient_ratio", results.claims.seeds_of(claim)
+    runs = [(name, seed) for name in dict.fromkeys(claim.pair) for seed in seeds]
+    missing = [run for run in runs if results.of(*run, counted) is None]
+    return [f"{name}/seed{k}" for name, k in missing if results.outdated(name, k, counted)]
+
+
+def _failure(claim: Claim, results: Results) -> str:
     """Return the error message of the first failed or damaged run of a claim; "" if there is none.
 
     Of a run that is read from the reference, a failed attempt here does not count.
@@ -203,7 +203,7 @@ def _failure(claim: Claim, seeds: list[int], results: Results) -> str:
     scale, counted = results.scale, claim.kind == "gradient_ratio"
     made = [scale.speed, *filter(None, [results.speed])] if claim.kind == "faster" else []
     for name in claim.pair:
-        for seed in seeds:
+        for seed in results.claims.seeds_of(claim):
             place = results.of(name, seed, counted) or scale
             made += place.chain(scale.table.evaluations[name], seed)
             made.append(results.path(place, name, seed, counted))
