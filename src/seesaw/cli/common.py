@@ -91,6 +91,12 @@ def evaluation_of(scale: Scale, name: str) -> Evaluation:
     return scale.table.evaluation(name)
 
 
+def need_val(evaluation: Evaluation, fix: str = "name an evaluation on val") -> None:
+    """Refuse an evaluation on test_dev, which only the LVIS server can score."""
+    if evaluation.split != "val":
+        raise UserError(f"{evaluation.id} is on test_dev, which has no annotations; {fix}.")
+
+
 def config_of(evaluation: Evaluation) -> Path:
     """Return the config with an evaluation's inference settings; a UserError if there is none."""
     if evaluation.config_path is None:

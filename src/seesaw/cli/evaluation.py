@@ -15,6 +15,7 @@ from seesaw.cli.common import (
     load_libraries,
     need_data,
     need_output,
+    need_val,
     scale_of,
     stopping_options,
 )
@@ -86,10 +87,7 @@ def evaluate(args: Namespace) -> None:
     """Score an evaluation's detections; save matches and replicates for later comparisons."""
     scale = scale_of(args)
     evaluation = evaluation_of(scale, args.evaluation)
-    if evaluation.split == "test_dev":
-        raise UserError(
-            f"{evaluation.id} is on test_dev, which has no annotations; run `seesaw submit`."
-        )
+    need_val(evaluation, "run `seesaw submit`")
     need_data(scale)
     detections = scale.detections(evaluation, args.seed)
     need_output(detections, f"detect {evaluation.id}", scale, args.seed)
@@ -137,9 +135,7 @@ def errors(args: Namespace) -> None:
     evaluations = [evaluation_of(scale, name) for name in args.evaluations]
     need_data(scale)
     for evaluation in evaluations:
-        if evaluation.split == "test_dev":
-            fix = "name an evaluation on val"
-            raise UserError(f"{evaluation.id} is on test_dev, which has no annotations; {fix}.")
+        need_val(evaluation)
         detections = scale.detections(evaluation, args.seed)
         need_output(detections, f"detect {evaluation.id}", scale, args.seed)
     check_data(scale, "val")

@@ -11,6 +11,7 @@ from seesaw.cli.common import (
     load_libraries,
     load_mmdet,
     need_output,
+    need_val,
     no_file,
     number,
     scale_of,
@@ -99,8 +100,7 @@ def publish(args: Namespace) -> None:
     scale = scale_of(args)
     evaluation = scale.table.evaluation(args.evaluation)
     config = config_of(evaluation)
-    if evaluation.split != "val":
-        raise UserError(f"{evaluation.id} is on {evaluation.split}, which has no AP; name another.")
+    need_val(evaluation)
     if args.half:
         check_data(scale, "val")
     load_libraries(args)

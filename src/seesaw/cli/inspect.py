@@ -6,7 +6,7 @@ import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from seesaw.cli.common import at_least, config_of, load_mmdet, scale_of
+from seesaw.cli.common import at_least, config_of, load_mmdet, need_val, scale_of
 from seesaw.core.files import write_atomic
 from seesaw.errors import UserError
 from seesaw.spec import experiments
@@ -40,8 +40,7 @@ def config(args: Namespace) -> None:
     """Write a config that mmengine's Runner takes whole."""
     scale = scale_of(args)
     evaluation = scale.table.evaluation(args.evaluation)
-    if evaluation.split != "val":
-        raise UserError(f"{evaluation.id} is on {evaluation.split}, which has no AP; name another.")
+    need_val(evaluation)
     path, start = config_of(evaluation), scale.table.trainings[evaluation.training].init_from
     if args.out and args.out.suffix != ".py":
         raise UserError(f"--out {args.out}: mmdet's tools read *.py; name it so.")
