@@ -20,7 +20,7 @@ from seesaw.cli.common import (
     stopping_options,
 )
 from seesaw.core import hashing, stopping
-from seesaw.core.borders import console
+from seesaw.core.borders import console, listing
 from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.provenance import Provenance
 from seesaw.core.records import record_of
@@ -141,7 +141,6 @@ def errors(args: Namespace) -> None:
     check_data(scale, "val")
     from seesaw.evaluation.errors import analyse
     from seesaw.evaluation.ground_truth import load
-    from seesaw.results.errors import render
 
     annotations = scale.entry.root / scale.entry.val
     truth, found = load(annotations), {}
@@ -152,7 +151,16 @@ def errors(args: Namespace) -> None:
         with Provenance(output, inputs=inputs, seed=args.seed):
             found[evaluation.id] = analyse(detections, truth)
             write_atomic(output, json.dumps(found[evaluation.id], indent=1) + "\n")
-    console().print(render(found))
+    groups = {"all": "AP50", "r": "AP50_r", "c": "AP50_c", "f": "AP50_f"}
+    table = listing("", "", *groups.values(), numbers=groups.values())
+    for name, content in found.items():
+        rows = {"AP50": content["AP50"]} | content["cost"]
+        for n, (kind, values) in enumerate(rows.items()):
+            form = "{:+.1f}" if n else "{:.1f}"
+            shown = (values[group] for group in groups)
+            cells = ("-" if value is None else form.format(100 * value) for value in shown)
+            table.add_row("" if n else name, f"mend {kind}" if n else "", *cells)
+    console().print(table)
 
 
 def speed(args: Namespace) -> None:
