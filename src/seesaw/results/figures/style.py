@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import groupby
 from pathlib import Path
 
 import matplotlib
@@ -85,7 +86,9 @@ def band(axes: Axes, groups: list[str]) -> None:
     strip.set_axis_off()
     strip.set_xlim(-0.5, len(groups) - 0.5)
     strip.set_ylim(0, 1)
-    for start, stop, group in _runs(groups):
+    stop = 0
+    for group, run in groupby(groups):
+        start, stop = stop, stop + len([*run])
         strip.axvspan(start - 0.5, stop - 0.5, color=GROUPS[group], linewidth=0)
     stop = 0
     for group in dict.fromkeys(groups):
@@ -137,9 +140,3 @@ def save(name: str, figure: Figure, rows: list[dict]) -> None:
     figure.savefig(Path(folder, f"{name}.png"), bbox_inches="tight", pad_inches=0.02)
     text = csv_text([columns, *(row.values() for row in rows)])
     write_atomic(Path(folder, f"{name}.csv"), text)
-
-
-def _runs(values: list[str]) -> list[tuple[int, int, str]]:
-    """Return start, stop and value of each sequence of equal neighbours."""
-    starts = [i for i, v in enumerate(values) if i == 0 or v != values[i - 1]]
-    return [(a, b, values[a]) for a, b in zip(starts, [*starts[1:], len(values)], strict=True)]

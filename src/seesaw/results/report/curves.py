@@ -52,7 +52,7 @@ def binned(
     Each has the shape (B,), at most ``most``. Values that are not finite are ignored; a bin without
     any finite value is NaN.
     """
-    terms = list(dict.fromkeys(k for step in steps for k in step if kind(k)))
+    terms = {term: name for step in steps for term in step if (name := kind(term))}
     columns = ["iter", "lr", *terms]
     values = np.array([[_number(step.get(c)) for c in columns] for step in steps])
     parts = np.array_split(values, min(most, len(values)))
@@ -60,9 +60,8 @@ def binned(
         warnings.simplefilter("ignore", RuntimeWarning)  # of the bins that are NaN
         means = np.array([np.nanmean(part, 0) for part in parts])
     sums: dict[str, np.ndarray] = {}
-    for i, term in enumerate(terms, start=2):
-        if name := kind(term):
-            sums[name] = sums.get(name, 0) + means[:, i]
+    for i, name in enumerate(terms.values(), start=2):
+        sums[name] = sums.get(name, 0) + means[:, i]
     return means[:, 0], {k: sums[k] for k in KINDS if k in sums}, means[:, 1]
 
 
