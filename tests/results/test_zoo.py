@@ -12,7 +12,7 @@ from repository import WORKFLOW, copied, planned, snakemake
 
 from seesaw.core.provenance import record
 from seesaw.errors import UserError
-from seesaw.results.zoo import check, lines
+from seesaw.results.zoo import check, markdown
 from seesaw.spec import downloads, zoo
 from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale
@@ -95,7 +95,8 @@ def test_verdicts(tmp_path, monkeypatch, ap, box, said):
     scored(PAPER, ap, box)
     found = check(FIRST, PAPER, ZOO.tolerance)
     assert found.verdict == said
-    assert lines([found], ZOO)[-1].startswith(f"| {FIRST.label} | {100 * (ap or 0):.1f} / 25.0 |")
+    row = markdown([found], ZOO).splitlines()[-1]
+    assert row.startswith(f"| {FIRST.label} | {100 * (ap or 0):.1f} / 25.0 |")
 
 
 def test_levels_of_generated_data_are_no_verdict(tmp_path, monkeypatch):

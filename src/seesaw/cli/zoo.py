@@ -50,7 +50,7 @@ def zoo(args: Namespace) -> int:
 
     scale, known = scale_of(args), table.load()
     found = [results.check(model, scale, known.tolerance) for model in known.models.values()]
-    said = "\n".join(results.lines(found, known)) + "\n"
+    said = results.markdown(found, known)
     write_atomic(scale.tables / "zoo.md", said)
     content = {"tolerance": known.tolerance, "models": [asdict(v) for v in found]}
     write_atomic(scale.tables / "zoo.json", json.dumps(content, indent=1) + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seesaw.core.integrity import read_output
+from seesaw.results.figures.results import table
 from seesaw.spec.metrics import METRICS, OVERALL
 from seesaw.spec.outputs import Metrics
 from seesaw.spec.scales import Scale
@@ -48,16 +49,12 @@ def check(released: Released, scale: Scale, tolerance: float) -> Checked:
     return Checked(released.id, released.label, expected, measured, verdict)
 
 
-def lines(verdicts: list[Checked], zoo: Zoo) -> list[str]:
-    """Return the lines of a Markdown table of the verdicts."""
-    made = [
-        f"mmdet's released Seesaw models on LVIS v1 val: measured / published, ± {zoo.tolerance}",
-        "",
-        f"| model | {' | '.join(COLUMNS)} | verdict |",
-        "|---|---|---|---|",
-    ]
+def markdown(verdicts: list[Checked], zoo: Zoo) -> str:
+    """Return a Markdown table of the verdicts below a line that says what they are."""
+    rows = []
     for v in verdicts:
         measured = [f"{v.measured[c]:.1f}" if c in v.measured else "–" for c in COLUMNS]
         cells = [f"{m} / {v.expected[c]:.1f}" for m, c in zip(measured, COLUMNS, strict=True)]
-        made.append(f"| {v.label} | {' | '.join(cells)} | {v.verdict} |")
-    return made
+        rows.append([v.label, *cells, v.verdict])
+    said = f"mmdet's released Seesaw models on LVIS v1 val: measured / published, ± {zoo.tolerance}"
+    return f"{said}\n\n{table(['model', *COLUMNS, 'verdict'], rows)}\n"
