@@ -13,9 +13,9 @@ GAIN = dict(kind="gain", pair=[CE, SEESAW], metric="AP_r")
 CATEGORIES = [(1, "r"), (2, "r"), (3, "c"), (4, "f")]
 
 
-def found(scale, claims, design=None):
-    """What the report says of the first claim."""
-    return report(scale, claims, design).claims[0]
+def found(scale, claims, known=None):
+    """What the report says of the first claim; ``known`` are the current fingerprints."""
+    return report(scale, claims, None, known or {}).claims[0]
 
 
 def evaluated(scale, evaluation, seed, ap, noise=0.0, annotations="0" * 64):

@@ -16,7 +16,7 @@ def test_a_run_of_other_code_or_configs_does_not_count(claim):
     model.write_bytes(b"weights")
     record(model, fingerprint="old")
     assert report(scale, claims, None, {f"train/{SEESAW}/seed2": "old"}).complete
-    made = report(scale, claims, None, {f"train/{SEESAW}/seed2": "new"}).claims[0]
+    made = found(scale, claims, {f"train/{SEESAW}/seed2": "new"})
     assert (made.state, made.verdict) == ("incomplete", None)
     assert [run.seed for run in made.runs] == [0, 1, 3, 4]
     assert made.note.startswith(f"{SEESAW}/seed2: ")
@@ -29,7 +29,7 @@ def test_detections_of_other_code_or_configs_do_not_count(claim):
     detections.touch()
     record(detections, fingerprint="old")
     known = {f"detect/{SEESAW}": "new"}
-    made = report(scale, claims, None, known).claims[0]
+    made = found(scale, claims, known)
     assert [run.seed for run in made.runs] == [0]
     assert made.note.startswith(f"{SEESAW}/seed1: ")
 
@@ -64,7 +64,7 @@ def test_an_evaluation_of_earlier_weights_does_not_count(claim):
     assert report(scale, claims, None).complete
     model.write_bytes(b"trained again")
     record(model)
-    made = report(scale, claims, None).claims[0]
+    made = found(scale, claims)
     assert [run.seed for run in made.runs] == [0, 1, 3, 4] and made.state == "incomplete"
     assert made.note.startswith(f"{SEESAW}/seed2: ")
 
@@ -82,15 +82,15 @@ def test_a_damaged_run_of_the_reference_is_reported(claim):
     scale, claims = claim(**GAIN, seeds=[0])
     kept, known = scale.frozen(), {"evaluate": "now"}
     in_reference(kept)
-    assert report(scale, claims, None, known).claims[0].state == "done"
+    assert found(scale, claims, known).state == "done"
     metrics = kept.metrics(kept.table.evaluations[SEESAW], 0)
     metrics.write_text(metrics.read_text() + " ")
-    made = report(scale, claims, None, known).claims[0]
+    made = found(scale, claims, known)
     assert made.state == "failed" and made.note.startswith(f"{metrics} ")
     failure_path(metrics).write_text('{"error": "killed"}')
-    assert report(scale, claims, None, known).claims[0].note == f"{metrics}: killed"
+    assert found(scale, claims, known).note == f"{metrics}: killed"
     metrics.unlink()
-    assert report(scale, claims, None, known).claims[0].state == "not run"
+    assert found(scale, claims, known).state == "not run"
 
 
 def test_a_run_of_the_reference_that_names_no_code_does_not_count(claim):
@@ -98,7 +98,7 @@ def test_a_run_of_the_reference_that_names_no_code_does_not_count(claim):
     kept, known = scale.frozen(), {"evaluate": "now"}
     in_reference(kept)
     record(kept.metrics(kept.table.evaluations[SEESAW], 0))
-    assert report(scale, claims, None, known).claims[0].state == "not run"
+    assert found(scale, claims, known).state == "not run"
 
 
 def test_gradients_without_an_evaluation_are_taken_from_the_reference(claim):
@@ -110,8 +110,8 @@ def test_gradients_without_an_evaluation_are_taken_from_the_reference(claim):
         model = kept.model(CE, seed)
         model.touch()
         record(model, model.with_name("gradients.json"), fingerprint="now")
-    assert report(scale, claims, None, known).claims[0].state == "done"
-    made = report(scale, claims, None, known | {f"train/{CE}/seed1": "new"}).claims[0]
+    assert found(scale, claims, known).state == "done"
+    made = found(scale, claims, known | {f"train/{CE}/seed1": "new"})
     assert [run.seed for run in made.runs] == [0]
 
 
@@ -148,12 +148,12 @@ def test_a_timing_of_other_models_is_not_taken_from_the_reference(claim):
     scale, claims = claim(**FASTER)
     models = timed_models(scale.frozen())
     known = {"speed": "now", **{f"train/{name}/seed0": "now" for name in FRAMEWORKS}}
-    assert report(scale, claims, None, known).claims[0].state == "done"
+    assert found(scale, claims, known).state == "done"
     for key in known:
-        assert report(scale, claims, None, known | {key: "new"}).claims[0].state == "not run", key
+        assert found(scale, claims, known | {key: "new"}).state == "not run", key
     models[HTC[0]].write_bytes(b"trained again")
     record(models[HTC[0]], fingerprint="now")
-    assert report(scale, claims, None, known).claims[0].state == "not run"
+    assert found(scale, claims, known).state == "not run"
 
 
 def test_a_row_that_is_new_in_table_a2_keeps_the_reference_s_timing(claim):
@@ -162,7 +162,7 @@ def test_a_row_that_is_new_in_table_a2_keeps_the_reference_s_timing(claim):
     scale, claims = claim(**FASTER)
     timed_models(scale.frozen())
     known = {"speed": "now", **{f"train/{name}/seed0": "now" for name in FRAMEWORKS}}
-    assert report(scale, claims, None, known).claims[0].state == "done"
+    assert found(scale, claims, known).state == "done"
 
 
 def test_a_timing_of_earlier_weights_does_not_count(claim):
