@@ -85,7 +85,12 @@ def parser() -> Parser:
                 "--threads", type=at_least(1), default=1, help="CPU threads (default: 1)"
             )
         if seed:
-            sub.add_argument("--seed", type=at_least(0, SEEDS), default=0)
+            sub.add_argument(
+                "--seed",
+                type=at_least(0, SEEDS),
+                default=0,
+                help="of the training (default: 0)",
+            )
         return sub
 
     for name in MODULES:

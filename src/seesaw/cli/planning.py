@@ -33,7 +33,8 @@ def add(verb) -> None:
     )
     sub.add_argument("--gpu", help="their type (default: the site's, or v100)")
     sub.add_argument("--budget", metavar="GPU-HOURS", help="say what fits, for instance 200gpuh")
-    sub = verb(accept, "say that a change leaves finished trainings as they are: they stay")
+    text = "keep finished trainings after a change that leaves their weights as they are"
+    sub = verb(accept, text)
     sub.add_argument("experiments", nargs="+", metavar="EXPERIMENT")
     sub.add_argument("--because", required=True, metavar="REASON", help="for the record")
     sub.set_defaults(scale=os.environ.get("SEESAW_SCALE") or "paper")  # the scale that asks

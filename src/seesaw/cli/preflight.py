@@ -18,7 +18,8 @@ from seesaw.spec.scales import Scale
 def add(verb) -> None:
     """Declare the verbs."""
     verb(doctor, "check what this machine has for a scale, and say what to do; 1 if it lacks some")
-    sub = verb(preflight, "before the first GPU-hour: models, data, schedules, memory; 1 if red")
+    text = "before the first GPU-hour: models, data, schedules, memory; 1 if a check fails"
+    sub = verb(preflight, text)
     sub.add_argument(
         "--measure",
         nargs="*",

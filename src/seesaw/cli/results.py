@@ -20,7 +20,7 @@ def add(verb) -> None:
     sub = verb(table, "write a table from what has been computed")
     sub.add_argument("place", help="table_a1, table_a2, figure_a2 or one of your own")
     sub = verb(show, "print tables in the terminal and where their files lie")
-    sub.add_argument("places", nargs="+")
+    sub.add_argument("places", nargs="+", help="table_a1, table_a2, figure_a2 or one of your own")
     sub.add_argument(
         "--reference", action="store_true", help="those of the committed metrics, rebuilt"
     )

@@ -11,12 +11,14 @@ from seesaw.errors import UserError
 from seesaw.evaluation.submission import receipt
 from seesaw.spec.outputs import Metrics
 
+SPLITS = ("test_dev", "val")
+
 
 def add(verb) -> None:
     """Declare the verbs."""
     sub = verb(submit, "package detections for the LVIS server, or enter what it said", seed=True)
     sub.add_argument("evaluation", nargs="?", help="default: the entry, a12")
-    sub.add_argument("--split", choices=["test_dev", "val"], default="test_dev")
+    sub.add_argument("--split", choices=SPLITS, default=SPLITS[0], help="default: %(default)s")
     instead = sub.add_mutually_exclusive_group()
     instead.add_argument(
         "--record", metavar="AP", help="`pending` after the upload, then the server's AP in percent"
@@ -26,7 +28,7 @@ def add(verb) -> None:
     )
     sub = verb(grade, "score a package as the server does, where the truth is known", seed=True)
     sub.add_argument("evaluation", nargs="?", help="default: the entry, a12")
-    sub.add_argument("--split", choices=["test_dev", "val"], default="test_dev")
+    sub.add_argument("--split", choices=SPLITS, default=SPLITS[0], help="default: %(default)s")
 
 
 def submit(args: Namespace) -> int:
