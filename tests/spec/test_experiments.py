@@ -125,7 +125,7 @@ def test_a_rung_is_one_row_and_one_file(bare):
     config.write_text("_base_ = '../table_a1/a01_mask_rcnn.py'\n")
     table = experiments.load()
     assert table.built("c01_mine") and table.training("c01").config == config
-    made = collect("table_a1", table, Scale("mini"))
+    made = collect("table_a1", Scale("mini"))
     assert [row.label for row in made.rows].count("+ My rung") == 1
 
 
@@ -160,7 +160,7 @@ def test_a_scale_is_one_file(bare):
     path = paths.SCALES / "tiny.yaml"
     path.write_text("like: mini\ndataset: mini_lvis\nonly: [a01_mask_rcnn]\n")
     scale = Scale("tiny")
-    made = collect("table_a1", scale.table, scale)
+    made = collect("table_a1", scale)
     assert [row.id for row in made.rows] == ["a01_mask_rcnn"] and "tiny" in heading(made)
     assert site.Site(gpus={"tiny": 2}).gpus["tiny"] == 2
     path.unlink()

@@ -71,7 +71,7 @@ def table(args: Namespace) -> None:
     scale = scale_of(args)
     place = scale.table.place_id(args.place)
     refuse(sources(place, scale))
-    made = collect(place, scale.table, scale)
+    made = collect(place, scale)
     for path in write_recorded(made, scale).values():
         print(path)
 
@@ -84,10 +84,9 @@ def show(args: Namespace) -> int:
     from seesaw.results.tables.tables import missing
 
     scale = shown(args)
-    rows = scale.table
     incomplete = False
-    for place in map(rows.place_id, args.places):
-        made = collect(place, rows, scale)
+    for place in map(scale.table.place_id, args.places):
+        made = collect(place, scale)
         if not made.rows:
             print(f"{made.name}: no row at the scale {scale.name}", end="\n\n")
             continue

@@ -43,7 +43,7 @@ def marks(part: str) -> tuple[str, str]:
 def milestones(scale: Scale) -> str:
     """Return five rows of the committed Table A1 as Markdown."""
     frozen = scale.frozen()
-    rows = collect("table_a1", frozen.table, frozen).rows
+    rows = collect("table_a1", frozen).rows
     cells = [
         [row.label, *(number(row.value(column)) for column in BRIEF)]
         for row in rows

@@ -67,7 +67,7 @@ def freeze(scale: Scale) -> Path:
         _summarise(made, scale, new)
         tables = [job.name for job in made if job.rule == "table"]
         for place in tables:
-            table = collect(place, scale.table, frozen)
+            table = collect(place, frozen)
             if odd := differing(table, scale.tables):
                 fault = "is not what the metrics give; run the workflow again first"
                 raise UserError(f"{odd[0]} {fault}.")
@@ -95,7 +95,7 @@ def freeze_claims(scale: Scale) -> Path:
         _say_lost(scale, new)
     frozen = scale.frozen()
     for place in places:
-        for path in write_recorded(collect(place, frozen.table, frozen), frozen).values():
+        for path in write_recorded(collect(place, frozen), frozen).values():
             kept.copy_record(path, path)
     return scale.reference
 
@@ -104,7 +104,7 @@ def rebuilt(scale: Scale) -> dict[str, list[str]]:
     """Return table -> formats whose committed file differs from the one the metrics give."""
     frozen, found = scale.frozen(), {}
     for place in frozen_places(scale):
-        other = differing(collect(place, frozen.table, frozen), frozen.tables)
+        other = differing(collect(place, frozen), frozen.tables)
         found[place] = [path.suffix[1:] for path in other]
     return found
 

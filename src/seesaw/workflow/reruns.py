@@ -66,8 +66,8 @@ def reruns(scale: Scale) -> dict[str, list[Rerun]]:
     frozen, found = scale.frozen(), {}
     several = _repeated(scale)
     for place in frozen_places(scale):
-        reference = collect(place, frozen.table, frozen)
-        here = {row.id: row for row in collect(place, scale.table, scale).rows}
+        reference = collect(place, frozen)
+        here = {row.id: row for row in collect(place, scale).rows}
         pairs = [(row, here[row.id]) for row in reference.rows if row.id in here]
         columns = [column for column in reference.metrics if column != "fps"]
         noise = {c: _spread(c, reference, several, scale) for c in columns}

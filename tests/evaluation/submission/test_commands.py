@@ -83,7 +83,7 @@ def said(root, capsys):
 
 def line(scale):
     """The line under Table A1."""
-    lines = remarks(collect("table_a1", experiments.load(), Scale(scale)))
+    lines = remarks(collect("table_a1", Scale(scale)))
     (found,) = [text for text in lines if text.startswith("test-dev AP: ")]
     return found.removeprefix("test-dev AP: ")
 

@@ -61,13 +61,13 @@ def ladder(scale):
 
 
 def rows_of(scale):
-    return {r.id: r for r in collect("table_a1", experiments.load(), scale).rows}
+    return {r.id: r for r in collect("table_a1", scale).rows}
 
 
 def test_a_table_with_a_flipped_byte_is_written_again(root):
     scale = Scale("mini")
     ladder(scale)
-    made = collect("table_a1", scale.table, scale)
+    made = collect("table_a1", scale)
     path = write_recorded(made, scale)["md"]
     right = path.read_bytes()
     path.write_bytes(right[:9] + b"\xff" + right[10:])
@@ -120,7 +120,7 @@ def test_remarks_of_the_whole_chain_stand_below_the_table(root):
     provenance_path(weights).write_text(json.dumps({"remarks": ["batches of 8", "batches of 8"]}))
     found = rows_of(scale)
     assert [found[name].remarks for name in LADDER] == [[], *[["batches of 8"]] * 3]
-    made = collect("table_a1", experiments.load(), scale)
+    made = collect("table_a1", scale)
     text = FORMATS["txt"](made)
     assert "+ Seesaw Loss [1]" in text and "\n[1] batches of 8\n" in text
 
@@ -128,11 +128,11 @@ def test_remarks_of_the_whole_chain_stand_below_the_table(root):
 def test_tables_come_back_the_same_bytes_from_small_files_alone(root):
     scale = Scale("mini")
     ladder(scale)
-    made = collect("table_a1", experiments.load(), scale)
+    made = collect("table_a1", scale)
     before = {suffix: render(made) for suffix, render in FORMATS.items()}
     for path in sorted(root.glob("results/**/*.json")):
         path.touch()
-    again = collect("table_a1", experiments.load(), scale)
+    again = collect("table_a1", scale)
     assert {suffix: render(again) for suffix, render in FORMATS.items()} == before
     link = '<a href="../a10_seesaw/seed0/a10_seesaw/metrics.json.provenance.json">'
     assert link in before["html"]
@@ -169,6 +169,6 @@ def test_a_timing_that_failed_is_told_below_the_table(root):
     scale = Scale("mini")
     evaluated(scale, "b03_htc_lite", 0, 0.2, 1)
     write_failure(scale.speed, "no memory")
-    made = collect("table_a2", experiments.load(), scale)
+    made = collect("table_a2", scale)
     (note,) = made.notes
     assert not lacks(note, "fps", "no memory") and f"\n{note}\n" in FORMATS["txt"](made)

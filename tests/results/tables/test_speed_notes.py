@@ -7,7 +7,6 @@ import shutil
 import pytest
 from facts import lacks
 
-from seesaw.core import paths
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.render import text
 from seesaw.results.tables.speed_notes import gpu_notes, speed_notes
@@ -15,7 +14,6 @@ from seesaw.spec import experiments
 from seesaw.spec.scales import Scale
 
 ROWS = ["b01_cascade_mask_rcnn", "b02_htc_without_semantic", "b03_htc_lite"]
-TABLE = experiments.load().only(ROWS, paths.EXPERIMENTS)
 PAPERS = "0.1, 0.1 and 2.8 fps"
 LABELS = dict(zip(ROWS, ["Cascade Mask R-CNN", "HTC w/o semantic", "HTC-Lite"], strict=True))
 
@@ -76,18 +74,18 @@ def scale(bare):
 
 def test_the_column_shows_ours(scale):
     scale.speed.write_text(json.dumps(MEASURED))
-    table = collect("table_a2", TABLE, scale)
+    table = collect("table_a2", scale)
     assert [row.metrics["fps"] for row in table.rows] == [17.25, 18.0, 24.5]
     assert table.notes == speed_notes(MEASURED, LABELS, "mini")
     assert not lacks(text(table), "HTC w/o semantic 18 / 12 / 9.9")
-    assert collect("table_a1", experiments.load(), scale).notes == []
+    assert collect("table_a1", scale).notes == []
 
 
 @pytest.mark.parametrize("older", [None, {"fps": dict.fromkeys(ROWS, 9.0)}, {}])
 def test_without_a_measurement_of_ours_the_column_was_not_run(scale, older):
     if older is not None:
         scale.speed.write_text(json.dumps(older))
-    table = collect("table_a2", TABLE, scale)
+    table = collect("table_a2", scale)
     assert [row.column_state("fps") for row in table.rows] == ["not run"] * 3
     assert table.notes == []
 
@@ -97,7 +95,7 @@ def test_a_row_that_was_not_timed_is_left_out(scale):
     for found in measured["fps"].values():
         del found[ROWS[1]]
     scale.speed.write_text(json.dumps(measured))
-    table = collect("table_a2", TABLE, scale)
+    table = collect("table_a2", scale)
     assert [row.value("fps") for row in table.rows] == [17.25, None, 24.5]
     assert "HTC w/o semantic" not in table.notes[0]
 
@@ -105,7 +103,7 @@ def test_a_row_that_was_not_timed_is_left_out(scale):
 def test_at_paper_scale_a_gpus_measurement_stands_beside_the_papers(scale, tmp_path):
     folder = tmp_path / "configs/costs"
     shutil.rmtree(folder)  # without the measurements that are committed
-    (nothing,) = collect("table_a2", TABLE, Scale("paper")).notes
+    (nothing,) = collect("table_a2", Scale("paper")).notes
     assert not lacks(nothing, "`seesaw preflight --scale paper --measure fps`", PAPERS)
     measured = {
         name: {mode: {"fps": fps[name], "parts": {}} for mode, fps in MEASURED["fps"].items()}
@@ -118,8 +116,8 @@ def test_at_paper_scale_a_gpus_measurement_stands_beside_the_papers(scale, tmp_p
     (folder / "cpu.yaml").write_text(
         json.dumps(content | {"memory_gigabytes": None, "fps": measured})
     )
-    (note,) = collect("table_a2", TABLE, Scale("paper")).notes
+    (note,) = collect("table_a2", Scale("paper")).notes
     rows = "Cascade Mask R-CNN 17 / 9 / 11; HTC w/o semantic 18 / 12 / 9.9."
     assert not lacks(note, "V9", "2030-01-01", rows, PAPERS)
-    assert collect("table_a1", experiments.load(), Scale("paper")).notes == []
+    assert collect("table_a1", Scale("paper")).notes == []
     assert gpu_notes(folder, LABELS) == [note]

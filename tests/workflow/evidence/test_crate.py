@@ -27,7 +27,7 @@ def crate(scale, monkeypatch, tmp_path):
     files["weights"].write_bytes(bytes(6_000_000))
     record(files["weights"], inputs={"manifest": files["manifest"]}, seed=0)
     record(files["detections"], inputs={"weights": files["weights"]}, seed=0)
-    write_recorded(collect("table_a1", scale.table, scale), scale)
+    write_recorded(collect("table_a1", scale), scale)
     assert main(["crate", "made"]) == 0
     return tmp_path / "made", files
 

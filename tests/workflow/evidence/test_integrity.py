@@ -13,7 +13,7 @@ from seesaw.results.tables.collect import collect
 
 
 def a01(scale):
-    return next(r for r in collect("table_a1", scale.table, scale).rows if r.id == "a01_mask_rcnn")
+    return next(r for r in collect("table_a1", scale).rows if r.id == "a01_mask_rcnn")
 
 
 def test_a_whole_chain_is_shown(scale, run):
@@ -40,7 +40,7 @@ def test_a_parent_that_is_damaged_takes_the_childs_number_out(scale):
     parent = evaluated(scale, "a10_seesaw")
     evaluated(scale, "a11_dual_head")
     flip(parent["weights"])
-    rows = {r.id: r.state for r in collect("table_a1", scale.table, scale).rows}
+    rows = {r.id: r.state for r in collect("table_a1", scale).rows}
     assert (rows["a10_seesaw"], rows["a11_dual_head"]) == ("failed", "failed")
 
 

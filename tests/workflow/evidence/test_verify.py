@@ -22,7 +22,7 @@ def faults(scale):
 @pytest.fixture
 def tables(scale, run):
     """Table A1 over a01."""
-    return write_recorded(collect("table_a1", scale.table, scale), scale)
+    return write_recorded(collect("table_a1", scale), scale)
 
 
 def test_a_whole_run_has_no_fault(scale, run, tables, capsys):
@@ -94,7 +94,7 @@ def test_a_table_of_ones_own_is_built_again(scale, run):
     places = scale.table.places
     places["mine"] = places["table_a1"]
     scale.table.cells.append(Cell(place="mine", evaluation="a01_mask_rcnn", label="a01"))
-    made = write_recorded(collect("mine", scale.table, scale), scale)
+    made = write_recorded(collect("mine", scale), scale)
     assert faults(scale) == {}
     provenance_path(made["md"]).unlink()
     replace(made["md"], "20.0", "30.0")
@@ -109,7 +109,7 @@ def test_a_file_made_from_another_version_of_its_input_is_outdated(scale, run):
 
 def test_an_outdated_partial_table_is_deleted_with_its_record(scale, run):
     """No rule makes it again."""
-    made = write_recorded(collect("table_a1", scale.table, scale), scale, scale.tables / "partial")
+    made = write_recorded(collect("table_a1", scale), scale, scale.tables / "partial")
     record(write(run["metrics"], run["metrics"].read_text() + " "))
     what, repair = faults(scale)[made["csv"]]
     assert not lacks(what, "another version", run["metrics"])

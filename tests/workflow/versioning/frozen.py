@@ -15,7 +15,7 @@ PLACE = "table_a1"
 
 def table(scale):
     """Write the table and what Snakemake would know of it."""
-    files = write_recorded(collect(PLACE, scale.table, scale), scale)
+    files = write_recorded(collect(PLACE, scale), scale)
     shown = jobs.workflow(scale).every[f"table/{PLACE}"].shown
     for path in files.values():
         know(path, params=[repr(dependencies.cached(scale)["table"]), *shown])

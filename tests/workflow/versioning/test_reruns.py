@@ -43,7 +43,7 @@ def prepared(scale):
             path.write_text(str(path))
         record(model, found, fingerprint=name, config_hash=name, seed=0)
         score(scale, name, 0.10 + n / 50)
-    write_recorded(collect(PLACE, scale.table, scale), scale)
+    write_recorded(collect(PLACE, scale), scale)
     shutil.copytree(scale.results, scale.reference)
     return scale
 

@@ -88,7 +88,7 @@ def gather(scale: Scale) -> Content:
         UserError: a result is damaged.
     """
     table = scale.table
-    places = [collect(place, table, scale) for place in PLACES if table.place_cells(place)]
+    places = [collect(place, scale) for place in PLACES if table.place_cells(place)]
     drawn = [_figure(name, scale) for name in figures.available(scale)]
     lacks = [t.name for t in places if missing(t).keys() - {"not built"}]
     lacks += [f"the drawing of {f.name}" for f in drawn if f.picture is None]

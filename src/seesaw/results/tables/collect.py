@@ -28,14 +28,14 @@ PERCENT = 100
 DIGITS = 6
 
 
-def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
+def collect(place: str, scale: Scale) -> Table:
     """Return the table at ``place`` from the metrics that exist among the scale's results.
 
     Raises:
         UserError: no such table exists, or a metrics file is damaged.
     """
-    values = paper.load()
-    spec = experiments.places[place]
+    values, table = paper.load(), scale.table
+    spec = table.places[place]
     measured: dict[str, Any] = {}
     notes: list[str] = []
     if "fps" in spec.columns:
@@ -46,20 +46,19 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
         else:
             measured = read(scale.speed, Speed)
     fps = measured.get("fps", {}).get("ours", {})
-    cells = experiments.place_cells(place)
+    cells = table.place_cells(place)
     labels = {cell.evaluation: cell.label for cell in cells}
     before = [None, *(cell.evaluation for cell in cells)]
     rows = [
-        _row(cell, above, experiments, scale, values, fps)
-        for cell, above in zip(cells, before, strict=False)
+        _row(cell, above, scale, values, fps) for cell, above in zip(cells, before, strict=False)
     ]
     if fps:
         notes = speed_notes(measured, labels, scale.name)
     if "fps" in spec.columns and scale.name == "paper":
         notes += gpu_notes(paths.CONFIGS / "costs", labels)
-    found = [(row, _runs(row, experiments, scale)) for row in rows]
+    found = [(row, _runs(row, scale)) for row in rows]
     rows = [
-        _with_errors(*own, *above, experiments)
+        _with_errors(*own, *above, table)
         for own, above in zip(found, [(None, {}), *found[:-1]], strict=True)
     ]
     return Table(
@@ -71,35 +70,29 @@ def collect(place: str, experiments: Experiments, scale: Scale) -> Table:
         increments=spec.increments,
         heading=spec.heading,
         rows=rows,
-        test_dev=_test_dev(experiments, scale) if place == "table_a1" else None,
+        test_dev=_test_dev(scale) if place == "table_a1" else None,
         paper_test_dev=values.test_dev.AP,
         notes=notes,
     )
 
 
-def _test_dev(experiments: Experiments, scale: Scale) -> str:
-    if not experiments.submissions:
+def _test_dev(scale: Scale) -> str:
+    table = scale.table
+    if not table.submissions:
         return "not submitted"
-    entry = experiments.submissions[0]
-    return receipt.status(scale.submission(entry, experiments.seeds(entry.id)[0]))
+    entry = table.submissions[0]
+    return receipt.status(scale.submission(entry, table.seeds(entry.id)[0]))
 
 
-def _row(
-    cell: Cell,
-    above: str | None,
-    experiments: Experiments,
-    scale: Scale,
-    values: paper.PaperValues,
-    fps: dict,
-) -> Row:
-    evaluation = experiments.evaluations[cell.evaluation]
-    training = experiments.trainings[evaluation.training]
+def _row(cell: Cell, above: str | None, scale: Scale, values: paper.PaperValues, fps: dict) -> Row:
+    evaluation = scale.table.evaluations[cell.evaluation]
+    training = scale.table.trainings[evaluation.training]
     done = [
         metrics
         for seed in training.seeds
-        if (metrics := read(scale.metrics(evaluation, seed), Metrics)) is not None and metrics
+        if (metrics := read(scale.metrics(evaluation, seed), Metrics))
     ]
-    state, note = _state(cell, experiments, scale, complete=len(done) == len(training.seeds))
+    state, note = _state(evaluation, scale, complete=len(done) == len(training.seeds))
     numbers: dict | None = None
     if state == "done":
         numbers = means(done)
@@ -155,9 +148,9 @@ def _remarks(evaluation: Evaluation, training: Training, scale: Scale) -> list[s
     return list(found)
 
 
-def _runs(row: Row, experiments: Experiments, scale: Scale) -> dict[int, replicates.Replicates]:
+def _runs(row: Row, scale: Scale) -> dict[int, replicates.Replicates]:
     """Return seed -> replicates of a row that is done; empty where a file is missing."""
-    evaluation = experiments.evaluations[row.id]
+    evaluation = scale.table.evaluations[row.id]
     paths = {seed: scale.replicates(evaluation, seed) for seed in row.evidence}
     if not all(path.is_file() for path in paths.values()):
         return {}
@@ -168,7 +161,7 @@ def _runs(row: Row, experiments: Experiments, scale: Scale) -> dict[int, replica
 
 
 def _with_errors(
-    row: Row, runs: dict, above: Row | None, runs_above: dict, experiments: Experiments
+    row: Row, runs: dict, above: Row | None, runs_above: dict, table: Experiments
 ) -> Row:
     """Return the row with errors of its values and increments, over the seeds of both rows."""
     if not runs:
@@ -177,7 +170,7 @@ def _with_errors(
     found, steps, between = uncertainty.level(list(runs.values())), {}, 2
     if above and (common := sorted(runs.keys() & runs_above.keys())):
         pair = [runs_above[seed] for seed in common], [runs[seed] for seed in common]
-        between = trainings_between(above.id, row.id, experiments)
+        between = trainings_between(above.id, row.id, table)
         try:
             steps = uncertainty.paired_difference(*pair)
         except UserError as error:
@@ -186,9 +179,9 @@ def _with_errors(
     return dataclasses.replace(row, errors=errors, steps=increments, trainings=between)
 
 
-def trainings_between(above: str, row: str, experiments: Experiments) -> int:
+def trainings_between(above: str, row: str, table: Experiments) -> int:
     """Return the number of trainings that two rows do not share: see `Row.trainings`."""
-    a, b = (experiments.trainings[experiments.evaluations[e].training] for e in (above, row))
+    a, b = (table.trainings[table.evaluations[e].training] for e in (above, row))
     return 0 if a.id == b.id else 1 if a.id == b.init_from or b.id == a.init_from else 2
 
 
@@ -202,11 +195,10 @@ def _rounded(
     }
 
 
-def _state(cell: Cell, experiments: Experiments, scale: Scale, complete: bool) -> tuple[State, str]:
-    if not experiments.built(cell.evaluation):
+def _state(evaluation: Evaluation, scale: Scale, complete: bool) -> tuple[State, str]:
+    if not scale.table.built(evaluation.id):
         return "not built", ""
-    evaluation = experiments.evaluations[cell.evaluation]
-    for seed in experiments.seeds(evaluation.id):
+    for seed in scale.table.seeds(evaluation.id):
         files = scale.chain(evaluation, seed)
         for artefact in files:
             if record := failure_of(artefact):

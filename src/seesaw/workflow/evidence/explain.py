@@ -35,7 +35,7 @@ def cell(evidence: Evidence, place: str, row: str, column: str) -> tuple[list[st
     evaluation = table.evaluation(row)
     if evaluation.id not in {c.evaluation for c in table.place_cells(name)}:
         raise UserError(f"{evaluation.id} is no row of {name}; see `seesaw show {name}`.")
-    shown = next(r for r in collect(name, table, scale).rows if r.id == evaluation.id)
+    shown = next(r for r in collect(name, scale).rows if r.id == evaluation.id)
     value, state = shown.value(column), shown.column_state(column)
     if value is None and state == "done":
         said = "undefined, as the annotations have no such category"

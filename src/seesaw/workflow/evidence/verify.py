@@ -168,7 +168,7 @@ def _tables(evidence: Evidence, corrupt: set[Path]) -> list[Fault]:
         if any(c in below or c.with_name("metrics.json") in below for c in corrupt):
             continue
         try:
-            made = collect(place, scale.table, scale)
+            made = collect(place, scale)
         except UserError as error:
             faults.append(Fault(scale.tables / place, f"cannot be built: {error}", ""))
             continue
