@@ -154,4 +154,4 @@ def test_a_figure_drawn_again_is_the_same_to_the_byte(results, name, monkeypatch
         record = read_record(provenance_path(path))
         assert record["artefact"]["sha256"] == sha256_file(path)
         assert record["inputs"]["notebook"]["path"] == f"paper_figures/{name}.py"
-        assert record["inputs"].keys() == {"notebook", *files(name, scale.table, scale)}
+        assert record["inputs"].keys() == {"notebook", *files(name, scale)}

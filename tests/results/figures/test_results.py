@@ -105,7 +105,7 @@ def test_a_damaged_result_is_named(results, capsys):
 
 def test_each_figure_reads_its_own_results_only(clone):
     scale = Scale("smoke")
-    read = {name: inputs.files(name, scale.table, scale) for name in inputs.FIGURES}
+    read = {name: inputs.files(name, scale) for name in inputs.FIGURES}
     assert list(read["figure_a1"]) == ["category_counts", f"{CE}/seed0", f"{SEESAW}/seed0"]
     assert list(read["figure_a2"]) == ["category_counts", *(f"{c}/seed0" for c in CELLS)]
     pair = ("a09_stronger_backbone", "a10_seesaw")
