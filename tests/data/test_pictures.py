@@ -53,6 +53,13 @@ def cut(path):
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.9)])
 
 
+def reserve(path):
+    """Leave what a stopped download has written to a file whose space had been reserved."""
+    save("RGB", "JPEG")(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2].ljust(len(content), b"\0"))
+
+
 def link(path, target):
     path.unlink()
     path.symlink_to(target)
@@ -64,6 +71,7 @@ def link(path, target):
         (lambda p: p.unlink(), "file"),
         (lambda p: p.write_bytes(b"text"), "file"),
         (cut, "file"),
+        (reserve, "file"),
         (lambda p: link(p, "/dev/zero"), "file"),
         (lambda p: link(p, __file__), "file"),
         (lambda p: Image.new("RGB", (104, 87)).save(p), "other size"),

@@ -109,6 +109,8 @@ def content_fault(path: Path, content: bytes, width: int, height: int) -> Fault 
             # OpenCV fills up truncated files; here a small, fast decoding notices them.
             picture.draft(None, (1, 1))
             picture.load()
+        if lacks_end(content):
+            return _fault("file", path, "a JPEG without its end; get it again")
     except Pillow.UnidentifiedImageError:
         return _fault("file", path, "no image that OpenCV reads; save it as JPEG or PNG")
     except Exception as error:  # Pillow raises many kinds on a damaged file
@@ -127,6 +129,21 @@ def content_fault(path: Path, content: bytes, width: int, height: int) -> Fault 
             what = f"{size[0]}x{size[1]} pixels but annotated as {width}x{height}"
         return _fault("turned" if turned else "other size", path, f"{what}; save it upright")
     return None
+
+
+def lacks_end(content: bytes) -> bool:
+    """Return whether a JPEG's pixels go on to the end of the file.
+
+    A download that stopped leaves zeros in space that was reserved; they are decoded as grey.
+    """
+    at = 2 if content.startswith(b"\xff\xd8") else len(content)
+    while (at := content.find(b"\xff", at)) >= 0:
+        marker = content[at + 1 : at + 2]
+        if marker == b"\xda":  # pixels; the end before them is a thumbnail's
+            return content.find(b"\xff\xd9", at) < 0
+        fill = marker in (b"\xff", b"\0")
+        at += 1 if fill else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return False
 
 
 def decode(content: bytes, shown: bool) -> np.ndarray:
