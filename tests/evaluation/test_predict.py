@@ -40,6 +40,8 @@ def images(tmp_path):
     cv2.imwrite(str(tmp_path / "a photo.jpg"), rng.integers(0, 255, (60, 90, 3), np.uint8))
     cv2.imwrite(str(tmp_path / "alpha.png"), rng.integers(0, 255, (40, 30, 4), np.uint8))
     (tmp_path / "text.png").write_text("no image")
+    whole = (tmp_path / "a photo.jpg").read_bytes()
+    (tmp_path / "half.jpg").write_bytes(whole[: len(whole) // 2].ljust(len(whole), b"\0"))
     cv2.imwrite(str(tmp_path / "sliver.png"), np.zeros((1, 3000, 3), np.uint8))
     return tmp_path
 
@@ -113,6 +115,7 @@ def test_detections_are_those_of_detect(weights, images):
     [
         (["text.png", "alpha.png"], {}, ["text.png", "JPEG"]),
         (["alpha.png", "sliver.png"], {}, ["sliver.png", "3000 x 1 pixels"]),
+        (["alpha.png", "half.jpg"], {}, ["half.jpg", "its end"]),
         (["none.png"], {}, ["none.png"]),
         (["alpha.png", "alpha.png"], {}, ["alpha.png", "both", "alpha.json"]),
         (["alpha.png"], {"weights": "no.pth"}, ["no.pth", "b03_htc_lite"]),

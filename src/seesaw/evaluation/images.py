@@ -10,6 +10,7 @@ from tempfile import NamedTemporaryFile
 import cv2
 import numpy as np
 
+from seesaw.data.pictures import lacks_end
 from seesaw.errors import UserError
 
 LARGEST = 2**28  # bytes; a film would fill the memory
@@ -39,6 +40,8 @@ def check_images(images: Sequence[Path], out: Path) -> None:
             image = None
         if image is None:
             raise UserError(f"{path} is no readable image (JPEG, PNG, ...); leave it out.")
+        if lacks_end(content.tobytes()):
+            raise UserError(f"{path} is a JPEG without its end; get it again or leave it out.")
         stem = path.stem.casefold() if fold else path.stem
         if other := stems.get(stem):
             raise UserError(
