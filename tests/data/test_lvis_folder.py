@@ -139,6 +139,7 @@ ZIGZAG = [v for i in range(199_999) for v in (i % 2 * 19 - 5, i % 7)]
         (put(SEG, [[1, 1, 1e5, 1, 4, 4]]), ["annotation 1", "far out"]),
         (put(SEG, [[-9, 1, -4, 1, -4, 4]]), ["annotation 1", "outside"]),
         (put(SEG, [ZIGZAG]), ["annotation 1", "outline"]),
+        (put(SEG, [ZIGZAG[: 2 * 20_000]] * 10), ["annotation 1", "outline"]),
         (put(SEG, {"size": [10, 8], "counts": [80]}), ["annotation 1", "[10, 8]"]),
         (put(SEG, {"size": None, "counts": [80]}), ["annotation 1", "size None"]),
         (put(SEG, {"size": [8, 10], "counts": [70]}), ["annotation 1", "70 pixels"]),

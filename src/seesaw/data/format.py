@@ -166,6 +166,7 @@ def outline_of(segmentation: object) -> tuple[str | None, Outline | None]:
         return "an empty segmentation", None
     left = top = np.inf
     right = bottom = -np.inf
+    most = 0.0  # px of all outlines at most
     for polygon in segmentation:
         if not isinstance(polygon, list) or not set(map(type, polygon)) <= {int, float}:
             return f"a polygon that is no list of numbers ({_short(polygon)})", None
@@ -177,9 +178,10 @@ def outline_of(segmentation: object) -> tuple[str | None, Outline | None]:
         if not (x0 >= -FAR and x1 <= FAR and y0 >= -FAR and y1 <= FAR):
             far = max(polygon, key=abs)
             return f"a polygon with the coordinate {_short(far)}", None
-        if len(x) * max(x1 - x0, y1 - y0) > OUTLINE and (length := _length(x, y)) > OUTLINE:
-            return f"a polygon whose outline is {length:.0f} pixels long", None
+        most += len(x) * max(x1 - x0, y1 - y0)
         left, top, right, bottom = min(left, x0), min(top, y0), max(right, x1), max(bottom, y1)
+    if most > OUTLINE and (length := sum(_length(p[::2], p[1::2]) for p in segmentation)) > OUTLINE:
+        return f"polygons whose outline is {length:.0f} pixels long", None
     return None, Outline(left, top, right, bottom)
 
 
