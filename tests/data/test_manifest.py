@@ -88,6 +88,11 @@ def category(content):
         ("val", lambda c: c["categories"].pop(), r"val\.json: image 12 .*\bcategory 4\b"),
         ("val", lambda c: category(c).pop("frequency"), r"val\.json: category 1 .*\bfrequency\b"),
         ("train", lambda c: c["annotations"].clear(), r"train\.json .*\bannotation\b"),
+        (
+            "train",
+            lambda c: [a.update(iscrowd=1) for a in c["annotations"]],
+            r"train\.json .*\biscrowd\b",
+        ),
         ("val", lambda c: c["annotations"].clear(), r"val\.json .*\bannotation\b.*'ignore'"),
     ],
 )

@@ -88,8 +88,8 @@ def _compare(found: dict[str, Annotations]) -> None:
         categories = mine
     if (train := found.get("train")) and not train.trained:
         raise UserError(
-            f"{train.path} has no annotation to train on (with an area, and a box of 1 px or "
-            f"more in an image of {MIN_SIDE} px or more): add annotations"
+            f"{train.path} has no annotation to train on (without iscrowd or ignore, with an area "
+            f"and a box of 1 px or more, in an image of {MIN_SIDE} px or more): add annotations"
         )
     # ignored: 1 is iscrowd, which is scored, 2 is ignore
     if (val := found.get("val")) and not ((val.floats[:, 4] > 0) & (val.ints[:, 6] < 2)).any():
