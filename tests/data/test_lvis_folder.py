@@ -94,6 +94,11 @@ ZIGZAG = [v for i in range(199_999) for v in (i % 2 * 19 - 5, i % 7)]
         (put((*IMG, "coco_url"), PREFIX + "a/../../x"), ["image 7", "'a/../../x'"]),
         (put((*IMG, "coco_url"), "/etc/x.png"), ["image 7", "'/etc/x.png'"]),
         (put((*IMG, "coco_url"), "file:///x.png"), ["image 7", "outside"]),
+        (
+            put((*IMG, "coco_url"), "https://images.cocodataset.org/x.jpg"),
+            ["image 7", "outside", "write its path"],
+        ),
+        (put((*IMG, "coco_url"), "a/" * 3000 + "b"), ["image 7", "'a/a/", "..."]),
         (put((*IMG, "coco_url"), "a\0b"), ["image 7", r"'a\x00b'"]),
         (put((*IMG, "id"), 9), ["image 9", "twice"]),
         (put((*IMG, "id"), -7), ["image number 0", "id -7"]),

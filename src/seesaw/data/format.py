@@ -23,6 +23,7 @@ LARGEST = 2**63 - 1  # of an id, which becomes an int64
 SLIVER = 20  # longer sides than so many times the shorter one shrink to nothing when resized
 LONGEST = 2**15 - 2  # px; OpenCV's warpAffine, as in pre-training and InstaBoost, takes no more
 FAR = 1e6  # px; beyond it no coordinate is sensible
+NAMED = 500  # characters of a path below the data set, which a message shows
 OUTLINE = 2e6  # px; pycocotools needs about 80 bytes of memory for each pixel of an outline
 
 
@@ -116,8 +117,9 @@ def _path_fault(image: dict) -> Fault | None:
         return Fault("path", "has neither 'coco_url' nor 'file_name': add one")
     path = relative_path(image)
     if path.startswith("/") or ".." in PurePosixPath(path).parts or "://" in path:
-        return Fault("path", f"is at {_short(path)}, outside the data set: move it into the folder")
-    if not path.isprintable() or "\\" in path or path.endswith("/"):
+        what = f"is at {_short(path)}, outside the data set"
+        return Fault("path", f"{what}: put it into the folder, and write its path from there")
+    if not path.isprintable() or "\\" in path or path.endswith("/") or len(path) > NAMED:
         return Fault("path", f"is at {_short(path)}: give it a path that names a file")
     if not url:
         return Fault(
