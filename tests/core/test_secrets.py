@@ -31,6 +31,10 @@ def no_secrets_of_this_machine(monkeypatch):
         ("http://h/x?part=2&token=ab.c", "http://h/x?part=2&token=***"),
         ("http://h/x?sv=1&sig=a%2Bb", "http://h/x?sv=1&sig=***"),
         ("http://h/x?access_token=a&key=b;n=1", "http://h/x?access_token=***&key=***;n=1"),
+        (
+            "http://h/x?user=me&pass=a;pw=b&session=c",
+            "http://h/x?user=me&pass=***;pw=***&session=***",
+        ),
         ("--token=a b", "--token=***"),
         ("password=a&b", "password=***"),
         ("WANDB_API_KEY=a seesaw train", "WANDB_API_KEY=***"),

@@ -27,7 +27,8 @@ _LOGIN = re.compile(
     r"(?<=:/)(/?)(?![^@:/?#\s]*(?:[/?#]|$))(?!(?:[\w-]+(?:\.[\w-]+)+|localhost):\d+(?:[/?#]|$))\S*@"
 )
 _ARGUMENT = re.compile(rf"\A(-*{_NAME}=).+", re.DOTALL)
-_QUERY = re.compile(rf"([?&;#](?:{_NAME}|(?i:key|sig|auth|code|jwt|sas))=)[^&;#\s]+")
+_EXACT = r"(?i:key|sig|auth|code|jwt|sas|pass|pw|session)"
+_QUERY = re.compile(rf"([?&;#](?:{_NAME}|{_EXACT})=)[^&;#\s]+")
 _SETTING = re.compile(rf"(?<![?&;#\w.%-])({_NAME}=)(?!\*\*\*)\S+")
 _HEADER = re.compile(r"((?i:authorization):\s*(?:\w+\s+)?)\S+")
 
