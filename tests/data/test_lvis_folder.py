@@ -173,6 +173,8 @@ def test_every_breach_is_one_sentence(tmp_path, change, facts):
         (b'{"images": [{"id": NaN}]}', "NaN"),
         (b'{"images": [{"id": 1, "id": 2}]}', "'id' twice"),
         (b'{"images": [], "images": []}', "'images' twice"),
+        (b'{"%b": 1, "%b": 2}' % (2 * (b"k" * 999,)), "the key 'k{60}' twice"),
+        (b'{"images": [{"%b": 1, "%b": 2}]}' % (2 * (b"k" * 999,)), "the key 'k{60}' twice"),
         (b'{"images": "\\ud800"}', "'images'"),
         (b'{"info": "\xff"}', "JSON"),
         (b"\xef\xbb\xbf{}", "byte order"),

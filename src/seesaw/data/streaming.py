@@ -69,10 +69,10 @@ def _records(text: _Text, path: Path, lists: Collection[str]) -> Iterator[tuple[
     for _ in text.elements("{", "}"):
         key = text.value()
         if not isinstance(key, str):
-            raise ValueError(f"{key!r} is no key")
+            raise ValueError(f"{_begun(key)} is no key")
         text.take(":")
         if key in seen:
-            raise UserError(f"{path} has the key {key!r} twice: keep one of them")
+            raise UserError(f"{path} has the key {_begun(key)} twice: keep one of them")
         seen.add(key)
         if key in lists and text.peek() == "[":
             for _ in text.elements("[", "]"):
@@ -94,8 +94,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"a record has the key {max(keys, key=keys.count)!r} twice")
+        raise ValueError(f"a record has the key {_begun(max(keys, key=keys.count))} twice")
     return found
+
+
+def _begun(key: object) -> str:
+    """Return the beginning of a key, which a stranger may have made as long as the file."""
+    return ascii(key[:60] if isinstance(key, str) else type(key).__name__)
 
 
 def _refused(name: str) -> Any:
