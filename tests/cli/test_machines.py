@@ -46,6 +46,22 @@ print(user().state, user().found)'"""
     assert separate(options, script, HOME="/tmp", USER="x").startswith("ok")
 
 
+def test_a_folder_that_is_shut_to_the_user_is_named_by_doctor(tmp_path):
+    shut = tmp_path / "shut"
+    shut.mkdir(mode=0o000)
+    script = f"""cd "{paths.ROOT}"; "{sys.executable}" -c '
+from pathlib import Path
+from seesaw.cli.checks import report, surroundings
+from seesaw.spec.scales import Scale
+scale = Scale("smoke")
+scale.results = Path("{shut}/results/smoke")
+found = report.run(dict(a=lambda: surroundings.folders(scale), b=scale.results.exists))
+print([(f.state, f.found, f.fix) for f in found.values()])'"""
+    said = separate(["--user", "--map-user=54321", "--map-group=54321"], script, HOME="/tmp")
+    assert said.count("'missing'") == said.count("permission, or") == 2
+    assert f"'{shut} cannot be written'" in said and f"'{shut}/results/smoke: " in said
+
+
 @pytest.mark.parametrize(
     "number", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.ELOOP, errno.EIO]
 )

@@ -46,6 +46,9 @@ def run(checks: dict[str, Check]) -> dict[str, Finding]:
                 result = Finding("missing", str(mistake))
             else:
                 result = Finding("remark", f"not checked, because of {first}")
+        except PermissionError as error:
+            fix = "give this user the permission, or use a copy elsewhere"
+            result = Finding("missing", f"{error.filename}: {error.strerror}", fix)
         except Exception as error:  # a broken installation can raise any error
             message = " ".join(str(error).split())[:160]
             result = Finding("missing", f"{type(error).__name__}: {message}", SETUP)

@@ -71,10 +71,11 @@ def user() -> Finding:
 def folders(scale: Scale) -> Finding:
     """Check that the places where the workflow writes can be written."""
     places = [scale.results, scale.work, paths.ROOT / "logs", paths.ROOT / ".snakemake"]
-    places += [scale.entry.root] if not scale.entry.manifest.is_file() else []
+    places += [scale.entry.root] if not os.path.isfile(scale.entry.manifest) else []
     for place in places:
-        there = next(p for p in (place, *place.parents) if p.exists())
-        if not os.access(there, os.W_OK):
+        # os.path, as pathlib raises an error about what lies in a folder that is shut to the user
+        there = next(p for p in (place, *place.parents) if os.path.exists(p))
+        if not os.access(there, os.W_OK | os.X_OK):
             fix = "give this user the permission, or use a copy elsewhere"
             return Finding("missing", f"{there} cannot be written", fix)
     return Finding("ok", "results, work, logs and data can be written")
