@@ -37,7 +37,7 @@ def test_a_folders_name_is_data_to_the_shell(clone):
 
 
 @pytest.mark.parametrize(
-    "name", ["a{b}", "a\nb", "a: b", "a #b", "'ab'", "007", "1.10", "1e3", "-a"]
+    "name", ["a{b}", "a\nb", "a: b", "a #b", "'ab'", "007", "1.10", "1e3", "-a", "[a]", "a ", "a:"]
 )
 def test_names_that_snakemake_cannot_take_are_refused_by_the_verbs_too(bare, name):
     folder = small_folder.make(bare / name)

@@ -141,10 +141,10 @@ def _refuse_unnamable(entry: DatasetEntry, name: str, spelled: str) -> None:
     if odd or name.startswith("-") or _as_snakemake(name) != name:
         raise UserError(
             f"the dataset {name!r} cannot be named in a workflow (no braces in name, folder and "
-            "annotation files, no line breaks in name and folder; in the name no ': ', ' #', - "
-            "before it or quotes around it, and no number such as 007 or 1.10); rename what has "
-            "them, or give the folder an entry in "
-            f"{paths.DATASETS}."
+            "annotation files, no line breaks in name and folder; in the name no ': ', ' #', no -, "
+            "[, & or other sign of YAML before it, no quotes or spaces around it, no : at its end, "
+            "and no number such as 007, 1.10 or 1e5); rename what has them, or give the folder an "
+            f"entry in {paths.DATASETS}."
         )
 
 
