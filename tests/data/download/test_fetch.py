@@ -86,6 +86,8 @@ def test_cuts_without_a_byte_end_an_address_and_the_mirror_goes_on(server, root)
         ({"content": b"x" + BODY[1:]}, "sha256 [0-9a-f]{16}…"),
         ({"length": 5_000_000}, r"\b5,000,000 .*\b3,000,000\b"),
         ({"content": BODY + b"more", "chunked": True}, r"\b3,000,000\b"),
+        ({"status": 302, "headers": {"Location": "http://[a/b"}}, "valid address"),
+        ({"status": 302, "headers": {"Location": f"http://{'a' * 70}.org/b"}}, "valid address"),
     ],
 )
 def test_a_wrong_file_is_refused_and_the_mirror_tried(server, root, fault, said):
@@ -109,7 +111,8 @@ def test_wrong_bytes_after_a_cut_elsewhere_cost_one_more_try(server, root):
 
 def test_a_busy_server_is_asked_again(server, root):
     server.files["a"] = BODY
-    server.faults["a"] = [{"status": 503, "headers": {"Retry-After": "0"}}, {"status": 429}]
+    server.faults["a"] = [{"status": 503, "headers": {"Retry-After": "0"}}]
+    server.faults["a"].append({"status": 429, "headers": {"Retry-After": "²"}})
     fetched(server.url + "a")
     assert len(server.ranges("a")) == 3
 

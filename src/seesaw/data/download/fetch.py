@@ -137,17 +137,19 @@ class _Part:
                 raise
             reason = getattr(e, "reason", None) or str(e) or type(e).__name__
             raise _Cut(f"cut off ({reason})") from None
+        except (ValueError, OverflowError):  # of a redirection too
+            raise _Refused("is or sends no valid address or length") from None
 
     def _check(self, answer: http.client.HTTPResponse) -> None:
         """Check that a response continues the part; restart if the server ignores the range."""
         length, stated, most = answer.headers.get("Content-Length"), self.remote.bytes, self.limit
-        total = int(length) if length and length.isdigit() else None
+        total = int(length) if length and length.isdecimal() else None
         if answer.status == 206:
             span, _, whole = answer.headers.get("Content-Range", "").rpartition("/")
             if not span.startswith(f"bytes {self.size}-"):
                 self.restart()
                 raise _Cut("sends another range")
-            total = int(whole) if whole.isdigit() else None
+            total = int(whole) if whole.isdecimal() else None
         elif self.size:
             self.restart()
         if stated is not None and total not in (None, stated):
@@ -240,7 +242,7 @@ def _request(url: str) -> urllib.request.Request:
 def _seconds(headers: Message) -> float:
     """Return the seconds of Retry-After, at most 60; 0 if the header is missing or gives a date."""
     asked = headers.get("Retry-After", "")
-    return min(float(asked), 60.0) if asked.isdigit() else 0.0
+    return min(float(asked), 60.0) if asked.isdecimal() else 0.0
 
 
 @contextmanager
