@@ -169,6 +169,26 @@ def test_a_damaged_archive_is_reported(small):
     assert not remote.made.exists()
 
 
+@pytest.mark.parametrize(
+    ("header", "at", "value", "said"),
+    [
+        (b"PK\1\2", 8, 1, "encrypted"),
+        (b"PK\1\2", 10, 99, "compression"),
+        (b"PK\3\4", 30 + len("lvis_v1_train.json"), 255, "Error -3"),
+    ],
+)
+def test_an_archive_that_cannot_be_read_is_reported(small, header, at, value, said):
+    name = "lvis_v1_train.json.zip"
+    content = bytearray(FILES[name])
+    content[content.index(header) + at] = value
+    remote = downloads.load().find(name)[0]
+    remote = remote.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
+    put_file(remote.path, bytes(content))
+    with pytest.raises(UserError, match=f"{remote.path} .*{said}"):
+        obtain.obtain(remote, None)
+    assert not remote.made.exists()
+
+
 def test_room_is_reckoned_before_anything_is_asked_of_the_network(
     small, server, monkeypatch, capsys
 ):

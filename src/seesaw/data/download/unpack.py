@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -14,6 +16,9 @@ from seesaw.core.files import replacing
 from seesaw.data.download.fetch import Report
 from seesaw.errors import UserError
 from seesaw.spec.downloads import Remote
+
+# zipfile raises all these: for a wrong checksum or directory, damaged data, a password, a method
+_DAMAGED = (zipfile.BadZipFile, EOFError, zlib.error, struct.error, RuntimeError, ValueError)
 
 
 class Held(NamedTuple):
@@ -43,7 +48,7 @@ def unpack(archive: Path, remote: Remote, report: Report = lambda _: None) -> He
             else:
                 part.parent.mkdir(parents=True, exist_ok=True)
                 _extract(file, members[0], part)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except _DAMAGED as error:
         raise UserError(
             f"{archive} is damaged ({error}); delete it and run `seesaw download {remote.set}` "
             "again."
