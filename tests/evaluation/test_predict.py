@@ -160,6 +160,13 @@ def test_a_film_is_not_read(tmp_path):
         check_images([film], tmp_path / "out")
 
 
+def test_a_folder_in_the_place_of_a_file_is_told_before_any_is_written(images):
+    place = images / "out/alpha.png"
+    place.mkdir(parents=True)
+    with pytest.raises(UserError, match=f"^{place} .*--out"):
+        check_images([images / "a photo.jpg", images / "alpha.png"], images / "out")
+
+
 def test_names_that_differ_in_case_are_two_where_the_file_system_tells_them_apart(images):
     (images / "more").mkdir()
     shutil.copy(images / "alpha.png", images / "more/ALPHA.png")

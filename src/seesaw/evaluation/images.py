@@ -53,6 +53,8 @@ def check_images(images: Sequence[Path], out: Path) -> None:
     shared = out.is_dir() and any(path.parent.samefile(out) for path in images)
     for path in images:
         for file in outputs(path, out):
+            if file.is_dir():
+                raise UserError(f"{file} is a folder; name another folder by --out.")
             if file.exists() and (shared or _identity(file) in own):
                 raise UserError(
                     f"{file} would be replaced, and it may be your own; name another folder by "
