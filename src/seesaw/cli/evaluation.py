@@ -16,6 +16,7 @@ from seesaw.cli.common import (
     need_data,
     need_output,
     need_val,
+    refuse_other_data,
     scale_of,
     stopping_options,
 )
@@ -92,6 +93,7 @@ def evaluate(args: Namespace) -> None:
     detections = scale.detections(evaluation, args.seed)
     need_output(detections, f"detect {evaluation.id}", scale, args.seed)
     check_data(scale, "val")
+    refuse_other_data(detections, f"detect {evaluation.id}", scale, args.seed)
     mode = runs.mode()
     # Heavy imports follow the checks, so that mistakes are reported at once.
     from seesaw.evaluation import replicates, resample
@@ -139,6 +141,9 @@ def errors(args: Namespace) -> None:
         detections = scale.detections(evaluation, args.seed)
         need_output(detections, f"detect {evaluation.id}", scale, args.seed)
     check_data(scale, "val")
+    for evaluation in evaluations:
+        detections = scale.detections(evaluation, args.seed)
+        refuse_other_data(detections, f"detect {evaluation.id}", scale, args.seed)
     from seesaw.evaluation.errors import analyse
     from seesaw.evaluation.ground_truth import load
 
