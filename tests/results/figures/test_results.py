@@ -117,14 +117,13 @@ def test_each_figure_reads_its_own_results_only(clone):
 def test_a_scale_of_few_experiments_has_their_figures(clone):
     path = Path("configs/scales/smoke.yaml")
     path.write_text(path.read_text() + "\nonly: [b01_cascade_mask_rcnn]\n")
-    table = Scale("smoke").table
-    assert inputs.available(table) == ["figure_a3", "gradient_analysis"]
+    assert inputs.available(Scale("smoke")) == ["figure_a3", "gradient_analysis"]
 
 
 def test_freezing_copies_what_is_drawn(clone):
     scale = Scale("smoke")
     assert freeze.freeze(scale) == []
-    folder = inputs.folder(scale)
+    folder = scale.results / "figures"
     folder.mkdir(parents=True)
     for name in inputs.FIGURES:
         for kind in inputs.FORMATS:
