@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from seesaw.core.borders import plain
 from seesaw.results.tables.tables import Number, Row, Table, missing
-from seesaw.results.tables.verdicts import ASSUMED, MARKS
+from seesaw.results.tables.verdicts import ASSUMED, MARKS, SOURCES
 
 Kind = Literal["text", "break", "state", "se", "paper", "good", "noise", "bad"]
 KINDS: dict[str, Kind] = {"reproduced": "good", "within noise": "noise", "not reproduced": "bad"}
@@ -140,8 +140,9 @@ def _legend(table: Table) -> list[str]:
     if not (spreads := table.spreads):
         return []
     signs = "" if table.levels_comparable else "; only the sign counts"
+    prior = SOURCES.get(table.scale, "assumed")
     known = ", ".join(
-        f"{column} {spread.value:.2g} ({'assumed' if spread.assumed else 'measured'})"
+        f"{column} {spread.value:.2g} ({prior if spread.assumed else 'measured'})"
         for column, spread in spreads.items()
     )
     marks = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
@@ -152,6 +153,8 @@ def _legend(table: Table) -> list[str]:
         if counts:
             verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in MARKS)
             lines.append(f"{kind}: {verdicts}.")
+    if table.scale in SOURCES:
+        lines.append("docs/claims.md tests the increments over several seeds.")
     return lines
 
 

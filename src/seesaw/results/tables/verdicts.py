@@ -23,6 +23,8 @@ MARKS = {"reproduced": "✓", "within noise": "≈", "not reproduced": "✗"}
 # or five seeds, pooled (80 degrees of freedom).
 ASSUMED = {"paper": {"AP_r": 1.0, "": 0.3}, "single_gpu": {"AP_r": 1.0, "": 0.3}}
 ASSUMED["mini"] = {"AP_r": 1.3, "AP_c": 1.0, "AP_f": 0.8, "AP_box": 0.7, "": 0.8}
+# What a table says of a spread that its own runs are too few to measure, if not "assumed"
+SOURCES = {"mini": "from docs/claims.md"}
 MEASURED_FROM = 4  # degrees of freedom; with fewer, an SD can be wrong by more than a third
 FACTOR = 2.0  # number of standard deviations that still counts as noise
 
