@@ -7,7 +7,6 @@ import re
 
 import orjson
 import pytest
-import small_folder
 from small_folder import FILES, edit, path_of
 
 from seesaw.data import lvis_folder
@@ -49,9 +48,8 @@ def test_manifest_changes_with_the_data_and_only_then(small_set, tmp_path):
     assert len(list((tmp_path / "m").iterdir())) == 2
 
 
-def test_an_image_that_cannot_be_read_is_not_said_to_be_missing(tmp_path):
-    root = small_folder.make(tmp_path / "set")
-    image = root / "val/000011.jpg"
+def test_an_image_that_cannot_be_read_is_not_said_to_be_missing(folder):
+    image = folder / "val/000011.jpg"
     for harm, said in (
         (lambda: None, "missing"),
         (lambda: image.symlink_to(image), os.strerror(errno.ELOOP)),  # root cannot read it either
@@ -60,21 +58,20 @@ def test_an_image_that_cannot_be_read_is_not_said_to_be_missing(tmp_path):
         image.unlink(missing_ok=True)
         harm()
         with pytest.raises(UserError, match=f"{image} .*{said}"):
-            lvis_folder.hashes(root, FILES["val"])
+            lvis_folder.hashes(folder, FILES["val"])
 
 
-def test_images_that_have_changed_are_those_of_a_file_that_is_there(tmp_path):
-    root = small_folder.make(tmp_path / "set")
-    (root / "val").rename(root / "pictures")
+def test_images_that_have_changed_are_those_of_a_file_that_is_there(folder):
+    (folder / "val").rename(folder / "pictures")
     edit(
-        root,
+        folder,
         "val",
         lambda c: [i.update(coco_url=f"pictures/{i['id']:06d}.jpg") for i in c["images"]],
     )
-    entry, known = DatasetEntry(name="set", root=root, **FILES), hashed(root)
+    entry, known = DatasetEntry(name="set", root=folder, **FILES), hashed(folder)
     assert not list(changes(entry, known, "val"))
-    (root / "pictures/000011.jpg").write_bytes(b"other")
-    assert [path for path, _ in changes(entry, known, "val")] == [path_of(root, "val")]
+    (folder / "pictures/000011.jpg").write_bytes(b"other")
+    assert [path for path, _ in changes(entry, known, "val")] == [path_of(folder, "val")]
 
 
 def category(content):
@@ -96,15 +93,13 @@ def category(content):
         ("val", lambda c: c["annotations"].clear(), r"val\.json .*\bannotation\b.*'ignore'"),
     ],
 )
-def test_what_splits_need(tmp_path, split, change, message):
-    root = small_folder.make(tmp_path / "set")
-    edit(root, split, change)
+def test_what_splits_need(folder, split, change, message):
+    edit(folder, split, change)
     with pytest.raises(UserError, match=message):
-        for content in lvis_folder.read(root, FILES).values():
+        for content in lvis_folder.read(folder, FILES).values():
             content.refuse()
 
 
-def test_images_of_train_in_val_are_reported(tmp_path):
-    root = small_folder.make(tmp_path / "set")
-    path_of(root, "val").write_bytes(path_of(root, "train").read_bytes())
-    assert re.match(r"10 images .*\btrain\b", lvis_folder.read(root, FILES)["val"].notes[0])
+def test_images_of_train_in_val_are_reported(folder):
+    path_of(folder, "val").write_bytes(path_of(folder, "train").read_bytes())
+    assert re.match(r"10 images .*\btrain\b", lvis_folder.read(folder, FILES)["val"].notes[0])

@@ -10,8 +10,7 @@ from seesaw.data import lvis_folder, repair
 from seesaw.errors import UserError
 
 
-def test_whole_numbers_that_pandas_wrote_as_floats_are_kept(tmp_path):
-    folder = small_folder.make(tmp_path / "set")
+def test_whole_numbers_that_pandas_wrote_as_floats_are_kept(folder):
     before = small_folder.read(folder, "train")
 
     def spoil(content):
@@ -29,9 +28,8 @@ def test_whole_numbers_that_pandas_wrote_as_floats_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize("read", [lvis_folder.read, repair.repair])
-def test_a_pipe_is_no_annotation_file(tmp_path, read):
+def test_a_pipe_is_no_annotation_file(folder, read):
     """It would be waited for without end."""
-    folder = small_folder.make(tmp_path / "set")
     path = small_folder.path_of(folder, "train")
     path.unlink()
     os.mkfifo(path)
@@ -39,9 +37,7 @@ def test_a_pipe_is_no_annotation_file(tmp_path, read):
         read(folder, FILES)
 
 
-def test_a_wrong_frequency_costs_no_annotation(tmp_path):
-    folder = small_folder.make(tmp_path / "set")
-
+def test_a_wrong_frequency_costs_no_annotation(folder):
     def spoil(content):
         for category in content["categories"]:
             category["frequency"] = "rare"
@@ -56,9 +52,8 @@ def test_a_wrong_frequency_costs_no_annotation(tmp_path):
         assert kept == small_folder.read(folder, split)["annotations"]
 
 
-def test_ids_that_are_text_and_paths_of_windows_are_what_they_say(tmp_path):
+def test_ids_that_are_text_and_paths_of_windows_are_what_they_say(folder):
     """VIA writes the first, LabelMe on Windows the second."""
-    folder = small_folder.make(tmp_path / "set")
     before = small_folder.read(folder, "train")
 
     def spoil(content):
@@ -81,24 +76,21 @@ def test_ids_that_are_text_and_paths_of_windows_are_what_they_say(tmp_path):
     ("key", "value"),
     [("area", 10**30), ("area", 10**400), ("id", 2**70), ("id", -(2**70)), ("image_id", 2**70)],
 )
-def test_numbers_beyond_64_bits_are_mended_or_left_out(tmp_path, key, value):
-    folder = small_folder.make(tmp_path / "set")
+def test_numbers_beyond_64_bits_are_mended_or_left_out(folder, key, value):
     edit(folder, "train", lambda content: content["annotations"][0].update({key: value}))
     target, done = repair.repair(folder, FILES)
     assert sum(done.values()) == 1
     assert not any(content.faults for content in lvis_folder.read(target, FILES).values())
 
 
-def test_an_image_whose_name_is_too_long_for_a_file_is_left_out(tmp_path):
-    folder = small_folder.make(tmp_path / "set")
+def test_an_image_whose_name_is_too_long_for_a_file_is_left_out(folder):
     edit(folder, "train", lambda content: content["images"][0].update(coco_url="a" * 300))
     target, _ = repair.repair(folder, FILES)
     assert [i["id"] for i in small_folder.read(target, "train")["images"]] == [*range(2, 11)]
 
 
-def test_where_nothing_is_left_the_first_fault_is_told(tmp_path):
+def test_where_nothing_is_left_the_first_fault_is_told(folder):
     """As COCO's file names without their folder."""
-    folder = small_folder.make(tmp_path / "set")
 
     def spoil(content):
         for image in content["images"]:
