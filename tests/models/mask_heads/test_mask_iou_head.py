@@ -24,11 +24,11 @@ def one_object(box, mask):
     return [result], [InstanceData(masks=BitmapMasks(masks, 40, 40))]
 
 
-def target(logit, box=(0, 0, 20, 20), mask=(0, 0, 20, 20), target_mask=None, **kwargs):
+def target(logit, mask=(0, 0, 20, 20), **kwargs):
     head = SeparateMaskIoUHead(**SMALL, **kwargs)
-    sampling, objects = one_object(box, mask)
+    sampling, objects = one_object((0, 0, 20, 20), mask)
     logits = logit if torch.is_tensor(logit) else torch.full((1, 28, 28), float(logit))
-    target_mask = torch.ones(1, 28, 28) if target_mask is None else target_mask
+    target_mask = torch.ones(1, 28, 28)
     return head.get_targets(sampling, objects, logits, target_mask, ConfigDict()).item()
 
 
@@ -53,35 +53,26 @@ def test_half_covering_prediction():
     assert target(logits) == pytest.approx(0.5, abs=1e-6)
 
 
-def test_empty_masks_give_no_loss():
+def loss(pred, logit, mask):
+    """The loss of a prediction where all logits of the object's mask are alike."""
+    sampling, objects = one_object((0, 0, 20, 20), mask)
+    logits, target_mask = torch.full((1, 28, 28), logit), torch.ones(1, 28, 28)
     head = SeparateMaskIoUHead(**SMALL)
-    sampling, objects = one_object((0, 0, 20, 20), (0, 0, 20, 20))
+    made = head.loss_and_target(pred, logits, target_mask, sampling, objects, ConfigDict())
+    return made["loss_mask_iou"]
+
+
+def test_empty_masks_give_no_loss():
     pred = torch.tensor([0.4], requires_grad=True)
-    loss = head.loss_and_target(
-        pred,
-        torch.full((1, 28, 28), -5.0),
-        torch.ones(1, 28, 28),
-        sampling,
-        objects,
-        ConfigDict(),
-    )["loss_mask_iou"]
-    loss.backward()
-    assert loss.item() == 0
+    made = loss(pred, -5.0, mask=(0, 0, 20, 20))
+    made.backward()
+    assert made.item() == 0
     assert pred.grad.item() == 0
 
 
 def test_loss_is_half_the_squared_error():
-    head = SeparateMaskIoUHead(**SMALL)
-    sampling, objects = one_object((0, 0, 20, 20), (0, 0, 40, 20))
-    loss = head.loss_and_target(
-        torch.tensor([0.9]),
-        torch.full((1, 28, 28), 5.0),
-        torch.ones(1, 28, 28),
-        sampling,
-        objects,
-        ConfigDict(),
-    )["loss_mask_iou"]
-    assert loss.item() == pytest.approx(0.5 * (0.9 - 0.5) ** 2, abs=1e-6)
+    made = loss(torch.tensor([0.9]), 5.0, mask=(0, 0, 40, 20))
+    assert made.item() == pytest.approx(0.5 * (0.9 - 0.5) ** 2, abs=1e-6)
 
 
 def test_mask_scores_are_products_and_box_scores_stay():
