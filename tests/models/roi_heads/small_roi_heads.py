@@ -121,6 +121,13 @@ def batch(objects=(3, 2), proposals=(20, 20), seed=0, flip=False):
     return samples, rpn
 
 
+@torch.no_grad()
+def predicted(head, **changes):
+    """Detections of each image of a batch, which ``changes`` make another one."""
+    samples, rpn = batch(**changes)
+    return head.eval().predict(pyramid(), rpn, samples, rescale=True)
+
+
 def total(losses):
     return sum(value.sum() for name, value in losses.items() if "loss" in name)
 

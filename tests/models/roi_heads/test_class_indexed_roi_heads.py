@@ -14,6 +14,7 @@ from small_roi_heads import (
     build,
     losses_and_gradients,
     mask_head,
+    predicted,
     pyramid,
 )
 
@@ -53,12 +54,7 @@ def test_losses_gradients_and_detections_equal_dense(kind, predictor):
         assert grad is not None, name
         torch.testing.assert_close(grads[name], grad, rtol=1e-4, atol=1e-5, msg=name)
 
-    results = []
-    for head in (dense.eval(), indexed.eval()):
-        samples, rpn = batch()
-        with torch.no_grad():
-            results.append(head.predict(pyramid(), rpn, samples, rescale=True))
-    for reference, result in zip(*results, strict=True):
+    for reference, result in zip(predicted(dense), predicted(indexed), strict=True):
         assert len(reference) == 10
         assert torch.equal(reference.bboxes, result.bboxes)
         assert torch.equal(reference.labels, result.labels)
@@ -81,15 +77,13 @@ def test_no_objects_and_no_proposals(kind):
 
 @kinds
 def test_no_detections(kind):
-    nothing, something = single(kind, score_thr=1.1).eval(), single(kind).eval()
+    nothing, something = single(kind, score_thr=1.1), single(kind)
     for head, proposals, counts in [
         (nothing, (9, 9), [0, 0]),
         (something, (0, 0), [0, 0]),
         (something, (9, 0), [9, 0]),
     ]:
-        samples, rpn = batch((1, 1), proposals)
-        with torch.no_grad():
-            results = head.predict(pyramid(), rpn, samples, rescale=True)
+        results = predicted(head, objects=(1, 1), proposals=proposals)
         assert [min(len(r), 1) for r in results] == [min(n, 1) for n in counts]
         for result in results:
             assert result.masks.shape == (len(result), 128, 128)
@@ -141,9 +135,8 @@ def test_flipped_view_gives_mirrored_masks(kind):
 def test_upstream_raises_on_flipped_views(kind):
     """mmdet#10210; the test above is what ours does instead."""
     masks = HTC[0] if "Hybrid" in kind else FCN[0]
-    samples, rpn = batch(flip=True)
-    with pytest.raises(ValueError, match="step"), torch.no_grad():
-        build(kind, mask=masks).eval().predict(pyramid(), rpn, samples)
+    with pytest.raises(ValueError, match="step"):
+        predicted(build(kind, mask=masks), flip=True)
 
 
 @kinds

@@ -10,6 +10,7 @@ from small_roi_heads import (
     build,
     losses_and_gradients,
     mask_head,
+    predicted,
     pyramid,
 )
 
@@ -50,20 +51,14 @@ def test_mask_loss_weight_scales_the_mask_loss_alone():
 
 def test_without_context_equals_cascade_with_one_mask_head_three_times():
     """The mean of three equal masks is that mask; boxes are refined alike."""
-    ours = lite(glbctx_head=None).eval()
-    cascade = build("CascadeRoIHead", mask=mask_head("FCNMaskHead")).eval()
+    ours = lite(glbctx_head=None)
+    cascade = build("CascadeRoIHead", mask=mask_head("FCNMaskHead"))
     state = {k: v for k, v in ours.state_dict().items() if not k.startswith("mask_head.")}
     for stage in range(3):
         for key, value in ours.mask_head.state_dict().items():
             state[f"mask_head.{stage}.{key}"] = value
     cascade.load_state_dict(state, strict=True)
-    with torch.no_grad():
-        results = [
-            head.predict(pyramid(), rpn, samples, rescale=True)
-            for head in (ours, cascade)
-            for samples, rpn in [batch()]
-        ]
-    for actual, expected in zip(*results, strict=True):
+    for actual, expected in zip(predicted(ours), predicted(cascade), strict=True):
         assert torch.equal(actual.bboxes, expected.bboxes)
         assert torch.equal(actual.scores, expected.scores)
         assert (actual.masks != expected.masks).sum() <= 2
@@ -105,16 +100,11 @@ def test_mask_branch_is_trained_on_last_stage_positives_only():
 
 
 def test_mask_scores_are_kept_apart_from_box_scores():
-    scoring = lite(mask_iou_head=MASK_IOU).eval()
-    plain = lite().eval()
+    scoring, plain = lite(mask_iou_head=MASK_IOU), lite()
     plain.load_state_dict(
         {k: v for k, v in scoring.state_dict().items() if not k.startswith("mask_iou")}
     )
-    results = []
-    for head in (scoring, plain):
-        samples, rpn = batch()
-        with torch.no_grad():
-            results.append(head.predict(pyramid(), rpn, samples, rescale=True))
+    results = predicted(scoring), predicted(plain)
     for scored, reference in zip(*results, strict=True):
         assert torch.equal(scored.scores, reference.scores)
         assert torch.equal(scored.masks, reference.masks)
@@ -130,14 +120,10 @@ def test_mask_scores_are_kept_apart_from_box_scores():
 
 def test_shipped_mask_iou_head_overwrites_box_scores():
     """The alternative by type: mmdet 3.x ranks boxes by mask quality too (mmdet#10978)."""
-    separate = lite(mask_iou_head=MASK_IOU).eval()
-    shipped = lite(mask_iou_head=MASK_IOU | dict(type="MaskIoUHead")).eval()
+    separate = lite(mask_iou_head=MASK_IOU)
+    shipped = lite(mask_iou_head=MASK_IOU | dict(type="MaskIoUHead"))
     shipped.load_state_dict(separate.state_dict(), strict=True)
-    results = []
-    for head in (separate, shipped):
-        samples, rpn = batch()
-        with torch.no_grad():
-            results.append(head.predict(pyramid(), rpn, samples)[0])
+    results = [predicted(head)[0] for head in (separate, shipped)]
     assert "mask_scores" not in results[1]
     assert torch.equal(results[1].scores, results[0].mask_scores)
     assert not torch.equal(results[1].scores, results[0].scores)
