@@ -17,22 +17,9 @@ import seesaw.models.roi_heads.htc_lite  # noqa: F401
 register_all_modules(init_default_scope=True)
 
 CLASSES, SIZE = 7, 128
-GLBCTX = dict(
-    type="GlobalContextHead",
-    num_convs=4,
-    in_channels=CHANNELS,
-    conv_out_channels=CHANNELS,
-    num_classes=CLASSES,
-    loss_weight=3.0,
-    conv_to_res=True,
-)
-MASK_IOU = dict(
-    type="SeparateMaskIoUHead",
-    in_channels=CHANNELS,
-    conv_out_channels=CHANNELS,
-    fc_out_channels=16,
-    num_classes=CLASSES,
-)
+SIZED = dict(in_channels=CHANNELS, conv_out_channels=CHANNELS, num_classes=CLASSES)
+GLBCTX = SIZED | dict(type="GlobalContextHead", num_convs=4, loss_weight=3.0, conv_to_res=True)
+MASK_IOU = SIZED | dict(type="SeparateMaskIoUHead", fc_out_channels=16)
 
 
 def bbox_head(stage, bbox_type, **options):
@@ -42,15 +29,8 @@ def bbox_head(stage, bbox_type, **options):
     return head
 
 
-def mask_head(mask_type="ClassIndexedFCNMaskHead", **kwargs):
-    return dict(
-        type=mask_type,
-        num_convs=2,
-        in_channels=CHANNELS,
-        conv_out_channels=CHANNELS,
-        num_classes=CLASSES,
-        **kwargs,
-    )
+def mask_head(mask_type="ClassIndexedFCNMaskHead"):
+    return SIZED | dict(type=mask_type, num_convs=2)
 
 
 def build(roi_type, mask=None, bbox_type="Shared2FCBBoxHead", score_thr=0.0, seed=0, **kwargs):
