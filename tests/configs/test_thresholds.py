@@ -12,6 +12,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from category_counts import counts
 from config_cases import resolved
 
 from seesaw.data.facts import repeat_factors
@@ -48,11 +49,8 @@ class Train:
 
     def category_counts(self):
         """The content of category_counts.json; ids are ranks, not LVIS's alphabet."""
-        rows = [
-            {"id": c + 1, "image_count": n, "instance_count": self.instances[c]}
-            for c, n in enumerate(self.counts)
-        ]
-        return {"annotated_images": len(self.images), "categories": rows}
+        instances = [self.instances[c] for c in range(len(self.counts))]
+        return counts(instances, self.counts, annotated=len(self.images))
 
     def repeats(self, threshold):
         """r(c) of each category."""

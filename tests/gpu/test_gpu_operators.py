@@ -6,6 +6,7 @@ import detector_cases
 import pytest
 import torch
 import tsd_cases
+from category_counts import counts
 from gpu_device import GPU
 from mmdet.models.layers import NormedConv2d, NormedLinear
 from mmdet.registry import MODELS
@@ -21,13 +22,8 @@ from seesaw.models.sampler import RandomSamplerAny
 from seesaw.training.gradients import absolute_gradients
 
 CLASSES = 1203
-COUNTS = {
-    "annotated_images": 99388,
-    "categories": [
-        {"id": i + 1, "image_count": 1 + (7919 * i) % 1500, "instance_count": 1 + (7919 * i) % 4000}
-        for i in range(CLASSES)
-    ],
-}
+INSTANCES, IMAGES = ([1 + (7919 * i) % most for i in range(CLASSES)] for most in (4000, 1500))
+COUNTS = counts(INSTANCES, IMAGES, annotated=99388)
 ROIS = torch.tensor(
     [[0, 8, 4, 50, 40], [1, 2, 9, 60, 50], [0, 30, 20, 35, 50], [1, 5, 5, 70.5, 60.2]]
 )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from category_counts import counts
 from mmdet.models.losses import CrossEntropyLoss
 from mmdet.registry import DATASETS, HOOKS, MODELS
 from mmengine.config import Config
@@ -118,10 +119,7 @@ def fault(at, what="kill", **options):
     return [dict(type="Fault", at=at, what=what, **options)]
 
 
-COUNTS = {
-    "annotated_images": 9,
-    "categories": [dict(id=i, image_count=i, instance_count=3 * i) for i in (1, 2, 3)],
-}
+COUNTS = counts((3, 6, 9), images=(1, 2, 3), annotated=9)
 GRADIENTS = dict(type="seesaw.training.gradients.GradientRatioHook", category_counts=COUNTS)
 
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from category_counts import counts
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 
@@ -13,13 +14,7 @@ import seesaw.models.losses.group_softmax_loss
 import seesaw.models.losses.seesaw_loss  # noqa: F401
 
 C = 7
-COUNTS = {
-    "annotated_images": 2000,
-    "categories": [
-        {"id": k + 1, "image_count": n, "instance_count": n}
-        for k, n in enumerate((5, 900, 10, 99, 100, 9, 1000))
-    ],
-}
+COUNTS = counts((5, 900, 10, 99, 100, 9, 1000), annotated=2000)
 LOSSES = {
     "SyncedSeesawLoss": (C + 2, {}),
     "EqualizationLoss": (C, {"category_counts": COUNTS, "lambda_": 0.01}),

@@ -5,19 +5,14 @@ import json
 import pytest
 import torch
 import torch.nn.functional as F
+from category_counts import counts
 
 from seesaw.errors import UserError
 from seesaw.models.losses.common import load_category_counts
 from seesaw.models.losses.equalization_loss import EqualizationLoss
 
 # Frequencies 0.5, 0.1, 0.01, 0.001 of 1,000 annotated images.
-COUNTS = {
-    "annotated_images": 1000,
-    "categories": [
-        {"id": k + 1, "image_count": n, "instance_count": 3 * n}
-        for k, n in enumerate((500, 100, 10, 1))
-    ],
-}
+COUNTS = counts((1500, 300, 30, 3), images=(500, 100, 10, 1), annotated=1000)
 
 
 def by_formula(z, labels, frequencies, lambda_):
