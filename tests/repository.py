@@ -25,6 +25,11 @@ def copied(root: Path, *names: str) -> Path:
     return root
 
 
+def content(root: Path) -> dict[Path, bytes]:
+    """Return the bytes of every file below a folder, by its path in there."""
+    return {p.relative_to(root): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
 def replace(path: Path, old: str, new: str, count: int = -1) -> None:
     """Replace a text in a file, which must be there, everywhere or so many times."""
     text = path.read_text()

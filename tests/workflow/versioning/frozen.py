@@ -1,9 +1,10 @@
-"""What tests of the reference share: a finished run's table, a folder's bytes, a refusal."""
+"""What tests of the reference share: a finished run's table, a refusal."""
 
 from pathlib import Path
 
 import pytest
 from made import know
+from repository import content
 
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
@@ -19,10 +20,6 @@ def table(scale):
     shown = jobs.workflow(scale).every[f"table/{PLACE}"].shown
     for path in files.values():
         know(path, params=[repr(dependencies.cached(scale)["table"]), *shown])
-
-
-def content(root):
-    return {p.relative_to(root): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
 def refused(scale, said):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from facts import lacks
-from frozen import PLACE, content, refused
+from frozen import PLACE, refused
 from made import know
-from repository import replace
+from repository import content, replace
 
 from seesaw.cli.main import main
 from seesaw.core import paths

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from frozen import PLACE, content, refused, table
+from frozen import PLACE, refused, table
 from made import finish, know
-from repository import replace
+from repository import content, replace
 
 from seesaw.cli.main import main
 from seesaw.core import paths

@@ -10,6 +10,7 @@ import yaml
 from clones import shrink
 from facts import lacks
 from made import evaluated
+from repository import content
 
 from seesaw.cli.main import main
 from seesaw.core import paths
@@ -68,13 +69,13 @@ def rows(scale):
 
 
 def test_equal_results_are_identical_and_overwrite_nothing(scale, capsys):
-    before = {p: p.read_bytes() for p in scale.reference.rglob("*") if p.is_file()}
+    before = content(scale.reference)
     assert [(r.id, r.verdict, r.cells, r.differs) for r in rows(scale).values()] == [
         (name, "identical", [], {}) for name in (A, B)
     ]
     assert main(["reference"]) == 0
     assert f"{PLACE}: {A} is identical; " in capsys.readouterr().out
-    assert before == {p: p.read_bytes() for p in scale.reference.rglob("*") if p.is_file()}
+    assert content(scale.reference) == before
 
 
 def test_a_difference_is_noise_up_to_twice_the_spread_of_two_single_runs(scale, capsys):

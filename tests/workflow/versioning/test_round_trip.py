@@ -13,7 +13,7 @@ import yaml
 from clones import SMOKE, commit, environment, run, small_repository
 from dvc.commands.status import CmdDataStatus
 from moto.server import ThreadedMotoServer
-from repository import planned
+from repository import content, planned
 
 from seesaw.workflow.reruns import UNNAMED
 
@@ -85,19 +85,15 @@ def plan(root):
     return planned(run(root, "snakemake", "--profile", "local", "-n", "table_a1", *SMOKE))
 
 
-def files(root):
-    return {p.relative_to(root): p.read_bytes() for p in root.rglob("*") if p.is_file()}
-
-
 def test_all_results_are_versioned_and_no_key_is_written(one):
     stages = yaml.safe_load((one / "smoke/dvc.yaml").read_text())["stages"]
     outs = [Path(path) for stage in stages.values() for out in stage["outs"] for path in out]
-    for path in files(one / "results"):
+    for path in content(one / "results"):
         path = Path("results") / path
         assert any(path == out or out in path.parents for out in outs), path
     for folder in (one, one.parent / "store"):
-        for path, content in files(folder).items():
-            assert b"planted-secret" not in content, path
+        for path, text in content(folder).items():
+            assert b"planted-secret" not in text, path
 
 
 @pytest.mark.parametrize(("name", "remote"), [("two", "folder"), ("three", "cloud")])
@@ -107,7 +103,7 @@ def test_a_clone_that_pulls_makes_nothing_again(one, name, remote, request):
     output = run(root, "dvc", "repro", STAGE)
     assert output.count(" change, skipping") == 3 and "Running" not in output
     assert run(root, "dvc", "status", STAGE) == UP_TO_DATE
-    assert files(root / "results") == files(one / "results")
+    assert content(root / "results") == content(one / "results")
     assert run(root, "git", "status", "--porcelain") == ""
     for path in (*root.glob("results/**/*"), *root.glob("data/**/*"), *root.glob("configs/**/*")):
         os.utime(path)
@@ -123,7 +119,7 @@ def test_the_reference_is_frozen_from_a_pulled_clone(two):
 
 
 def test_an_edit_remakes_what_depends_on_it_and_going_back_remakes_nothing(one, two):
-    before = files(two / "results/smoke")
+    before = content(two / "results/smoke")
     table = two / "configs/experiments.yaml"
     said = table.read_text()
     table.write_text(said.replace("title: Step by step", "title: One by one", 1))
@@ -139,7 +135,7 @@ def test_an_edit_remakes_what_depends_on_it_and_going_back_remakes_nothing(one, 
     output = run(two, "dvc", "repro", STAGE)
     assert plan(two) == {}
     assert f"Running stage '{STAGE}'" in output and output.count(" change, skipping") == 2
-    after = files(two / "results/smoke")
+    after = content(two / "results/smoke")
     changed = {path.parts[0] for path in before if after[path] != before[path]}
     assert changed == {"a02_syncbn", "tables", "stages"}
     metrics = run(two, "dvc", "metrics", "diff", "--all")
@@ -150,7 +146,7 @@ def test_an_edit_remakes_what_depends_on_it_and_going_back_remakes_nothing(one, 
     commit(two, "another decay")
     run(two, "git", "checkout", "-q", "HEAD~1")
     run(two, "dvc", "checkout", "-q", STAGE)
-    assert files(two / "results/smoke") == before
+    assert content(two / "results/smoke") == before
     assert plan(two) == {}
     shutil.rmtree(two / ".snakemake")
     assert plan(two) == {}
@@ -158,14 +154,14 @@ def test_an_edit_remakes_what_depends_on_it_and_going_back_remakes_nothing(one, 
 
 def test_an_experiment_retrains_what_its_setting_concerns_and_is_undone(one):
     root = clone(one, "four", "folder")
-    before = files(root / "results/smoke")
+    before = content(root / "results/smoke")
     setting = "configs/scales/smoke.yaml:+set_in.a02_syncbn.fc_channels=24"
     run(root, "dvc", "exp", "run", "-S", setting, STAGE)
     assert plan(root) == {}
-    after = files(root / "results/smoke")
+    after = content(root / "results/smoke")
     changed = {path.parts[0] for path in before if after[path] != before[path]}
     assert changed == {"a02_syncbn", "tables", "stages"}
     run(root, "git", "checkout", "-q", "configs", "smoke/dvc.lock")
     run(root, "dvc", "checkout", "-q", STAGE)
-    assert files(root / "results/smoke") == before
+    assert content(root / "results/smoke") == before
     assert plan(root) == {}
