@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from facts import lacks
+from repository import python
 
 from seesaw.core import provenance
 from seesaw.core import records as pv
@@ -264,8 +265,7 @@ def test_killed_work_leaves_no_record_and_is_counted(repo, artefact):
     code = "import os, sys; from seesaw.core.provenance import Provenance\n"
     code += "with Provenance(sys.argv[1]): os.kill(os.getpid(), 9)"
     for _ in range(2):
-        run = subprocess.run([sys.executable, "-c", code, str(artefact)], cwd=repo)
-        assert run.returncode == -9
+        python(repo, "-c", code, artefact, code=-9)
     assert list(artefact.parent.iterdir()) == [artefact]
     with provenance.Provenance(artefact, root=repo):
         pass
@@ -287,6 +287,5 @@ def test_another_fingerprint_is_other_work(repo, artefact):
 
 def test_one_process_of_several_writes(repo, artefact):
     code = "import sys; from seesaw.core.provenance import record; record(sys.argv[1])"
-    second = [sys.executable, "-c", code, str(artefact)]
-    subprocess.run(second, cwd=repo, env=os.environ | {"RANK": "1"}, check=True)
+    python(repo, "-c", code, artefact, RANK="1")
     assert not pv.provenance_path(artefact).exists() and not (repo / ".cache").exists()

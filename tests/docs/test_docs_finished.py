@@ -7,11 +7,11 @@ import csv
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pages import PAGES, RUN, blocks, calls
+from repository import python
 
 FINISHED = os.environ.get("SEESAW_FINISHED")
 pytestmark = [
@@ -75,9 +75,8 @@ def test_a_shown_command_works(checkout, words):
     with (checkout / "results/smoke/figures/figure_a1.csv").open() as lines:
         category = next(csv.DictReader(lines))["name"]
     words = [category if word == "CATEGORY" else word for word in words]
-    env = os.environ | {"SEESAW_SCALE": "smoke", "PYTHONPATH": str(checkout / "src")}
-    command = [sys.executable, "-m", "seesaw.cli", *words]
-    done = subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True)
+    variables = {"SEESAW_SCALE": "smoke", "PYTHONPATH": str(checkout / "src")}
+    done = python(checkout, "-m", "seesaw.cli", *words, code=None, **variables)
     assert "Traceback" not in done.stderr, done.stderr[-3000:]
     # of the user's dataset a table has nothing to show
     allowed = {0, 1} if words[0] in REPORTS or "--dataset" in words else {0}

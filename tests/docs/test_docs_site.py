@@ -1,11 +1,8 @@
 """The docs site as `make docs` builds it, opened from the disk in a real browser."""
 
-import subprocess
-import sys
-
 import pytest
 from browser import CONTRAST, CUT, WIDTHS, installed
-from pages import REPOSITORY
+from repository import REPOSITORY, python
 from waiting import wait_until
 
 from seesaw.spec import figures
@@ -21,8 +18,7 @@ SCHEME = "document.body.dataset.mdColorScheme"
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "-q", "--strict", "-d", folder]
-    subprocess.run(command, cwd=REPOSITORY, check=True)
+    python(REPOSITORY, "-m", "mkdocs", "build", "-q", "--strict", "-d", folder)
     return folder
 
 

@@ -1,13 +1,13 @@
 """A saved detector of every kind detects the same, to the bit, in a new process."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 from detector_cases import KINDS, build, picture, predict
+from repository import python
 
 pytestmark = pytest.mark.slow
 
@@ -30,8 +30,7 @@ def folder(tmp_path_factory):
     for kind in KINDS:
         torch.save(build(kind).state_dict(), folder / f"{kind}.pth")
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    environment = os.environ | dict(PYTHONPATH=path)
-    subprocess.run([sys.executable, "-c", SCRIPT, str(folder)], check=True, env=environment)
+    python(Path(), "-c", SCRIPT, folder, PYTHONPATH=path)
     return folder
 
 

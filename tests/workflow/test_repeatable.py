@@ -1,6 +1,5 @@
 """Trainings in processes of their own: same bytes twice, broken data named in one sentence."""
 
-import hashlib
 import json
 import shutil
 
@@ -8,14 +7,11 @@ import pytest
 import torch
 from repository import seesaw
 
+from seesaw.core.files import sha256_file
 from seesaw.data.mini_lvis import generate
 from seesaw.spec.mini_lvis import MiniLvisSpec
 
 pytestmark = pytest.mark.slow
-
-
-def digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("training", ["a01_mask_rcnn", "cascade_rfs_seesaw"])
@@ -28,7 +24,7 @@ def test_two_trainings_give_the_same_bytes(smoke_root, training):
         folder = smoke_root / "results/smoke" / training / "seed0"
         kinds = ("detections.jsonl", "metrics.json", "matches.npz", "replicates.json")
         names = ("model.pth", *(f"{training}/{kind}" for kind in kinds))
-        made.append([digest(folder / name) for name in names])
+        made.append([sha256_file(folder / name) for name in names])
         shutil.rmtree(folder)
     assert made[0] == made[1]
 
@@ -37,7 +33,7 @@ def test_another_seed_gives_other_weights(smoke_root):
     seesaw(smoke_root, "train", "a01", "--seed", "0", "--fingerprint", "a")
     seesaw(smoke_root, "train", "a01", "--seed", "1", "--fingerprint", "b")
     folder = smoke_root / "results/smoke/a01_mask_rcnn"
-    assert digest(folder / "seed0/model.pth") != digest(folder / "seed1/model.pth")
+    assert sha256_file(folder / "seed0/model.pth") != sha256_file(folder / "seed1/model.pth")
 
 
 def test_a_job_of_a_workflow_that_read_other_configs_is_refused(smoke_root):
