@@ -133,6 +133,7 @@ CHANGES = {
     ),
     "b03_htc_lite": ("b01_cascade_mask_rcnn", HTC_LITE | expand(LOW_QUALITY)),
     "mask_rcnn_random_ce": ("a01_mask_rcnn", R101 | GRADIENTS),
+    "mask_rcnn_rfs_ce": ("mask_rcnn_random_ce", RFS),
     "cascade_rfs_ce": ("b01_cascade_mask_rcnn", R101 | SCHEDULE),
 }
 FEWER = (("mask_rcnn", "eql"), ("mask_rcnn", "bags"))
@@ -142,8 +143,6 @@ for framework in ("mask_rcnn", "cascade"):
             # Figure A1 is of Mask R-CNN with the other two losses.
             fewer = DROPPED if (framework, loss) in FEWER else set()
             CHANGES[f"{framework}_{sampler}_{loss}"] = (f"{framework}_{sampler}_ce", change | fewer)
-for loss in ("ce", "eql", "bags", "seesaw"):
-    CHANGES.setdefault(f"mask_rcnn_rfs_{loss}", (f"mask_rcnn_random_{loss}", RFS))
 SAMPLERS = [
     (f"{framework}_random_{loss}", f"{framework}_rfs_{loss}")
     for framework in ("mask_rcnn", "cascade")

@@ -73,18 +73,14 @@ def test_epochs_are_those_of_mmdet(tmp_path, monkeypatch):
     assert found["images"] == {"train": 40, "val": 12, "test_dev": 6}
 
 
-def test_a_broken_file_is_reported(tmp_path, monkeypatch):
+def test_a_broken_file_or_record_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    entry = entry_of(tmp_path, [])
+    entry = entry_of(tmp_path, [annotation(1, 1, 1, box=(1, 1, 10))])
+    with pytest.raises(UserError, match=r"train\.json"):
+        facts.facts(entry, 1e-3)
     (tmp_path / "train.json").write_text("{")
     with pytest.raises(UserError, match=r"train\.json"):
         facts.facts(entry, 1e-3)
-
-
-def test_a_box_of_three_numbers_is_reported(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"train\.json"):
-        facts.facts(entry_of(tmp_path, [annotation(1, 1, 1, box=(1, 1, 10))]), 1e-3)
 
 
 def by_name(checks):
