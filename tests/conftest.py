@@ -63,6 +63,20 @@ def clone(rules, bare):
     return bare
 
 
+@pytest.fixture
+def printed(capsys):
+    """Calls a verb, which must end with this code; returns its stdout, or its stderr after 2."""
+    from seesaw.cli.main import main
+
+    def call(*words, code=0):
+        capsys.readouterr()
+        assert main([*map(str, words)]) == code
+        said = capsys.readouterr()
+        return said.err if code == 2 else said.out
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def smoke_start(shared, tmp_path_factory):
     """What trainings at smoke scale start from, made once for all tests: they copy it."""

@@ -12,7 +12,6 @@ from facts import lacks
 from packaging.requirements import Requirement
 from repository import python
 
-from seesaw.cli import main
 from seesaw.core import paths
 from seesaw.workflow import dependencies, jobs
 
@@ -88,10 +87,9 @@ def test_a_verb_that_needs_more_names_the_package_and_the_fix(missing):
     assert not lacks(done.stderr, "seesaw crate: ", "rocrate", "setup.sh", "[workflow]")
 
 
-def test_so_does_one_whose_separate_process_needs_it(monkeypatch, tmp_path, capsys):
+def test_so_does_one_whose_separate_process_needs_it(monkeypatch, tmp_path, printed):
     (tmp_path / "needs_more.py").write_text("import no_such_package.part")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
     monkeypatch.setattr(jobs, "cached_json", lambda *_: dependencies.answer("needs_more"))
-    assert main.main(["plan", "--scale", "smoke"]) == 2
-    said = capsys.readouterr().err
+    said = printed("plan", "--scale", "smoke", code=2)
     assert "package no_such_package;" in said and len(said.splitlines()) == 1

@@ -224,10 +224,9 @@ def test_an_empty_variable_names_no_scale():
     assert run("show", "table_a1", "--reference", SEESAW_SCALE="").returncode == 0
 
 
-def test_diff_prints_the_semantic_difference(capsys):
+def test_diff_prints_the_semantic_difference(printed):
     """What SyncBN changes, once each, and nothing that only other config files read."""
-    assert main(["diff", "a01", "a02", "--scale", "paper"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = printed("diff", "a01", "a02", "--scale", "paper").splitlines()
     assert 'model.backbone.norm_cfg.type: "BN" -> "SyncBN"' in lines
     assert "model.backbone.norm_eval: true -> false" in lines
     assert len(lines) == 10 and all(line.startswith("model.") for line in lines)

@@ -8,7 +8,6 @@ from facts import lacks
 from repository import copied
 from rich.console import Console
 
-from seesaw.cli import main
 from seesaw.cli.checks import operators, report, software, surroundings
 from seesaw.cli.checks.report import Finding
 from seesaw.core import paths
@@ -146,17 +145,15 @@ def test_a_check_that_breaks_is_missing_and_the_page_says_what_to_do(capsys):
     assert (fix.strip(), disk, last) == (report.SETUP, "✓ disk: 9 GB", "missing: GPU")
 
 
-def test_a_mistake_in_site_yaml_is_told_once_with_its_own_fix(clone, capsys):
+def test_a_mistake_in_site_yaml_is_told_once_with_its_own_fix(clone, printed):
     Path("site.yaml").write_text("partitoin: gpu\n")
-    assert main.main(["doctor"]) == 1
-    said = capsys.readouterr().out
+    said = printed("doctor", code=1)
     (line,) = [line for line in said.splitlines() if "partitoin" in line]
     assert "site.yaml" in line.partition(":")[0] and "setup.sh" not in said
     assert "missing: site.yaml" in said
 
 
-def test_the_exit_code(clone, capsys):
-    assert main.main(["doctor", "--scale", "paper"]) == 1
-    said = capsys.readouterr().out.splitlines()
+def test_the_exit_code(clone, printed):
+    said = printed("doctor", "--scale", "paper", code=1).splitlines()
     (missing,) = (line for line in said if line.startswith("missing: "))
     assert not lacks(missing, "dataset", "pre-trained")

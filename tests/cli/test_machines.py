@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from seesaw.cli import main as cli
 from seesaw.core import paths
 
 SRC = paths.ROOT.resolve() / "src"
@@ -65,11 +64,10 @@ print([(f.state, f.found, f.fix) for f in found.values()])'"""
 @pytest.mark.parametrize(
     "number", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.ELOOP, errno.EIO]
 )
-def test_what_cannot_be_written_is_one_sentence(number, monkeypatch, capsys):
+def test_what_cannot_be_written_is_one_sentence(number, monkeypatch, printed):
     def refuse(*_):
         raise OSError(number, os.strerror(number), "/place/manifest.json")
 
     monkeypatch.setattr("seesaw.cli.results.scale_of", refuse)
-    assert cli.main(["claims"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = printed("claims", code=2).splitlines()
     assert "/place/manifest.json" in line and os.strerror(number) in line

@@ -88,10 +88,9 @@ def test_the_closest_name_is_suggested(call, meant, capsys):
     assert meant in said and said.endswith("?")  # else all names are listed
 
 
-def test_data_of_a_download_names_the_download(clone, capsys):
+def test_data_of_a_download_names_the_download(clone, printed):
     for call in (["data"], ["train", "a01"], ["detect", "a01"]):
-        assert main.main([*call, "--scale", "paper"]) == 2
-        said = capsys.readouterr().err
+        said = printed(*call, "--scale", "paper", code=2)
         assert "seesaw download" in said and str(paths.ROOT / "data/lvis_v1") in said
 
 

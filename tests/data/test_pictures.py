@@ -162,14 +162,14 @@ def spoil(content):
     content["categories"].reverse()
 
 
-def test_a_mended_copy_is_accepted_and_the_originals_stay(folder, capsys):
+def test_a_mended_copy_is_accepted_and_the_originals_stay(folder, printed):
     edit(folder, "train", spoil)
     text = "\ufeff" + path_of(folder, "val").read_text().replace('"area": ', '"area": NaN, "a": ')
     path_of(folder, "val").write_text(text, encoding="utf-8")
     hashes = {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.*")}
     options = ["--scale", "smoke", "--dataset", str(folder)]
-    assert main.main(["data", *options]) == 2
-    assert main.main(["data", "--fix", *options]) == 0, capsys.readouterr().err
+    printed("data", *options, code=2)
+    printed("data", "--fix", *options)
     assert hashes == {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*.*")}
     fixed = folder.with_name("set_fixed")
     assert (fixed / "manifest.json").is_file()
@@ -179,8 +179,8 @@ def test_a_mended_copy_is_accepted_and_the_originals_stay(folder, capsys):
     assert 5 not in left and [c["id"] for c in train["categories"]] == [1, 2, 3, 4]
     first = train["annotations"][0]
     assert first["area"] > 100
-    assert main.main(["data", "--fix", *options]) == 2  # the copy exists
-    assert str(fixed) in capsys.readouterr().err.splitlines()[-1]
+    said = printed("data", "--fix", *options, code=2)  # the copy exists
+    assert str(fixed) in said.splitlines()[-1]
 
 
 def test_areas_that_are_shares_of_the_image_become_pixels(folder):
@@ -281,22 +281,19 @@ def test_the_progress_is_printed(folder, monkeypatch, capsys):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_refused_before_its_images_are_decoded(folder, capsys):
+def test_a_read_only_folder_is_refused_before_its_images_are_decoded(folder, printed):
     folder.chmod(0o555)
     (folder / "train/000001.jpg").write_bytes(b"no image")
-    assert main.main(["data", "--scale", "smoke", "--dataset", str(folder)]) == 2
-    assert "read-only" in capsys.readouterr().err
+    assert "read-only" in printed("data", "--scale", "smoke", "--dataset", folder, code=2)
     own = folder.with_name("own")
     own.mkdir()
     for name in ("annotations", "train", "val", "test"):
         (own / name).symlink_to(folder / name)
-    assert main.main(["data", "--scale", "smoke", "--dataset", str(own)]) == 2
-    assert "000001.jpg" in capsys.readouterr().err
+    assert "000001.jpg" in printed("data", "--scale", "smoke", "--dataset", own, code=2)
 
 
-def test_too_few_images_for_a_schedule_are_refused_before_training(tmp_path, capsys):
+def test_too_few_images_for_a_schedule_are_refused_before_training(tmp_path, printed):
     folder = small_folder.make(tmp_path / "three", splits={"train": 3, "val": 2})
-    assert main.main(["data", "--scale", "smoke", "--dataset", str(folder)]) == 2
-    said = capsys.readouterr().err
+    said = printed("data", "--scale", "smoke", "--dataset", folder, code=2)
     assert "train.json" in said and "3 images" in said and "no iteration" in said
     assert not (folder / "manifest.json").exists()

@@ -111,7 +111,7 @@ def test_a_checkpoint_without_names_of_classes_is_not_a_published_one(tmp_path, 
 
 
 @pytest.mark.slow
-def test_mistakes_are_one_sentence_and_write_nothing(folder, tmp_path, capsys):
+def test_mistakes_are_one_sentence_and_write_nothing(folder, tmp_path, printed):
     before = sorted(folder.parent.iterdir())
     image = str(min(Path("data/smoke_lvis/val").glob("*")))
     model = Path(f"results/smoke/{TRAINING}/seed0/model.pth")
@@ -124,26 +124,23 @@ def test_mistakes_are_one_sentence_and_write_nothing(folder, tmp_path, capsys):
         (["predict", image, "--weights", str(tmp_path)], " 0 files"),
         (["predict", image, "--weights", str(model.parent)], "`seesaw publish`"),
     ):
-        assert main([*words, "--scale", "smoke"]) == 2
-        error = capsys.readouterr().err
+        error = printed(*words, "--scale", "smoke", code=2)
         assert said in error and error.count("\n") == 1, words
     torch.save({"meta": {"seesaw": {"scale": 7}}}, tmp_path / "strange.pth")
-    assert main(["predict", image, "--weights", str(tmp_path)]) == 2
-    assert "`seesaw publish`" in capsys.readouterr().err
+    assert "`seesaw publish`" in printed("predict", image, "--weights", tmp_path, code=2)
     noted = provenance_path(model)
     before_it = noted.read_text()
     try:  # trained again, but nothing has been detected with it
         model.write_bytes(whole + b"0")
         noted.write_text(before_it.replace(sha256(whole).hexdigest(), sha256_file(model)))
-        assert main(["publish", "b03", "--scale", "smoke"]) == 2
-        assert not lacks(capsys.readouterr().err, "detections.jsonl", model)
+        said = printed("publish", "b03", "--scale", "smoke", code=2)
+        assert not lacks(said, "detections.jsonl", model)
     finally:
         model.write_bytes(whole)
         noted.write_text(before_it)
     try:
         model.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-        assert main(["publish", "b03", "--scale", "smoke"]) == 2
-        assert "model.pth" in capsys.readouterr().err
+        assert "model.pth" in printed("publish", "b03", "--scale", "smoke", code=2)
     finally:
         model.write_bytes(whole)
     assert sorted(folder.parent.iterdir()) == before

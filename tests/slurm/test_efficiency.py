@@ -4,7 +4,6 @@ import pytest
 from repository import REPOSITORY
 from stand_ins import end
 
-from seesaw.cli.main import main
 from seesaw.workflow.slurm import efficiency, ledger
 from seesaw.workflow.slurm.ledger import Submission
 
@@ -47,7 +46,6 @@ def test_gpus(asked, gpus):
     assert efficiency.gpus(asked) == gpus
 
 
-def test_without_jobs_a_sentence(place, capsys):
+def test_without_jobs_a_sentence(place, printed):
     (place / "configs").symlink_to(REPOSITORY / "configs")
-    assert main(["efficiency", "--scale", "mini"]) == 2
-    assert "scale mini" in capsys.readouterr().err
+    assert "scale mini" in printed("efficiency", "--scale", "mini", code=2)

@@ -8,7 +8,6 @@ import small_folder
 import yaml
 from facts import lacks
 
-from seesaw.cli import main
 from seesaw.core import paths
 from seesaw.core.provenance import record
 from seesaw.errors import UserError
@@ -122,20 +121,19 @@ def test_a_missing_file_is_reported(folder):
         _ = entry.classes
 
 
-def test_a_wrong_statement_is_reported(folder, listed, capsys):
+def test_a_wrong_statement_is_reported(folder, listed, printed):
     listed({name: {"categories": 3} for name in ("mine", "smoke_lvis")})
-    assert main.main(["data", "--scale", "smoke", "--dataset", "mine"]) == 2
-    said = capsys.readouterr().err
+    said = printed("data", "--scale", "smoke", "--dataset", "mine", code=2)
     assert not lacks(said, "mine", "3 categories", "have 4")
     assert not (folder / "manifest.json").exists()
 
 
 @pytest.mark.parametrize("file", ["manifest.json", "category_counts.json"])
-def test_a_file_of_the_users_is_not_replaced(folder, capsys, file):
+def test_a_file_of_the_users_is_not_replaced(folder, printed, file):
     own = folder / file
     own.write_text('{"files": 3}')
-    assert main.main(["data", "--scale", "smoke", "--dataset", str(folder)]) == 2
-    assert not lacks(capsys.readouterr().err, str(own), "`seesaw data`")
+    said = printed("data", "--scale", "smoke", "--dataset", folder, code=2)
+    assert not lacks(said, own, "`seesaw data`")
     assert own.read_text() == '{"files": 3}'
     own.with_name(f"{file}.provenance.json").touch()  # then it is one of ours that was damaged
     assert datasets.load(str(folder)).root == folder

@@ -11,7 +11,6 @@ import small_folder
 from facts import lacks
 from repository import planned, python
 
-from seesaw.cli import main
 from seesaw.core.provenance import record
 from seesaw.errors import UserError
 from seesaw.spec import datasets
@@ -90,14 +89,13 @@ def test_commands_that_are_shown_can_be_pasted(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_correction_makes_the_data_and_the_training_again(clone, capsys):
+def test_a_correction_makes_the_data_and_the_training_again(clone, printed):
     folder = small_folder.make(clone / "mine")
     options = ["--scale", "smoke", "--dataset", str(folder)]
     target = [f"{folder}/manifest.json", "--config", "scale=smoke", f"dataset={folder}"]
 
     def keys():
-        assert main.main(["fingerprints", *options]) == 0
-        return json.loads(capsys.readouterr().out)
+        return json.loads(printed("fingerprints", *options))
 
     snakemake(*target)
     before = keys()
@@ -106,18 +104,19 @@ def test_a_correction_makes_the_data_and_the_training_again(clone, capsys):
     for annotation in content["annotations"]:
         annotation["category_id"] = annotation["category_id"] % 4 + 1
     small_folder.write(folder, "train", content)
-    assert main.main(["pretrain", "resnet18", *options]) == 2
-    assert not lacks(capsys.readouterr().err, "train.json: ", f"{folder}/manifest.json")
+    said = printed("pretrain", "resnet18", *options, code=2)
+    assert not lacks(said, "train.json: ", f"{folder}/manifest.json")
     assert "data" in planned(snakemake("-n", *target))
     after = keys()
     trained = {key for key in before if key.startswith("train/")}
     assert trained and all(before[key] != after[key] for key in trained)
 
 
-def test_a_stand_in_of_other_data_starts_no_training(bare, capsys):
+def test_a_stand_in_of_other_data_starts_no_training(bare, printed):
     folder = small_folder.make(bare / "mine")
     scale = Scale("smoke", str(folder))
-    assert main.main(["data", *shlex.split(scale.options)]) == 0
+    options = shlex.split(scale.options)
+    printed("data", *options)
     weights = scale.pretrained("resnet18")
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"weights")
@@ -125,10 +124,8 @@ def test_a_stand_in_of_other_data_starts_no_training(bare, capsys):
     content = small_folder.read(folder, "train")
     content["annotations"].pop()
     small_folder.write(folder, "train", content)
-    assert main.main(["data", *shlex.split(scale.options)]) == 0
-    capsys.readouterr()
-    assert main.main(["train", "a01", *shlex.split(scale.options), "--fingerprint", "f"]) == 2
-    (said,) = capsys.readouterr().err.splitlines()
+    printed("data", *options)
+    (said,) = printed("train", "a01", *options, "--fingerprint", "f", code=2).splitlines()
     assert not lacks(said, weights, "other data", f"`seesaw pretrain resnet18 {scale.options}`")
     assert not (bare / "work").exists()
 

@@ -72,11 +72,10 @@ def test_freezing_replaces_one_line(claim):
     assert table.of(scale).frozen == FROZEN
 
 
-def test_the_verb_freezes_and_writes_the_page(claim, monkeypatch, capsys):
+def test_the_verb_freezes_and_writes_the_page(claim, monkeypatch, printed):
     monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": OTHER})
     claim(**GAIN)
-    assert main(["claims", "--freeze"]) == 0
-    assert f"frozen at {OTHER}" in capsys.readouterr().out
+    assert f"frozen at {OTHER}" in printed("claims", "--freeze")
     assert f"frozen at `{OTHER}`" in Path("docs/claims.md").read_text()
 
 
@@ -95,10 +94,9 @@ def test_a_design_is_not_frozen_after_its_gradients(claim):
         design.freeze(scale, claims, OTHER)
 
 
-def test_the_verb_writes_the_same_bytes_again(complete, capsys):
+def test_the_verb_writes_the_same_bytes_again(complete, printed):
     outputs = table.outputs(complete[0])
-    assert main(["claims"]) == 0
-    said = capsys.readouterr().out
+    said = printed("claims")
     assert "✓ supported" in said and "Verdicts: 1 supported." in said
     first = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in outputs.values()}
     made = Report.model_validate_json(outputs["json"].read_text())
@@ -111,32 +109,29 @@ def test_the_verb_writes_the_same_bytes_again(complete, capsys):
     assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in outputs.values()} == first
 
 
-def test_what_is_incomplete_lies_apart(complete, capsys):
+def test_what_is_incomplete_lies_apart(complete, printed):
     scale, _ = complete
     scale.metrics(scale.table.evaluations[PAIR[1]], 3).unlink()
-    assert main(["claims"]) == 1
-    assert "incomplete" in capsys.readouterr().out
+    assert "incomplete" in printed("claims", code=1)
     assert not any(path.exists() for path in table.outputs(scale).values())
     assert (scale.results / "claims/partial/claims.md").is_file()
 
 
-def test_of_a_rung_without_a_config_no_run_is_missing(claim, clone, monkeypatch, capsys):
+def test_of_a_rung_without_a_config_no_run_is_missing(claim, clone, monkeypatch, printed):
     """Snakemake, which is given these files, could not make them."""
     monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": FROZEN})
     scale, _ = claim(seeds=(0,), **GAIN)
     (clone / f"configs/table_a1/{PAIR[1]}.py").unlink()
-    assert main(["claims", "--missing"]) == 0
     made = scale.replicates(scale.table.evaluations[PAIR[0]], 0)
-    assert capsys.readouterr().out.split() == [str(made)]
+    assert printed("claims", "--missing").split() == [str(made)]
 
 
-def test_a_damaged_result_is_told_and_is_no_input(complete, capsys):
+def test_a_damaged_result_is_told_and_is_no_input(complete, printed):
     scale, _ = complete
     path = scale.replicates(scale.table.evaluations[PAIR[1]], 3)
     record(path)
     path.write_text(path.read_text() + " ")
-    assert main(["claims"]) == 1
-    assert f"c: {path} " in capsys.readouterr().out
+    assert f"c: {path} " in printed("claims", code=1)
     inputs = record_of(scale.results / "claims/partial/claims.json")["inputs"]
     assert f"metrics/{PAIR[1]}/seed3" in inputs and f"replicates/{PAIR[1]}/seed3" not in inputs
 
@@ -160,6 +155,6 @@ def test_the_committed_page_is_what_the_verb_writes():
     assert (REPOSITORY / "docs/claims.md").read_text() == made, "run `seesaw claims --page`"
 
 
-def test_another_scale_is_reported(clone, capsys):
-    assert main(["claims", "--scale", "paper"]) == 2
-    assert not lacks(capsys.readouterr().err, "configs/claims.yaml", "mini", "paper")
+def test_another_scale_is_reported(clone, printed):
+    said = printed("claims", "--scale", "paper", code=2)
+    assert not lacks(said, "configs/claims.yaml", "mini", "paper")

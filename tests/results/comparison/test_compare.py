@@ -47,9 +47,8 @@ def root(evaluated, tmp_path, monkeypatch):
     return tmp_path / "root"
 
 
-def test_categories_are_sorted_with_errors_and_examples(root, capsys):
-    assert main(["compare", "a09", "a10", "--scale", "mini"]) == 0
-    said = capsys.readouterr().out
+def test_categories_are_sorted_with_errors_and_examples(root, printed):
+    said = printed("compare", "a09", "a10", "--scale", "mini")
     folder = Path(f"results/mini/compare/{A}_vs_{B}")
     names = ["segm.csv", "1_apple.png", "2_pear___green.png"]
     assert said.splitlines()[-3:] == [str(folder / name) for name in names]
@@ -137,13 +136,12 @@ def test_a_photo_is_drawn_as_its_exif_orientation_turns_it(tmp_path):
         pictures._picture("title", ["one"], [(path, [[shown._replace(mask=mask.T)]])])
 
 
-def test_without_images_or_detections_there_are_numbers_but_no_pictures(root, capsys):
+def test_without_images_or_detections_there_are_numbers_but_no_pictures(root, printed):
     (root / "data/mini_lvis/val/7.png").unlink()
-    assert main(["compare", A, B, "--scale", "mini"]) == 0
-    assert "data/mini_lvis/val/7.png" in capsys.readouterr().out.splitlines()[-1]
+    words = ("compare", A, B, "--scale", "mini")
+    assert "data/mini_lvis/val/7.png" in printed(*words).splitlines()[-1]
     shutil.rmtree(root / "data")
-    assert main(["compare", A, B, "--scale", "mini"]) == 0
-    assert "data/mini_lvis/annotations/val.json" in capsys.readouterr().out
+    assert "data/mini_lvis/annotations/val.json" in printed(*words)
     first = Path(f"results/mini/compare/{A}_vs_{B}/segm.csv").read_text().splitlines()[1]
     assert first.startswith("1,1,f,12,12,") and first.endswith(",")  # no names, no examples
 
@@ -155,9 +153,8 @@ def test_without_images_or_detections_there_are_numbers_but_no_pictures(root, ca
         ((A, "a11"), ["seesaw evaluate a11_dual_head --seed 0 --scale mini`"]),
     ],
 )
-def test_what_cannot_be_compared_is_refused_in_one_sentence(root, capsys, arguments, facts):
-    assert main(["compare", *arguments, "--scale", "mini"]) == 2
-    (said,) = capsys.readouterr().err.splitlines()
+def test_what_cannot_be_compared_is_refused_in_one_sentence(root, printed, arguments, facts):
+    (said,) = printed("compare", *arguments, "--scale", "mini", code=2).splitlines()
     assert not lacks(said, *facts)
 
 
@@ -166,13 +163,12 @@ FILES = ("metrics.json", "matches.npz", "replicates.json", "detections.jsonl")
 
 @pytest.mark.parametrize("damage", [lambda c: c[:-1] + b"x", lambda c: c[:-9], lambda _: b"{}"])
 @pytest.mark.parametrize("name", [*FILES, "metrics.json.provenance.json", "val.json"])
-def test_a_damaged_file_is_named_and_nothing_is_written(root, capsys, name, damage):
+def test_a_damaged_file_is_named_and_nothing_is_written(root, printed, name, damage):
     folder = Path(f"results/mini/{B}/seed0/{B}")
     path = Path("data/mini_lvis/annotations/val.json") if name == "val.json" else folder / name
     record(folder / "detections.jsonl")
     path.write_bytes(damage(path.read_bytes()))
-    assert main(["compare", A, B, "--scale", "mini"]) == 2
-    error = capsys.readouterr().err.strip()
+    error = printed("compare", A, B, "--scale", "mini", code=2).strip()
     assert error.startswith(f"seesaw compare: {path} ") and "\n" not in error
     assert not Path("results/mini/compare").exists()
 

@@ -8,7 +8,6 @@ import pytest
 from facts import lacks
 from hand_made import CE, CELLS, SEESAW, gradients, write
 
-from seesaw.cli.main import main
 from seesaw.core.provenance import record, write_failure
 from seesaw.errors import UserError
 from seesaw.results.figures import freeze
@@ -36,16 +35,16 @@ def test_live_and_committed_results_are_never_mixed(results):
     assert not lacks(found.caption, "smoke", found.fingerprint, "1 of 2")
 
 
-def test_the_committed_results_can_be_asked_for(results, monkeypatch, capsys):
+def test_the_committed_results_can_be_asked_for(results, monkeypatch, printed):
     shutil.copytree("results/smoke", "reference/smoke")
     Path(f"reference/smoke/{CE}/seed0/gradients.json").unlink()
     monkeypatch.setenv(inputs.COMMITTED, "1")
     assert list(Results("figure_a1", "smoke").files) == [f"{SEESAW}/seed0"]
-    assert main(["figure", "figure_a1", "--scale", "mini", "--reference"]) == 2
+    said = printed("figure", "figure_a1", "--scale", "mini", "--reference", code=2)
     path = f"reference/mini/{CE}/seed0/gradients.json"
-    assert not lacks(capsys.readouterr().err, path, "figure_a1", "`seesaw freeze mini`")
-    assert main(["figure", "figure_a1", "--scale", "smoke", "--reference"]) == 2
-    assert not lacks(capsys.readouterr().err, "paper_figures", "mini", "--reference")
+    assert not lacks(said, path, "figure_a1", "`seesaw freeze mini`")
+    said = printed("figure", "figure_a1", "--scale", "smoke", "--reference", code=2)
+    assert not lacks(said, "paper_figures", "mini", "--reference")
 
 
 def test_what_failed_or_was_changed_does_not_show(results):
@@ -77,19 +76,18 @@ def test_the_fingerprint_is_that_of_the_numbers(results):
     assert Results("figure_a1", "smoke").fingerprint != before
 
 
-def test_nothing_to_show_is_told_in_a_sentence(clone, capsys):
+def test_nothing_to_show_is_told_in_a_sentence(clone, printed):
     path = f"results/smoke/{CE}/seed0/gradients.json"
     command = "snakemake --profile local figure_a1 --config scale=smoke"
     with pytest.raises(UserError) as error:
         Results("figure_a1", "smoke")
-    assert main(["figure", "figure_a1", "--scale", "smoke"]) == 2
-    (said,) = capsys.readouterr().err.splitlines()
+    (said,) = printed("figure", "figure_a1", "--scale", "smoke", code=2).splitlines()
     for sentence in (str(error.value), said):
         assert not lacks(sentence, path, "figure_a1", f"`{command}`")
     assert not Path("results").exists()
 
 
-def test_a_damaged_result_is_named(results, capsys):
+def test_a_damaged_result_is_named(results, printed):
     path = Path(f"results/smoke/{CE}/seed0/gradients.json")
     whole = json.loads(path.read_text())
     short = json.dumps(whole | {"positive": whole["positive"][1:]})
@@ -99,8 +97,7 @@ def test_a_damaged_result_is_named(results, capsys):
             Results("figure_a1", "smoke").of(CE)
     record(path)
     path.write_text(json.dumps(whole | {"positive": whole["positive"][::-1]}))
-    assert main(["figure", "figure_a1", "--scale", "smoke"]) == 2
-    assert not lacks(capsys.readouterr().err, path, "sha256 ")
+    assert not lacks(printed("figure", "figure_a1", "--scale", "smoke", code=2), path, "sha256 ")
 
 
 def test_each_figure_reads_its_own_results_only(clone):

@@ -10,7 +10,6 @@ import small_folder
 from facts import lacks
 from two_evaluations import A, B
 
-from seesaw.cli.main import main
 from seesaw.results.report import content, page
 from seesaw.spec.scales import Scale
 
@@ -74,9 +73,8 @@ def test_on_a_users_data_it_does_not_speak_of_the_scales_own(scale, tmp_path):
     assert not lacks(warning, "mine", "mini scale", "the paper's") and "generated" not in warning
 
 
-def test_a_partial_page_stands_apart(scale, capsys):
-    assert main(["report"]) == 2
-    said = capsys.readouterr().err
+def test_a_partial_page_stands_apart(scale, printed):
+    said = printed("report", code=2)
     commands = ("`snakemake --profile local report`", "`seesaw report --partial --scale mini`")
     assert not lacks(said, "results/mini", "table_a1, ", *commands)
     assert not (scale.results / "report").exists()

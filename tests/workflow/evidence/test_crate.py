@@ -98,6 +98,5 @@ def test_the_chain_is_in_it_and_large_files_by_their_hash(crate):
     assert not [p for p in folder.rglob("*") if p.is_file() and b"planted" in p.read_bytes()]
 
 
-def test_a_folder_that_exists_is_kept(crate, capsys):
-    assert main(["crate", "made"]) == 2
-    assert "made exists" in capsys.readouterr().err
+def test_a_folder_that_exists_is_kept(crate, printed):
+    assert "made exists" in printed("crate", "made", code=2)

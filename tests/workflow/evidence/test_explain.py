@@ -16,13 +16,8 @@ from seesaw.core.provenance import record
 from seesaw.spec import figures
 
 
-def output_of(capsys):
-    return capsys.readouterr().out
-
-
-def test_a_cell_is_explained_down_to_its_bytes(scale, run, capsys):
-    assert main(["explain", "table_a1", "a01", "AP_r"]) == 0
-    out = output_of(capsys)
+def test_a_cell_is_explained_down_to_its_bytes(scale, run, printed):
+    out = printed("explain", "table_a1", "a01", "AP_r")
     blocks = out.strip().split("\n\n")
     cell, replicates, source = blocks[0].splitlines()
     assert not lacks(cell, "table_a1", "Mask R-CNN", "a01_mask_rcnn", "AP_r: 10.0000")
@@ -45,74 +40,64 @@ def test_a_cell_is_explained_down_to_its_bytes(scale, run, capsys):
     assert any("attempt 1, on " in line for line in weights)
 
 
-def test_a_damaged_link_is_reported(scale, run, capsys):
+def test_a_damaged_link_is_reported(scale, run, printed):
     flip(run["weights"])
-    assert main(["explain", "table_a1", "a01", "AP"]) == 1
-    out = output_of(capsys)
+    out = printed("explain", "table_a1", "a01", "AP", code=1)
     assert not lacks(out.splitlines()[0], "table_a1", "a01_mask_rcnn", "AP: failed")
     assert f"{run['weights']}  corrupt" in out
 
 
-def test_another_version_of_an_input_is_reported(scale, run, capsys):
+def test_another_version_of_an_input_is_reported(scale, run, printed):
     record(write(run["weights"], "trained again"))
-    assert main(["explain", "table_a1", "a01"]) == 0
-    assert "another version" in output_of(capsys)
+    assert "another version" in printed("explain", "table_a1", "a01")
 
 
-def test_a_remark_is_reported(scale, run, capsys):
+def test_a_remark_is_reported(scale, run, printed):
     sentence = "SyncBN over 4 of 16"
     record(run["weights"], remarks=[sentence])
-    assert main(["explain", "table_a1", "a01"]) == 0
-    assert f"  remark      {sentence}" in output_of(capsys).splitlines()
+    assert f"  remark      {sentence}" in printed("explain", "table_a1", "a01").splitlines()
 
 
-def test_a_record_may_have_no_start(scale, run, capsys):
+def test_a_record_may_have_no_start(scale, run, printed):
     record(run["weights"], start=None)
-    assert main(["explain", "table_a1", "a01"]) == 0
-    assert f"{run['weights']}  as recorded\n" in output_of(capsys)
+    assert f"{run['weights']}  as recorded\n" in printed("explain", "table_a1", "a01")
 
 
-def test_a_child_training_is_followed_to_its_parent(scale, capsys):
+def test_a_child_training_is_followed_to_its_parent(scale, printed):
     parent = evaluated(scale, "a10_seesaw")
     evaluated(scale, "a11_dual_head")
-    assert main(["explain", "table_a1", "a11", "AP_box"]) == 0
-    assert f"{parent['weights']}  as recorded" in output_of(capsys)
+    assert f"{parent['weights']}  as recorded" in printed("explain", "table_a1", "a11", "AP_box")
 
 
-def test_a_figures_number_and_a_file(scale, run, capsys):
+def test_a_figures_number_and_a_file(scale, run, printed):
     path = write(figures.outputs("figure_a1", scale)["csv"], "category,ratio\ncup,0.5\nbus,2.0\n")
     record(path, inputs={"metrics": run["metrics"]})
-    assert main(["explain", "figure_a1", "bus"]) == 0
-    out = output_of(capsys)
+    out = printed("explain", "figure_a1", "bus")
     assert not lacks(out.partition("\n\n")[0], "bus", path, "line 3", "ratio = 2.0")
     assert f"{run['weights']}  as recorded" in out
-    assert main(["explain", str(run["detections"])]) == 0
-    assert output_of(capsys).startswith(f"{run['detections']}  as recorded\n")
+    assert printed("explain", run["detections"]).startswith(f"{run['detections']}  as recorded\n")
 
 
-def test_a_figures_line_that_is_not_utf_8_hides_no_other(scale, capsys):
+def test_a_figures_line_that_is_not_utf_8_hides_no_other(scale, printed):
     path = figures.outputs("figure_a1", scale)["csv"]
     write(path, "").write_bytes(b"category,ratio\n\xff,0.5\nbus,2.0\n")
-    assert main(["explain", "figure_a1", "bus"]) == 0
-    assert not lacks(output_of(capsys), "line 3", "ratio = 2.0")
+    assert not lacks(printed("explain", "figure_a1", "bus"), "line 3", "ratio = 2.0")
 
 
-def test_a_category_named_to_cheat_a_terminal_stays_on_its_line(scale, run, capsys):
+def test_a_category_named_to_cheat_a_terminal_stays_on_its_line(scale, run, printed):
     cheat = "cup\x1b[2K\rbus"
     path = figures.outputs("figure_a1", scale)["csv"]
     record(write(path, csv_text([["category", "ratio"], [cheat, 0.5]])))
-    assert main(["explain", "figure_a1", "0.5"]) == 0
-    out = output_of(capsys)
+    out = printed("explain", "figure_a1", "0.5")
     assert "\x1b" not in out and "\r" not in out
     assert not lacks(out, "line 2: ", "cup [2K bus, ratio = 0.5")
 
 
-def test_a_committed_figures_number(capsys):
+def test_a_committed_figures_number(printed):
     """Its data lie in paper_figures/ without a record: the results that it shows follow."""
     with figures.committed("figure_a1")["csv"].open(encoding="utf-8", newline="") as file:
         line = next(csv.DictReader(file))
-    assert main(["explain", "figure_a1", line["category"], "ratio", "--reference"]) == 0
-    out = output_of(capsys)
+    out = printed("explain", "figure_a1", line["category"], "ratio", "--reference")
     assert not lacks(out, "line 2", f"ratio = {line['ratio']}")
     assert "paper_figures/figure_a1.csv  no record" in out
     for training in ("mask_rcnn_random_ce", "mask_rcnn_random_seesaw"):
@@ -128,41 +113,37 @@ def test_a_committed_figures_number(capsys):
         (["figure_a1", "cup"], ["results/mini/figures/figure_a1.csv", "`snakemake"]),
     ],
 )
-def test_a_mistake_is_one_sentence(scale, run, capsys, words, facts):
-    assert main(["explain", *words]) == 2
-    (said,) = capsys.readouterr().err.splitlines()
+def test_a_mistake_is_one_sentence(scale, run, printed, words, facts):
+    (said,) = printed("explain", *words, code=2).splitlines()
     assert not lacks(said, *facts)
 
 
-def test_speed_and_ap_without_a_number_say_why(scale, capsys):
+def test_speed_and_ap_without_a_number_say_why(scale, printed):
     made = evaluated(scale, "b01_cascade_mask_rcnn")
-    assert main(["explain", "table_a2", "b01", "fps"]) == 1
-    out = output_of(capsys)
+    out = printed("explain", "table_a2", "b01", "fps", code=1)
     assert not lacks(out.splitlines()[0], "b01_cascade_mask_rcnn", "fps: ", "not run")
     assert "--reference" not in out  # nothing is committed here
     content = json.loads(made["metrics"].read_text())
     content["segm"]["AP_r"] = None
     record(write(made["metrics"], json.dumps(content)))
-    assert main(["explain", "table_a2", "b01", "AP_r"]) == 0
-    assert "(b01_cascade_mask_rcnn), AP_r: undefined" in output_of(capsys)
+    out = printed("explain", "table_a2", "b01", "AP_r")
+    assert "(b01_cascade_mask_rcnn), AP_r: undefined" in out
 
 
-def test_what_is_committed_is_named(scale, tmp_path, capsys):
+def test_what_is_committed_is_named(scale, tmp_path, capsys, printed):
     (tmp_path / "reference").symlink_to(REPOSITORY / "reference")
     for words in (["table_a1", "a01_mask_rcnn", "AP"], ["table_a2", "b01", "fps"]):
-        assert main(["explain", *words]) == 1
-        out = output_of(capsys)
+        out = printed("explain", *words, code=1)
         assert not lacks(out.splitlines()[0], f"{words[-1]}: ", "not run")
         (asked,) = re.findall(r"seesaw (explain .* --reference)$", out, re.MULTILINE)
         main(asked.split())
-        assert ": not run" not in output_of(capsys)
-    assert main(["show", "table_a1"]) == 1
-    assert "seesaw show table_a1 --reference" in capsys.readouterr().out
+        assert ": not run" not in capsys.readouterr().out
+    assert "seesaw show table_a1 --reference" in printed("show", "table_a1", code=1)
 
 
 def test_git_is_named_for_files_that_it_has(capsys):
     main(["explain", "table_a1", "a10", "AP_r", "--reference"])
-    out = output_of(capsys)
+    out = capsys.readouterr().out
     restored = re.findall(r"git checkout -- (\S+)", out)
     assert restored == ["reference/mini/a10_seesaw/seed0/a10_seesaw/metrics.json"]
     made = re.findall(r"remake +(snakemake .*)  \(not", out)

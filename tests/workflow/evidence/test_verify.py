@@ -5,7 +5,6 @@ from facts import lacks
 from finished_run import evaluated, flip, write
 from repository import replace
 
-from seesaw.cli.main import main
 from seesaw.core.provenance import record
 from seesaw.core.records import provenance_path
 from seesaw.results.tables.collect import collect
@@ -25,21 +24,19 @@ def tables(scale, run):
     return write_recorded(collect("table_a1", scale), scale)
 
 
-def test_a_whole_run_has_no_fault(scale, run, tables, capsys):
+def test_a_whole_run_has_no_fault(scale, run, tables, printed):
     files = len(run) + len(tables)
     assert verify(Evidence(scale)) == ([], files)
-    assert main(["verify"]) == 0
-    assert not lacks(capsys.readouterr().out, "results/mini", f"{files} files", "0 faults")
+    assert not lacks(printed("verify"), "results/mini", f"{files} files", "0 faults")
 
 
 @pytest.mark.parametrize("name", ["weights", "detections", "metrics", "matches"])
-def test_one_changed_byte_is_found_and_only_it_is_named(scale, run, tables, name, capsys):
+def test_one_changed_byte_is_found_and_only_it_is_named(scale, run, tables, name, printed):
     flip(run[name])
     ((path, (what, repair)),) = faults(scale).items()
     assert path == run[name] and what.startswith("corrupt: sha256 ")
     assert repair == f"rm -f {path} && snakemake --profile local {path}"
-    assert main(["verify"]) == 1
-    assert f"{path}: corrupt: sha256" in capsys.readouterr().out
+    assert f"{path}: corrupt: sha256" in printed("verify", code=1)
 
 
 def test_a_changed_table_is_found_by_building_it_again(scale, run, tables):

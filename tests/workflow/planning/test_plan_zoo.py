@@ -6,7 +6,6 @@ import pytest
 from rich.console import Console
 from traces import NOW, make
 
-from seesaw.cli.main import main
 from seesaw.spec import zoo
 from seesaw.spec.scales import Scale
 from seesaw.workflow import plan, status
@@ -39,9 +38,8 @@ def test_its_cost_is_that_of_the_detections(clone):
 
 
 @pytest.mark.parametrize("verb", ["plan", "status"])
-def test_how_its_name_begins_is_enough(clone, capsys, verb):
-    assert main([verb, "zo", "--scale", "paper"]) == 0
-    assert FIRST in capsys.readouterr().out
+def test_how_its_name_begins_is_enough(clone, printed, verb):
+    assert FIRST in printed(verb, "zo", "--scale", "paper")
 
 
 def test_a_converted_model_stands_in_its_own_column(clone, capsys):

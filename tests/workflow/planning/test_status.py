@@ -239,18 +239,16 @@ def test_a_long_detection_says_how_far_it_is(paper, stands):
     assert not lacks(stands(DETECT).note, "120 of 5,000", "49 min")
 
 
-def test_the_next_command(clone, capsys):
+def test_the_next_command(clone, printed):
     again = "snakemake --profile slurm table_a2"
-    assert main(["status", "table_a2", "--scale", "paper"]) == 0
-    said = capsys.readouterr().out
+    said = printed("status", "table_a2", "--scale", "paper")
     assert f"next: {again}" in said and "last call" not in said
     write(dependencies.cache(Scale("paper")), "{}")  # of older code
-    assert main(["status", "table_a2", "--scale", "paper"]) == 0
-    said = capsys.readouterr().out
+    said = printed("status", "table_a2", "--scale", "paper")
     assert "last call" in said and f"{again} -n" in said
-    assert main(["status", "a01", "--scale", "paper"]) == 0
+    said = printed("status", "a01", "--scale", "paper")
     final = "results/paper/a01_mask_rcnn/seed0/a01_mask_rcnn/metrics.json"
-    assert f"snakemake --profile slurm {final} -n" in capsys.readouterr().out
+    assert f"snakemake --profile slurm {final} -n" in said
 
 
 def test_the_verb_loads_neither_torch_nor_mmdet(clone):
@@ -265,11 +263,10 @@ def test_the_verb_loads_neither_torch_nor_mmdet(clone):
     assert f"train: {len(experiments.load().trainings)} " in done.stdout
 
 
-def test_the_exit_code_says_that_someone_is_needed(paper, clone, capsys):
+def test_the_exit_code_says_that_someone_is_needed(paper, clone, printed):
     assert main(["status", "a02", "--scale", "paper"]) == 0
     output = paper[2]["train/a02_syncbn/seed0"].outputs[0]
     write(failure_path(output), json.dumps({"error": "diverged."}))
     assert main(["status", "a02", "--scale", "paper"]) == 1
     assert main(["status", "a01", "--scale", "paper"]) == 0
-    assert main(["status", "a99", "--scale", "paper"]) == 2
-    assert "'a99'" in capsys.readouterr().err
+    assert "'a99'" in printed("status", "a99", "--scale", "paper", code=2)

@@ -78,13 +78,12 @@ def test_of_a_run_log_the_losses_are_kept(scale, finished):
     assert fault.repair == "seesaw freeze smoke"  # git does not have it yet
 
 
-def test_tables_are_rebuilt_from_the_committed_metrics_alone(scale, capsys):
+def test_tables_are_rebuilt_from_the_committed_metrics_alone(scale, capsys, printed):
     reference.freeze(scale)
     for folder in ("results", "data", ".snakemake"):
         shutil.rmtree(folder)
     assert reference.rebuilt(scale) == {PLACE: []}
-    assert main(["reference", "--scale", "smoke"]) == 0
-    output = capsys.readouterr().out
+    output = printed("reference", "--scale", "smoke")
     assert "reference/smoke/tables/table_a1: rebuilt" in output
     assert "table_a1: nothing computed" in output
     assert not Path("results").exists()
@@ -93,19 +92,17 @@ def test_tables_are_rebuilt_from_the_committed_metrics_alone(scale, capsys):
     assert not Path("results").exists()
 
 
-def test_a_table_that_its_metrics_do_not_give_is_reported(scale, capsys):
+def test_a_table_that_its_metrics_do_not_give_is_reported(scale, printed):
     reference.freeze(scale)
     path = scale.reference / "tables/table_a1.md"
     path.write_bytes(path.read_bytes().replace(b"Mask", b"Musk"))
-    assert main(["reference", "--scale", "smoke"]) == 1
-    assert "table_a1.md" in capsys.readouterr().out
+    assert "table_a1.md" in printed("reference", "--scale", "smoke", code=1)
 
 
-def test_a_table_that_was_removed_from_the_experiments_is_named(scale, capsys):
+def test_a_table_that_was_removed_from_the_experiments_is_named(scale, printed):
     reference.freeze(scale)
     replace(paths.EXPERIMENTS, PLACE, "table_b1")
-    assert main(["reference", "--scale", "smoke"]) == 2
-    said = capsys.readouterr().err
+    said = printed("reference", "--scale", "smoke", code=2)
     assert not lacks(said, "reference/smoke/tables/table_a1.csv", "`seesaw freeze smoke`")
 
 

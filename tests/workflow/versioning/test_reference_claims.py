@@ -69,7 +69,7 @@ def test_a_run_of_claims_is_followed_to_its_weights(claimed):
     assert fault.path == run / "a02_syncbn/detections.jsonl" and str(model) in fault.what
 
 
-def test_claims_are_finished_on_one_machine_after_another(claimed, capsys):
+def test_claims_are_finished_on_one_machine_after_another(claimed, printed):
     """Seed 1 is run first; a machine without it adds what it has, and nothing is lost."""
     second = [claimed.results / name / "seed1" for name in ("a01_mask_rcnn", "a02_syncbn")]
     for folder in second:
@@ -77,9 +77,7 @@ def test_claims_are_finished_on_one_machine_after_another(claimed, capsys):
     assert main(["freeze", "smoke"]) == 0
     assert claim_of(claimed)["state"] == "incomplete"
     first = content(claimed.reference)
-    capsys.readouterr()
-    assert main(["claims", "--missing", "--scale", "smoke"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = printed("claims", "--missing", "--scale", "smoke").splitlines()
     assert [path.split("/")[2:4] for path in lines] == [[f.parts[-2], "seed1"] for f in second]
     for folder in second:
         folder.with_name("later").rename(folder)

@@ -68,17 +68,16 @@ def rows(scale):
     return {row.id: row for row in reruns(scale)[PLACE]}
 
 
-def test_equal_results_are_identical_and_overwrite_nothing(scale, capsys):
+def test_equal_results_are_identical_and_overwrite_nothing(scale, printed):
     before = content(scale.reference)
     assert [(r.id, r.verdict, r.cells, r.differs) for r in rows(scale).values()] == [
         (name, "identical", [], {}) for name in (A, B)
     ]
-    assert main(["reference"]) == 0
-    assert f"{PLACE}: {A} is identical; " in capsys.readouterr().out
+    assert f"{PLACE}: {A} is identical; " in printed("reference")
     assert content(scale.reference) == before
 
 
-def test_a_difference_is_noise_up_to_twice_the_spread_of_two_single_runs(scale, capsys):
+def test_a_difference_is_noise_up_to_twice_the_spread_of_two_single_runs(scale, printed):
     # Here AP_r = AP / 2.
     score(scale, B, 0.13)
     row = rows(scale)[B]
@@ -88,13 +87,11 @@ def test_a_difference_is_noise_up_to_twice_the_spread_of_two_single_runs(scale, 
         {c: 2 * 2**0.5 * s for c, s in zip(noise, (1.6, 1.2, 1.6, 1.6, 1.1), strict=True)}
     )
     assert row.cells[0][:3] == ("AP", pytest.approx(12), pytest.approx(13))
-    assert main(["reference"]) == 0
-    said = capsys.readouterr().out
+    said = printed("reference")
     assert re.search(r"a02_syncbn AP .*13\.00.*12\.00.*4\.53", said)
     score(scale, B, 0.16)  # AP_box by 4 > 3.1
     assert rows(scale)[B].verdict == OUTSIDE
-    assert main(["reference"]) == 1
-    assert f"a02_syncbn is {OUTSIDE}" in capsys.readouterr().out
+    assert f"a02_syncbn is {OUTSIDE}" in printed("reference", code=1)
 
 
 def claims_with(scale, *all_runs, other=()):
@@ -144,12 +141,11 @@ def test_evaluations_of_the_same_weights_count_once(scale):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"scale": "mini"}'])
-def test_damaged_claims_are_named(scale, capsys, text):
+def test_damaged_claims_are_named(scale, printed, text):
     path = scale.reference / "claims/claims.json"
     path.parent.mkdir()
     path.write_text(text)
-    assert main(["reference"]) == 2
-    assert f"{path} is damaged" in capsys.readouterr().err
+    assert f"{path} is damaged" in printed("reference", code=2)
 
 
 def test_data_config_code_processor_and_versions_that_differ_are_named(scale):
