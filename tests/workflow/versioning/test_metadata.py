@@ -15,6 +15,7 @@ from seesaw.workflow.jobs import Job, snakemake_record
 
 MODEL = Path("results/smoke/a/seed0/model.pth")
 TABLE = Path("results/smoke/tables/t.txt")
+KEPT = Path("results/smoke/stages/t", metadata.NAME)
 JOBS = [Job("train/a/seed0", (MODEL,)), Job("table/t", (TABLE,), ("train/a/seed0",))]
 
 
@@ -30,9 +31,8 @@ def scale(bare):
         path.write_bytes(content)
     know(MODEL)
     know(TABLE, [str(MODEL)])
-    scale = Scale("smoke")
-    metadata.write(JOBS, scale.results / "stages/t" / metadata.NAME)
-    return scale
+    metadata.write(JOBS, KEPT)
+    return Scale("smoke")
 
 
 def forget():
@@ -40,14 +40,13 @@ def forget():
 
 
 def test_no_time_no_job_and_the_same_bytes_again(scale):
-    path = scale.results / "stages/t" / metadata.NAME
-    first = path.read_bytes()
+    first = KEPT.read_bytes()
     for word in (b"time", b"77", b"job_hash", b"shellcmd", b"log"):
         assert word not in first
     know(MODEL, starttime=9.0, external_jobid="78")
     os.utime(TABLE)
-    metadata.write(JOBS, path)
-    assert path.read_bytes() == first
+    metadata.write(JOBS, KEPT)
+    assert KEPT.read_bytes() == first
 
 
 def test_a_clone_is_told_what_it_pulled(scale):
@@ -67,7 +66,7 @@ def test_a_long_path_has_its_record_in_folders(scale):
     path.parent.mkdir(parents=True)
     path.write_bytes(b"weights")
     know(path)
-    metadata.write([Job("train/x/seed0", (path,))], scale.results / "stages/t" / metadata.NAME)
+    metadata.write([Job("train/x/seed0", (path,))], KEPT)
     forget()
     assert metadata.seed(scale) == 1
     assert known(path)["params"] == ["'f1'"]
@@ -139,7 +138,7 @@ def test_a_pulled_output_is_not_older_than_its_pulled_input(scale):
 def test_an_output_stays_older_than_an_input_that_it_was_not_made_from(scale):
     MODEL.write_bytes(b"new weights")
     know(MODEL)
-    metadata.write(JOBS, scale.results / "stages/t" / metadata.NAME)
+    metadata.write(JOBS, KEPT)
     forget()
     os.utime(TABLE, (1e9, 1e9))
     metadata.seed(scale)
@@ -147,7 +146,7 @@ def test_an_output_stays_older_than_an_input_that_it_was_not_made_from(scale):
 
 
 def test_the_reference_tells_too(scale):
-    (scale.results / "stages/t" / metadata.NAME).rename("kept")
+    KEPT.rename("kept")
     forget()
     assert metadata.seed(scale) == 0
     scale.reference.mkdir(parents=True)
@@ -158,7 +157,7 @@ def test_the_reference_tells_too(scale):
 @pytest.mark.parametrize("damage", ["", "{", "[{}]", "null"])
 def test_a_half_pulled_record_is_no_reason_to_stop(scale, damage):
     forget()
-    (scale.results / "stages/t" / metadata.NAME).write_text(damage)
+    KEPT.write_text(damage)
     assert metadata.seed(scale) == 0
 
 
