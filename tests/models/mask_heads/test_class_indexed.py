@@ -77,16 +77,6 @@ def test_htc_head_equals_dense_with_information_flow():
     torch.testing.assert_close(feat, expected_feat, rtol=0, atol=0)
 
 
-def test_no_rois():
-    _, indexed = pair()
-    x = torch.zeros(0, 8, 14, 14, dtype=torch.float64)
-    with indexed.class_indexed(torch.zeros(0, dtype=torch.long)):
-        logits = indexed(x)
-    assert logits.shape == (0, 1, 28, 28)
-    logits.sum().backward()
-    assert indexed.conv_logits.weight.grad.abs().max() == 0
-
-
 def test_class_agnostic_head_has_one_row_for_every_label():
     dense, indexed = pair(class_agnostic=True)
     x = torch.randn(2, 8, 14, 14, dtype=torch.float64)

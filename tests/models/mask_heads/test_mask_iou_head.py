@@ -75,19 +75,6 @@ def test_loss_is_half_the_squared_error():
     assert made.item() == pytest.approx(0.5 * (0.9 - 0.5) ** 2, abs=1e-6)
 
 
-def test_mask_scores_are_products_and_box_scores_stay():
-    head = SeparateMaskIoUHead(**SMALL)
-    results = InstanceData(
-        scores=torch.tensor([0.8, 0.5]), labels=torch.tensor([2, 0]), bboxes=torch.zeros(2, 4)
-    )
-    empty = InstanceData(scores=torch.zeros(0), labels=torch.zeros(0, dtype=torch.long))
-    ious = torch.tensor([[0.0, 0.0, 0.5], [0.1, 0.0, 0.0]])
-    head.predict_by_feat([ious, torch.zeros(0, 3)], [results, empty])
-    assert results.scores.tolist() == pytest.approx([0.8, 0.5])
-    assert results.mask_scores.tolist() == pytest.approx([0.4, 0.05])
-    assert empty.mask_scores.shape == (0,)
-
-
 def test_unknown_threshold_is_refused():
     with pytest.raises(UserError, match="'half'"):
         SeparateMaskIoUHead(target_threshold="half", **SMALL)
