@@ -199,8 +199,8 @@ def detections(model, images_and_samples):
     return [sample.pred_instances for sample in model.predict(*images_and_samples)]
 
 
-def sampled(model, stage=0, images_and_samples=None):
-    """Pyramid with context, and the stage's sampling results for fixed proposals."""
+def sampled(model, images_and_samples=None):
+    """Pyramid with context, and the first stage's sampling results for fixed proposals."""
     images, samples = images_and_samples or batch()
     head = model.roi_head
     x = head.with_context(model.extract_feat(images))
@@ -214,18 +214,18 @@ def sampled(model, stage=0, images_and_samples=None):
         boxes = torch.cat([boxes, torch.cat([corner, corner + 25], 1)])
         priors = InstanceData(priors=boxes)
         torch.manual_seed(0)
-        assigned = head.bbox_assigner[stage].assign(priors, gts)
-        results.append(head.bbox_sampler[stage].sample(assigned, priors, gts))
+        assigned = head.bbox_assigner[0].assign(priors, gts)
+        results.append(head.bbox_sampler[0].sample(assigned, priors, gts))
     return x, results
 
 
-def trained_like(model, std=0.5):
+def trained_like(model):
     """Weights large enough for scores and boxes to differ between heads."""
     generator = torch.Generator().manual_seed(3)
     for head in model.roi_head.bbox_head:
         for part in (head, head.sibling):
             noise = torch.randn(part.fc_cls.weight.shape, generator=generator)
-            part.fc_cls.weight.data = noise * std
+            part.fc_cls.weight.data = noise * 0.5
             part.fc_reg.weight.data = torch.randn(part.fc_reg.weight.shape, generator=generator)
     return model
 

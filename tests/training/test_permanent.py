@@ -12,11 +12,9 @@ from seesaw.core import records as pv
 from seesaw.errors import PermanentError, UserError
 
 
-def fail(model, error, fingerprint="f"):
-    with (
-        pytest.raises(type(error)),
-        provenance.Provenance(model, root=model.parent, fingerprint=fingerprint),
-    ):
+def fail(model, error):
+    made = provenance.Provenance(model, root=model.parent, fingerprint="f")
+    with pytest.raises(type(error)), made:
         raise error
 
 

@@ -13,15 +13,15 @@ from seesaw.models.losses.seesaw_loss import SeesawCrossEntropy, SyncedSeesawLos
 P, Q, EPS = 0.8, 2.0, 1e-2
 
 
-def weights_by_formula(z, labels, counts, p=P, q=Q, eps=EPS):
+def weights_by_formula(z, labels, counts):
     """S_ij of Eqn 5-7, entry by entry in Python floats."""
     sigma = z.double().softmax(1).tolist()
     n = [max(float(c), 1.0) for c in counts]
     s = torch.ones(z.shape, dtype=torch.float64)
     for r, i in enumerate(labels.tolist()):
         for j in range(z.shape[1]):
-            m = min(1.0, (n[j] / n[i]) ** p)
-            c = max(1.0, (sigma[r][j] / max(sigma[r][i], eps)) ** q)
+            m = min(1.0, (n[j] / n[i]) ** P)
+            c = max(1.0, (sigma[r][j] / max(sigma[r][i], EPS)) ** Q)
             s[r, j] = 1.0 if j == i else m * c
     return s
 

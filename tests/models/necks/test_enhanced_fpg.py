@@ -36,9 +36,9 @@ def small(**switches):
     return neck
 
 
-def features(size=64, channels=8):
+def features(size=64):
     gen = torch.Generator().manual_seed(0)
-    return [torch.randn(2, channels, size >> i, size >> i, generator=gen) for i in range(4)]
+    return [torch.randn(2, 8, size >> i, size >> i, generator=gen) for i in range(4)]
 
 
 def test_switches_change_the_parameters_as_computed():

@@ -71,10 +71,10 @@ def build(roi_type, mask=None, bbox_type="Shared2FCBBoxHead", score_thr=0.0, see
     return head
 
 
-def pyramid(images=2, seed=0, dtype=torch.float32):
-    generator = torch.Generator().manual_seed(seed)
+def pyramid(dtype=torch.float32):
+    generator = torch.Generator().manual_seed(0)
     return tuple(
-        torch.randn(images, CHANNELS, SIZE // s, SIZE // s, generator=generator).to(dtype)
+        torch.randn(2, CHANNELS, SIZE // s, SIZE // s, generator=generator).to(dtype)
         for s in (4, 8, 16, 32, 64)
     )
 
