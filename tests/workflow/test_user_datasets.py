@@ -130,23 +130,22 @@ def test_a_stand_in_of_other_data_starts_no_training(bare, printed):
     assert not (bare / "work").exists()
 
 
-def test_detections_on_other_data_are_not_scored(bare, capsys):
+def test_detections_on_other_data_are_not_scored(bare, printed):
     folder = small_folder.make(bare / "mine")
     scale = Scale("smoke", str(folder))
     options = shlex.split(scale.options)
-    assert main.main(["data", *options]) == 0
+    printed("data", *options)
     evaluation = scale.table.evaluation("b03")
     detections = scale.detections(evaluation, 0)
     detections.parent.mkdir(parents=True)
     detections.touch()
     record(detections, inputs={"manifest": scale.entry.manifest})
     small_folder.edit(folder, "val", lambda content: content["annotations"].pop())
-    assert main.main(["data", *options]) == 0
+    printed("data", *options)
     again = f"`seesaw detect {evaluation.id} {scale.options}`"
     for verb in ("evaluate", "errors"):
-        capsys.readouterr()
-        assert main.main([verb, "b03", *options]) == 2
-        assert not lacks(capsys.readouterr().err, detections, "other data", again)
+        said = printed(verb, "b03", *options, code=2)
+        assert not lacks(said, detections, "other data", again)
 
 
 @pytest.mark.parametrize("manifest", ["a" * 64, "b" * 64])

@@ -18,6 +18,12 @@ BODY = random.Random(0).randbytes(3_000_000)
 QUICK = Patience(cuts=3, pause=0.01)
 
 
+@pytest.fixture(autouse=True)
+def served(server, root):
+    """The file at two of the server's addresses; it goes into an empty repository."""
+    server.files |= {"a": BODY, "b": BODY}
+
+
 def remote(*urls, **facts):
     digest = hashlib.sha256(BODY).hexdigest()
     given = dict(name="weights.pth", set="pretrained", address="a", bytes=len(BODY), sha256=digest)
@@ -33,22 +39,29 @@ def fetched(*urls, patience=QUICK, **facts):
     return seen
 
 
-def test_a_file_arrives_with_its_progress(server, root):
-    server.files["a"] = BODY
+def test_a_file_arrives_with_its_progress(server):
     seen = fetched(server.url + "a")
     assert seen[-1] == len(BODY) and seen == sorted(seen)
     assert server.ranges("a") == [None]
 
 
-def test_a_cut_goes_on_where_it_was(server, root):
-    server.files["a"] = BODY
-    server.faults["a"] = [{"cut": 1_000_000}, {"cut": 2_500_000}]
+@pytest.mark.parametrize(
+    ("faults", "asked"),
+    [
+        ([{"cut": 1_000_000}, {"cut": 2_500_000}], [None, "bytes=1000000-", "bytes=2500000-"]),
+        ([{"cut": 1_000_000}, {"ranges": False}], [None, "bytes=1000000-"]),
+        ([{"cut": 1_000_000}, {"shift": 5}], [None, "bytes=1000000-", None]),  # not appended
+        ([{"status": 503, "headers": {"Retry-After": "0"}}, {"status": 429}], [None] * 3),
+    ],
+    ids=["cut", "ranges ignored", "another range", "busy"],
+)
+def test_a_cut_goes_on_where_it_was_or_else_from_the_start(server, faults, asked):
+    server.faults["a"] = [*faults]
     fetched(server.url + "a")
-    assert server.ranges("a") == [None, "bytes=1000000-", "bytes=2500000-"]
+    assert server.ranges("a") == asked
 
 
-def test_a_later_run_goes_on_where_the_first_was_cut(server, root):
-    server.files["a"] = BODY
+def test_a_later_run_goes_on_where_the_first_was_cut(server):
     server.faults["a"] = [{"cut": 700_000}] + [{"status": 503}] * 3
     file = remote(server.url + "a")
     with pytest.raises(UserError, match=r"503.* 700,000 bytes .*`seesaw"):
@@ -58,22 +71,7 @@ def test_a_later_run_goes_on_where_the_first_was_cut(server, root):
     assert server.ranges("a")[-1] == "bytes=700000-"
 
 
-def test_a_server_that_ignores_ranges_sends_all_again(server, root):
-    server.files["a"] = BODY
-    server.faults["a"] = [{"cut": 1_000_000}, {"ranges": False}]
-    fetched(server.url + "a")
-    assert server.ranges("a") == [None, "bytes=1000000-"]
-
-
-def test_another_range_than_asked_for_is_not_appended(server, root):
-    server.files["a"] = BODY
-    server.faults["a"] = [{"cut": 1_000_000}, {"shift": 5}]
-    fetched(server.url + "a")
-    assert server.ranges("a") == [None, "bytes=1000000-", None]
-
-
-def test_cuts_without_a_byte_end_an_address_and_the_mirror_goes_on(server, root):
-    server.files |= {"a": BODY, "b": BODY}
+def test_cuts_without_a_byte_end_an_address_and_the_mirror_goes_on(server):
     server.faults["a"] = [{"cut": 1_000_000}] + [{"cut": 0}] * 9
     fetched(server.url + "a", server.url + "b")
     assert len(server.ranges("a")) == 3 and server.ranges("b") == ["bytes=1000000-"]
@@ -91,7 +89,6 @@ def test_cuts_without_a_byte_end_an_address_and_the_mirror_goes_on(server, root)
     ],
 )
 def test_a_wrong_file_is_refused_and_the_mirror_tried(server, root, fault, said):
-    server.files |= {"a": BODY, "b": BODY}
     server.faults["a"] = [fault] * 9
     with pytest.raises(UserError, match=f"^weights.pth .*{said}"):
         fetch(remote(server.url + "a"), patience=QUICK)
@@ -101,31 +98,27 @@ def test_a_wrong_file_is_refused_and_the_mirror_tried(server, root, fault, said)
     assert len(server.ranges("a")) == 2  # once a run: no retry can mend it
 
 
-def test_wrong_bytes_after_a_cut_elsewhere_cost_one_more_try(server, root):
+def test_wrong_bytes_after_a_cut_elsewhere_cost_one_more_try(server):
     """Whose bytes were wrong is unknown, so the whole file is asked of one address alone."""
-    server.files |= {"a": BODY, "b": BODY}
     server.faults["a"] = [{"cut": 9, "content": b"y" + BODY[1:]}] + [{"cut": 0}] * 9
     fetched(server.url + "a", server.url + "b")
     assert server.ranges("b") == ["bytes=9-", None]
 
 
-def test_a_busy_server_is_asked_again(server, root):
-    server.files["a"] = BODY
+def test_a_busy_server_is_asked_again(server):
     server.faults["a"] = [{"status": 503, "headers": {"Retry-After": "0"}}]
     server.faults["a"].append({"status": 429, "headers": {"Retry-After": "²"}})
     fetched(server.url + "a")
     assert len(server.ranges("a")) == 3
 
 
-def test_silence_is_a_cut(server, root):
-    server.files["a"] = BODY
+def test_silence_is_a_cut(server):
     server.faults["a"] = [{"pause": 600}]
     fetched(server.url + "a", patience=replace(QUICK, silence=0.2, cuts=99))
     assert len(server.ranges("a")) > 1  # a busy machine may be silent again
 
 
-def test_a_slow_server_is_left_for_a_mirror_but_kept_if_it_is_the_only_one(server, root):
-    server.files |= {"a": BODY, "b": BODY}
+def test_a_slow_server_is_left_for_a_mirror_but_kept_if_it_is_the_only_one(server):
     slow = replace(QUICK, window=0.05, rate=1e6)
     server.faults["a"] = [{"pause": 0.5}]
     fetched(server.url + "a", server.url + "b", patience=slow)
@@ -136,32 +129,22 @@ def test_a_slow_server_is_left_for_a_mirror_but_kept_if_it_is_the_only_one(serve
     assert len(server.ranges("a")) == before + 1
 
 
-def test_nobody_answers(root):
+def test_nobody_answers():
     file = remote("http://127.0.0.1:9/a")
     with pytest.raises(UserError, match=r"refused.* data/pretrained\b"):
         fetch(file, patience=QUICK)
 
 
-def test_a_part_that_is_too_long_is_thrown_away(server, root):
-    server.files["a"] = BODY
+@pytest.mark.parametrize("left", [BODY + b"!", b"z" * len(BODY)], ids=["too long", "another file"])
+def test_a_part_that_is_none_of_the_file_is_thrown_away(server, left):
     file = remote(server.url + "a")
     file.path.parent.mkdir(parents=True)
-    file.path.with_name("weights.pth.part").write_bytes(BODY + b"!")
+    file.path.with_name("weights.pth.part").write_bytes(left)
     fetched(server.url + "a")
     assert server.ranges("a") == [None]
 
 
-def test_a_part_of_another_file_is_found_at_the_end(server, root):
-    server.files["a"] = BODY
-    file = remote(server.url + "a")
-    file.path.parent.mkdir(parents=True)
-    file.path.with_name("weights.pth.part").write_bytes(b"z" * len(BODY))
-    fetched(server.url + "a")
-    assert server.ranges("a") == [None]
-
-
-def test_without_a_known_size_the_digits_of_the_name_decide(server, root):
-    server.files["a"] = BODY
+def test_without_a_known_size_the_digits_of_the_name_decide(server):
     digits = hashlib.sha256(BODY).hexdigest()[:8]
     server.faults["a"] = [{"cut": 10}]
     name = f"w-{digits}.pth"
@@ -180,7 +163,6 @@ def test_without_a_known_size_the_digits_of_the_name_decide(server, root):
     ],
 )
 def test_a_file_of_unknown_size_has_a_limit_and_the_mirror_is_tried(server, root, fault, said):
-    server.files |= {"a": BODY, "b": BODY}
     server.faults["a"] = [fault] * 9
     digits, patience = hashlib.sha256(BODY).hexdigest()[:8], replace(QUICK, most=4_000_000)
     options = dict(name=f"w-{digits}.pth", set="zoo", address="a")
@@ -195,10 +177,10 @@ def test_a_file_of_unknown_size_has_a_limit_and_the_mirror_is_tried(server, root
     assert server.ranges("b") == [None] and len(server.ranges("a")) == 2
 
 
-def test_no_secret_of_an_address_is_reported(server, root):
+def test_no_secret_of_an_address_is_reported(server):
     where = server.url.removeprefix("http://")
     signed = f"{server.url}b?X-Amz-Signature=5ecre7&part=1&token=70ken"
-    urls = [f"http://me:p%40ss@{where}a", f"http://me:p/ss@{where}a", signed]
+    urls = [f"http://me:p%40ss@{where}none", f"http://me:p/ss@{where}none", signed]
     with pytest.raises(UserError) as error:
         fetch(remote(*urls), patience=QUICK)
     said = str(error.value)
@@ -206,8 +188,7 @@ def test_no_secret_of_an_address_is_reported(server, root):
     assert f"{server.url}b?" in said and "part=1" in said and "404" in said
 
 
-def test_two_downloads_of_one_file_do_not_meet(server, root):
-    server.files["a"] = BODY
+def test_two_downloads_of_one_file_do_not_meet(server):
     file = remote(server.url + "a")
     file.path.parent.mkdir(parents=True)
     with (file.path.parent / ".weights.pth.lock").open("w") as other:
@@ -217,9 +198,8 @@ def test_two_downloads_of_one_file_do_not_meet(server, root):
     fetched(server.url + "a")
 
 
-def test_a_full_disk_is_reported(server, root):
+def test_a_full_disk_is_reported(server):
     """The kernel refuses all bytes of a file after the millionth."""
-    server.files["a"] = BODY
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
     try:
