@@ -69,8 +69,9 @@ failed=0
 # The measurements after them take five to six minutes. The trainings take longest and begin first: xdist
 # hands out two tests at a time in this order. -v alone would only take back pyproject.toml's -q.
 files=$(printf '%s\n' tests/gpu/test_*.py | sort -r)
+hangs=(); if "$python" -c 'import pytest_timeout' 2> /dev/null; then hangs=(--timeout 180); fi
 AT_MOST=${TEST_SECONDS:-200} step tests "$python" -m pytest -vv -p no:cacheprovider -n "${TEST_PROCESSES:-8}" \
-  --maxschedchunk 1 --durations 10 --timeout 180 $files || failed=1
+  --maxschedchunk 1 --durations 10 "${hangs[@]}" $files || failed=1
 tail -n 40 "$out/tests.log" | cut -c1-300
 # Two processes: an error that poisons one's CUDA context leaves the other.
 measure() { # NAME SECTION...
