@@ -132,10 +132,13 @@ def content_fault(path: Path, content: bytes, width: int, height: int) -> Fault 
 
 
 def lacks_end(content: bytes) -> bool:
-    """Return whether a JPEG's pixels go on to the end of the file.
+    """Return whether zeros take the place of the rest of a JPEG.
 
-    A download that stopped leaves zeros in space that was reserved; they are decoded as grey.
+    A download that stopped leaves them in space that was reserved; they are decoded as grey. Of a
+    JPEG that lacks its end marker alone all pixels are there.
     """
+    if not content.endswith(bytes(8)):
+        return False
     at = 2 if content.startswith(b"\xff\xd8") else len(content)
     while (at := content.find(b"\xff", at)) >= 0:
         marker = content[at + 1 : at + 2]
