@@ -16,7 +16,8 @@ from typing_extensions import TypedDict
 from seesaw.core import paths
 from seesaw.core.borders import listing
 from seesaw.core.json import json_or_none
-from seesaw.core.records import failure_of, provenance_path, read_record
+from seesaw.core.records import failure_of, provenance_path, read_record, record_of
+from seesaw.core.versions import library_versions
 from seesaw.errors import Interrupted
 from seesaw.spec.experiments import Experiments
 from seesaw.spec.scales import Scale, snakemake_command
@@ -37,6 +38,8 @@ _STYLES |= {"no sign": "yellow", "stopped": "yellow"}
 TAIL = 3
 PACE = re.compile(r"[\d,]+ of [\d,]+ .*, [\d,]+ min left")  # a line of `seesaw.core.pace`
 NEEDS_YOU = ("failed", "no sign", "stopped")
+# An upgrade of these changes results but makes nothing again, as no fingerprint contains it.
+DECISIVE = ("torch", "onedl-mmcv", "onedl-mmengine", "onedl-mmdetection", "numpy")
 
 
 class _Stop(TypedDict):
@@ -180,12 +183,28 @@ def render(
     for s in found:
         if s.state in NEEDS_YOU:
             _explain(s, scale, console)
+    for library, count in upgraded(found).items():
+        console.print(
+            Text(f"{count} of the trainings that are done used {library}; they stay done.")
+        )
     states = {s.state for s in found} - {"done"}
     if not known and dependencies.cache(scale).is_file():
         note = "Code or configs have changed since the workflow's last call: done means present."
         console.print(Text(f"{note}\nWhat is made again: {again} -n"), soft_wrap=True)
     elif states and states <= {"outdated", "–"}:
         console.print(Text(f"next: {again}\nWhat it makes: {again} -n"), soft_wrap=True)
+
+
+def upgraded(found: list[Standing]) -> Counter[str]:
+    """Count the finished trainings that used another version of a library than is here."""
+    here, counts = library_versions(), Counter[str]()
+    for s in found:
+        if s.state == "done" and s.job.rule == "train":
+            used = (record_of(s.job.outputs[0]) or {}).get("versions") or {}
+            for name in DECISIVE:
+                if (version := used.get(name)) and version != here[name]:
+                    counts[f"{name} {version} (here: {here[name]})"] += 1
+    return counts
 
 
 def _explain(s: Standing, scale: Scale, console: Console) -> None:

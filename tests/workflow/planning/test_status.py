@@ -10,12 +10,13 @@ from rich.console import Console
 from traces import A01, DATA, DETECT, EVALUATE, NOW, entry, make, make_data, training_log, write
 
 from seesaw.cli.main import main
-from seesaw.core.records import failure_path
+from seesaw.core.records import failure_path, provenance_path
+from seesaw.core.versions import library_versions
 from seesaw.spec import experiments
 from seesaw.spec.scales import Scale
 from seesaw.workflow import dependencies
 from seesaw.workflow.jobs import finished, snakemake_record
-from seesaw.workflow.status import render, standing
+from seesaw.workflow.status import render, standing, upgraded
 
 KNOWN = {A01: "f1"}
 
@@ -51,6 +52,18 @@ def test_done(paper, stands):
     for job in (*DATA, A01):
         make(paper[2][job], fingerprint="f1")
     assert stands(A01).state == "done" and stands(DETECT).state == "–"
+
+
+def test_trainings_with_other_libraries_are_counted(paper, stands):
+    make_data(paper[2])
+    make(paper[2][A01], fingerprint="f1")
+    record = provenance_path(paper[2][A01].outputs[0])
+    content = json.loads(record.read_text())
+    for version, expected in ((library_versions()["torch"], []), ("1.0", ["torch 1.0"])):
+        content["versions"] = {"torch": version, "python": "3.0"}
+        record.write_text(json.dumps(content))
+        found = upgraded([stands(A01), stands(DETECT)])
+        assert [library.split(" (")[0] for library in found] == expected
 
 
 def test_made_of_an_older_state(paper, stands):
