@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import seesaw
 from seesaw.cli.common import (
@@ -23,8 +25,12 @@ from seesaw.core.names import unique
 from seesaw.core.provenance import Provenance, refuse_known_failure
 from seesaw.errors import UserError
 from seesaw.spec import claims, downloads, experiments
+from seesaw.spec.scales import Scale
 from seesaw.training import run_log, runs
 from seesaw.workflow.slurm import ledger
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def add(verb) -> None:
@@ -100,49 +106,24 @@ def pretrain(args: Namespace) -> None:
 def train(args: Namespace) -> None:
     """Run a training with one seed."""
     scale = scale_of(args)
-    table = scale.table
-    training = table.training(args.training)
-    parent = table.trainings.get(training.init_from or "")
-    for needed in (training, parent):
-        if needed and needed.config is None:
-            raise UserError(
-                f"configs/*/{needed.id}.py is missing: this rung is not built; write it."
-            )
+    training = _training(args, scale)
     assert training.config
-    seeds = claims.training_seeds(scale)[training.id]
-    if args.seed not in seeds and not args.fingerprint:
-        raise UserError(
-            f"seed {args.seed} is not among seeds {seeds} of {training.id}; add it to {table.path}."
-        )
     need_data(scale)
     from seesaw.spec.config import resolve
     from seesaw.workflow.slurm.lease import leave_to_job
 
     ends, mirror = stopping.deadline(args.deadline), runs.mode()
     cfg = resolve(training.config, scale, register=False)
-    inputs = {"manifest": scale.entry.manifest, "config": training.config}
-    start, starts = None, []  # what other verbs made that this training starts from
-    if training.init_from:
-        inputs["init_from"] = start = scale.model(training.init_from, args.seed)
-        starts.append((start, f"train {training.init_from}", scale, args.seed))
+    weights, made_by = _starting_weights(training, cfg, scale, args.seed)
+    for path, command, seed in made_by:
+        need_output(path, command, scale, seed)
     # Compute nodes have no internet, and the fingerprint contains the checkpoint's name. Therefore
     # the name is replaced by the path of the downloaded file only here.
-    backbone = cfg.model.backbone.init_cfg
-    files = downloads.load()
-    inputs["pretrained"] = weights = files.weights(backbone.checkpoint)
-    if scale.overlay.backbones:
-        starts.append((weights, f"pretrain {weights.stem}", scale, 0))
-    elif "://" in backbone.checkpoint:
-        files.pretrained(backbone.checkpoint).check()
-    elif not weights.is_file():
-        raise UserError(f"{weights} is missing; correct init_cfg in {training.config}.")
-    for one in starts:
-        need_output(*one)
-    backbone.checkpoint = str(weights)
+    cfg.model.backbone.init_cfg.checkpoint = str(weights["pretrained"])
     key = f"train/{training.id}/seed{args.seed}"
     check_data(scale, "train")
-    for one in starts:
-        refuse_other_data(*one)
+    for path, command, seed in made_by:
+        refuse_other_data(path, command, scale, seed)
     fingerprint = args.fingerprint or fingerprints_of(args)[key]
     if os.environ.get(ledger.SCALE) == scale.full_name and os.environ.get("RANK", "0") == "0":
         _refuse_edited(args, training, key)
@@ -160,10 +141,11 @@ def train(args: Namespace) -> None:
     from seesaw.training.train import train as run
 
     config = cfg.to_dict()
+    inputs = {"manifest": scale.entry.manifest, "config": training.config} | weights
     digest = hashing.fingerprint(config=config)
     facts = dict(fingerprint=fingerprint, seed=args.seed, config_hash=digest)
     with Provenance(output, inputs=inputs, **facts) as provenance:
-        header = runs.header(scale, table, training, config, provenance)
+        header = runs.header(scale, scale.table, training, config, provenance)
         runs.set_aside(work, header["dataset"]["manifest"])
         provenance.facts["wandb_run"] = None if mirror == "off" else header["id"]
         with RunLogHook(work / run_log.NAME, header, mirror, git=header["git"]) as log:
@@ -175,7 +157,7 @@ def train(args: Namespace) -> None:
                 args.seed,
                 work,
                 output,
-                start,
+                weights.get("init_from"),
                 deadline=ends,
                 hooks=[log],
                 images_per_gpu=args.images_per_gpu,
@@ -189,6 +171,45 @@ def train(args: Namespace) -> None:
     seconds = provenance.facts["seconds_per_iteration"]
     each = f", {seconds} s each" if seconds is not None else ""
     print(f"{output}: {provenance.facts['iterations']} iterations{each}")
+
+
+def _training(args: Namespace, scale: Scale) -> experiments.Training:
+    """Return the row of a training that is built and has this seed."""
+    table = scale.table
+    training = table.training(args.training)
+    for needed in (training, table.trainings.get(training.init_from or "")):
+        if needed and needed.config is None:
+            raise UserError(
+                f"configs/*/{needed.id}.py is missing: this rung is not built; write it."
+            )
+    seeds = claims.training_seeds(scale)[training.id]
+    if args.seed not in seeds and not args.fingerprint:
+        raise UserError(
+            f"seed {args.seed} is not among seeds {seeds} of {training.id}; add it to {table.path}."
+        )
+    return training
+
+
+def _starting_weights(
+    training: experiments.Training, cfg: Config, scale: Scale, seed: int
+) -> tuple[dict[str, Path], list[tuple[Path, str, int]]]:
+    """Return what a training starts from, by its name in the record.
+
+    Besides, for what other verbs make: the file, the verb's words, and the seed.
+    """
+    weights, made_by = {}, []
+    if training.init_from:
+        weights["init_from"] = scale.model(training.init_from, seed)
+        made_by.append((weights["init_from"], f"train {training.init_from}", seed))
+    checkpoint, files = cfg.model.backbone.init_cfg.checkpoint, downloads.load()
+    weights["pretrained"] = path = files.weights(checkpoint)
+    if scale.overlay.backbones:
+        made_by.append((path, f"pretrain {path.stem}", 0))
+    elif "://" in checkpoint:
+        files.pretrained(checkpoint).check()
+    elif not path.is_file():
+        raise UserError(f"{path} is missing; correct init_cfg in {training.config}.")
+    return weights, made_by
 
 
 def _refuse_edited(args: Namespace, training: experiments.Training, key: str) -> None:

@@ -11,6 +11,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from seesaw.spec import claims as claim_table
 from seesaw.spec import experiments, figures, zoo
 from seesaw.spec.scales import Scale
 from seesaw.workflow import acceptances, design, used_code
+
+Resolved = Callable[[Path], dict[str, Any]]  # a config -> its resolved settings
 
 
 def cached(scale: Scale) -> dict[str, Any]:
@@ -82,7 +85,7 @@ def backbones(scale: Scale) -> dict[str, str]:
     return {training: stand_in.name for training, stand_in in found.items() if stand_in}
 
 
-def compute(scale: Scale) -> dict[str, str]:
+def compute(scale: Scale) -> dict[str, Any]:
     """Compute ``train/<id>/seed<k>``, ``detect/<evaluation>``, ``pretrain/<backbone>`` ... -> hash.
 
     ``code/<module>`` is used by every rule that depends on the code of one module and its imports.
@@ -90,24 +93,51 @@ def compute(scale: Scale) -> dict[str, str]:
     from, and ``accepted``, key of a finished training whose own fingerprint is given here ->
     fingerprint of the current state.
     """
-    from seesaw.spec.config import flatten, resolve
+    from seesaw.spec.config import resolve
 
     @functools.cache
     def resolved(config: Path) -> dict[str, Any]:
         return resolve(config, scale, register=False).to_dict()
 
+    data = _data(scale)
+    result = {"data": data, "backbones": backbones(scale)} | _code(scale)
+    for stand_in in scale.overlay.backbones.values():
+        result[f"pretrain/{stand_in.name}"] = hashing.fingerprint(
+            backbone=stand_in.model_dump(),
+            settings=scale.overlay.pretrain,
+            data=data,
+            code=used_code.code_hash(["seesaw.training.pretrain"]),
+        )
+    result |= _trainings(scale, resolved, result)
+    result |= _evaluations(scale, resolved)
+    if claims := claim_table.of(scale):
+        result["design"] = design.fingerprint(claims, scale, data)
+        roots = ["seesaw.results.claims.measure", "seesaw.results.claims.page"]
+        result["claims"] = hashing.fingerprint(
+            code=used_code.code_hash(roots), design=result["design"]
+        )
+    return result
+
+
+def _data(scale: Scale) -> str:
+    """Hash what the data are: their row and generator, or a user's own annotations."""
+    entry = scale.entry
+    own = {s: sha256_of(p) for s, p in scale.own_annotations.items() if p.is_file()}
+    generator = ["seesaw.data.mini_lvis"] if entry.generate is not None else []
+    return hashing.fingerprint(
+        entry=entry.model_dump(mode="json", exclude={"categories"}),
+        code=used_code.code_hash(generator),
+        **({"annotations": own} if own else {}),
+    )
+
+
+def _code(scale: Scale) -> dict[str, str]:
+    """Hash what depends on code alone: scores, timing, tables, figures and the report."""
+
     def code(*modules: str) -> str:
         return used_code.code_hash(modules)[:16]
 
-    table, entry = scale.table, scale.entry
-    own = {s: sha256_of(p) for s, p in scale.own_annotations.items() if p.is_file()}
-    generator = ["seesaw.data.mini_lvis"] if entry.generate is not None else []
-    result: dict[str, Any] = {
-        "data": hashing.fingerprint(
-            entry=entry.model_dump(mode="json", exclude={"categories"}),
-            code=used_code.code_hash(generator),
-            **({"annotations": own} if own else {}),
-        ),
+    result = {
         "evaluate": code("seesaw.evaluation.resample", "seesaw.evaluation.replicates"),
         "errors": code("seesaw.evaluation.errors"),
         "speed": code("seesaw.evaluation.speed", "seesaw.evaluation.post_processing"),
@@ -117,34 +147,30 @@ def compute(scale: Scale) -> dict[str, str]:
             template=TEMPLATE.read_text(encoding="utf-8"),
         ),
     }
-    result |= {f"code/{module}": found for module, found in used_code.code_hashes().items()}
-    result |= {f"figure/{name}": _figure(name) for name in figures.FIGURES}
-    result["backbones"] = backbones(scale)
-    result["accepted"], stands_for = {}, acceptances.stands_for(scale.full_name)
     if remarks := [a.remark for a in acceptances.load() if a.scale == scale.full_name]:
         result["table"] = hashing.fingerprint(code=result["table"], remarks=remarks)
-    for stand_in in scale.overlay.backbones.values():
-        result[f"pretrain/{stand_in.name}"] = hashing.fingerprint(
-            backbone=stand_in.model_dump(),
-            settings=scale.overlay.pretrain,
-            data=result["data"],
-            code=used_code.code_hash(["seesaw.training.pretrain"]),
-        )
-    seeds = claim_table.training_seeds(scale)
-    parents_first = sorted(table.trainings.values(), key=lambda t: t.init_from is not None)
-    for t in parents_first:
+    result |= {f"code/{module}": found for module, found in used_code.code_hashes().items()}
+    return result | {f"figure/{name}": _figure(name) for name in figures.FIGURES}
+
+
+def _trainings(scale: Scale, resolved: Resolved, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Hash each training with each of its seeds; ``known`` has the data's and the stand-ins'."""
+    from seesaw.spec.config import flatten
+
+    table, seeds = scale.table, claim_table.training_seeds(scale)
+    result: dict[str, Any] = {"accepted": {}}
+    stands_for = acceptances.stands_for(scale.full_name)
+    for t in sorted(table.trainings.values(), key=lambda t: t.init_from is not None):
         if t.config is None or (t.init_from and table.trainings[t.init_from].config is None):
             continue
-        stand_in = result["backbones"].get(t.id)
         for seed in seeds[t.id]:
-            parent = f"train/{t.init_from}/seed{seed}" if t.init_from else None
-            if parent is None and stand_in:
-                parent = f"pretrain/{stand_in}"
+            parent = None
+            if t.init_from:  # it was hashed before
+                parent = result[f"train/{t.init_from}/seed{seed}"]
+            elif stand_in := known["backbones"].get(t.id):
+                parent = known[f"pretrain/{stand_in}"]
             parts = used_code.training_parts(
-                resolved(t.config),
-                dataset_hash=result["data"],
-                seed=seed,
-                parent=result[parent] if parent else None,
+                resolved(t.config), dataset_hash=known["data"], seed=seed, parent=parent
             )
             key, made = f"train/{t.id}/seed{seed}", hashing.fingerprint(**parts)
             if scale.overlay.ask_before_retraining:
@@ -152,7 +178,13 @@ def compute(scale: Scale) -> dict[str, str]:
             result[key] = stands_for.get((key, made), made)
             if result[key] != made:
                 result["accepted"][key] = made
-    built = [e for e in table.evaluations.values() if table.built(e.id)]
+    return result
+
+
+def _evaluations(scale: Scale, resolved: Resolved) -> dict[str, str]:
+    """Hash the detections of each evaluation, and the conversion of each released model."""
+    result = {}
+    built = [e for e in scale.table.evaluations.values() if scale.table.built(e.id)]
     for released in zoo.load().models.values():
         built.append(released.evaluation)
         assert released.evaluation.config_path, released.id
@@ -169,12 +201,6 @@ def compute(scale: Scale) -> dict[str, str]:
             config=config,
             split=e.split,
             code=used_code.code_hash(types | {"seesaw.evaluation.detect"}),
-        )
-    if claims := claim_table.of(scale):
-        result["design"] = design.fingerprint(claims, scale, result["data"])
-        roots = ["seesaw.results.claims.measure", "seesaw.results.claims.page"]
-        result["claims"] = hashing.fingerprint(
-            code=used_code.code_hash(roots), design=result["design"]
         )
     return result
 

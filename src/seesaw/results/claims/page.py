@@ -68,9 +68,9 @@ from there.
   seeds of an evaluation, pooled over all trainings that claims about AP compare. It counts
   twice for two trainings and once where b was trained on from a. Of the same weights it is the
   spread of the claim's own differences; with one seed only the images vary. The interval is
-  Student's t, its degrees of freedom by Welch and Satterthwaite ([verdicts](verdicts.md)); with one seed
-  it is ± {factor:g} standard errors. While too few runs exist for a pooled spread, one is assumed
-  where a claim has one seed.
+  Student's t, its degrees of freedom by Welch and Satterthwaite ([verdicts](verdicts.md)); with one
+  seed it is ± {factor:g} standard errors. While too few runs exist for a pooled spread, one is
+  assumed where a claim has one seed.
 - **Gradient ratio.** Positive over negative gradients on a category's logit, summed over the whole
   training and over the categories of a group (r, c or f), as in Figure A1. Tested is whether b's
   ratio is below a's, or above it, as the claim says; not by how much. Mean and Student's t interval
