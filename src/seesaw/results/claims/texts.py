@@ -1,0 +1,71 @@
+"""What the claims' page says of any claims: the words around its tables."""
+
+HEAD = """\
+# The paper's claims at {scale} scale
+
+Levels of AP at {scale} scale say nothing about the paper's. What one change does to a long tail can
+be tested: each row below is a claim of the paper, with the effect that was measured here and what
+follows from it. A claim that the runs contradict is shown as *contradicted*.
+`configs/claims.yaml` holds the claims, `make claims` trains what they need ({seeds}: three to four
+hours on two cores after `make all`), and `seesaw claims` shows what is there so far. This page is
+generated.
+
+"""
+LENGTHS = """\
+
+## By the length of the trainings
+
+Some steps of the paper do not show at the length that this scale affords. The same pair at other
+lengths, the learning rate decaying at the same fractions:
+
+"""
+RULES = """\
+
+## How a verdict is made
+
+Each row has an effect of *b* against *a* and its 95 % interval.
+
+| kind | effect | ✓ supported | ✗ contradicted |
+|---|---|---|---|
+| gain | b - a, points of AP | interval above 0 | interval below 0 |
+| no loss | b - a, points of AP | interval above -margin, not all of it below 0 | interval below 0 |
+| gradient ratio, faster | b / a | interval on the claimed side of 1 | interval on the other side |
+
+Everything else is ≈ *not shown*: these runs cannot tell. *No loss* needs a margin, since no
+experiment shows that two numbers are equal: it is supported where a loss of more than the margin is
+excluded. A claim gets its verdict when all of its seeds have run, never before: until then it is
+*incomplete* or *not run*. *Failed* quotes the job that ended with an error. A run whose training
+or detection was of other code or configs than now does not count, nor does a timing of earlier
+weights. The runs need not be of one machine or one day: `seesaw freeze {scale} --claims` keeps
+those that are finished in `reference/{scale}`, and a run that is not in `results/{scale}` is read
+from there.
+
+- **AP.** b and a are compared within each seed and on the same images. The standard error holds
+  both, the resampled images and the run-to-run spread, which is the standard deviation between the
+  seeds of an evaluation, pooled over all trainings that claims about AP compare. It counts
+  twice for two trainings and once where b was trained on from a. Of the same weights it is the
+  spread of the claim's own differences; with one seed only the images vary. The interval is
+  Student's t, its degrees of freedom by Welch and Satterthwaite (`docs/verdicts.md`); with one seed
+  it is ± {factor:g} standard errors. While too few runs exist for a pooled spread, one is assumed
+  where a claim has one seed.
+- **Gradient ratio.** Positive over negative gradients on a category's logit, summed over the whole
+  training and over the categories of a group (r, c or f), as in Figure A1. Tested is whether b's
+  ratio is below a's, or above it, as the claim says; not by how much. Mean and Student's t interval
+  over seeds, on the logarithm; SE is that of the logarithm.
+- **Faster.** Images per second in the timing of Table A2, compared round by round, on the
+  logarithm. It is the spread of one session on one machine, not of machines.
+
+Intervals are not corrected for the number of claims: of twenty claims without any effect, one
+interval is expected to miss zero.
+
+## No fishing
+
+Data, schedules and thresholds of this scale were chosen on seeds 100 and up: in a second clone,
+with such a seed in `configs/experiments.yaml` and other values in `configs/scales/mini.yaml`,
+`snakemake` makes any rung's metrics. Then the design is frozen: `seesaw claims --freeze` writes a
+hash of the resolved configs, the data and its generator, the pre-training and the claims with their
+seeds into `configs/claims.yaml`, and refuses where a claim has results. Then the claims' seeds run;
+git's history shows the order (`git log -G ^frozen: configs/claims.yaml`). A training that a new
+design leaves as it was keeps its results; the line of the chosen design says which had been seen
+before it was chosen. Under any other design every verdict is marked *exploratory*.
+"""
