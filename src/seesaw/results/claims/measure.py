@@ -139,9 +139,11 @@ def _gradients(claim: Claim, results: Results) -> Measured:
             gradients([c], rows).pooled(np.array([row.group == band for row in rows]))
             for c, band in zip(content, claim.bands, strict=True)
         )
-        if not (isfinite(a) and isfinite(b) and a > 0 and b > 0):
-            return Measured([], undefined=f"seed {seed}: a ratio is {a:g}, the other {b:g}")
-        runs.append(Run(seed=seed, a=_round(a), b=_round(b), effect=_round(b / a)))
+        kept = _round(a), _round(b)  # of which `_factor` takes the logarithm
+        if not (isfinite(a) and isfinite(b) and min(kept) > 0):
+            ratios = "a ratio is {:g}, the other {:g}".format(*kept)
+            return Measured([], undefined=f"seed {seed}: {ratios}")
+        runs.append(Run(seed=seed, a=kept[0], b=kept[1], effect=_round(b / a)))
     return _factor(runs)
 
 
