@@ -45,6 +45,22 @@ def test_under_another_design_verdicts_are_exploratory(complete):
     assert "| ✓ supported (exploratory) |" in page.brief(other)
 
 
+@pytest.mark.parametrize(
+    ("unit", "ends", "shown"),
+    [
+        ("AP", (-0.003, 2.845), "-0.003 to +2.85"),
+        ("AP", (-0.0, 0.0), "+0.00 to +0.00"),
+        ("x", (0.9996, 1.4), "×0.9996 to ×1.4"),
+        ("x", (1.0, 12.5), "×1 to ×12.5"),
+    ],
+)
+def test_the_side_of_an_interval_is_seen(complete, unit, ends, shown):
+    made = report(*complete, FROZEN)
+    update = dict(unit=unit, low=ends[0], high=ends[1])
+    change = {"claims": [made.claims[0].model_copy(update=update)]}
+    assert f"| {shown} |" in page.brief(made.model_copy(update=change))
+
+
 def test_an_overlay_a_margin_or_a_seed_is_another_design(claim):
     row = dict(kind="no_loss", pair=PAIR, metric="AP", margin=1.0)
 

@@ -16,6 +16,7 @@ from seesaw.results.claims.result import Found, Report
 from seesaw.results.claims.runs import Results
 from seesaw.results.claims.texts import HEAD, LENGTHS, RULES
 from seesaw.results.figures.results import table
+from seesaw.results.tables.collect import DIGITS
 from seesaw.results.tables.recorded import write_texts
 from seesaw.results.tables.verdicts import FACTOR
 from seesaw.spec.claims import Claims, outputs
@@ -198,7 +199,11 @@ def _cells(f: Found) -> list[str]:
 
 
 def _effect(f: Found, value: float) -> str:
-    return f"{value:+.2f}" if f.unit == "AP" else f"×{value:.3g}"
+    """Return an effect with as many digits as show on which side of none it lies."""
+    none, shown, fewest = (0.0, "{:+.{}f}", 2) if f.unit == "AP" else (1.0, "×{:.{}g}", 3)
+    texts = [shown.format(value or 0.0, n) for n in range(fewest, DIGITS + 2)]  # no -0.00
+    sides = (t for t in texts if (float(t.strip("×")) == none) == (value == none))
+    return next(sides, texts[-1])
 
 
 def _asked(f: Found) -> str:
