@@ -11,6 +11,7 @@ rule claims:
         counts=lambda w: claim_files("counts"),
         speed=lambda w: claim_files("speed"),
         claims="configs/claims.yaml",
+        paper="configs/paper_values.yaml",
     output:
         [str(path) for path in claims.outputs(SCALE).values()],
     log:

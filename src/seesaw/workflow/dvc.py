@@ -172,7 +172,7 @@ class Stages:
     def _configs(self, stage: Stage) -> list[str]:
         """Return the config files and folders that a stage's jobs depend on."""
         read = [paths.DATASETS]
-        if any(job.rule == "table" for job in stage.jobs):
+        if any(job.rule in ("table", "claims") for job in stage.jobs):
             read.append(paths.PAPER_VALUES)
         if self.scale.name == "paper" and any(job.id == "table/table_a2" for job in stage.jobs):
             read.append(paths.CONFIGS / "costs")  # its notes on measured GPUs

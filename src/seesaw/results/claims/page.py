@@ -19,11 +19,12 @@ from seesaw.results.figures.results import table
 from seesaw.results.tables.collect import DIGITS
 from seesaw.results.tables.recorded import write_texts
 from seesaw.results.tables.verdicts import FACTOR
+from seesaw.spec import paper
 from seesaw.spec.claims import Claims, outputs
 from seesaw.spec.scales import Scale
 
 PAGE = paths.ROOT / "docs/claims.md"
-HEADS = ("claim", "where", "kind", "seeds", "effect", "SE", "95 % interval", "verdict")
+HEADS = ("claim", "where", "kind", "seeds", "paper", "effect", "SE", "95 % interval", "verdict")
 MARKS = {"supported": "✓", "not shown": "≈", "contradicted": "✗"}
 
 
@@ -55,10 +56,13 @@ def markdown(made: Report) -> str:
 
 def each(made: Report) -> list[list[str]]:
     """Return a row of cells for each claim, under `HEADS`."""
-    return [
-        [f.claim.says, f.claim.where, f.claim.kind.replace("_", " "), *_cells(f), _verdict(f, made)]
-        for f in made.claims
-    ]
+    values = paper.load()
+    rows = []
+    for f in made.claims:
+        seeds, *numbers = _cells(f)
+        row = [f.claim.says, f.claim.where, f.claim.kind.replace("_", " "), seeds]
+        rows.append([*row, _paper(f, values), *numbers, _verdict(f, made)])
+    return rows
 
 
 def as_csv(made: Report) -> str:
@@ -93,7 +97,7 @@ def write(scale: Scale, claims: Claims, fingerprints: Mapping[str, str]) -> tupl
     if not made.complete or any(scale.reference in path.parents for path in read.values()):
         written = {kind: path.parent / "partial" / path.name for kind, path in written.items()}
     texts = {written[kind]: render(made) for kind, render in FORMATS.items()}
-    write_texts(texts, read | {"claims": paths.CLAIMS})
+    write_texts(texts, read | {"claims": paths.CLAIMS, "paper": paths.PAPER_VALUES})
     return made, written
 
 
@@ -142,11 +146,13 @@ def judged(scale: Scale, claims: Claims) -> Report | None:
 
 def brief(made: Report) -> str:
     """Return the verdicts alone of the claims that are decided, as the README shows them."""
+    values = paper.load()
     rows = []
     for f in [f for f in made.claims if f.verdict]:
         _, effect, _, interval = _cells(f)
-        rows.append([f.claim.says, f.claim.where, effect, interval, _verdict(f, made)])
-    head = ["claim", "where", "effect", "95 % interval", "verdict"]
+        numbers = [_paper(f, values), effect, interval]
+        rows.append([f.claim.says, f.claim.where, *numbers, _verdict(f, made)])
+    head = ["claim", "where", "paper", "effect", "95 % interval", "verdict"]
     return f"{table(head, rows)}\n\n{_summary(made)}\n"
 
 
@@ -204,6 +210,16 @@ def _effect(f: Found, value: float) -> str:
     texts = [shown.format(value or 0.0, n) for n in range(fewest, DIGITS + 2)]  # no -0.00
     sides = (t for t in texts if (float(t.strip("×")) == none) == (value == none))
     return next(sides, texts[-1])
+
+
+def _paper(f: Found, values: paper.PaperValues) -> str:
+    """Return the paper's b against a; a dash where it prints no such numbers."""
+    a, b = (values.row(name) or {} for name in f.claim.pair)
+    if (metric := f.claim.metric) in a and metric in b:
+        return f"{b[metric] - a[metric]:+.1f}"
+    if f.claim.kind == "faster" and "fps" in a and "fps" in b:
+        return f"×{b['fps'] / a['fps']:.2g}"
+    return "–"
 
 
 def _asked(f: Found) -> str:
