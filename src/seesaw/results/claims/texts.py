@@ -53,7 +53,9 @@ above 0.
   spread of the claim's own differences; with one seed only the images vary. The interval is
   Student's t, its degrees of freedom by Welch and Satterthwaite (`docs/verdicts.md`); with one seed
   it is ± {factor:g} standard errors. While too few runs exist for a pooled spread, one is assumed
-  where a claim has one seed.
+  where a claim has one seed. The pooled spread takes all trainings to vary alike. A claim's own
+  three seeds would leave two degrees of freedom and an interval about twice as wide, by which fewer
+  verdicts would hold, on either side.
 - **Gradient ratio.** Positive over negative gradients on a category's logit, summed over the whole
   training and over the categories of a group (r, c or f), as in Figure A1. Tested is whether b's
   ratio is below a's, or above it, as the claim says; not by how much. Mean and Student's t interval
