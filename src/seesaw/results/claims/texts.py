@@ -82,4 +82,8 @@ seeds into `configs/claims.yaml`, and refuses where a claim has results. Then th
 git's history shows the order (`git log -G ^frozen: configs/claims.yaml`). A training that a new
 design leaves as it was keeps its results; the line of the chosen design says which had been seen
 before it was chosen. Under any other design every verdict is marked *exploratory*.
+
+Whoever wants fresh seeds alone leaves out the first of *each run*, seed 0. And a verdict holds for
+the chosen design: the others were tried one after the other while the numbers below were seen,
+those of claims' pairs among them, and under some that were dropped an effect had the other sign.
 """
