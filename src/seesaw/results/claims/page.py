@@ -14,7 +14,7 @@ from seesaw.core.integrity import read_output
 from seesaw.results.claims.measure import report
 from seesaw.results.claims.result import Found, Report
 from seesaw.results.claims.runs import Results
-from seesaw.results.claims.texts import HEAD, LENGTHS, RULES
+from seesaw.results.claims.texts import CAVEAT, HEAD, LENGTHS, RULES
 from seesaw.results.figures.results import table
 from seesaw.results.tables.collect import DIGITS
 from seesaw.results.tables.recorded import write_texts
@@ -153,7 +153,7 @@ def brief(made: Report) -> str:
         numbers = [_paper(f, values), effect, interval]
         rows.append([f.claim.says, f.claim.where, *numbers, _verdict(f, made)])
     head = ["claim", "where", "paper", "effect", "95 % interval", "verdict"]
-    return f"{table(head, rows)}\n\n{_summary(made)}\n"
+    return f"{table(head, rows)}\n\n{_summary(made)} {CAVEAT}\n"
 
 
 def committed(scale: Scale, claims: Claims) -> str:
