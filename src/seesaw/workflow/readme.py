@@ -49,7 +49,7 @@ def milestones(scale: Scale) -> str:
         for row in rows
         if row.id.split("_")[0] in MILESTONES
     ]
-    return table([f"Table A1 ({scale.name} scale)", *BRIEF], cells)
+    return table([f"Five rows of Table A1 ({scale.name} scale)", *BRIEF], cells)
 
 
 def results(scale: Scale) -> str:
