@@ -146,7 +146,9 @@ def _legend(table: Table) -> list[str]:
         for column, spread in spreads.items()
     )
     marks = ", ".join(f"{mark} {verdict}" for verdict, mark in MARKS.items())
-    lines = [f"{marks}{signs} (docs/verdicts.md). Run-to-run spread: {known}."]
+    single = all(e.seeds == 1 for row in table.rows for e in row.errors.values())
+    added = ", which verdicts add to ±" if single else ""  # the ± of several seeds has it
+    lines = [f"{marks}{signs} (docs/verdicts.md). Run-to-run spread{added}: {known}."]
     pairs = [pair for row in table.cells for pair in row.values()]
     for kind, judged in zip(("Levels", "Increments"), zip(*pairs, strict=True), strict=True):
         counts = Counter(cell.verdict for cell in judged if cell.verdict in MARKS)
