@@ -55,11 +55,11 @@ above 0.
   seeds of an evaluation, pooled over all trainings that claims about AP compare. It counts
   twice for two trainings and once where b was trained on from a. Of the same weights it is the
   spread of the claim's own differences; with one seed only the images vary. The interval is
-  Student's t, its degrees of freedom by Welch and Satterthwaite (`docs/verdicts.md`); with one seed
-  it is ± {factor:g} standard errors. While too few runs exist for a pooled spread, one is assumed
-  where a claim has one seed. The pooled spread takes all trainings to vary alike. A claim's own
-  three seeds would leave two degrees of freedom and an interval about twice as wide, by which fewer
-  verdicts would hold, on either side.
+  Student's t, its degrees of freedom by Welch and Satterthwaite ([verdicts](verdicts.md)); with
+  one seed it is ± {factor:g} standard errors. While too few runs exist for a pooled spread, one is
+  assumed where a claim has one seed. The pooled spread takes all trainings to vary alike. A claim's
+  own three seeds would leave two degrees of freedom and an interval about twice as wide, by which
+  fewer verdicts would hold, on either side.
 - **Gradient ratio.** Positive over negative gradients on a category's logit, summed over the whole
   training and over the categories of a group (r, c or f), as in Figure A1. Tested is whether b's
   ratio is below a's, or above it, as the claim says; not by how much. Mean and Student's t interval
