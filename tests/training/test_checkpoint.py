@@ -55,6 +55,17 @@ def test_a_broken_newest_falls_back_with_one_warning(tmp_path, caplog, damage):
     assert newest(tmp_path) is None
 
 
+def test_a_newest_that_cannot_be_read_is_not_taken_for_broken(tmp_path):
+    save(tmp_path, 10)
+    last = tmp_path / "iter_20.pth"
+    last.symlink_to(last.name)  # a circle, which not even root can read
+    with pytest.raises(UserError, match=r"iter_20\.pth cannot be read"):
+        newest(tmp_path)
+    last.unlink()
+    last.symlink_to("gone")
+    assert newest(tmp_path).name == "iter_10.pth"
+
+
 def test_durable_replaces_whole_or_not_at_all(tmp_path):
     path = tmp_path / "new" / "a"
     with durable(path) as part:

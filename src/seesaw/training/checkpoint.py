@@ -65,7 +65,11 @@ def checkpoints(work: Path) -> list[Path]:
 
 
 def newest(work: Path) -> Path | None:
-    """Return the newest complete checkpoint, or None; broken ones are skipped with a warning."""
+    """Return the newest complete checkpoint, or None; broken ones are skipped with a warning.
+
+    Raises:
+        UserError: one cannot be read, which says nothing of what is in it.
+    """
     for path in reversed(checkpoints(work)):
         if (fault := _fault(path)) is None:
             return path
@@ -81,16 +85,36 @@ def _fault(path: Path) -> str | None:
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
     except Exception as error:  # torch raises many kinds on a damaged archive
+        _need_readable(path)
         return str(error) or type(error).__name__
     return bad and f"wrong checksum of {bad}"
+
+
+def _need_readable(path: Path) -> None:
+    """Refuse a file that the disk, a file server or its permissions withhold.
+
+    Without its checkpoints a training would begin anew, and delete them in time.
+    """
+    try:
+        with path.open("rb") as file:
+            while file.read(1 << 20):
+                pass
+    except FileNotFoundError:  # a link whose file was removed
+        return
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}); run the same command again when it can, or "
+            "remove it to go on from the checkpoint before it."
+        ) from error
 
 
 @HOOKS.register_module()
 class DurableCheckpointHook(CheckpointHook):
     """mmengine's checkpoint hook with crash-safe files.
 
-    Older checkpoints are deleted only when ``keep`` newer ones are on the disk. One is saved every
-    ``interval`` iterations and after the last one.
+    Older checkpoints are deleted only when ``keep`` newer ones are on the disk; others that are
+    ahead stay until they are reached. One is saved every ``interval`` iterations and after the last
+    one.
     """
 
     def __init__(self, interval: int, keep: int = 2):
@@ -125,4 +149,5 @@ class DurableCheckpointHook(CheckpointHook):
         self._whole = [*self._whole, path][-self.keep :]
         if is_main_process() and len(self._whole) == self.keep:
             for old in set(checkpoints(path.parent)) - set(self._whole):
-                old.unlink()
+                if iteration(old) < step:  # else a job that has taken this work over made it
+                    old.unlink()
