@@ -62,6 +62,8 @@ rule all:
 
 onstart:
     controller.alone()
+    if ASKS and not workflow.touch:
+        refuse_unexplained()
 
 
 onsuccess:

@@ -101,3 +101,11 @@ def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
     for model in MODELS[1:]:
         (root / model).unlink()
     assert planned(dry(root, *MODELS))["train"] == 2
+
+
+def test_a_finished_training_does_not_begin_anew_for_a_changed_file(root):
+    manifest = root / Scale("paper").entry.manifest
+    manifest.write_text("{ }")
+    said = snakemake(root, "--profile", "local", "--config", "scale=paper", "--", MODELS[0], code=1)
+    assert not lacks(" ".join(said.split()), "a09_stronger_backbone seed0 (", "--touch", "rm ")
+    assert (root / MODELS[0]).is_file()

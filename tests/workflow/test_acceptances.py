@@ -1,6 +1,7 @@
 """What changed between two states, in words, and the file of what was accepted."""
 
 import json
+from hashlib import sha256
 
 import pytest
 from facts import lacks
@@ -9,6 +10,7 @@ from seesaw.core import paths
 from seesaw.core.records import provenance_path
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale
+from seesaw.training import run_log
 from seesaw.workflow import acceptances
 
 PARTS = {"config": {"a.b": 1, "a.c": [1, 2]}, "code": {"seesaw.x": "0"}, "dataset": "d"}
@@ -93,3 +95,46 @@ def test_seeds_that_only_claims_use_are_outdated_too(bare):
     keys = [f"train/mask_rcnn_random_ce/seed{seed}" for seed in (0, 1, 99)]
     found = acceptances.outdated(scale, dict.fromkeys(keys, "new"))
     assert found == dict.fromkeys(keys[:2], "old")  # nothing asks for seed 99
+
+
+def test_a_finished_training_is_warned_of_if_no_checkpoint_brings_it_back(bare):
+    scale = Scale("paper")
+    parent, child = "train/a10_seesaw/seed0", "train/a11_dual_head/seed0"
+
+    def found():
+        known = dict.fromkeys((parent, child), "f")
+        return {*acceptances.unexplained(scale, known, dict.fromkeys((child, parent), "why"))}
+
+    assert found() == set()  # nothing is finished
+    manifest = scale.entry.manifest
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("old")
+    data = {"name": scale.entry.name, "manifest": sha256(b"old").hexdigest()}
+    models, lasts = [], []
+    for name in ("a10_seesaw", "a11_dual_head"):
+        models.append(scale.model(name, 0))
+        work = scale.work / name / "seed0/f"
+        lasts.append(work / "iter_9.pth")
+        for path in (models[-1], lasts[-1]):
+            path.parent.mkdir(parents=True)
+            path.touch()
+        run_log.begin(work / run_log.NAME, {"dataset": data}, 0, iterations=9)
+    assert found() == set()
+    said = acceptances.warning(scale, {child: "a  reason"})
+    assert not lacks(said, "a11_dual_head seed0 (a reason)", f"--touch {models[1]}", "rm ")
+    lasts[1].unlink()
+    assert found() == {child}
+    lasts[0].unlink()  # the child would start from other weights
+    lasts[1].touch()
+    assert found() == {parent, child}
+    models[0].unlink()
+    assert found() == {child}
+    lasts[0].touch()
+    assert found() == set()
+    manifest.write_text("new")  # no training goes on on other data
+    assert found() == {child}
+    manifest.write_text("old")
+    models[0].write_text("other weights")
+    start = {"path": str(models[0]), "sha256": data["manifest"]}
+    provenance_path(models[1]).write_text(json.dumps({"inputs": {"init_from": start}}))
+    assert found() == {child}

@@ -85,6 +85,18 @@ def training_fingerprint(wildcards):
     return fingerprint_of(key)
 
 
+def refuse_unexplained():
+    """Stop before a finished training begins anew for another reason than its fingerprint."""
+    dag = workflow.dag
+    reasons = {
+        f"train/{job.wildcards.training}/seed{job.wildcards.seed}": str(dag.reason(job))
+        for job in dag.needrun_jobs()
+        if job.rule.name == "train" and job.rule not in dag.forcerules
+    }
+    if found := acceptances.unexplained(SCALE, FINGERPRINTS, reasons):
+        raise WorkflowError(acceptances.warning(SCALE, found))
+
+
 def fingerprint_of(key):
     """Return the fingerprint of a job; its experiment, if it has one, has a row and a config."""
     try:

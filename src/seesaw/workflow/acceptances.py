@@ -26,12 +26,14 @@ from typing_extensions import TypedDict
 from seesaw.core import paths
 from seesaw.core.borders import plain
 from seesaw.core.files import write_atomic
+from seesaw.core.integrity import sha256_of
 from seesaw.core.json import json_or_none
 from seesaw.core.records import is_current, provenance_path, read_record, record_of
 from seesaw.core.secrets import masked
 from seesaw.core.yaml import Strict, read_model
 from seesaw.spec import claims
-from seesaw.spec.scales import Scale
+from seesaw.spec.scales import Scale, snakemake_command
+from seesaw.training import run_log
 
 HEAD = """\
 # Changes of code or configs that `seesaw accept` took for equivalent: the finished training stays.
@@ -149,6 +151,57 @@ def question(scale: Scale, fingerprints: Mapping[str, Any], found: Mapping[str, 
     return (
         f"finished trainings would be made again, as these have changed since: {'; '.join(rows)}. "
         f"If the weights stay the same: {accept}; to train again: rm {shlex.join(files)}"
+    )
+
+
+def unexplained(
+    scale: Scale, fingerprints: Mapping[str, Any], reasons: Mapping[str, str]
+) -> dict[str, str]:
+    """Return those finished trainings that would begin anew, with Snakemake's reason.
+
+    Where the last checkpoint is still there, a repetition only writes the weights again. Without
+    it, a lost file of Snakemake or a touched input would cost weeks. ``reasons``: key -> reason of
+    each training that Snakemake would run.
+    """
+    found, anew = {}, set()
+    trained = scale.table.trainings
+    for key in sorted(reasons, key=lambda k: trained[k.split("/")[1]].init_from is not None):
+        _, training, seed = key.split("/")
+        parent = f"train/{trained[training].init_from}/{seed}"
+        model = scale.model(training, int(seed.removeprefix("seed")))
+        start = ((record_of(model) or {}).get("inputs") or {}).get("init_from")
+        now = Path(start["path"]) if start else model
+        other = start and now.is_file() and sha256_of(now) != start["sha256"]
+        if parent not in anew and not other and _kept(scale, key, fingerprints[key]):
+            continue
+        anew.add(key)
+        if model.is_file():
+            found[key] = reasons[key]
+    return found
+
+
+def _kept(scale: Scale, key: str, fingerprint: str) -> bool:
+    """Whether the checkpoint after a training's last iteration is there, and of the data here."""
+    work = scale.work / key.removeprefix("train/") / fingerprint
+    log = run_log.read(work / run_log.NAME)
+    total = log.attempts[-1].get("iterations") if log.attempts else None
+    of = (log.header.get("dataset") or {}).get("manifest")
+    now = sha256_of(scale.entry.manifest) if scale.entry.manifest.is_file() else of
+    return (work / f"iter_{total}.pth").is_file() and of == now
+
+
+def warning(scale: Scale, found: Mapping[str, str]) -> str:
+    """Return a sentence about `unexplained` trainings, with a command per answer."""
+    rows, files = [], []
+    for key, reason in found.items():
+        _, training, seed = key.split("/")
+        rows.append(f"{training} {seed} ({' '.join(reason.split())})")
+        files.append(str(scale.model(training, int(seed.removeprefix("seed")))))
+    return (
+        f"finished trainings would begin anew, though their code and configs are the same: "
+        f"{'; '.join(rows)}. To keep them, restore what has changed or, if that makes no "
+        f"difference: {snakemake_command(scale, '--touch', *files)}; to train again: "
+        f"rm {shlex.join(files)}"
     )
 
 
