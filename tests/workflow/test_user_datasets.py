@@ -99,7 +99,11 @@ def test_a_correction_makes_the_data_and_the_training_again(clone, printed):
 
     snakemake(*target)
     before = keys()
-    assert planned(snakemake("-n", *target)) == {}
+    assert (
+        planned(snakemake("-n", *target))
+        == planned(snakemake("-n", *target[:-1], f"{target[-1]}/"))
+        == {}
+    )
     content = small_folder.read(folder, "train")
     for annotation in content["annotations"]:
         annotation["category_id"] = annotation["category_id"] % 4 + 1
