@@ -176,3 +176,14 @@ def test_checkpoints_without_a_log_are_of_the_data_that_their_folder_names(tmp_p
     assert [path.parent.name for path in tmp_path.rglob(checkpoint.name)] == [
         f"data-{'a' * 12}" if known else "data-unknown"
     ]
+
+
+def test_checkpoints_come_back_with_their_data(tmp_path):
+    checkpoint = tmp_path / "iter_1.pth"
+    for manifest in ("a" * 64, "b" * 64):
+        runs.set_aside(tmp_path, manifest)
+        assert not checkpoint.exists()
+        checkpoint.write_text(manifest)
+    runs.set_aside(tmp_path, "a" * 64)
+    assert checkpoint.read_text() == "a" * 64
+    assert [path.name for path in tmp_path.glob("data-*")] == [f"data-{'b' * 12}"]

@@ -69,7 +69,8 @@ def set_aside(work: Path, manifest: str) -> None:
 
     A training resumes what it finds in its work directory, also where the images have changed. The
     log may have been deleted, so a file beside it names the data too; checkpoints with neither may
-    be of any data. ``manifest`` is the sha256 of the present data's.
+    be of any data. What was moved comes back with its data. ``manifest`` is the sha256 of the
+    present data's.
     """
     if os.environ.get("RANK", "0") != "0":
         return
@@ -83,7 +84,13 @@ def set_aside(work: Path, manifest: str) -> None:
         for path in old:
             os.replace(path, kept / path.name)  # nothing is written, so not by `replacing`
         why = "the data have changed" if before else "nothing tells of which data they are"
-        print(f"{work}: {why}, so the training starts anew; its checkpoints: {kept}")
+        print(f"{work}: {why}, so the training does not go on from its checkpoints; now in {kept}")
+    back = work / f"data-{manifest[:12]}"
+    if before != manifest and (read_record(back / noted.name) or {}).get("sha256") == manifest:
+        print(f"{work}: these data were there before, so the training goes on from then")
+        for path in sorted(back.iterdir()):  # checkpoints first, what names their data last
+            os.replace(path, work / path.name)
+        back.rmdir()
     with suppress(OSError):  # then the log alone names the data
         write_atomic(noted, json.dumps({"sha256": manifest}) + "\n")
 
