@@ -33,6 +33,7 @@ from snakemake_executor_plugin_slurm.utils import get_job_wildcards
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 
+from seesaw.core import paths
 from seesaw.workflow.slurm import ledger, queue
 from seesaw.workflow.slurm.ledger import Submission
 from seesaw.workflow.slurm.resources import gres_option
@@ -186,7 +187,8 @@ class Executor(official.Executor):
         key = f"{os.environ.get(ledger.SCALE, '')}/{name}"
         fingerprint = getattr(job, "params", {}).get("fingerprint")  # A group has no params.
         asked = {o: str(job.resources[r]) for o, r in ASKED.items() if job.resources.get(r)}
-        return Submission("", self.run_uuid, key, str(fingerprint or ""), asked)
+        folder = str(paths.ROOT.resolve())
+        return Submission("", self.run_uuid, key, str(fingerprint or ""), asked, folder)
 
     def _submit(
         self, job: JobExecutorInterface, work: Submission, exclude: list[str]

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -66,6 +67,18 @@ def test_a_file_system_without_hard_links_has_leases(place, monkeypatch):
         assert first.held()
         path.write_bytes(b"\xff")
         assert not first.held()
+
+
+def test_a_copied_lease_is_nobodys_and_a_moved_one_is_its_jobs(place):
+    command(place, "squeue", "echo RUNNING")
+    path = place / "work/lease"
+    with Lease(path, "1", period=0.01):
+        shutil.copytree(path.parent, place / "copy")
+        assert holder_of(place / "copy/lease") is None
+        with Lease(place / "copy/lease", "2", period=0.01, wait=0.05):
+            pass
+        path.parent.rename(place / "moved")
+        assert holder_of(place / "moved/lease")["job"] == "1"
 
 
 def test_outside_of_slurm_nothing_works_beside_a_job(place, monkeypatch):

@@ -1,6 +1,7 @@
 """Jobs are submitted once, wait for the controller and avoid bad nodes, against stand-ins."""
 
 import re
+import shutil
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +29,8 @@ def test_a_submission_is_noted_and_a_running_one_taken_over(place):
     executor = Alone()
     assert executor.submit() == "7"
     (noted,) = ledger.submitted()
-    assert noted == ("7", "run", "mini/train_wildcards_a01_0", "x", {"-t": "60"})
+    what = "mini/train_wildcards_a01_0", "x", {"-t": "60"}
+    assert noted == ("7", "run", *what, str(place.resolve()))
     listed(place, ("7", "RUNNING", "None"))
     assert executor.submit() == "7"
     assert len(Path("calls").read_text().splitlines()) == len(ledger.submitted()) == 1
@@ -37,6 +39,21 @@ def test_a_submission_is_noted_and_a_running_one_taken_over(place):
     listed(place, ("7", "FAILED", "None"))
     assert executor.submit("y") == "7"
     assert len(Path("calls").read_text().splitlines()) == len(ledger.submitted()) == 2
+
+
+def test_a_job_of_the_folder_that_was_copied_is_not_taken_over(place, monkeypatch):
+    command(place, "sbatch", "echo 7")
+    assert Alone().submit() == "7"
+    listed(place, ("7", "RUNNING", "None"))
+    shutil.copytree(place, place / "copy", ignore=shutil.ignore_patterns("copy"))
+    monkeypatch.chdir(place / "copy")
+    command(place, "sbatch", "echo 8")
+    assert Alone().submit() == "8"
+    moved = (place / "copy").rename(place / "moved")
+    monkeypatch.chdir(moved)
+    listed(place, ("8", "RUNNING", "None"))
+    command(place, "sbatch", "echo 9")
+    assert Alone().submit() == "8"
 
 
 def test_a_submission_that_cannot_be_noted_is_one_all_the_same(place, capsys):

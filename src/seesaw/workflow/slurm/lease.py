@@ -18,11 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from seesaw.core.json import json_or_none
 from seesaw.errors import UserError
-from seesaw.workflow.slurm import queue
+from seesaw.workflow.slurm import ledger, queue
 
 PERIOD = 20.0
 WAIT = 600.0
@@ -33,6 +33,7 @@ class _Holder(TypedDict):
     host: str
     pid: int
     id: str
+    folder: NotRequired[str]
 
 
 class Lease:
@@ -49,9 +50,8 @@ class Lease:
         self.job = job
         self.period = period or float(os.environ.get("SEESAW_LEASE_SECONDS", PERIOD))
         self.wait = wait
-        self.text = json.dumps(
-            dict(job=job, host=platform.node(), pid=os.getpid(), id=uuid.uuid4().hex)
-        )
+        here = dict(host=platform.node(), pid=os.getpid(), folder=str(path.parent.resolve()))
+        self.text = json.dumps(dict(job=job, **here, id=uuid.uuid4().hex))
 
     def __enter__(self) -> Lease:
         own = self.path.with_name(f".lease.{uuid.uuid4().hex}")
@@ -115,8 +115,12 @@ class Lease:
 
 
 def holder_of(path: Path) -> _Holder | None:
-    """Return what a lease says; a damaged one is replaced, which its holder notices."""
-    return json_or_none(path, _Holder)
+    """Return what a lease says; a damaged one is replaced, which its holder notices.
+
+    None also if it came with a copy of the folder in which its holder works.
+    """
+    found = json_or_none(path, _Holder)
+    return None if found and ledger.copied(found.get("folder", ""), path.parent) else found
 
 
 def leave_to_job(path: Path) -> None:

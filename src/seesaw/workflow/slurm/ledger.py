@@ -43,6 +43,7 @@ class Submission(NamedTuple):
     key: str  # identifies the work by scale, rule and wildcards; the same in every attempt
     fingerprint: str  # fingerprint of the work at submission; "" if it has none
     asked: dict[str, str]  # the options that request amounts: minutes, memory, CPUs, GPUs, nodes
+    folder: str = ""  # that of the workflow; "" if an older version noted it
 
 
 _SUBMISSION = TypeAdapter(Submission)
@@ -66,6 +67,14 @@ class End(NamedTuple):
     status: int
     seconds: int
     node: str
+
+
+def copied(folder: str, here: Path) -> bool:
+    """Whether a note that was made in ``folder`` is in a copy of it, ``here``; not if it moved."""
+    try:
+        return bool(folder) and Path(folder).exists() and not Path(folder).samefile(here)
+    except OSError:
+        return False
 
 
 def submitted() -> list[Submission]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from seesaw.core import paths
 from seesaw.core.files import write_atomic
 from seesaw.workflow.slurm import ledger
 from seesaw.workflow.slurm.ledger import Submission
@@ -112,7 +113,10 @@ def await_controller() -> None:
 
 
 def twin(rows: dict[str, Queued], work: Submission) -> Submission | None:
-    """Return the submission of a queued job that does the same work, if there is one."""
+    """Return the submission of a queued job that does the same work, if there is one.
+
+    The jobs of a folder that was copied with its notes go on working there.
+    """
     comment = f"rule_{work.key.partition('/')[2]}"
     noted = {one.job: one for one in ledger.submitted()}
     for row in rows.values():
@@ -121,7 +125,8 @@ def twin(rows: dict[str, Queued], work: Submission) -> Submission | None:
         one = noted.get(row.job)
         if one is None and (row.name, row.comment) == (work.run, comment):
             ledger.note(one := work._replace(job=row.job))  # SLURM's answer to sbatch was lost
-        if one and (one.run, one.key) == (row.name, work.key):
+        same = one and (one.run, one.key) == (row.name, work.key)
+        if one and same and not ledger.copied(one.folder, paths.ROOT):
             return one
     return None
 
