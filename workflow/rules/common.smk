@@ -36,6 +36,7 @@ try:
     # In a clone that pulled results, restore Snakemake's record of how they were made. Jobs on a
     # cluster only read it.
     if workflow.is_main_process and not LOOKS:
+        metadata.forget_older(SCALE, FINGERPRINTS)
         metadata.seed(SCALE)
 except UserError as error:
     raise WorkflowError(masked(error)) from None

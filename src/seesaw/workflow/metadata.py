@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from seesaw.core import paths
 from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.json import json_or_none
-from seesaw.core.records import read_record
+from seesaw.core.records import is_current, read_record, record_of, recorded_hashes
 from seesaw.errors import UserError
+from seesaw.spec.claims import training_seeds
 from seesaw.spec.scales import Scale
 from seesaw.workflow.jobs import Job, snakemake_record
 
@@ -64,6 +66,31 @@ def seed(scale: Scale) -> int:
             if all(path.is_file() and sha256_file(path) == d for path, d in outputs.items()):
                 _take_over(job, outputs, restored)
     return len(restored)
+
+
+def forget_older(scale: Scale, fingerprints: Mapping[str, Any]) -> list[Path]:
+    """Remove Snakemake's metadata of older weights and detections than are here; return these.
+
+    A job on a cluster that ends while no Snakemake runs leaves the metadata of the file before its
+    own, for which Snakemake would delete what the job has made. The record tells what it is.
+    """
+    seeds, found = training_seeds(scale), []
+    every = [(f"train/{t}/seed{s}", scale.model(t, s)) for t in seeds for s in seeds[t]]
+    for e in scale.table.evaluations.values():
+        every += [(f"detect/{e.id}", scale.detections(e, s)) for s in seeds[e.training]]
+    for key, path in every:
+        record, now = record_of(path) or {}, fingerprints.get(key)
+        if not now or record.get("fingerprint") != now or not path.is_file():
+            continue
+        known = snakemake_record("metadata", path)
+        noted = (read_record(known) or {}).get("params")
+        if noted is None or repr(now) in noted or snakemake_record("incomplete", path).exists():
+            continue
+        if is_current(record, now, recorded_hashes(record)):
+            with suppress(OSError):  # another user's
+                known.unlink()
+                found.append(path)
+    return found
 
 
 def _read(source: Path) -> list[dict]:

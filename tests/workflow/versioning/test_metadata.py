@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from made import know
 
+from seesaw.core.records import provenance_path
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale
 from seesaw.workflow import metadata
@@ -166,3 +167,22 @@ def test_what_the_workflow_has_not_made_is_reported(scale):
     with pytest.raises(UserError, match=r"tables/t\.txt is missing"):
         metadata.write(JOBS, Path("never.json"))
     assert not Path("never.json").exists()
+
+
+def test_metadata_of_an_older_file_than_a_job_has_made_is_forgotten(bare):
+    scale = Scale("smoke")
+    key = "detect/a01_mask_rcnn"
+    path = scale.detections(scale.table.evaluation("a01_mask_rcnn"), 0)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    provenance_path(path).write_text('{"fingerprint": "new"}')
+    marker = snakemake_record("incomplete", path)
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    for noted, now in (("old", "new"), ("new", "new"), ("old", "newer"), ("old", "old")):
+        know(path, params=["'options'", repr(noted)])
+        assert metadata.forget_older(scale, {key: now}) == []
+        marker.unlink(missing_ok=True)
+    assert metadata.forget_older(scale, {key: "new"}) == [path]
+    assert not snakemake_record("metadata", path).exists() and path.exists()
+    assert metadata.forget_older(scale, {key: "new"}) == []
