@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -36,16 +37,24 @@ def write(jobs: Iterable[Job], target: Path) -> None:
     Raises:
         UserError: an output is missing, or Snakemake has not made it.
     """
-    found = []
+    found, unknown = [], []
     for job in jobs:
         known = [read_record(snakemake_record("metadata", path)) for path in job.outputs]
         for path, record in zip(job.outputs, known, strict=True):
-            if record is None or not path.is_file():
-                raise UserError(f"{path} is missing or not made by the workflow; run it first.")
+            if not path.is_file():
+                raise UserError(f"{path} is missing; run the workflow first.")
+            unknown += [str(path)] if record is None else []
         first = known[0] or {}
         lasting = {key: first.get(key) for key in LASTING}
         outputs = {path.as_posix(): sha256_file(path) for path in job.outputs}
         found.append({"outputs": outputs, **lasting})
+    if unknown:  # a job on a cluster has ended while no Snakemake ran
+        # Together, as one that is touched is newer than those of which nothing is noted.
+        fix = f"snakemake --touch --force {shlex.join(unknown)}"
+        raise UserError(
+            f"Snakemake has no note of how {unknown[0]} was made; `{fix}` with your --profile and "
+            "--config writes one and keeps what is there."
+        )
     write_atomic(target, json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 
