@@ -151,6 +151,14 @@ def test_an_encrypted_zip_is_reported(small, tmp_path):
         grade(path, small.annotations)
 
 
+@pytest.mark.parametrize("change", [{"counts": "0"}, {"counts": "\ud800"}, {"counts": 1 << 70}])
+def test_a_malformed_mask_is_one_of_the_package_that_is_graded(small, tmp_path, change):
+    path, one = tmp_path / "results.json", entries(small, 1)[0]
+    path.write_text(json.dumps([one | {"segmentation": one["segmentation"] | change}]))
+    with pytest.raises(UserError, match=rf"^{path}: .*RLE"):
+        grade(path, small.annotations)
+
+
 def test_a_zip_of_many_files_is_refused_before_they_are_listed(small, tmp_path):
     path = tmp_path / "results.zip"
     path.write_bytes(zipped({f"{number}.json": "" for number in range(30_000)}))

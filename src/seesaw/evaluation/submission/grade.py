@@ -12,6 +12,7 @@ from seesaw.errors import UserError
 from seesaw.evaluation.lvis_eval import evaluate
 from seesaw.evaluation.submission import results
 from seesaw.evaluation.submission.package import ImageList
+from seesaw.evaluation.submission.validate import validate
 
 
 def grade(package: Path | str, annotations: Path | str) -> dict[str, float | None]:
@@ -23,13 +24,19 @@ def grade(package: Path | str, annotations: Path | str) -> dict[str, float | Non
         UserError: A file is missing or malformed, or the two files do not belong together.
     """
     package = Path(package)
-    images = ImageList.load(annotations).images
-    with tempfile.TemporaryDirectory(prefix=".grade.", dir=package.parent) as folder:
-        lines = Path(folder) / "detections.jsonl"
-        with lines.open("wb") as file:
-            for line in _lines(package, images):
-                file.write(orjson.dumps(line) + b"\n")
-        return evaluate(lines, annotations)["segm"]
+    wanted = ImageList.load(annotations)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".grade.", dir=package.parent) as folder:
+            lines = Path(folder) / "detections.jsonl"
+            with lines.open("wb") as file:
+                for line in _lines(package, wanted.images):
+                    file.write(orjson.dumps(line) + b"\n")
+            return evaluate(lines, annotations)["segm"]
+    except (UserError, orjson.JSONEncodeError):  # either may name the lines, which are gone
+        faults = [*validate(package, wanted).faults.values()]
+        if faults:
+            raise UserError(f"{package}: {faults[0]}; package it again.") from None
+        raise
 
 
 def _lines(package: Path, images: dict[int, tuple[int, int]]) -> Iterator[dict]:
