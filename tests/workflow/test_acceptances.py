@@ -51,6 +51,13 @@ def test_what_nobody_remembers_is_not_made_up():
     assert not lacks(said, "code", "config")
 
 
+def test_who_accepts_may_have_told_git_so_in_latin_1(tmp_path, monkeypatch):
+    (tmp_path / "config").write_bytes(b"[user]\nname = Jos\xe9\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    assert acceptances._user() == "Jos\ufffd"
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"config": {}}'])
 def test_damaged_memories_are_none_and_are_written_again(text):
     acceptances.remember("old", PARTS)

@@ -250,9 +250,9 @@ def computed(fingerprints: Mapping[str, Any], key: str) -> str:
 def _user() -> str:
     """Return the name of the user who accepts: from git or else the login."""
     with suppress(OSError):  # no git
-        name = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True)
-        if name.stdout.strip():
-            return name.stdout.strip()
+        done = subprocess.run(["git", "config", "user.name"], capture_output=True)
+        if name := done.stdout.decode(errors="replace").strip():  # git takes any encoding
+            return name
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name

@@ -235,7 +235,7 @@ def answer(module: str, *arguments: str) -> dict:
         ModuleNotFoundError: a package is missing.
     """
     command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         if missing := re.fullmatch(r"ModuleNotFoundError: No module named '(\S+)'", last):

@@ -1,10 +1,14 @@
 """Every damaged, missing or outdated file is named, with the command that repairs it."""
 
+import os
+import subprocess
+
 import pytest
 from facts import lacks
 from finished_run import evaluated, flip, write
 from repository import replace
 
+from seesaw.core import paths
 from seesaw.core.provenance import record
 from seesaw.core.records import provenance_path
 from seesaw.results.tables.collect import collect
@@ -135,3 +139,12 @@ def test_results_without_data_verify(scale, run, tables):
         path.unlink()
     provenance_path(run["manifest"]).unlink()
     assert faults(scale) == {}
+
+
+def test_a_file_that_git_has_may_have_any_name(scale):
+    file = paths.ROOT / "reference" / os.fsdecode(b"caf\xe9")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(["git", "add", file], check=True)
+    assert Evidence(scale)._tracked == {file}

@@ -142,7 +142,12 @@ def _output(*command: str) -> str:
     """Return what a command prints in the repository; an OSError if it fails or is too slow."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=SECONDS, cwd=paths.ROOT
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=SECONDS,
+            cwd=paths.ROOT,
         )
     except subprocess.TimeoutExpired:
         raise OSError(f"{' '.join(command)}: no answer in {SECONDS} s") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -44,10 +45,10 @@ class Evidence:
         """The committed results and figures that git has; none outside of a clone."""
         command = ["git", "ls-files", "-z", "--", "reference", paths.NOTEBOOKS.name]
         try:
-            done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
+            done = subprocess.run(command, cwd=paths.ROOT, capture_output=True)
         except OSError:  # git is not installed
             return set()
-        return {paths.ROOT / name for name in done.stdout.split("\0") if name}
+        return {paths.ROOT / name for name in os.fsdecode(done.stdout).split("\0") if name}
 
     @cached_property
     def outputs(self) -> set[Path]:
