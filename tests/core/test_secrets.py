@@ -77,6 +77,13 @@ def test_a_secret_of_the_environment_is_masked_in_an_argument(monkeypatch, name)
     assert masked(["a hunt3r.", "sha256 ahunt3rb"]) == ["a ***.", "sha256 ahunt3rb"]
 
 
+def test_a_secret_is_masked_in_the_argument_after_its_name():
+    said = masked(["seesaw", "--password", "hunt3r", "--token", "--seed", "1", "--api-key", "x y"])
+    assert said == ["seesaw", "--password", "***", "--token", "--seed", "1", "--api-key", "***"]
+    assert masked(said) == said
+    assert masked(["token", "losses"]) == ["token", "losses"]
+
+
 def test_other_variables_are_no_secrets(monkeypatch):
     for name in ("GIT_AUTHOR_NAME", "TOKENIZERS_PARALLELISM", "PWD", "OLDPWD", "SEESAW_SCALE"):
         monkeypatch.setenv(name, "single_gpu")

@@ -38,8 +38,8 @@ def masked(value: Any) -> Any:
 
     Secrets are the values (6 characters or more) of environment variables that are named like a
     secret, the login in a URL, and what is assigned to a name like ``token`` or
-    ``X-Amz-Signature``: in a URL, in an argument, in a header and in a mapping. Mappings, lists,
-    numbers and None are kept; anything else becomes a string.
+    ``X-Amz-Signature``: in a URL, in an argument or the next one, in a header and in a mapping.
+    Mappings, lists, numbers and None are kept; anything else becomes a string.
     """
     named = {v for k, v in os.environ.items() if _VARIABLES.search(k) and len(v) >= 6}
     named |= {quote(v, safe="") for v in named}
@@ -49,7 +49,10 @@ def masked(value: Any) -> Any:
         if isinstance(value, Mapping):
             return {clean(str(k)): "***" if _secret(k, v) else clean(v) for k, v in value.items()}
         if isinstance(value, list | tuple):
-            return [clean(v) for v in value]
+            return [
+                "***" if _option(before) and not str(v).startswith("-") else clean(v)
+                for before, v in zip(["", *value], value, strict=False)
+            ]
         if value is None or isinstance(value, bool | int | float):
             return value
         text = str(value)
@@ -64,6 +67,10 @@ def masked(value: Any) -> Any:
         return text
 
     return clean(value)
+
+
+def _option(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(f"--?{_NAME}", value) is not None
 
 
 def _secret(key: Any, value: Any) -> bool:
