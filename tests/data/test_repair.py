@@ -4,6 +4,7 @@ import os
 
 import pytest
 import small_folder
+from PIL import Image
 from small_folder import FILES, edit
 
 from seesaw.data import lvis_folder, repair
@@ -81,6 +82,23 @@ def test_numbers_beyond_64_bits_are_mended_or_left_out(folder, key, value):
     target, done = repair.repair(folder, FILES)
     assert sum(done.values()) == 1
     assert not any(content.faults for content in lvis_folder.read(target, FILES).values())
+
+
+def test_a_photo_that_is_listed_as_stored_and_as_shown_is_kept_as_both(folder):
+    photo, exif = folder / "train/000001.jpg", Image.Exif()
+    exif[0x0112] = 6
+    Image.open(photo).copy().save(photo, exif=exif)
+
+    def list_again(content):
+        shown = content["images"][0] | {"id": 99, "width": 88, "height": 104}
+        content["images"].append(shown)
+
+    edit(folder, "train", list_again)
+    target, done = repair.repair(folder, FILES)
+    assert sum(done.values()) == 1
+    images = small_folder.read(target, "train")["images"]
+    assert len(images) == 11 and images[-1]["coco_url"] != images[0]["coco_url"]
+    assert small_folder.faults(target) == []
 
 
 def test_an_image_whose_name_is_too_long_for_a_file_is_left_out(folder):

@@ -84,6 +84,7 @@ class _Copy:
             self._write(name, content)
         for _ in range(ROUNDS):
             found = lvis_folder.read(self.target, self.files, limit=None)
+            self.listed = Counter(i.path for content in found.values() for i in content.images)
             if not any(content.faults for content in found.values()):
                 self._link(found)
                 lvis_folder.manifest(self.target, found)
@@ -240,14 +241,18 @@ class _Copy:
     def _upright(self, image: dict) -> str:
         """Save a photo so that it is loaded as annotated; a JPEG keeps its compressed pixels."""
         path = self.target / relative_path(image)
+        alone = self.listed[relative_path(image)] == 1  # else the other may need it as it is
         content = path.read_bytes()
         size = image["width"], image["height"]
         turned = pictures.decode(content, shown=True)
         shown = self.orientation == SHOWN and turned.shape[1::-1] == size  # else the size tells
         fixed = _without_orientation(content)
-        if shown or pictures.content_fault(path, fixed, *size):
+        decoded = shown or pictures.content_fault(path, fixed, *size) is not None
+        if decoded:
             fixed = cv2.imencode(".png", pictures.decode(content, shown))[1].tobytes()
-            path = path.with_suffix(f"{path.suffix}.upright.png")
+        if decoded or not alone:
+            end = ".png" if decoded else path.suffix
+            path = path.with_suffix(f"{path.suffix}.upright{end}")
             image["coco_url"] = URL_PREFIX + path.relative_to(self.target).as_posix()
         path.unlink(missing_ok=True)  # a link to the user's file
         path.write_bytes(fixed)
