@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import re
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -87,6 +87,13 @@ class Remote(Strict):
             )
 
 
+class _Written(Strict):
+    """The content of the file, in which a row lacks its name and set."""
+
+    addresses: dict[str, list[str]] | None = None
+    sets: dict[str, dict[str, dict[str, Any]] | None] | None = None
+
+
 class Downloads(Strict):
     """The table of downloads: set -> file name -> file."""
 
@@ -137,16 +144,16 @@ def load(path: Path | None = None) -> Downloads:
         UserError: the file is missing or invalid; the message names file, key and fix.
     """
     path = path or FILE
-    raw = read_yaml(path)
-    addresses = raw.get("addresses") or {}
+    raw = read_model(path, _Written)
+    addresses = raw.addresses or {}
     sets: dict[str, dict] = {}
     locked = _locked()
-    for group, files in (raw.get("sets") or {}).items():
+    for group, files in (raw.sets or {}).items():
         sets[group] = {}
         for name, row in (files or {}).items():
-            if not isinstance(row, Mapping) or row.get("address") not in addresses:
+            if (known := row.get("address")) not in [*addresses]:  # any type, hashable or not
                 raise UserError(f"{path}: sets.{group}.{name} has no address of {list(addresses)}.")
-            urls = [base + name for base in addresses[row["address"]]]
+            urls = [base + name for base in addresses[known]]
             filled = {"name": name, "set": group, "urls": urls}
             if odd := [key for key in filled if key in row]:
                 at = f"sets.{group}.{name}.{odd[0]}"

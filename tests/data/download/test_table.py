@@ -54,6 +54,9 @@ def test_a_checkpoint_that_is_not_in_it_is_reported():
     [
         ("address: torchvision", "address: nowhere", r"sets\.pretrained\..*'lvis', 'coco'"),
         ("address: torchvision", "address: torchvision\n      set: zoo", r"pretrained\.\S+\.set\b"),
+        ("address: torchvision", "address: [torchvision]", r"sets\.pretrained\..*'lvis', 'coco'"),
+        ("- https://s3", "- s3: https://s3", r"addresses\.lvis\.0\b"),
+        ("  lvis_v1:\n", "  lvis_v1: zip\n  more:\n", r"sets\.lvis_v1 .*'zip'"),
         ("bytes: 384629", "bytes: -1", r"\.bytes .*-1\b"),
         ("sha256: 5cae", "sha256: 5cxx", r"\.sha256 .*'5cxx"),
         ("counts: {files: 5000}", "count: 5000", r"val2017\.zip\.count\b"),
