@@ -74,7 +74,8 @@ def scored(scale, ap, box=0.256):
     """The metrics of an evaluation of the first model."""
     path = scale.metrics(FIRST.evaluation, 0)
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"segm": {"AP": ap}, "bbox": {"AP": box}}))
+    others = dict.fromkeys(("AP_r", "AP_c", "AP_f"))
+    path.write_text(json.dumps({"segm": {"AP": ap, **others}, "bbox": {"AP": box}}))
     return path
 
 

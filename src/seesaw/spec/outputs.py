@@ -10,17 +10,29 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, with_config
 from typing_extensions import NotRequired, TypedDict
 
+from seesaw.spec.metrics import METRICS
+
 _open = with_config(ConfigDict(extra="allow"))
 
 
 @_open
-class Metrics(TypedDict):
+class _Metrics(TypedDict):
     """``metrics.json``: AP as fractions by kind; None where the annotations have no such object."""
 
     segm: dict[str, float | None]
     bbox: dict[str, float | None]
     per_category: NotRequired[dict[str, dict[str, float | None]]]
     standard_errors: NotRequired[dict[str, dict[str, Any]]]
+
+
+def _scored_whole(content: _Metrics) -> _Metrics:
+    for kind, key in METRICS.values():
+        if key not in content[kind]:  # type: ignore[literal-required]
+            raise ValueError(f"{kind} lacks {key}")
+    return content
+
+
+Metrics = Annotated[_Metrics, AfterValidator(_scored_whole)]
 
 
 class Errors(TypedDict):

@@ -1,6 +1,7 @@
 """``seesaw compare`` on two hand-made evaluations of two categories."""
 
 import csv
+import json
 import re
 import shutil
 import sys
@@ -171,6 +172,19 @@ def test_a_damaged_file_is_named_and_nothing_is_written(root, printed, name, dam
     error = printed("compare", A, B, "--scale", "mini", code=2).strip()
     assert error.startswith(f"seesaw compare: {path} ") and "\n" not in error
     assert not Path("results/mini/compare").exists()
+
+
+@pytest.mark.parametrize("lost", ["per_category", "AP_r"])
+def test_files_of_another_version_are_named(root, printed, lost):
+    folder = Path(f"results/mini/{A}/seed0/{A}")
+    content = json.loads((folder / "metrics.json").read_text())
+    content.pop(lost, None)
+    content["segm"].pop(lost, None)
+    (folder / "metrics.json").write_text(json.dumps(content))
+    for kept in folder.glob("*.provenance.json"):
+        kept.unlink()
+    error = printed("compare", A, B, "--scale", "mini", code=2).strip()
+    assert error.startswith(f"seesaw compare: {folder}/") and "\n" not in error
 
 
 def test_the_categories_draws_are_those_of_the_metrics():

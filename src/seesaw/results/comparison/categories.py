@@ -9,6 +9,7 @@ import numpy as np
 
 from seesaw.core.borders import plain
 from seesaw.core.integrity import read_output, refuse, sha256_of
+from seesaw.core.records import remake
 from seesaw.errors import UserError
 from seesaw.evaluation import replicates, resample, uncertainty
 from seesaw.evaluation.ground_truth import GROUPS
@@ -100,9 +101,9 @@ def compare(
         and (other := estimates[1][name])
         and (change := estimates[2][name])
     }
-    ranked = [[resample.load(scale.matches(e, seed))[kind] for seed in seeds] for e in (a, b)]
     names, image_ids = _annotations(scale, runs[0][0].annotations)
-    ids = [int(i) for i in _metrics(a, seeds[0], scale)["per_category"][kind]]
+    ids = [int(i) for i in _metrics(a, seeds[0], scale).get("per_category", {}).get(kind, ())]
+    ranked = [[_ranking(e, seed, scale, kind, len(ids)) for seed in seeds] for e in (a, b)]
     categories = _categories(ranked[0], ranked[1], ids, names, image_ids, errors)
     return Comparison(a.id, b.id, kind, seeds, levels, categories)
 
@@ -154,6 +155,16 @@ def _metrics(evaluation: Evaluation, seed: int, scale: Scale) -> dict:
         command = f"seesaw evaluate {evaluation.id} --seed {seed} {scale.options}"
         raise UserError(f"{path} is missing; run `{command}` first.")
     return read_output(path, Metrics)
+
+
+def _ranking(e: Evaluation, seed: int, scale: Scale, kind: str, categories: int) -> Ranking:
+    """Read the ranking of a kind; copied without their records, files may not belong together."""
+    path = scale.matches(e, seed)
+    found = resample.load(path).get(kind)
+    if found is None or len(found.groups) != categories:
+        what = f"has not the {kind} matches of the categories in metrics.json"
+        raise UserError(f"{path} {what}; {remake(path)}.")
+    return found
 
 
 def _annotations(scale: Scale, scored: str) -> tuple[dict[int, str], list[int] | None]:
