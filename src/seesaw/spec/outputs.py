@@ -5,9 +5,11 @@ Further keys are allowed: each type names those without which a reader cannot wo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import isfinite, nan
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, with_config
+from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, with_config
 from typing_extensions import NotRequired, TypedDict
 
 from seesaw.spec.metrics import METRICS
@@ -27,8 +29,9 @@ class _Metrics(TypedDict):
 
 def _scored_whole(content: _Metrics) -> _Metrics:
     for kind, key in METRICS.values():
-        if key not in content[kind]:  # type: ignore[literal-required]
-            raise ValueError(f"{kind} lacks {key}")
+        value = content[kind].get(key, nan)  # type: ignore[literal-required]
+        if value is not None and not isfinite(value):
+            raise ValueError(f"{kind} has no {key}")
     return content
 
 
@@ -54,22 +57,66 @@ class Replicates(TypedDict):
     """``replicates.json``; beside these keys it has one list of replicates for each metric."""
 
     annotations: str
-    unit: float
+    unit: Annotated[float, Field(gt=0)]
     estimate: dict[str, int | None]
 
 
+_Rate = Annotated[FiniteFloat, Field(gt=0)]  # images/s
+_Size = Annotated[list[int], Field(min_length=2, max_length=2)]  # height, width in px
+
+
 @_open
-class Speed(TypedDict, total=False):
+class _Timed(TypedDict, total=False):
+    fps: dict[str, dict[str, _Rate] | float]  # by evaluation alone in old files
+    resolution: _Size
+    classes: int
+
+
+@_open
+class _PostProcessing(_Timed, total=False):
+    mask_heads: dict[str, int]
+    detections: int
+
+
+@_open
+class _Speed(_Timed, total=False):
     """``speed.json``: images/s by mode and evaluation, and how they were measured."""
 
-    fps: dict[str, Any]
-    rounds: dict[str, dict[str, list[float]]]
-    resolution: list[int]
-    classes: int
+    rounds: dict[str, dict[str, list[_Rate]]]
     device: str
     threads: int
-    detections_per_image: dict[str, dict[str, float]]
+    detections_per_image: dict[str, dict[str, FiniteFloat]]
     training_seconds_per_iteration: dict[str, float | None]
+    post_processing: _PostProcessing
+
+
+def _timed_whole(content: _Speed) -> _Speed:
+    """Require all that the notes tell, if there is a measurement of ours: old files have none."""
+    if content.get("fps", {}).get("ours", {}) == {}:
+        return content
+    _need(content, "rounds", "detections_per_image", "device", "threads")
+    for modes in (content["rounds"], content["detections_per_image"]):
+        _need(modes, "ours")
+    post = content.get("post_processing")
+    if post:
+        _need(post, "mask_heads", "detections")
+    for timed in filter(None, (content, post)):
+        _need(timed, "fps", "resolution", "classes")
+        _need(timed["fps"], "ours", "mmdet", "old")
+        ours = timed["fps"]["ours"]
+        for mode in ("ours", "mmdet", "old"):
+            _need(timed["fps"][mode], *(ours if isinstance(ours, dict) else ()))
+    return content
+
+
+def _need(content: Any, *names: str) -> None:
+    if not isinstance(content, Mapping):
+        raise ValueError(f"it has {content} in place of rates")
+    if lost := next((name for name in names if not content.get(name)), None):
+        raise ValueError(f"it lacks {lost}")
+
+
+Speed = Annotated[_Speed, AfterValidator(_timed_whole)]
 
 
 @_open

@@ -7,6 +7,7 @@ import shutil
 import pytest
 from facts import lacks
 
+from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.render import text
 from seesaw.results.tables.speed_notes import gpu_notes, speed_notes
@@ -88,6 +89,24 @@ def test_without_a_measurement_of_ours_the_column_was_not_run(scale, older):
     table = collect("table_a2", scale)
     assert [row.column_state("fps") for row in table.rows] == ["not run"] * 3
     assert table.notes == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"resolution": [144]},
+        {"classes": None},
+        {"rounds": {}},
+        {"rounds": {"ours": {ROWS[0]: [0.0]}}},
+        {"fps": MEASURED["fps"] | {"old": {}}},
+        {"fps": MEASURED["fps"] | {"old": 9.0}},
+        {"post_processing": {"fps": MEASURED["fps"]}},
+    ],
+)
+def test_a_file_that_lacks_what_the_notes_tell_is_damaged(scale, change):
+    scale.speed.write_text(json.dumps(MEASURED | change))
+    with pytest.raises(UserError, match=f"^{scale.speed} is damaged .*make it again"):
+        collect("table_a2", scale)
 
 
 def test_a_row_that_was_not_timed_is_left_out(scale):
