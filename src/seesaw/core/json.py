@@ -28,7 +28,8 @@ def read_json(path: Path, kind: Any, again: str) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        fault = f"{where}: {first['msg']}" if where else first["msg"]
+        what = first["msg"].removeprefix("Value error, ")
+        fault = f"{where}: {what}" if where else what
         raise UserError(f"{path} is damaged ({fault}); {again}.") from None
 
 
