@@ -36,6 +36,8 @@ LAUGHS = "".join(f"- &{chr(98 + i)} [{', '.join(['*' + chr(97 + i)] * 9)}]\n" fo
         ('"\\e[31m": 1', "is no known key"),
         ("text: " + "x" * 5000 + "\nnumber: [" + "1, " * 5000 + "]", "number is"),
         ("[a, b]: 1", "unhashable"),
+        ("number: 1\n# é\ntext: a\0b", "line 3: control characters"),
+        ("text: a\n\x07", "line 2: control characters"),
         ("- a", "no mapping"),
         ("", "no mapping"),
     ],

@@ -63,7 +63,10 @@ def read_yaml(path: Path, empty: bool = False) -> dict:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", "not YAML")
+        problem = getattr(error, "problem", None) or getattr(error, "reason", "not YAML")
+        if isinstance(error, yaml.reader.ReaderError):  # of a character, which has no mark
+            before = text.encode()[: error.position].count(b"\n")
+            line = f" line {before + 1}"
         raise UserError(f"{path}{line}: {problem}; correct the YAML.") from None
     if raw is None and empty:
         return {}
