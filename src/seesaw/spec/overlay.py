@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, field_validator
 
+from seesaw.core.borders import plain
 from seesaw.core.names import instead
 from seesaw.core.yaml import Strict, read_model, read_yaml, short
 from seesaw.errors import UserError
@@ -124,7 +125,8 @@ class Overlay(Strict):
     @classmethod
     def _known(cls, settings: dict[str, Any]) -> dict[str, Any]:
         if unknown := settings.keys() - SETTINGS.keys():
-            raise ValueError(f"{min(unknown)} is no setting; use some of {', '.join(SETTINGS)}")
+            named = plain(min(unknown))
+            raise ValueError(f"{named} is no setting; use some of {', '.join(SETTINGS)}")
         for name, value in settings.items():
             if not _fits(name, value):
                 kind = _KINDS.get(name, "it is a number")
