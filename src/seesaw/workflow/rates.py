@@ -7,7 +7,9 @@ A plan uses the seconds per image in it, for training and detection.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from seesaw.core import paths
 from seesaw.core.yaml import Strict, read_model, read_yaml
@@ -44,6 +46,27 @@ class Estimates(Strict):
     scales: dict[str, ScaleCosts]
 
 
+class _Open(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+
+class _Timing(_Open):
+    seconds_per_image: float | None = Field(default=None, gt=0)
+
+
+class _Loader(_Open):
+    images_per_second: float | None = Field(default=None, gt=0)
+    trainings: list[str] = []
+
+
+class _File(_Open):
+    """What a plan reads of the measurements on a GPU."""
+
+    training: dict[str, _Timing] | None = None
+    detection: dict[str, _Timing] | None = None
+    loader: dict[str, _Loader] | None = None
+
+
 class Measured(NamedTuple):
     """Measured seconds per image on one GPU."""
 
@@ -65,10 +88,11 @@ def measured(gpu: str, scale: Scale) -> Measured:
         content = read_yaml(path)
         device = str(content.get("device", ""))
         if content.get("scale") == scale.name and gpu.lower() in device.lower():
-            training, detection = (_seconds(content, name) for name in ("training", "detection"))
-            for loader in (content.get("loader") or {}).values():
-                for name in training.keys() & loader.get("trainings", ()):
-                    training[name] = max(training[name], 1 / loader["images_per_second"])
+            found = read_model(path, _File, content)
+            training, detection = map(_seconds, (found.training, found.detection))
+            for loader in (found.loader or {}).values():
+                for name in training.keys() & loader.trainings if loader.images_per_second else ():
+                    training[name] = max(training[name], 1 / loader.images_per_second)
             return Measured(training, detection)
     return Measured()
 
@@ -79,7 +103,7 @@ def repeats(config: Path) -> bool:
     return any("ClassBalancedDataset" in file.read_text(encoding="utf-8") for file in files)
 
 
-def _seconds(content: dict[str, Any], section: str) -> dict[str, float]:
+def _seconds(section: dict[str, _Timing] | None) -> dict[str, float]:
     """Return name -> seconds per image; failed measurements have none and are left out."""
-    found = (content.get(section) or {}).items()
-    return {name: m["seconds_per_image"] for name, m in found if "seconds_per_image" in m}
+    rows = (section or {}).items()
+    return {name: row.seconds_per_image for name, row in rows if row.seconds_per_image}

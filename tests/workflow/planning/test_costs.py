@@ -102,6 +102,22 @@ def test_measured_seconds_an_image_replace_the_estimate(cost):
     assert (found.gpu_hours, found.basis) == (pytest.approx(19809 * 0.1 / 3600), "measured")
 
 
+@pytest.mark.parametrize(
+    ("section", "row"),
+    [
+        ("training", {"seconds_per_image": 0}),
+        ("detection", None),
+        ("loader", {"images_per_second": "fast"}),
+    ],
+)
+def test_a_measurement_that_is_none_is_one_sentence(cost, section, row):
+    measurement()
+    path = paths.CONFIGS / "costs/gpu.paper.yaml"
+    write(path, json.dumps(json.loads(path.read_text()) | {section: {"a01_mask_rcnn": row}}))
+    with pytest.raises(UserError, match=rf"gpu\.paper\.yaml: {section}\.a01_mask_rcnn"):
+        cost(A01, gpu="h100")
+
+
 def test_what_was_not_measured_is_scaled_by_what_was(cost):
     measurement()
     for job, hours in (("train/a05_tsd/seed0", 384), ("train/a10_seesaw/seed0", 3230)):
