@@ -1,6 +1,7 @@
 """The data behind Figures A1 and A2 against the results that they are drawn from."""
 
 import csv
+import json
 import math
 from pathlib import Path
 
@@ -71,6 +72,20 @@ def test_foreign_gradients_are_refused(results):
     content = gradients(7) | {"categories": list(range(2, 14))}
     with pytest.raises(UserError, match=r"gradients\.json .*category 1; .*model\.pth"):
         sums.gradients([content], Results("figure_a1", "smoke").categories)
+
+
+def test_foreign_metrics_and_counts_are_refused(results):
+    content = metrics(3)
+    del content["per_category"]["segm"]["5"]
+    write(f"results/smoke/{CELLS[3]}/seed0/{CELLS[3]}/metrics.json", content)
+    with pytest.raises(UserError, match=f"{CELLS[3]} .*category 5"):
+        panels(Results("figure_a2", "smoke"))
+    found = Results("figure_a2", "smoke")
+    counts = json.loads(found.files["category_counts"].read_text())
+    del counts["categories"][2]["name"]
+    write(found.files["category_counts"], counts)
+    with pytest.raises(UserError, match=r"category_counts\.json .*'name'"):
+        _ = Results("figure_a2", "smoke").categories
 
 
 def test_figure_a2_shows_the_metrics_of_the_cells(results, draw):

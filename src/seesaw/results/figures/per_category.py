@@ -81,9 +81,15 @@ def _curve(results: Results, evaluation: str, method: str) -> Curve:
     if state := results.state(evaluation):
         return Curve(evaluation, method, state, np.empty(0), {})
     seeds = results.of(evaluation)
-    rows = [
-        [_per_cent(m["per_category"]["segm"][str(c.id)]) for c in results.categories] for m in seeds
-    ]
+    rows = []
+    for content in seeds:
+        ap = content.get("per_category", {}).get("segm", {})
+        if lost := next((c.id for c in results.categories if str(c.id) not in ap), None):
+            raise UserError(
+                f"the metrics.json of {evaluation} has no AP of category {lost}: it is of another "
+                "dataset; run evaluate again."
+            )
+        rows.append([_per_cent(ap[str(c.id)]) for c in results.categories])
     return Curve(evaluation, method, "", np.mean(rows, axis=0), means(seeds))
 
 

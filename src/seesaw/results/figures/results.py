@@ -118,13 +118,17 @@ class Results:
         """Return the categories by descending number of training instances, ties by id.
 
         Raises:
-            UserError: the category counts are missing.
+            UserError: the category counts are missing, or lack a name, group or number.
         """
         content = self.read("category_counts")
+        path, again = self.scale.entry.category_counts, f"run `{self.scale.data_command}`"
         if content is None:
-            path = self.scale.entry.category_counts
-            raise UserError(f"{path} is missing; run `{self.scale.data_command}`.")
-        return sorted(categories(content), key=lambda c: (-c.instances, c.id))
+            raise UserError(f"{path} is missing; {again}.")
+        try:
+            return sorted(categories(content), key=lambda c: (-c.instances, c.id))
+        except KeyError as error:
+            path = self.files["category_counts"]
+            raise UserError(f"{path} has a category without {error}; {again} again.") from None
 
     @cached_property
     def hashes(self) -> dict[str, str]:
