@@ -96,6 +96,7 @@ def test_options_are_read_as_mmdets_tools_read_them(tmp_path, monkeypatch):
             "--cfg-options param_scheduler.7.end",
         ),
         (["a10", "--scale", "paper", "-o", "a.py", "--cfg-options", "a-b=1"], "'a-b'"),
+        (["a10", "--scale", "paper", "-o", "a.py", "--cfg-options", "a.\u00b2=1"], "no key"),
         (["a10", "--scale", "paper", "-o", "a.py", "--cfg-options", "a=[1,(2]"], "brackets"),
         (
             ["a10", "--scale", "paper", "-o", "a.py", "--cfg-options", "auto_scale_lr.enable.x=1"],

@@ -70,7 +70,7 @@ def _options(given: list[str]) -> dict[str, object]:
         key, equals, _ = text.partition("=")
         if not equals:
             raise UserError(f"--cfg-options {text}: write KEY=VALUE.")
-        if not all(part.isdigit() or part.isidentifier() for part in key.split(".")):
+        if not all(part.isdecimal() or part.isidentifier() for part in key.split(".")):
             raise UserError(f"--cfg-options {text}: {key!r} is no key; write names and dots.")
     reader = ArgumentParser()
     reader.add_argument("values", nargs="*", action=DictAction)
