@@ -1,8 +1,13 @@
 """The rule that chooses examples: the largest gains and losses among rare categories."""
 
+import json
+
+import pytest
+
+from seesaw.errors import UserError
 from seesaw.evaluation.uncertainty import Estimate
 from seesaw.results.comparison.categories import Category, Comparison
-from seesaw.results.report.examples import TOP, pair_of, within
+from seesaw.results.report.examples import TOP, index, kept, pair_of, within
 from seesaw.spec.scales import Scale
 
 
@@ -44,3 +49,13 @@ def test_each_scale_shows_a_pair_that_it_trains():
     one = pair_of(Scale("single_gpu").table)
     assert one == ("mask_rcnn_random_ce", "mask_rcnn_random_seesaw")
     assert pair_of(Scale("mini").table.only(["a01_mask_rcnn"], "here")) is None
+
+
+@pytest.mark.parametrize("name", ["../x.webp", ".", "/etc/passwd", ""])
+def test_a_kept_picture_lies_beside_its_index(tmp_path, name):
+    scale = Scale("mini").frozen(tmp_path)
+    index(scale).parent.mkdir()
+    content = {"pair": ["a", "b"], "note": "", "pictures": [["caption", name]]}
+    index(scale).write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f"{index(scale)} is damaged"):
+        kept(scale)

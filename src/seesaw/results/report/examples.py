@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Annotated
 
 from PIL import Image
+from pydantic import Field
 
 from seesaw.core.integrity import read_output, refuse
 from seesaw.core.yaml import Strict
@@ -48,7 +50,7 @@ class Kept(Strict):
 
     pair: tuple[str, str]
     note: str
-    pictures: list[tuple[str, str]]
+    pictures: list[tuple[str, Annotated[str, Field(pattern=r"^\d+\.webp$")]]]
 
 
 def pair_of(table: Experiments) -> tuple[str, str] | None:
