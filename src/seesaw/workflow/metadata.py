@@ -105,7 +105,14 @@ def forget_older(scale: Scale, fingerprints: Mapping[str, Any]) -> list[Path]:
 def _read(source: Path) -> list[dict]:
     """Read the jobs in a file; empty if it is missing or half pulled, so that they are repeated."""
     jobs = json_or_none(source, list[dict]) or []
-    return [job for job in jobs if {"outputs", *LASTING} <= job.keys()]
+    return [job for job in jobs if {"outputs", *LASTING} <= job.keys() and _typed(job)]
+
+
+def _typed(job: dict) -> bool:
+    outputs, checksums = job["outputs"], job["input_checksums"] or {}
+    if not (isinstance(outputs, dict) and isinstance(checksums, dict)):
+        return False
+    return isinstance(job["input"], list) and all(isinstance(path, str) for path in job["input"])
 
 
 def _unknown(path: Path, job: dict) -> bool:

@@ -74,6 +74,16 @@ def test_a_long_path_has_its_record_in_folders(scale):
     assert sorted(p.name for p in Path(".snakemake").iterdir()) == ["incomplete", "metadata"]
 
 
+@pytest.mark.parametrize(
+    "change", [{"outputs": []}, {"input": None}, {"input": [[]]}, {"input_checksums": "x"}]
+)
+def test_a_row_of_wrong_types_is_not_believed(scale, change):
+    forget()
+    first, second = json.loads(KEPT.read_text())
+    KEPT.write_text(json.dumps([first | change, second]))
+    assert metadata.seed(scale) == 1
+
+
 def test_a_file_with_other_bytes_is_not_believed(scale):
     forget()
     MODEL.write_bytes(b"weightz")
