@@ -22,11 +22,7 @@ try:
     # Snakemake reads a name as a number where it can, and 0 is one.
     DATASET = config.get("dataset")
     NAME = str(config.get("scale", "mini"))
-    GIVEN = "" if DATASET is None else str(DATASET)
-    # A shell completes a folder's name with a slash; spelled otherwise, all jobs would run again.
-    if "/" in (FOLDER := GIVEN.rstrip("/")):  # else it may be the name of an entry
-        GIVEN = FOLDER
-    SCALE = Scale(NAME, GIVEN or None)
+    SCALE = Scale(NAME, None if DATASET in (None, "") else str(DATASET))
     EXPERIMENTS = SCALE.table
     FINGERPRINTS = dependencies.Keys(SCALE) if LOOKS else dependencies.cached(SCALE)
     SITE = site.load()

@@ -41,7 +41,9 @@ class Scale:
         self.overlay = overlay.read(path)
         self.name = name
         self.path = path
-        self.dataset = dataset or self.overlay.dataset
+        # A shell ends a folder with a slash; in another spelling all jobs would run again.
+        folder = (dataset or "").rstrip("/")
+        self.dataset = (folder if "/" in folder else dataset) or self.overlay.dataset
         self.entry = datasets.load(self.dataset)
         own = self.dataset == self.overlay.dataset
         self.full_name = name if own else f"{name}@{self.entry.name}"

@@ -91,8 +91,9 @@ def measured(gpu: str, scale: Scale) -> Measured:
             found = read_model(path, _File, content)
             training, detection = map(_seconds, (found.training, found.detection))
             for loader in (found.loader or {}).values():
-                for name in training.keys() & loader.trainings if loader.images_per_second else ():
-                    training[name] = max(training[name], 1 / loader.images_per_second)
+                if rate := loader.images_per_second:
+                    for name in training.keys() & loader.trainings:
+                        training[name] = max(training[name], 1 / rate)
             return Measured(training, detection)
     return Measured()
 
