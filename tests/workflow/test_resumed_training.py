@@ -3,13 +3,17 @@
 In one process: tests/training/test_loader_workers.py.
 """
 
+import json
 import re
 import shutil
 import time
 from pathlib import Path
 
 import pytest
+from facts import lacks
 from repository import python
+
+from seesaw.workflow.slurm.ledger import Submission
 
 pytestmark = pytest.mark.slow
 RANKS = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
@@ -38,3 +42,19 @@ def test_stopped_after_each_of_the_first_iterations(smoke_root):
         assert not list(folder.glob("*"))  # neither a model nor a failure
     train(smoke_root, "stopped")
     assert (folder / "model.pth").read_bytes() == model
+
+
+def test_a_requeued_job_does_not_train_what_was_edited_since_its_submission(smoke_root):
+    work = smoke_root / "work/smoke" / TRAINING / "seed0"
+    (work / "before").mkdir(parents=True)
+    (work / "before/iter_1.pth").touch()
+    folders = {*work.iterdir()}
+    noted = smoke_root / ".snakemake/slurm_jobs/submitted.jsonl"
+    noted.parent.mkdir(parents=True, exist_ok=True)
+    key = f"smoke/train_wildcards_{TRAINING}_0"
+    noted.write_text(json.dumps(Submission("7", "run", key, "before", {})._asdict()) + "\n")
+    job = {"SLURM_JOB_ID": "7", "SEESAW_WORKFLOW_SCALE": "smoke"}
+    words = ["train", TRAINING, "--fingerprint", "now", "--scale", "smoke"]
+    said = python(smoke_root, "-m", "seesaw.cli", *words, code=2, **job).stderr
+    assert not lacks(said, TRAINING, f"work/smoke/{TRAINING}/seed0/before")
+    assert {*work.iterdir()} == folders

@@ -126,7 +126,7 @@ def train(args: Namespace) -> None:
         refuse_other_data(path, command, scale, seed)
     fingerprint = args.fingerprint or fingerprints_of(args)[key]
     if os.environ.get(ledger.SCALE) == scale.full_name and os.environ.get("RANK", "0") == "0":
-        _refuse_edited(args, training, key)
+        _refuse_edited(args, scale, training)
     output = scale.model(training.id, args.seed)
     refuse_known_failure(output, fingerprint)
     # Checkpoints with another fingerprint belong to another training and must not be resumed.
@@ -212,16 +212,24 @@ def _starting_weights(
     return weights, made_by
 
 
-def _refuse_edited(args: Namespace, training: experiments.Training, key: str) -> None:
+def _refuse_edited(args: Namespace, scale: Scale, training: experiments.Training) -> None:
     """Refuse a job of a workflow that read other code or configs than there are now.
 
-    It would train what is there now, and record the fingerprint of what was there before.
+    It would train what is there now, and record the fingerprint of what was there before. A SLURM
+    job reads the workflow anew at each start, so there its submission tells what was read.
     """
-    if args.fingerprint and args.fingerprint != fingerprints_of(args).get(key):
-        raise UserError(
-            f"{training.config}, or code or data of {training.id}, has changed since the workflow "
-            "began; run the same command again."
-        )
+    name = f"{training.id}/seed{args.seed}"
+    submission = ledger.of(os.environ.get("SLURM_JOB_ID"))
+    before = (submission and submission.fingerprint) or args.fingerprint
+    if not before or before == fingerprints_of(args).get(f"train/{name}"):
+        return
+    work = scale.work / name / before
+    saved = any(work.glob("iter_*.pth"))
+    anew = f", which begins it anew; to go on from {work}, restore what was there before" * saved
+    raise UserError(
+        f"{training.config}, or code or data of {training.id}, has changed since the workflow "
+        f"began; run the same command again{anew}."
+    )
 
 
 def wandb_sync(args: Namespace) -> int:

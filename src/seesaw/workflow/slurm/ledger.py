@@ -95,6 +95,11 @@ def _read(state: tuple[int, ...]) -> list[Submission]:
     return found
 
 
+def of(job: str | None) -> Submission | None:
+    """Return the newest submission to which SLURM gave an id; None if none is noted."""
+    return next((one for one in reversed(submitted()) if one.job == job), None)
+
+
 def last(scale: str, work: str) -> str | None:
     """Return the newest job id for work named as its log: `train/a01_mask_rcnn/seed0`."""
     rule, *names = work.split("/")
