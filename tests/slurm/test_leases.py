@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from facts import lacks
+from facts import lacks, refusal
 from stand_ins import command
 
+from seesaw.cli import evaluation
 from seesaw.errors import UserError
 from seesaw.workflow.slurm import ledger, segments
 from seesaw.workflow.slurm.lease import Lease, holder_of, leave_to_job
@@ -209,3 +210,16 @@ def test_a_job_in_the_grace_time_of_a_preemption_requeues_itself(place, monkeypa
     asked = place / "asked"
     assert asked.exists() is (state == "RUNNING")
     assert [r["status"] for r in segments.records(place / "work")] == [75]
+
+
+def test_a_requeued_detection_deletes_nothing_where_its_code_was_edited(place, monkeypatch):
+    ledger.note(Submission("7", "run", "mini/detect_wildcards_a01_0_a01", "before", {}))
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    output, config = Path("detections.jsonl"), Path("a01.py")
+    evaluation._keep_parts(output, "now", config)  # nothing is detected
+    part = Path(".detections.jsonl.key.part")
+    part.touch()
+    evaluation._keep_parts(output, "before", config)
+    assert not lacks(refusal(evaluation._keep_parts, output, "now", config), config, part)
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
+    evaluation._keep_parts(output, "now", config)

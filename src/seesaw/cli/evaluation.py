@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 from seesaw.cli.common import (
@@ -28,6 +30,7 @@ from seesaw.core.records import record_of
 from seesaw.errors import UserError
 from seesaw.spec.scales import Scale
 from seesaw.training import runs
+from seesaw.workflow.slurm import ledger
 
 
 def add(verb) -> None:
@@ -64,6 +67,9 @@ def detect(args: Namespace) -> None:
 
     ends, work = stopping.deadline(args.deadline), scale.detecting(evaluation.id, args.seed)
     leave_to_job(work / "lease")
+    output = scale.detections(evaluation, args.seed)
+    code = fingerprints_of(args).get(f"detect/{evaluation.id}")
+    _keep_parts(output, code, source)
     load_libraries(args)
     from seesaw.evaluation.detect import detect as run
     from seesaw.spec.config import resolve
@@ -72,9 +78,7 @@ def detect(args: Namespace) -> None:
     if evaluation.split == "test_dev":
         annotations = scale.annotations("test_dev").relative_to(scale.entry.root)
         cfg.test_dataloader.dataset.ann_file = str(annotations)
-    output = scale.detections(evaluation, args.seed)
     inputs = {"weights": weights, "manifest": scale.entry.manifest}
-    code = fingerprints_of(args).get(f"detect/{evaluation.id}")
     hashes = {name: sha256_file(path) for name, path in inputs.items()}
     config = cfg.to_dict()
     key = hashing.fingerprint(code=code, config=config, **hashes)
@@ -82,6 +86,21 @@ def detect(args: Namespace) -> None:
     with Provenance(output, inputs=inputs, **facts) as provenance:
         provenance.facts |= run(cfg, weights, output, key, work, ends, args.workers)
     print(f"{output}: {provenance.facts['detections']} detections")
+
+
+def _keep_parts(output: Path, code: str | None, config: Path) -> None:
+    """Refuse a SLURM job that would delete what it has detected, as it was edited since submitted.
+
+    ``code`` is the present fingerprint of the detections ``output``.
+    """
+    submission = ledger.of(os.environ.get("SLURM_JOB_ID"))
+    part = next(output.parent.glob(f".{output.name}.*.part"), None)
+    if part and submission and submission.fingerprint not in ("", code):
+        raise UserError(
+            f"{config}, or code that detects with it, has changed since the workflow began; run "
+            f"the same command again, which detects anew; to go on from {part}, restore what was "
+            "there before."
+        )
 
 
 def evaluate(args: Namespace) -> None:
