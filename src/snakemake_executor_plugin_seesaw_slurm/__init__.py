@@ -105,9 +105,12 @@ class Executor(official.Executor):
     def additional_general_args(self) -> str:
         """Make jobs run their step with this project's executor: see the package `..._jobstep`.
 
-        The official plugin has no option for it.
+        The official plugin has no option for it. Nor does Snakemake pass on up to which size inputs
+        are hashed, and a job that ends without it would record no checksum of weights or data.
         """
-        return super().additional_general_args().replace("slurm-jobstep", "seesaw-slurm-jobstep")
+        ours = super().additional_general_args().replace("slurm-jobstep", "seesaw-slurm-jobstep")
+        largest = self.workflow.dag_settings.max_checksum_file_size
+        return f"{ours} --max-checksum-file-size {largest}"
 
     def cancel(self) -> None:
         """Cancel the jobs, but first the waiting submissions.

@@ -18,6 +18,7 @@ BOTH = (*TOY, "out/left", "out/taken")
 def root(cluster, time_outs, new_clone):
     """Killed with two jobs running; when one of them has ended, started again."""
     root = new_clone("killed")
+    (root / "large").write_bytes(bytes(2_000_000))  # Snakemake itself hashes up to 1 MB
     killed = cluster.start(root, *BOTH)
     for toy in ("left", "taken"):
         wait_for(at_iteration(root, toy), killed)
@@ -54,6 +55,11 @@ def test_what_ended_without_snakemake_is_known_by_its_parameters(root, cluster):
     assert planned(cluster.run(root, "-n", *BOTH)) == {}
     changed = cluster.run(root, "-n", *BOTH, "--config", "lr=2")
     assert changed.count("Params have") == 2
+
+
+def test_what_ended_without_snakemake_is_not_done_again_for_a_touched_input(root, cluster):
+    (root / "large").touch()
+    assert planned(cluster.run(root, "-n", *BOTH)) == {}
 
 
 def test_of_two_that_start_at_once_one_runs(cluster, clone):

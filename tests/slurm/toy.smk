@@ -62,6 +62,8 @@ rule all:
 
 
 rule train:
+    input:
+        lambda w: ["large"] if w.toy == "left" else [],
     output:
         "out/{toy}",
     log:
