@@ -168,6 +168,8 @@ def train(args: Namespace) -> None:
             log.copy(output.with_name(run_log.NAME))
         provenance.artefacts += made.pop("artefacts")
         provenance.facts |= made
+        if made["seconds_per_iteration"] is None:  # all iterations had been done before
+            provenance.facts |= runs.trained_before(output, work / run_log.NAME, provenance)
     seconds = provenance.facts["seconds_per_iteration"]
     each = f", {seconds} s each" if seconds is not None else ""
     print(f"{output}: {provenance.facts['iterations']} iterations{each}")

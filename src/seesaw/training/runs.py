@@ -6,10 +6,11 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from seesaw.core.files import write_atomic
 from seesaw.core.provenance import Provenance
-from seesaw.core.records import read_record
+from seesaw.core.records import is_current, read_record, record_of
 from seesaw.errors import UserError
 from seesaw.spec import site
 from seesaw.spec.experiments import Evaluation, Experiments, Training
@@ -93,6 +94,23 @@ def set_aside(work: Path, manifest: str) -> None:
         back.rmdir()
     with suppress(OSError):  # then the log alone names the data
         write_atomic(noted, json.dumps({"sha256": manifest}) + "\n")
+
+
+def trained_before(output: Path, log: Path, provenance: Provenance) -> dict[str, Any]:
+    """Return the facts of weights that a process only wrote again, from their last checkpoint.
+
+    They are those of the process that trained: from its record or, without one, from its run log
+    ``log``. ``rewritten`` tells of the present process, ``provenance``.
+    """
+    now, old = provenance.state, record_of(output) or {}
+    inputs = {name: file["sha256"] for name, file in now["inputs"].items() if name != "config"}
+    if old.get("fingerprint") and is_current(old, provenance.facts["fingerprint"], inputs):
+        before = {name: fact for name, fact in old.items() if name not in ("artefact", "inputs")}
+    else:
+        header = run_log.read(log).header
+        before = {name: header[name] for name in ("git", "lock", "versions") if name in header}
+    wrote = ("command", "git", "lock", "versions", "host", "start")
+    return before | {"rewritten": {name: now[name] for name in wrote}}
 
 
 def log_evaluation(scale: Scale, evaluation: Evaluation, seed: int, metrics: dict) -> Path | None:
