@@ -55,6 +55,16 @@ def test_the_deadline_is_read_beside_a_banner_and_whatever_format_the_user_likes
     assert segments.deadline("1") is None
 
 
+def test_the_deadline_is_by_the_clock_of_a_node_that_is_behind(place):
+    def at(seconds):
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + seconds))
+
+    command(place, "squeue", f"echo '{at(3600 + 120)}|{at(120)}'")
+    assert segments.deadline("1") == pytest.approx(time.time() + 3540, abs=5)
+    command(place, "squeue", f"echo '{at(3600 - 30)}|{at(-30)}'")  # it began half a minute ago
+    assert segments.deadline("1") == pytest.approx(time.time() + 3510, abs=5)
+
+
 def test_a_file_system_without_hard_links_has_leases(place, monkeypatch):
     def missing(*_):
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))

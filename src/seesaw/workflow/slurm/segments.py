@@ -103,12 +103,23 @@ def stuck(work: Path) -> str | None:
 
 
 def deadline(job: str) -> float | None:
-    """Return by when a job's command must stop, in seconds since 1970; None without a limit."""
-    for line in queue.answered(_slurm("squeue", "-h", "-j", job, "-o", "%e")):
+    """Return by when a job's command must stop, in seconds since 1970; None without a limit.
+
+    SLURM's controller ends the job by its own clock. Where that has the job begin in the future, it
+    is ahead of this node's.
+    """
+    for line in queue.answered(_slurm("squeue", "-h", "-j", job, "-o", "%e|%S")):
         with suppress(ValueError):
-            end = datetime.strptime(line, "%Y-%m-%dT%H:%M:%S").timestamp()
-            return end - min(RESERVE_SECONDS, RESERVE * (end - time.time()))
+            text, _, begun = line.partition("|")
+            end, now = _since_1970(text), time.time()
+            with suppress(ValueError):
+                end -= max(0, _since_1970(begun) - now)
+            return end - min(RESERVE_SECONDS, RESERVE * (end - now))
     return None
+
+
+def _since_1970(text: str) -> float:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").timestamp()
 
 
 def _run(work: Path, job: str, command: list[str], lease: Lease) -> tuple[int, bool]:
