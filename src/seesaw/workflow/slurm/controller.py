@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock, Timeout
 from snakemake.exceptions import WorkflowError
 
 LOCK = Path(".snakemake/controller")
 STOPPED = "Terminating processes on user request"  # how Snakemake notes a Ctrl-C
-_held = FileLock(LOCK, fallback_to_soft=False)
+_held = FileLock(LOCK, mode=0o666, fallback_to_soft=False)  # users may share a folder
+_read_only: list[IO[bytes]] = []  # the lock's file, where another user made it for itself alone
 
 
 def alone() -> None:
@@ -25,8 +28,8 @@ def alone() -> None:
         WorkflowError: another workflow runs in this folder.
     """
     try:
-        _held.acquire(timeout=0)
-    except Timeout:
+        _take()
+    except (Timeout, BlockingIOError):
         other = ""
         with suppress(OSError):
             other = LOCK.read_text(encoding="utf-8", errors="replace").strip()
@@ -38,6 +41,14 @@ def alone() -> None:
         return  # the file system has no locks: rely on Snakemake's own
     with suppress(OSError):  # on a full disk only the name is missing
         LOCK.write_text(f"process {os.getpid()} on {platform.node()}\n", "utf-8")
+
+
+def _take() -> None:
+    try:
+        _held.acquire(timeout=0)
+    except PermissionError:
+        _read_only[:] = [LOCK.open("rb")]
+        fcntl.flock(_read_only[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def stopped(logs: list[str]) -> bool:
