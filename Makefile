@@ -55,5 +55,5 @@ setup:  ## .venv with the locked dependencies; every other target runs it first
 help:  ## this list; `make` alone is `make reproduce`
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-clean:  ## removes results, work and logs of all scales; data and .venv stay
-	rm -rf results work logs
+clean:  ## removes results, work and logs of smoke and mini scale; data and .venv stay
+	rm -rf $(foreach folder,results work logs,$(foreach scale,smoke mini,$(folder)/$(scale) $(folder)/$(scale)@*))
