@@ -106,6 +106,10 @@ def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
 def test_a_finished_training_does_not_begin_anew_for_a_changed_file(root):
     manifest = root / Scale("paper").entry.manifest
     manifest.write_text("{ }")
-    said = snakemake(root, "--profile", "local", "--config", "scale=paper", "--", MODELS[0], code=1)
+    call = "--profile", "local", "--config", "scale=paper"
+    said = snakemake(root, *call, "--", MODELS[0], code=1)
     assert not lacks(" ".join(said.split()), "a09_stronger_backbone seed0 (", "--touch", "rm ")
     assert (root / MODELS[0]).is_file()
+    # who names the file to be forced has been asked; the training then lacks its backbone
+    assert "--touch" not in snakemake(root, *call, "--force", "--", MODELS[0], code=1)
+    assert not (root / MODELS[0]).exists()

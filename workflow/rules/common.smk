@@ -13,6 +13,7 @@ from seesaw.spec import zoo as zoo_table
 from seesaw.spec.experiments import PLACES
 from seesaw.spec.scales import Scale
 from seesaw.workflow import acceptances, dependencies, metadata
+from seesaw.workflow.jobs import snakemake_record
 from seesaw.workflow.slurm import controller, ledger
 from seesaw.workflow.slurm import resources as slurm
 
@@ -87,12 +88,19 @@ def training_fingerprint(wildcards):
 
 
 def refuse_unexplained():
-    """Stop before a finished training begins anew for another reason than its fingerprint."""
+    """Stop before a finished training begins anew for another reason than its fingerprint.
+
+    Whoever forces a training, by its rule or its file, wants it anew.
+    """
     dag = workflow.dag
+    # Snakemake forces incomplete files too (`rerun-incomplete`), which nobody has named.
+    named = {f for f in dag.forcefiles if not snakemake_record("incomplete", Path(f)).exists()}
     reasons = {
         f"train/{job.wildcards.training}/seed{job.wildcards.seed}": str(dag.reason(job))
         for job in dag.needrun_jobs()
-        if job.rule.name == "train" and job.rule not in dag.forcerules
+        if job.rule.name == "train"
+        and job.rule not in dag.forcerules
+        and named.isdisjoint(job.output)
     }
     if found := acceptances.unexplained(SCALE, FINGERPRINTS, reasons):
         raise WorkflowError(acceptances.warning(SCALE, found))
