@@ -45,6 +45,7 @@ def test_a_folder_named_as_the_scales_dataset_is_another(folder):
     scale = Scale("mini", str(own))
     assert scale.full_name == "mini@mini_lvis" and scale.results != Scale("mini").results
     assert f"--dataset {own}" in scale.data_command
+    assert Scale("mini", f"{own}/").options == scale.options  # as a shell completes it
 
 
 def test_two_folders_of_one_name_do_not_share_results(folder, bare):
