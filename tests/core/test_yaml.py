@@ -38,6 +38,11 @@ LAUGHS = "".join(f"- &{chr(98 + i)} [{', '.join(['*' + chr(97 + i)] * 9)}]\n" fo
         ("[a, b]: 1", "unhashable"),
         ("number: 1\n# é\ntext: a\0b", "line 3: control characters"),
         ("text: a\n\x07", "line 2: control characters"),
+        ("number: yes", "number is True, but"),
+        ("rows: {a: 1, b: no}", "are no numbers"),
+        ("number: &a [*a]", "number is"),
+        ("text: a\nnumber: 032000", "line 2: 032000 is a number in base 8"),
+        ("number: 24:00", "line 1: 24:00 is a number in base 60"),
         ("- a", "no mapping"),
         ("", "no mapping"),
     ],
@@ -48,6 +53,13 @@ def test_a_mistake_is_one_short_sentence(tmp_path, text, said):
     message = refusal(read_model, path, Kind)
     assert message.startswith(str(path)) and said in message
     assert message.isprintable() and len(message) < len(str(path)) + 400
+
+
+def test_other_spellings_of_numbers_are_read(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("number: 0\nrows: {a: -1, b: 0x10, c: 1_000}\ntext: '032000'\n")
+    made = read_model(path, Kind)
+    assert (made.number, made.text, made.rows) == (0, "032000", {"a": -1, "b": 16, "c": 1000})
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfet\0", "text: é".encode("latin-1")])

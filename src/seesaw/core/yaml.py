@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from reprlib import Repr
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from seesaw.core.borders import plain
 from seesaw.errors import UserError
@@ -15,10 +17,37 @@ from seesaw.errors import UserError
 DEEPEST = 100  # lists and mappings in one another; libyaml's recursion ends the interpreter
 
 
+# What YAML reads in base 8 or 60, which nobody means: 032000 is 13312, and 24:00 is 1440
+_OTHER_BASE = re.compile(r"[-+]?0[\d_]*\d|.*:.*")
+
+
 class Strict(BaseModel):
     """A part of one of the project's YAML files; it has no other keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, given: Any, info: ValidationInfo) -> Any:
+        """Refuse yes, no, true and false for a number; Pydantic takes them for 1 and 0."""
+        kinds = [*_kinds(cls.model_fields[str(info.field_name)].annotation)]
+        if (int in kinds or float in kinds) and bool not in kinds and _has_truth(given):
+            raise ValueError("yes, no, true and false are no numbers")
+        return given
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """Yield the types of which an annotation is made, as int and str of dict[str, int]."""
+    inner = get_args(annotation)
+    yield from (kind for one in inner for kind in _kinds(one)) if inner else [annotation]
+
+
+def _has_truth(value: Any, levels: int = 3) -> bool:
+    """Whether a value or one in it is True or False; an alias can stand for what it stands in."""
+    inner = value.values() if isinstance(value, dict) else value
+    if isinstance(value, dict | list) and levels:
+        return any(_has_truth(one, levels - 1) for one in inner)
+    return isinstance(value, bool)
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -37,6 +66,14 @@ class _UniqueKeys(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+        if number and _OTHER_BASE.fullmatch(str(node.value)):
+            base = 60 if ":" in node.value else 8
+            problem = (
+                f"{plain(str(node.value))} is a number in base {base} to YAML; write it in base "
+                "10 without a 0 before it, or a text in quotes"
+            )
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         try:
             return super().construct_object(node, deep)
         # 2024-13-45, or !!bool before a word
