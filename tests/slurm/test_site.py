@@ -109,6 +109,11 @@ def test_defaults_are_what_the_example_says(tmp_path):
         ("partitoin: gpu", "partitoin"),
         ("gpus: {paper: 12}", "gpus_per_node"),
         ("gpus: {paper: -8}", "gpus: paper .*-8"),
+        ("gpus: {paper: 80000}", "gpus: paper .*80000"),
+        ("gpus_per_node: yes", "gpus_per_node"),
+        ("cpus_per_gpu: 99999999999999999999", "cpus_per_gpu .*at most 1024"),
+        ("mem_mb_per_gpu: 32000000000", "mem_mb_per_gpu .*at most"),
+        ("mem_mb_per_gpu: 032000", "032000"),
         ("segment: 1 day", "segment .*'1 day'"),
         ("segment: 1.5.2h", "segment .*'1.5.2h'"),
         ("segment: 0h", "segment .*'0h'"),
@@ -118,7 +123,7 @@ def test_defaults_are_what_the_example_says(tmp_path):
 def test_a_wrong_setting_is_named(tmp_path, text, expected):
     path = tmp_path / "site.yaml"
     path.write_text(text)
-    with pytest.raises(UserError, match=rf"site\.yaml: .*{expected}"):
+    with pytest.raises(UserError, match=rf"site\.yaml.*: .*{expected}"):
         site.load(path)
 
 
