@@ -37,3 +37,13 @@ def test_else_the_choice_is_reported(given, choice):
         unique(given, IDS, "the rung")
     with pytest.raises(UserError, match=repr(given)):
         unique(given, [], "the rung")
+
+
+def test_of_many_long_names_the_first_are_listed():
+    many = [f"{'x' * 80}{i}" for i in range(12)]
+    for given in ("zzz", "x"):
+        with pytest.raises(UserError, match=rf"{many[0]}, .* or \d more\.$") as refused:
+            unique(given, many, "the file")
+        assert len(str(refused.value)) < 700
+    with pytest.raises(UserError, match=r"use one of y{900}\.$"):
+        unique("zzz", ["y" * 900], "the file")
