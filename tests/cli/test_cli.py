@@ -124,6 +124,21 @@ def test_a_name_that_is_too_long_for_a_file_is_one_sentence(refused):
     assert not lacks(refused("predict", "x" * 300), "x" * 300, "too long")
 
 
+def test_a_message_has_one_line_whatever_a_file_is_called(refused, capsys):
+    assert refused("predict", "a\nb\x1b[31m\udcff").startswith(r"a\nb\x1b[31m\udcff is no file")
+    with pytest.raises(SystemExit):
+        main(["show", "table_a1", "--x\ny"])
+    assert capsys.readouterr().err.endswith("unrecognized arguments: --x\\ny\n")
+
+
+def test_a_file_that_cannot_be_replaced_is_named(bare, capsys):
+    (bare / "results/mini/tables/table_a2.csv").mkdir(parents=True)
+    assert main(["table", "table_a2"]) == 2
+    assert message_of("table", capsys.readouterr().err).startswith(
+        "results/mini/tables/table_a2.csv "
+    )
+
+
 def test_a_message_tells_no_secret(refused):
     said = refused("data", "--dataset", "https://me:p@ss@host/x?token=abc&part=1")
     assert "https:/***@host/x?token=***&part=1" in said.replace("//", "/")

@@ -17,6 +17,7 @@ from typing import NoReturn, TextIO
 from seesaw import __version__
 from seesaw.cli.common import at_least
 from seesaw.core import paths
+from seesaw.core.borders import one_line
 from seesaw.core.names import close, instead
 from seesaw.core.secrets import masked
 from seesaw.errors import Interrupted, UserError
@@ -45,6 +46,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message, and exit with 2."""
+        message = one_line(message)
         if found := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
             choices = re.findall(r"'([^']*)'", found[2])
             message = message.replace(found[0], f"{found[1]!r} is unknown; ")
@@ -123,7 +125,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except UserError as error:
-        print(f"seesaw {args.verb}: {masked(error)}", file=sys.stderr)
+        print(f"seesaw {args.verb}: {one_line(masked(error))}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         package = (error.name or "seesaw").partition(".")[0]
@@ -144,10 +146,11 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout.flush()
         except OSError:  # it is the output that takes no more
             _drop_output()
-        what = error.filename or "a file or the output"
+        # of two files it is the second that is replaced; the first is a temporary one
+        what = error.filename2 or error.filename or "a file or the output"
         fault = f"{what} cannot be written or read ({error.strerror})"
         fix = "give this user the permission, make room, or name another place"
-        print(f"seesaw {args.verb}: {masked(fault)}; {fix}.", file=sys.stderr)
+        print(f"seesaw {args.verb}: {one_line(masked(fault))}; {fix}.", file=sys.stderr)
         return 2
     except Interrupted as stop:
         if os.environ.get("RANK", "0") == "0":  # only one of torchrun's processes prints it

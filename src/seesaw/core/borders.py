@@ -28,6 +28,11 @@ def plain(text: str, most: int = 60) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
+def one_line(text: str) -> str:
+    r"""Return a text on one line, in which a file's line break or control character is a \n."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def file_name(text: str) -> str:
     """Return a text's beginning with only characters that are safe in file names anywhere."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", text[:60])
