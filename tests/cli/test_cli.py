@@ -139,6 +139,15 @@ def test_a_file_that_cannot_be_replaced_is_named(bare, capsys):
     )
 
 
+def test_a_working_directory_that_is_gone_is_one_sentence(tmp_path):
+    command = f"rmdir {shlex.quote(str(tmp_path))}; {shlex.quote(sys.executable)} -m seesaw.cli zoo"
+    env = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "has been removed" in message_of("zoo", done.stderr)
+
+
 def test_a_message_tells_no_secret(refused):
     said = refused("data", "--dataset", "https://me:p@ss@host/x?token=abc&part=1")
     assert "https:/***@host/x?token=***&part=1" in said.replace("//", "/")
