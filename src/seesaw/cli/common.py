@@ -21,6 +21,7 @@ from seesaw.spec import zoo
 from seesaw.spec.experiments import Evaluation
 from seesaw.spec.scales import Scale
 
+MOST = 1024  # threads or processes; a library ends in a traceback, or the machine stands still
 NO_ONEDL = "Could not import OneDL. Skipping OneDL datasets."
 
 
@@ -135,7 +136,7 @@ def at_least(least: int, most: int | None = None) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         # so that Python neither refuses to read it nor a library to store it
-        whole = re.fullmatch(r"-?\d{1,18}", text) is not None
+        whole = re.fullmatch(r"-?[0-9]{1,18}", text) is not None
         if not whole or int(text) < least or (most is not None and int(text) > most):
             raise ArgumentTypeError(f"{text!r} is no whole number {range_}")
         return int(text)
@@ -148,7 +149,7 @@ def number(least: float, most: float = math.inf) -> Callable[[str], float]:
 
     def parse(text: str) -> float:
         try:
-            given = float(text)
+            given = float(text) if text.isascii() and "_" not in text else math.nan
         except ValueError:
             given = math.nan
         if not least <= given <= most:
@@ -169,7 +170,7 @@ def stopping_options(verb: ArgumentParser) -> None:
     )
     verb.add_argument(
         "--workers",
-        type=at_least(0),
+        type=at_least(0, MOST),
         metavar="N",
         help="processes that load images (default: the config's on a GPU, none on a CPU)",
     )

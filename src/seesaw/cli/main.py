@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import NoReturn, TextIO
 
 from seesaw import __version__
-from seesaw.cli.common import at_least
+from seesaw.cli.common import MOST, at_least
 from seesaw.core import paths
 from seesaw.core.borders import one_line
 from seesaw.core.names import close, instead
@@ -84,7 +84,7 @@ def parser() -> Parser:
         )
         if threads:
             sub.add_argument(
-                "--threads", type=at_least(1), default=1, help="CPU threads (default: 1)"
+                "--threads", type=at_least(1, MOST), default=1, help="CPU threads (default: 1)"
             )
         if seed:
             sub.add_argument(
