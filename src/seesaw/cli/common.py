@@ -7,6 +7,7 @@ for each verb does the work and imports heavy libraries itself.
 from __future__ import annotations
 
 import math
+import os
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
@@ -31,9 +32,13 @@ def scale_of(args: Namespace) -> Scale:
 
 
 def no_file(out: Path) -> None:
-    """Refuse, before anything is computed, an output folder that is a file."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: is a file; name a folder.")
+    """Refuse, before anything is computed, an output folder that is, or is below, no folder."""
+    there = next(place for place in (out, *out.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir():
+        kind = "a file" if there.is_file() else "no folder"
+        raise UserError(f"--out {out}: {there} is {kind}; name a folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"--out {out}: {there} is read-only; name another folder.")
 
 
 def need_output(path: Path, command: str, scale: Scale, seed: int) -> None:

@@ -1,0 +1,31 @@
+"""Options that contradict each other or would do nothing, and outputs that have no place."""
+
+import os
+
+import pytest
+from repository import content
+
+
+@pytest.fixture
+def refused(bare, printed):
+    """The one line of a call that exits with 2 and has written nothing."""
+
+    def call(*words):
+        before = content(bare)
+        said = printed(*words, code=2)
+        assert said.count("\n") == 1 and content(bare) == before
+        return said
+
+    return call
+
+
+@pytest.mark.parametrize("out", ["file", "file/x", "link", "link/x"])
+def test_an_output_folder_that_cannot_be_one_is_refused_first(bare, refused, out):
+    (bare / "file").touch()
+    (bare / "link").symlink_to("nowhere")
+    assert f"--out {out}: " in refused("predict", "none.png", "--out", out)
+
+
+def test_a_pipe_is_no_output_folder(bare, printed):
+    os.mkfifo(bare / "pipe")
+    assert "--out pipe: " in printed("predict", "none.png", "--out", "pipe", code=2)
