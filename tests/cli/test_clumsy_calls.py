@@ -29,3 +29,11 @@ def test_an_output_folder_that_cannot_be_one_is_refused_first(bare, refused, out
 def test_a_pipe_is_no_output_folder(bare, printed):
     os.mkfifo(bare / "pipe")
     assert "--out pipe: " in printed("predict", "none.png", "--out", "pipe", code=2)
+
+
+@pytest.mark.parametrize(
+    "words", ["--out a", "--minutes 5", "--measure fps --gpu-memory 80", "--measure --out file"]
+)
+def test_an_option_of_preflight_that_would_do_nothing_is_refused(bare, refused, words):
+    (bare / "file").touch()
+    assert words.split()[-2] in refused("preflight", *words.split())

@@ -68,8 +68,15 @@ def doctor(args: Namespace) -> int:
 
 def preflight(args: Namespace) -> int:
     """Check a scale; exit code 1 if a check fails."""
-    scale = scale_of(args)
-    if args.measure is not None:
+    scale, measures = scale_of(args), args.measure is not None
+    of_measure = {"--out": args.out, "--minutes": args.minutes}
+    unused = {"--gpu-memory": args.gpu_memory} if measures else of_measure
+    for option, value in unused.items():
+        if value is not None:
+            fix = "leave one of them out" if measures else "add that, or leave it out"
+            what = "is not" if measures else "is only"
+            raise UserError(f"{option} {value} {what} for --measure; {fix}.")
+    if measures:
         return _measure(args, scale)
     from seesaw.spec import expected, site
 
@@ -84,19 +91,20 @@ def preflight(args: Namespace) -> int:
 
 
 def _measure(args: Namespace, scale: Scale) -> int:
-    load_mmdet()
-    from seesaw.cli.checks import preflight_measure
     from seesaw.workflow import rates
 
-    if args.out:
-        no_file(args.out)
+    folder = args.out or rates.FOLDER
+    no_file(folder)
+    load_mmdet()
+    from seesaw.cli.checks import preflight_measure
+
     sections = tuple(args.measure) or preflight_measure.SECTIONS
     if unknown := sorted(set(sections) - set(preflight_measure.SECTIONS)):
         raise UserError(
             f"--measure {unknown[0]}: no such section; use {', '.join(preflight_measure.SECTIONS)}."
         )
     until = None if args.minutes is None else time.time() + 60 * args.minutes
-    path = preflight_measure.run(scale, sections, args.out or rates.FOLDER, until)
+    path = preflight_measure.run(scale, sections, folder, until)
     print(path)
     if failed := preflight_measure.failures(path, sections):
         print(f"{path}: {len(failed)} measurements failed, first {failed[0]}", file=sys.stderr)
