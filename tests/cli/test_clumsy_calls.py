@@ -37,3 +37,7 @@ def test_a_pipe_is_no_output_folder(bare, printed):
 def test_an_option_of_preflight_that_would_do_nothing_is_refused(bare, refused, words):
     (bare / "file").touch()
     assert words.split()[-2] in refused("preflight", *words.split())
+
+
+def test_an_empty_name_does_not_stand_for_all_runs(refused):
+    assert "the training '' is unknown" in refused("wandb-sync", "")

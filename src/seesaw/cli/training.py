@@ -239,7 +239,9 @@ def wandb_sync(args: Namespace) -> int:
     from seesaw.results import wandb
 
     scale = scale_of(args)
-    only = experiments.load().training(args.training).id if args.training else "*"
+    only = "*"
+    if args.training is not None:  # an empty one is a script's variable that is not set
+        only = experiments.load().training(args.training).id
     logs = sorted(scale.results.glob(f"{only}/seed*/{run_log.NAME}"))
     finished = {path.parent.relative_to(scale.results) for path in logs}
     for path in sorted(scale.work.glob(f"{only}/seed*/*/{run_log.NAME}")):
