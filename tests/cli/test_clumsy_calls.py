@@ -41,3 +41,8 @@ def test_an_option_of_preflight_that_would_do_nothing_is_refused(bare, refused, 
 
 def test_an_empty_name_does_not_stand_for_all_runs(refused):
     assert "the training '' is unknown" in refused("wandb-sync", "")
+
+
+@pytest.mark.parametrize("reason", ["", " ", "caf\udce9", "a\x1b[31m"])
+def test_a_reason_is_text(refused, reason):
+    assert "--because" in refused("accept", "a01", "--because", reason)

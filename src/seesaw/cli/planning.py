@@ -65,6 +65,9 @@ def accept(args: Namespace) -> None:
     rows = [scale.table.training(name) for name in args.experiments]
     if not args.because.strip():
         raise UserError("--because is empty; say why the change leaves the weights as they are.")
+    if not all(c.isprintable() or c.isspace() for c in args.because):
+        # YAML would write what it cannot read again
+        raise UserError(f"--because {args.because}: write it as UTF-8 without control characters.")
 
     def found() -> dict[str, str]:
         return acceptances.outdated(scale, dependencies.cached(scale))
