@@ -46,3 +46,8 @@ def test_an_empty_name_does_not_stand_for_all_runs(refused):
 @pytest.mark.parametrize("reason", ["", " ", "caf\udce9", "a\x1b[31m"])
 def test_a_reason_is_text(refused, reason):
     assert "--because" in refused("accept", "a01", "--because", reason)
+
+
+@pytest.mark.parametrize("words", ["smoke --scale mini", "--scale mini smoke"])
+def test_two_scales_are_not_frozen_as_one_of_them(refused, words):
+    assert "smoke and --scale mini" in refused("freeze", *words.split())

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from argparse import SUPPRESS, Namespace
+from argparse import Namespace
 
 from seesaw.cli.common import scale_of
 from seesaw.core import paths
 from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.integrity import read_output
+from seesaw.errors import UserError
 from seesaw.spec.outputs import Metrics
 
 
 def add(verb) -> None:
     """Declare the verbs."""
     sub = verb(freeze, "copy a scale's small results, once finished, to reference/, for commit")
-    # Without a default, which would take the place of --scale.
-    sub.add_argument("scale", nargs="?", metavar="SCALE", default=SUPPRESS, help="same as --scale")
+    sub.add_argument("named", nargs="?", metavar="SCALE", help="same as --scale")
+    sub.set_defaults(scale=_Unset(sub.get_default("scale")))
     sub.add_argument(
         "--claims", action="store_true", help="only add the runs of claims that are here"
     )
@@ -30,8 +31,16 @@ def add(verb) -> None:
     verb(unlock, "wait for what a killed Snakemake left running here, then clear its lock")
 
 
+class _Unset(str):
+    """The default of --scale, which differs from the same word in the call."""
+
+
 def freeze(args: Namespace) -> None:
     """Copy a scale's small results to reference/, and mini's figures to paper_figures/."""
+    given = None if isinstance(args.scale, _Unset) else args.scale
+    if None not in (given, args.named) and given != args.named:
+        raise UserError(f"{args.named} and --scale {given} are two scales; name one.")
+    args.scale = str(args.scale if args.named is None else args.named)  # YAML takes no subclass
     from seesaw.results.claims import page
     from seesaw.results.figures.freeze import freeze as freeze_figures
     from seesaw.spec import claims
