@@ -51,3 +51,8 @@ def test_a_reason_is_text(refused, reason):
 @pytest.mark.parametrize("words", ["smoke --scale mini", "--scale mini smoke"])
 def test_two_scales_are_not_frozen_as_one_of_them(refused, words):
     assert "smoke and --scale mini" in refused("freeze", *words.split())
+
+
+@pytest.mark.parametrize("name", ["table_a1/a10_seesaw.py", "_base_/../table_a1/a01_mask_rcnn.py"])
+def test_a_config_of_the_workflow_is_not_replaced(refused, name):
+    assert f"--out configs/{name}" in refused("config", "a10", "-o", f"configs/{name}")

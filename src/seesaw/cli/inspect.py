@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from argparse import ArgumentParser, Namespace
+from keyword import iskeyword
 from pathlib import Path
 
 from seesaw.cli.common import at_least, config_of, load_mmdet, need_val, scale_of
+from seesaw.core import paths
 from seesaw.core.files import write_atomic
 from seesaw.errors import UserError
 from seesaw.spec import experiments
+
+RESERVED = ("filename", "text", "pretty_text", "env_variables")  # top-level, by mmengine
 
 
 def add(verb) -> None:
@@ -44,6 +49,8 @@ def config(args: Namespace) -> None:
     path, start = config_of(evaluation), scale.table.trainings[evaluation.training].init_from
     if args.out and args.out.suffix != ".py":
         raise UserError(f"--out {args.out}: mmdet's tools read *.py; name it so.")
+    if args.out and args.out.exists() and paths.CONFIGS.resolve() in args.out.resolve().parents:
+        raise UserError(f"--out {args.out}: is a config of the workflow; name another file.")
     load_mmdet()
     from seesaw.spec.config import resolve
     from seesaw.training.standalone import standalone
@@ -70,14 +77,27 @@ def _options(given: list[str]) -> dict[str, object]:
         key, equals, _ = text.partition("=")
         if not equals:
             raise UserError(f"--cfg-options {text}: write KEY=VALUE.")
-        if not all(part.isdecimal() or part.isidentifier() for part in key.split(".")):
+        parts = key.split(".")
+        odd = not all(part.isdecimal() or part.isidentifier() for part in parts)
+        # Python or mmengine could not read a config with such a key
+        if odd or any(map(iskeyword, parts)) or parts[0] in RESERVED:
             raise UserError(f"--cfg-options {text}: {key!r} is no key; write names and dots.")
     reader = ArgumentParser()
     reader.add_argument("values", nargs="*", action=DictAction)
     try:
-        return reader.parse_args(given).values or {}
+        read = reader.parse_args(given).values or {}
     except (AssertionError, ValueError, IndexError):  # an open bracket
         raise UserError(f"--cfg-options {' '.join(given)}: correct the brackets.") from None
+    if odd := next((key for key, value in read.items() if not _finite(value)), None):
+        raise UserError(f"--cfg-options {odd}={read[odd]}: no config can hold it; give a number.")
+    return read
+
+
+def _finite(value: object) -> bool:
+    """Whether a value holds neither infinity nor nan, which Python has no literals for."""
+    if isinstance(value, list | tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def diff(args: Namespace) -> None:
