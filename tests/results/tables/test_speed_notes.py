@@ -5,7 +5,7 @@ import json
 import shutil
 
 import pytest
-from facts import lacks
+from facts import lacks, refusal
 
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
@@ -140,3 +140,22 @@ def test_at_paper_scale_a_gpus_measurement_stands_beside_the_papers(scale, tmp_p
     assert not lacks(note, "V9", "2030-01-01", rows, PAPERS)
     assert collect("table_a1", Scale("paper")).notes == []
     assert gpu_notes(folder, LABELS) == [note]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"fps": [1]}, "fps"),
+        ({"fps": {ROWS[0]: None}}, f"fps.{ROWS[0]}"),
+        ({"fps": {ROWS[0]: {"ours": {"fps": 1.0}}}}, "ours, mmdet, old, or failed"),
+        ({"fps": {ROWS[0]: {"ours": {"fps": "fast"}}}}, f"fps.{ROWS[0]}.ours.fps"),
+        ({"device": None}, "device"),
+    ],
+)
+def test_a_gpus_measurement_that_a_hand_has_damaged_is_named(tmp_path, change, said):
+    content = dict(device="V9", memory_gigabytes=80.0, scale="paper", date="2030-01-01", fps={})
+    path = tmp_path / "v9.yaml"
+    path.write_text(json.dumps(content | change))
+    assert said in refusal(gpu_notes, tmp_path, LABELS)
+    path.write_text(json.dumps(content | change | {"scale": "mini"}))
+    assert len(gpu_notes(tmp_path, LABELS)) == 1

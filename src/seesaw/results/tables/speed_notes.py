@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
-from seesaw.core.yaml import read_yaml
+from pydantic import BaseModel, Field, model_validator
+
+from seesaw.core.yaml import read_model, read_yaml
 
 PAPER = "The paper's 0.1, 0.1 and 2.8 fps (one V100): three mask heads, three, one."
+MODES = ("ours", "mmdet", "old")
+
+
+class _Mode(BaseModel):
+    fps: float = Field(gt=0)
+
+
+class _Row(BaseModel):
+    """The measurements of one framework, or why it failed."""
+
+    failed: str | None = None
+    ours: _Mode | None = None
+    mmdet: _Mode | None = None
+    old: _Mode | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> _Row:
+        if self.failed is None and None in (self.ours, self.mmdet, self.old):
+            raise ValueError(f"a row has {', '.join(MODES)}, or failed")
+        return self
+
+
+class _File(BaseModel):
+    """What a note tells of the measurements on a GPU; a hand may have changed the file."""
+
+    device: str
+    date: str | datetime.date
+    memory_gigabytes: float | None = None
+    fps: dict[str, _Row] | None = None
 
 
 def speed_notes(measured: dict, labels: dict[str, str], scale: str) -> list[str]:
@@ -49,18 +81,23 @@ def gpu_notes(folder: Path, labels: dict[str, str]) -> list[str]:
     """Return a note for each GPU on which Table A2 was measured at the paper's size.
 
     ``folder`` has the files that `seesaw preflight --scale paper --measure` writes.
+
+    Raises:
+        UserError: a file of the paper scale is damaged; the message names file, key and fix.
     """
     notes = []
     for path in sorted(folder.glob("*.yaml")):
-        content = read_yaml(path)
-        measured = {n: m for n, m in (content.get("fps") or {}).items() if "failed" not in m}
-        if content.get("scale") == "paper" and content.get("memory_gigabytes") and measured:
+        if (content := read_yaml(path)).get("scale") != "paper":
+            continue
+        found = read_model(path, _File, content)
+        measured = {n: row for n, row in (found.fps or {}).items() if row.failed is None}
+        if found.memory_gigabytes and measured:
             fps = {
-                mode: {name: modes[mode]["fps"] for name, modes in measured.items()}
-                for mode in ("ours", "mmdet", "old")
+                mode: {name: getattr(row, mode).fps for name, row in measured.items()}
+                for mode in MODES
             }
             notes.append(
-                f"fps at the paper's size on a {content['device']} ({content['date']}, random "
+                f"fps at the paper's size on a {found.device} ({found.date}, random "
                 f"weights), ours / as mmdet 3 ships / the old way: {_modes(fps, labels)}. {PAPER}"
             )
     return notes or [
@@ -71,9 +108,8 @@ def gpu_notes(folder: Path, labels: dict[str, str]) -> list[str]:
 
 def _modes(fps: dict[str, dict[str, float]], labels: dict[str, str]) -> str:
     """Return ``label ours / mmdet / old`` for every row that was measured."""
-    order = ("ours", "mmdet", "old")
     return "; ".join(
-        f"{label} {' / '.join(_number(fps[mode][name]) for mode in order)}"
+        f"{label} {' / '.join(_number(fps[mode][name]) for mode in MODES)}"
         for name, label in labels.items()
         if name in fps["ours"]
     )
