@@ -52,5 +52,14 @@ def test_a_measurement_that_fails_is_written_down_and_fails_the_command(tmp_path
     assert rows and all(row == {"failed": "no memory"} for row in rows.values())
 
 
+@pytest.mark.parametrize("text", ["detection: [1]\n", "peer: {a: 1}\n"])
+def test_a_file_that_a_hand_has_damaged_is_refused_before_a_measurement(tmp_path, printed, text):
+    path = preflight_measure.file_of(Scale("single_gpu"), tmp_path)
+    path.write_text(text)
+    words = ("--scale", "single_gpu", "--measure", "detection", "--out", tmp_path)
+    assert f"{path}: {text.partition(':')[0]} is " in printed("preflight", *words, code=2)
+    assert path.read_text() == text
+
+
 def test_an_unknown_section_is_refused(printed):
     assert "speed" in printed("preflight", "--scale", "smoke", "--measure", "speed", code=2)

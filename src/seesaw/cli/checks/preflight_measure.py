@@ -21,7 +21,8 @@ import yaml
 from mmengine.config import Config
 
 from seesaw.core.files import write_atomic
-from seesaw.core.yaml import read_yaml
+from seesaw.core.yaml import read_yaml, short
+from seesaw.errors import UserError
 from seesaw.evaluation import measure
 from seesaw.models.losses.seesaw_loss import SyncedSeesawLoss
 from seesaw.models.meta import with_counts
@@ -75,10 +76,12 @@ def run(
     """Measure section by section into `file_of`, and keep measurements of other sections.
 
     No measurement starts after ``until``, a value of `time.time()`. ``sections`` are of `SECTIONS`.
+
+    Raises:
+        UserError: a section that the file has already is none.
     """
     path = file_of(scale, folder)
-    known = read_yaml(path) if path.is_file() else {}
-    known |= _header(scale)
+    known = _known(path) | _header(scale)
     for section, name, work in _work(scale, sections):
         if until is not None and time.time() > until:
             print(f"not begun, for want of time: {section} {name}, and all after it")
@@ -98,13 +101,29 @@ def run(
 
 def failures(path: Path, sections: tuple[str, ...]) -> list[str]:
     """Return "section name: reason" for each measurement of these sections that failed."""
-    known = read_yaml(path) if path.is_file() else {}
+    known = _known(path)
     return [
         f"{section} {name}: {made['failed']}"
         for section in sections
         for name, made in known.get(section, {}).items()
         if "failed" in made
     ]
+
+
+def _known(path: Path) -> dict[str, Any]:
+    """Return the content of a file, if there is one; a hand may have changed it."""
+    known = read_yaml(path) if path.is_file() else {}
+    for section in SECTIONS:
+        if known.get(section) is None:
+            known.pop(section, None)
+            continue
+        rows = known[section]
+        if not (isinstance(rows, dict) and all(isinstance(row, dict) for row in rows.values())):
+            raise UserError(
+                f"{path}: {section} is {short(rows)}, but has a mapping for each measurement; "
+                "correct it, or remove it to measure it again."
+            )
+    return known
 
 
 def _header(scale: Scale) -> dict[str, Any]:
