@@ -40,6 +40,11 @@ def test_claims_of_another_scale_stop_the_plan(clone):
     assert not lacks(snakemake(clone, *words, code=1), "configs/claims.yaml", "mini")
 
 
+def test_a_setting_that_does_not_exist_is_named(clone):
+    said = snakemake(clone, "-n", "--config", "scal=smoke", "--", "all", code=1)
+    assert not lacks(said, "--config scal:", "did you mean scale?")
+
+
 WRONG = [("scale", "huge"), ("scale", "5"), ("dataset", "nowhere")]
 
 

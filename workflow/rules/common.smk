@@ -6,6 +6,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from seesaw.core.names import instead
 from seesaw.core.secrets import masked
 from seesaw.errors import UserError
 from seesaw.spec import claims, downloads, figures, site
@@ -19,7 +20,11 @@ from seesaw.workflow.slurm import resources as slurm
 
 # Whether the Snakefile is loaded only to read the job graph (`seesaw.workflow.graph`).
 LOOKS = config.get("look", False)
+SETTINGS = ("scale", "dataset", "look")
 try:
+    if unknown := sorted(map(str, config.keys() - {*SETTINGS})):
+        hint = instead(unknown[0], SETTINGS[:2])
+        raise UserError(f"--config {unknown[0]}: there is no such setting; {hint}")
     # Snakemake reads a name as a number where it can, and 0 is one.
     DATASET = config.get("dataset")
     NAME = str(config.get("scale", "mini"))
