@@ -84,7 +84,8 @@ class _Copy:
             self._write(name, content)
         for _ in range(ROUNDS):
             found = lvis_folder.read(self.target, self.files, limit=None)
-            self.listed = Counter(i.path for content in found.values() for i in content.images)
+            every = (i.path for content in found.values() for i in content.images)
+            self.listed = Counter(map(os.path.normpath, every))  # train//a.jpg is train/a.jpg
             if not any(content.faults for content in found.values()):
                 self._link(found)
                 lvis_folder.manifest(self.target, found)
@@ -241,7 +242,8 @@ class _Copy:
     def _upright(self, image: dict) -> str:
         """Save a photo so that it is loaded as annotated; a JPEG keeps its compressed pixels."""
         path = self.target / relative_path(image)
-        alone = self.listed[relative_path(image)] == 1  # else the other may need it as it is
+        # else the other may need it as it is
+        alone = self.listed[os.path.normpath(relative_path(image))] == 1
         content = path.read_bytes()
         size = image["width"], image["height"]
         turned = pictures.decode(content, shown=True)
