@@ -56,3 +56,7 @@ def test_two_scales_are_not_frozen_as_one_of_them(refused, words):
 @pytest.mark.parametrize("name", ["table_a1/a10_seesaw.py", "_base_/../table_a1/a01_mask_rcnn.py"])
 def test_a_config_of_the_workflow_is_not_replaced(refused, name):
     assert f"--out configs/{name}" in refused("config", "a10", "-o", f"configs/{name}")
+
+
+def test_what_explain_does_not_find_is_shown_even_if_it_is_empty(refused):
+    assert "'' is no file" in refused("explain", "")

@@ -43,7 +43,9 @@ def explain(args: Namespace) -> int:
             raise UserError(f"{file} is a result of {other}, not of {scale.full_name}; {fix}.")
         files = [file]
     elif args.row is None:
-        raise UserError(f"{args.place} is no file; name a row, as in `explain table_a1 a10 AP_r`.")
+        raise UserError(
+            f"{args.place!r} is no file; name a row, as in `explain table_a1 a10 AP_r`."
+        )
     elif args.place in FIGURES and not any(
         c.evaluation.startswith(args.row) for c in scale.table.place_cells(args.place)
     ):  # a figure's row may be an experiment of the table of that name
