@@ -5,6 +5,8 @@ import os
 import pytest
 from repository import content
 
+from seesaw.cli.main import main
+
 
 @pytest.fixture
 def refused(bare, printed):
@@ -60,3 +62,11 @@ def test_a_config_of_the_workflow_is_not_replaced(refused, name):
 
 def test_what_explain_does_not_find_is_shown_even_if_it_is_empty(refused):
     assert "'' is no file" in refused("explain", "")
+
+
+@pytest.mark.parametrize("given", ["..", "a/b", "a b", "x" * 300, "\udcff"])
+def test_a_fingerprint_is_no_path(given, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "a01", "--fingerprint", given])
+    assert ended.value.code == 2
+    assert f"argument --fingerprint: {given!r} is no hash" in capsys.readouterr().err

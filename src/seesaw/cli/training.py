@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,9 @@ def add(verb) -> None:
     sub.add_argument("backbone", help="name in the scale's file")
     sub = verb(train, "execute one training with one seed", threads=True, seed=True)
     sub.add_argument("training")
-    sub.add_argument("--fingerprint", help="the training's hash, if known (default: computed)")
+    sub.add_argument(
+        "--fingerprint", type=_hash, help="the training's hash, if known (default: computed)"
+    )
     stopping_options(sub)
     sub.add_argument(
         "--images-per-gpu",
@@ -72,6 +75,13 @@ def add(verb) -> None:
     sub.add_argument(
         "--weights", action="store_true", help="send the weights too, not only their record"
     )
+
+
+def _hash(text: str) -> str:
+    """Return a fingerprint, after which a folder is named."""
+    if not re.fullmatch(r"[0-9A-Za-z_-]{0,64}", text):
+        raise ArgumentTypeError(f"{text!r} is no hash, which has letters and digits alone")
+    return text
 
 
 def pretrain(args: Namespace) -> None:
