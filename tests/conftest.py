@@ -11,6 +11,8 @@ from repository import copied, seesaw
 # The suite runs in parallel and must not oversubscribe.
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+# The default of --scale, which a user's shell may have set.
+os.environ.pop("SEESAW_SCALE", None)
 # A shell lets what it starts in the background ignore Ctrl-C, and so would what the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
