@@ -6,7 +6,8 @@ FIGURES := figure_a3 gradient_analysis error_analysis
 
 .PHONY: reproduce all claims smoke test test-all test-slurm test-gpu lint setup bench docs cli-reference schemas clean help
 
-reproduce all claims: export SEESAW_SCALE := mini
+# Snakemake takes mini, so the verbs after it do, whatever the shell or `make all SEESAW_SCALE=` says.
+reproduce all claims: override export SEESAW_SCALE := mini
 
 reproduce: setup  ## Tables A1 and A2, Figure A3, gradients, errors, test-dev package, report; mini scale
 	@snakemake --profile local $(TARGETS) $(FIGURES) submission; status=$$?; \
