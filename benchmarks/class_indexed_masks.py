@@ -3,18 +3,16 @@
 Runs mmdet's ``FCNMaskHead`` and ``ClassIndexedFCNMaskHead`` in one process on the same features and
 prints the ratios. Measured are the 1x1 ``conv_logits`` layer and what follows it up to the
 probability of each detection's class (sigmoid and selection), as ``predict_by_feat`` does.
-
-    python benchmarks/class_indexed_masks.py [--full] [--classes 80 1203 --detections 300]
 """
-
-import argparse
 
 import torch
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
-from report import median_cpu_seconds, row
+from report import arguments, median_cpu_seconds, row
 from torch.profiler import ProfilerActivity, profile
 
 from seesaw.models.mask_heads.class_indexed import ClassIndexedFCNMaskHead, select_class
+
+DETECTIONS, CHANNELS, SIDE = 300, 256, 28
 
 
 def peak_bytes(function) -> int:
@@ -32,21 +30,15 @@ def peak_bytes(function) -> int:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="five repeats instead of two")
-    parser.add_argument("--classes", type=int, nargs="+", default=[80, 1203])
-    parser.add_argument("--detections", type=int, default=300)
-    parser.add_argument("--size", type=int, default=28)
-    args = parser.parse_args()
-    repeats = 5 if args.full else 2
+    repeats = 5 if arguments(__doc__, "five repeats instead of two").parse_args().full else 2
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    x = torch.randn(args.detections, 256, args.size, args.size)
-    for classes in args.classes:
+    x = torch.randn(DETECTIONS, CHANNELS, SIDE, SIDE)
+    for classes in (80, 1203):
         dense = FCNMaskHead(num_convs=0, num_classes=classes)
         indexed = ClassIndexedFCNMaskHead(num_convs=0, num_classes=classes)
         indexed.load_state_dict(dense.state_dict())
-        labels = torch.randint(classes, (args.detections,))
+        labels = torch.randint(classes, (DETECTIONS,))
 
         def run_dense(head=dense, labels=labels):
             return select_class(head.conv_logits(x).sigmoid(), labels)
@@ -61,7 +53,7 @@ def main() -> None:
             peaks = [peak_bytes(run) for run in (run_dense, run_indexed)]
         if error > 1e-5:
             raise SystemExit(f"the layers differ by {error:.1e}")
-        what = f"Mask logits layer, {args.detections} detections, {classes:,} classes"
+        what = f"Mask logits layer, {DETECTIONS} detections, {classes:,} classes"
         time, memory = (20, 100) if classes == 1203 else (None, None)
         row(f"{what}: time", times[1], "s", times[0], "mmdet", at_least=time)
         row(f"{what}: peak memory", peaks[1] / 1e6, "MB", peaks[0] / 1e6, "mmdet", at_least=memory)

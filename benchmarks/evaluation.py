@@ -5,14 +5,13 @@ detections an image from files, in a process of its own. Also: 1,000 bootstrap r
 AP_r, AP_c, AP_f (masks) and AP (boxes). ``--full`` adds ours alone at the size of LVIS v1 val.
 """
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import orjson
-from report import child, row
+from report import arguments, child, row
 
 from seesaw.data import rle
 
@@ -152,8 +151,7 @@ def alone(folder: Path, images: int, full: bool) -> None:
 
 def main() -> None:
     """Measure and report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help=f"also {VAL:,} images")
+    parser = arguments(__doc__, f"also {VAL:,} images")
     parser.add_argument("--images", type=int, default=2000, help="beside lvis (2000)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -4,14 +4,13 @@ The paper's Mask R-CNN R101 with LVIS's classes, forward and backward on random 
 losses; the gradients are those that the hook adds up in a training.
 """
 
-import argparse
 import time
 
 import torch
 from mmdet.registry import MODELS
 from mmdet.testing import demo_mm_inputs
 from mmengine.registry import init_default_scope
-from report import median_cpu_seconds, row
+from report import arguments, median_cpu_seconds, row
 
 from seesaw.spec import experiments
 from seesaw.spec.config import resolve
@@ -21,11 +20,9 @@ from seesaw.training.gradients import absolute_gradients
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="two images of 800 x 1,333 px")
-    args = parser.parse_args()
+    full = arguments(__doc__, "two images of 800 x 1,333 px").parse_args().full
     torch.set_num_threads(1)
-    height, width, images = (800, 1333, 2) if args.full else (320, 480, 1)
+    height, width, images = (800, 1333, 2) if full else (320, 480, 1)
     for loss in ("ce", "seesaw"):
         measure(loss, height, width, images)
 

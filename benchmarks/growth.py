@@ -5,7 +5,6 @@ a process of its own on generated detections, 300 an image. ``--full`` goes to t
 of LVIS v1 val (about ten minutes, 6 GB of temporary files) and draws docs/growth.png.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import matplotlib
 import numpy as np
 import orjson
 from evaluation import CHILD, DETECTIONS, VAL, files, generate
-from report import child, row
+from report import arguments, child, row
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -57,9 +56,7 @@ def plot(sizes: tuple[int, ...], measured: dict[str, list[tuple[float, float]]])
 
 def main() -> None:
     """Measure, report and plot."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help=f"up to {VAL:,} images")
-    full = parser.parse_args().full
+    full = arguments(__doc__, f"up to {VAL:,} images").parse_args().full
     sizes = FULL if full else QUICK
     measured: dict[str, list[tuple[float, float]]] = {name: [] for name in STEPS}
     with tempfile.TemporaryDirectory() as name:

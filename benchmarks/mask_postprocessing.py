@@ -5,11 +5,7 @@ masks of all classes, picks one, pastes it into a full image and encodes that wi
 ours computes one class, pastes and encodes inside the box. The RLE of both from the same picked
 logits is asserted to be the same bytes first. ``--full`` adds the three averaged heads of a
 cascade, which take 13 GB in mmdet's way.
-
-    python benchmarks/mask_postprocessing.py [--full]
 """
-
-import argparse
 
 import torch
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
@@ -17,7 +13,7 @@ from mmdet.models.test_time_augs import merge_aug_masks
 from mmdet.structures.mask import encode_mask_results
 from mmengine.config import ConfigDict
 from mmengine.structures import InstanceData
-from report import median_cpu_seconds, row
+from report import arguments, median_cpu_seconds, row
 
 from seesaw.evaluation.paste import rle_masks
 from seesaw.models.mask_heads.class_indexed import ClassIndexedFCNMaskHead
@@ -55,12 +51,10 @@ def to_rle(heads, masks: list, boxes: torch.Tensor, labels: torch.Tensor) -> lis
 @torch.inference_mode()
 def main() -> None:
     """Assert, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="three mask heads too")
-    options = parser.parse_args()
+    full = arguments(__doc__, "three mask heads too").parse_args().full
     torch.set_num_threads(1)
     features, boxes, labels = inputs()
-    for number in (1, 3) if options.full else (1,):
+    for number in (1, 3) if full else (1,):
         torch.manual_seed(0)
         dense = [FCNMaskHead(num_convs=0, num_classes=CLASSES) for _ in range(number)]
         indexed = [ClassIndexedFCNMaskHead(num_convs=0, num_classes=CLASSES) for _ in dense]

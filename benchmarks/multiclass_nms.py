@@ -4,16 +4,13 @@ Scores are a softmax of noisy logits at two sharpnesses, so that few or most can
 threshold; boxes overlap in clusters as RPN proposals do. Medians of one run. Coordinates are
 multiples of 1/8 pixel: there mmdet's float32 class offsets are exact and both must keep the same
 boxes. On finer coordinates mmdet's rounding decides a few of 300 otherwise (2 in one case here).
-
-Usage: python benchmarks/multiclass_nms.py [--full]
 """
 
-import argparse
 from functools import partial
 
 import torch
 from mmdet.models.layers import multiclass_nms
-from report import median_cpu_seconds, row
+from report import arguments, median_cpu_seconds, row
 
 from seesaw.models.ops.multiclass_nms import lazy_multiclass_nms
 
@@ -41,9 +38,7 @@ def make_inputs(sharpness: float, class_specific: bool) -> tuple[torch.Tensor, t
 
 def main() -> None:
     """Print one line per case."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="nine repeats instead of three")
-    repeats = 9 if parser.parse_args().full else 3
+    repeats = 9 if arguments(__doc__, "nine repeats instead of three").parse_args().full else 3
     torch.set_num_threads(1)
     for class_specific in (False, True):
         for sharpness in (3.0, 1.0):

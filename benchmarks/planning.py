@@ -4,7 +4,6 @@ In a clone whose experiment table has more seeds, and rows in Table A1 that noth
 run of all jobs by Snakemake, ``seesaw plan``, and ``seesaw show``. Without ``--full`` a third.
 """
 
-import argparse
 import re
 import resource
 import shutil
@@ -14,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from report import row
+from report import arguments, row
 
 REPOSITORY = Path(__file__).parents[1]
 NAMES = ("Snakefile", "workflow", "profiles", "local", "environment.yml", "paper_figures")
@@ -72,9 +71,7 @@ def showing(cells: int) -> None:
 
 def main() -> None:
     """Measure and report."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="1,020 trainings and 10,000 cells")
-    share = 1 if parser.parse_args().full else 3
+    share = 1 if arguments(__doc__, "1,020 trainings and 10,000 cells").parse_args().full else 3
     planning(SEEDS // share)
     showing(CELLS // share)
 

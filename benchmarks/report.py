@@ -100,6 +100,13 @@ def row(
             file.write(json.dumps(cells) + "\n")
 
 
+def arguments(doc: str, full: str) -> argparse.ArgumentParser:
+    """A script's parser, with ``--full``; ``full`` says what that measures."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--full", action="store_true", help=full)
+    return parser
+
+
 def number(value: float) -> str:
     """Three significant digits, or all before the point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
@@ -135,9 +142,8 @@ def run(name: str, full: bool) -> tuple[list[dict], float]:
 def main() -> int:
     """Run, print the table and write the page; 1 if a script failed."""
     known = sorted(p.stem for p in FOLDER.glob("*.py") if p != Path(__file__))
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = arguments(__doc__, "the sizes of LVIS v1")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}")
-    parser.add_argument("--full", action="store_true", help="the sizes of LVIS v1")
     options = parser.parse_args()
     if unknown := set(options.names) - set(known):
         parser.error(f"{min(unknown)} is no benchmark; choose of {', '.join(known)}")

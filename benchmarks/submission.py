@@ -4,7 +4,6 @@ Generated detections, 300 an image, in processes of their own; ``--full`` is the
 test-dev (19,822 images; 4 GB of temporary files).
 """
 
-import argparse
 import tempfile
 import time
 import zipfile
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import orjson
-from report import child, row
+from report import arguments, child, row
 
 from seesaw.data import rle
 from seesaw.evaluation.submission.package import LEVEL
@@ -55,9 +54,8 @@ def alone(archive: Path, level: int, results: Path) -> float:
 
 def main() -> None:
     """Measure at one size and report."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__, "19,822 images")
     parser.add_argument("--images", type=int)
-    parser.add_argument("--full", action="store_true", help="19,822 images")
     options = parser.parse_args()
     count = options.images or (19822 if options.full else 1000)
     with tempfile.TemporaryDirectory() as name:
