@@ -114,7 +114,7 @@ def _write(
     height, width = found.ori_shape
     instances = found.pred_instances
     boxes, scores = instances.bboxes.cpu().numpy(), instances.scores.cpu().numpy()
-    labels, masks = instances.labels.cpu().numpy(), [_compressed(m) for m in instances.masks]
+    labels, masks = instances.labels.cpu().numpy(), list(instances.masks)  # run lengths, in text
     ranks = instances.mask_scores.cpu().numpy() if "mask_scores" in instances else scores
     content = {
         "images": [{"id": number, "file_name": str(path), "height": height, "width": width}],
@@ -172,12 +172,3 @@ def _drawn(path: Path, shown: list[int], boxes, scores, labels, masks, names) ->
             visualizer.add_datasample("", image, sample, draw_gt=False, pred_score_thr=0.0)
             image = visualizer.get_image()
     return cv2.imencode(".png", image[..., ::-1])[1].tobytes()
-
-
-def _compressed(mask) -> dict:
-    """Return a mask as run lengths in JSON format."""
-    counts = mask["counts"]
-    return {
-        "size": [int(v) for v in mask["size"]],
-        "counts": counts.decode("ascii") if isinstance(counts, bytes) else counts,
-    }
