@@ -196,14 +196,9 @@ def _well_formed(report: Report, entry: object) -> bool:
         kind = str(error)
     image = "no object"
     if isinstance(entry, dict):
-        image = _shown(entry["image_id"], 40) if "image_id" in entry else "no image_id"
-    report.add(kind, 1, [image], [_shown(entry, 80)])
+        image = repr(entry["image_id"])[:40] if "image_id" in entry else "no image_id"
+    report.add(kind, 1, [image], [repr(entry)[:80]])
     return False
-
-
-def _shown(value: object, length: int) -> str:
-    """Return the beginning of a value as text that every terminal takes."""
-    return repr(value)[:length]
 
 
 def _malformed(counts: list[str], sizes: np.ndarray) -> np.ndarray:
