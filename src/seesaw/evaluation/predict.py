@@ -27,7 +27,7 @@ from seesaw.core.files import replacing, write_atomic
 from seesaw.core.integrity import read_output
 from seesaw.errors import UserError
 from seesaw.evaluation.detect import build_model
-from seesaw.evaluation.images import check_images, outputs
+from seesaw.evaluation.images import outputs
 from seesaw.evaluation.paste import rle_masks
 from seesaw.spec.datasets import DatasetEntry
 from seesaw.spec.outputs import Counts
@@ -83,17 +83,16 @@ def predict(
 ) -> Iterator[Prediction]:
     """Detect on each image with a config's model, test pipeline and test-time augmentation.
 
-    ``out`` gets ``<stem>.json`` with all detections and ``<stem>.png`` with those of at least
-    ``score``. ``names`` are those of the categories by label.
+    ``images`` are those that `seesaw.evaluation.images.check_images` takes. ``out`` gets
+    ``<stem>.json`` with all detections and ``<stem>.png`` with those of at least ``score``.
+    ``names`` are those of the categories by label.
 
     Yields:
         A `Prediction` for each image, once its files are written.
 
     Raises:
-        UserError: an image or the weights cannot be used, or a file of the user's would be
-            replaced; no file is written in this case.
+        UserError: an image or the weights cannot be used; no file is written in this case.
     """
-    check_images(images, out)
     init_default_scope(cfg.default_scope)
     pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
     check_sizes(images, pipeline)
