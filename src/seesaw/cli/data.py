@@ -89,31 +89,13 @@ def data(args: Namespace) -> None:
 
 
 def _data(args: Namespace, scale: Scale) -> None:
-    from seesaw.core import paths
     from seesaw.data import lvis_folder
-    from seesaw.data.mini_lvis import generate
-    from seesaw.data.repair import repair
-    from seesaw.spec.mini_lvis import MiniLvisSpec
 
+    files = {"train": scale.entry.train, "val": scale.entry.val}
+    if scale.entry.test_dev is not None:
+        files["test_dev"] = scale.entry.test_dev
+    _provide(scale, files, args.fix)
     entry, generated = scale.entry, scale.entry.generate is not None
-    if generated and args.fix:
-        raise UserError(f"--fix {args.fix}: {entry.name} is generated, not mended; leave it out.")
-    files = {"train": entry.train, "val": entry.val}
-    if entry.test_dev is not None:
-        files["test_dev"] = entry.test_dev
-    lost = [entry.root / name for name in files.values() if not (entry.root / name).is_file()]
-    if lost and scale.dataset in scale.downloads:
-        fix = f"run `seesaw download {scale.dataset}` where there is internet"
-        raise UserError(f"{lost[0]} is missing; {fix}, then this again.")
-    if entry.generate is not None:
-        spec = MiniLvisSpec.parse(entry.generate, f"{paths.DATASETS} ({entry.name})")
-        _tidy(entry)
-        generate(spec, entry.root, entry.truth)
-    elif args.fix:
-        root, done = repair(entry.root, files, args.fix)
-        for change, number in done.items():
-            print(f"{change}: {number}")
-        entry = scale.entry = entry.model_copy(update={"name": root.name, "root": root})
     if entry.root.is_dir() and not os.access(entry.root, os.W_OK):
         raise UserError(
             f"{entry.root} is read-only, but the manifest and the counts belong there; make a "
@@ -124,12 +106,7 @@ def _data(args: Namespace, scale: Scale) -> None:
     found = lvis_folder.read(entry.root, files)
     for content in found.values():
         content.refuse()
-    if not generated and (categories := len(found["train"].categories)) != entry.classes:
-        raise UserError(
-            f"{paths.DATASETS}: {entry.name} is said to have {entry.classes} categories, but its "
-            f"files have {categories}; correct the entry or the files."
-        )
-    _enough(scale, entry, found["train"].trained_images)
+    _check_size(scale, len(found["train"].categories), found["train"].trained_images)
     manifest = lvis_folder.manifest(entry.root, found)
     for content in found.values():
         content.refuse()
@@ -145,6 +122,31 @@ def _data(args: Namespace, scale: Scale) -> None:
     print(f"{entry.manifest}: {entry.name} is complete")
 
 
+def _provide(scale: Scale, files: dict[str, str], fix: str | None) -> None:
+    """Generate the dataset, or make sure that it is there; with --fix, ``scale`` gets its copy."""
+    from seesaw.core import paths
+    from seesaw.data.mini_lvis import generate
+    from seesaw.data.repair import repair
+    from seesaw.spec.mini_lvis import MiniLvisSpec
+
+    entry = scale.entry
+    if entry.generate is not None and fix:
+        raise UserError(f"--fix {fix}: {entry.name} is generated, not mended; leave it out.")
+    lost = [entry.root / name for name in files.values() if not (entry.root / name).is_file()]
+    if lost and scale.dataset in scale.downloads:
+        where = f"run `seesaw download {scale.dataset}` where there is internet"
+        raise UserError(f"{lost[0]} is missing; {where}, then this again.")
+    if entry.generate is not None:
+        spec = MiniLvisSpec.parse(entry.generate, f"{paths.DATASETS} ({entry.name})")
+        _tidy(entry)
+        generate(spec, entry.root, entry.truth)
+    elif fix:
+        root, done = repair(entry.root, files, fix)
+        for change, number in done.items():
+            print(f"{change}: {number}")
+        scale.entry = entry.model_copy(update={"name": root.name, "root": root})
+
+
 def _tidy(entry: DatasetEntry) -> None:
     """Delete what a killed generation has left: in a container each process may have its id."""
     for folder in (entry.root.resolve(), entry.truth.resolve()):
@@ -153,11 +155,18 @@ def _tidy(entry: DatasetEntry) -> None:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def _enough(scale: Scale, entry: DatasetEntry, images: int) -> None:
-    """Refuse a training set so small that a schedule of the scale would have no iteration."""
+def _check_size(scale: Scale, categories: int, images: int) -> None:
+    """Refuse a training set of other categories, or too small for an iteration of a schedule."""
+    from seesaw.core import paths
     from seesaw.spec.config import resolve
     from seesaw.training.schedule import iterations
 
+    entry = scale.entry
+    if entry.generate is None and categories != entry.classes:
+        raise UserError(
+            f"{paths.DATASETS}: {entry.name} is said to have {entry.classes} categories, but its "
+            f"files have {categories}; correct the entry or the files."
+        )
     schedules = {t.schedule: t for t in scale.table.trainings.values() if t.config}
     for training in schedules.values():
         assert training.config  # of those that are built
