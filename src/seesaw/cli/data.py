@@ -91,10 +91,7 @@ def data(args: Namespace) -> None:
 def _data(args: Namespace, scale: Scale) -> None:
     from seesaw.data import lvis_folder
 
-    files = {"train": scale.entry.train, "val": scale.entry.val}
-    if scale.entry.test_dev is not None:
-        files["test_dev"] = scale.entry.test_dev
-    _provide(scale, files, args.fix)
+    _provide(scale, args.fix)
     entry, generated = scale.entry, scale.entry.generate is not None
     if entry.root.is_dir() and not os.access(entry.root, os.W_OK):
         raise UserError(
@@ -103,7 +100,7 @@ def _data(args: Namespace, scale: Scale) -> None:
         )
     with suppress(OSError):
         entry.manifest.unlink()  # nothing trains on data that is refused now
-    found = lvis_folder.read(entry.root, files)
+    found = lvis_folder.read(entry.root, entry.files)
     for content in found.values():
         content.refuse()
     _check_size(scale, len(found["train"].categories), found["train"].trained_images)
@@ -111,7 +108,7 @@ def _data(args: Namespace, scale: Scale) -> None:
     for content in found.values():
         content.refuse()
     # The manifest contains the files' hashes; a generated dataset is determined by its entry.
-    inputs = {} if generated else {split: entry.root / name for split, name in files.items()}
+    inputs = {} if generated else {split: entry.root / name for split, name in entry.files.items()}
     with Provenance(entry.manifest, entry.category_counts, inputs=inputs, dataset=entry.name):
         lvis_folder.write_json(found["train"].counts(), entry.category_counts)
         lvis_folder.write_json(manifest, entry.manifest)
@@ -122,7 +119,7 @@ def _data(args: Namespace, scale: Scale) -> None:
     print(f"{entry.manifest}: {entry.name} is complete")
 
 
-def _provide(scale: Scale, files: dict[str, str], fix: str | None) -> None:
+def _provide(scale: Scale, fix: str | None) -> None:
     """Generate the dataset, or make sure that it is there; with --fix, ``scale`` gets its copy."""
     from seesaw.core import paths
     from seesaw.data.mini_lvis import generate
@@ -132,7 +129,7 @@ def _provide(scale: Scale, files: dict[str, str], fix: str | None) -> None:
     entry = scale.entry
     if entry.generate is not None and fix:
         raise UserError(f"--fix {fix}: {entry.name} is generated, not mended; leave it out.")
-    lost = [entry.root / name for name in files.values() if not (entry.root / name).is_file()]
+    lost = [path for name in entry.files.values() if not (path := entry.root / name).is_file()]
     if lost and scale.dataset in scale.downloads:
         where = f"run `seesaw download {scale.dataset}` where there is internet"
         raise UserError(f"{lost[0]} is missing; {where}, then this again.")
@@ -141,7 +138,7 @@ def _provide(scale: Scale, files: dict[str, str], fix: str | None) -> None:
         _tidy(entry)
         generate(spec, entry.root, entry.truth)
     elif fix:
-        root, done = repair(entry.root, files, fix)
+        root, done = repair(entry.root, entry.files, fix)
         for change, number in done.items():
             print(f"{change}: {number}")
         scale.entry = entry.model_copy(update={"name": root.name, "root": root})

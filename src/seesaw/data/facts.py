@@ -32,8 +32,7 @@ def facts(entry: DatasetEntry, threshold: float) -> dict[str, Any]:
     Raises:
         UserError: a file is no LVIS annotation file.
     """
-    files = {"train": entry.train, "val": entry.val, "test_dev": entry.test_dev}
-    there = {k: p for k, f in files.items() if f and (p := entry.root / f).is_file()}
+    there = {k: p for k, f in entry.files.items() if (p := entry.root / f).is_file()}
     cache = paths.CACHE / "preflight" / f"{entry.name}.json"
     # reading LVIS's training file takes half a minute, hashing it three seconds
     found = cached_json([*there.values()], cache, lambda: _read(there))

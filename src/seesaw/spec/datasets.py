@@ -59,6 +59,12 @@ class DatasetEntry(Strict):
         return len(load_annotations(self.root / self.val)["categories"])
 
     @property
+    def files(self) -> dict[str, str]:
+        """Split -> annotation file below ``root``; test_dev may have none."""
+        files = {"train": self.train, "val": self.val}
+        return files | ({"test_dev": self.test_dev} if self.test_dev else {})
+
+    @property
     def manifest(self) -> Path:
         """The file of hashes of the data, on which the workflow depends instead of the data."""
         return self.root / "manifest.json"

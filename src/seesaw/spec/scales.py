@@ -201,8 +201,7 @@ class Scale:
         entry = self.entry
         if entry.generate is not None or self.dataset in downloads.load().sets:
             return {}
-        names = {"train": entry.train, "val": entry.val, "test_dev": entry.test_dev}
-        return {split: entry.root / name for split, name in names.items() if name}
+        return {split: entry.root / name for split, name in entry.files.items()}
 
     @property
     def options(self) -> str:

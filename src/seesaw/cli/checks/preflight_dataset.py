@@ -20,9 +20,10 @@ RFS = 1e-3  # threshold of LVIS's repeat factor sampling
 def dataset_checks(scale: Scale, found: dict, known: Dataset | None) -> Iterator[Check]:
     """Check the sizes and categories of the annotation files."""
     entry = scale.entry
-    for split, file in (("train", entry.train), ("val", entry.val), ("test_dev", entry.test_dev)):
+    for split in ("train", "val", "test_dev"):
         name = f"{split} images"
         if split not in found["images"]:
+            file = entry.files.get(split)
             why = f"{entry.root / file} is absent" if file else f"{entry.name} has no {split}"
             yield Check(name, None, why)
         elif known is None:
