@@ -126,33 +126,55 @@ def _check_categories(made: Annotations, listed: np.ndarray) -> None:
 
 
 def _check_annotations(made: Annotations) -> None:
-    """Check annotations against their images and one another."""
-    ints, floats = made.ints, made.floats
-    unknown = "has the unknown {} {}: correct or drop it"
+    """Check annotations against their images and one another, each for its first fault."""
+    images = np.array([[i.id, i.width, i.height] for i in made.images], np.int64).reshape(-1, 3)
+    images = images[np.argsort(images[:, 0])]
+    at = np.searchsorted(images[:, 0], made.ints[:, 2]).clip(max=max(len(images) - 1, 0))
+    known = images[at, 0] == made.ints[:, 2] if len(images) else np.zeros(len(at), bool)
+    wrong = _check_ids(made, known)
+    if not len(images):
+        return
+    width, height = images[at, 1], images[at, 2]
+    _check_places(made, wrong, width, height)
+    size = np.stack([width, height, width, height], axis=1)
+    _check_boxes(made, wrong, size)
+    _check_areas(made, wrong, size)
+    x, y, w, h, area = made.floats[:, :5].T
+    inside = np.minimum(x + w, width) - np.maximum(x, 0) > 0
+    inside &= np.minimum(y + h, height) - np.maximum(y, 0) > 0
+    kept = inside & (area > 0) & (w >= 1) & (h >= 1)  # as CocoDataset.parse_data_info
+    _notes(made, kept, np.minimum(width, height) >= MIN_SIDE)
+    heavy = int((np.bincount(at, weights=kept * width * height) > MASKS).sum())
+    if heavy:
+        text = f"images whose masks fill over {MASKS / 2**30:g} GiB when they are loaded"
+        made.notes.append(f"{heavy} {text}: scale them down")
+
+
+def _check_ids(made: Annotations, known: np.ndarray) -> np.ndarray:
+    """Return which (M,) have an id twice, or an unknown image (unless ``known``) or category."""
+    ints = made.ints
+
+    def unknown(key: str, column: int) -> Callable[[int], str]:
+        return lambda row: f"has the unknown {key} {ints[row, column]}: correct or drop it"
+
     order = np.argsort(ints[:, 1], kind="stable")
     again = np.zeros(len(ints), bool)
     again[order[1:]] = ints[order[1:], 1] == ints[order[:-1], 1]
     _add(made, again, "twice", lambda row: "appears twice: make ids unique")
-    images = np.array([[i.id, i.width, i.height] for i in made.images], np.int64).reshape(-1, 3)
-    images = images[np.argsort(images[:, 0])]
-    at = np.searchsorted(images[:, 0], ints[:, 2]).clip(max=max(len(images) - 1, 0))
-    known = images[at, 0] == ints[:, 2] if len(images) else np.zeros(len(ints), bool)
+    lost = ~known & ~again & ~np.isin(ints[:, 2], list(made.faulty))
+    _add(made, lost, "image_id", unknown("image_id", 2))
+    other = ~np.isin(ints[:, 3], [c["id"] for c in made.categories])
     wrong = again | ~known
-    judged = ~np.isin(ints[:, 2], list(made.faulty)) & ~again
-    _add(made, ~known & judged, "image_id", lambda row: unknown.format("image_id", ints[row, 2]))
-    known = np.isin(ints[:, 3], [c["id"] for c in made.categories])
-    whole = not any(f.key == "categories" for f in made.faults)  # else none is judged by its own
-    _add(
-        made,
-        ~known & ~wrong & whole,
-        "category_id",
-        lambda row: unknown.format("category_id", ints[row, 3]),
-    )
-    wrong |= ~known
-    if not len(images):
-        return
-    width, height = images[at, 1], images[at, 2]
-    x0, y0, x1, y1 = floats[:, 5:9].T
+    if not any(f.key == "categories" for f in made.faults):  # else none is judged by its own
+        _add(made, other & ~wrong, "category_id", unknown("category_id", 3))
+    return wrong | other
+
+
+def _check_places(
+    made: Annotations, wrong: np.ndarray, width: np.ndarray, height: np.ndarray
+) -> None:
+    """Check that outlines lie in their images (M,); those that do not are added to ``wrong``."""
+    ints, (x0, y0, x1, y1) = made.ints, made.floats[:, 5:9].T
     other = (ints[:, 4] > 0) & ((ints[:, 4] != height) | (ints[:, 5] != width))
     empty = (ints[:, 4] > 0) & (x1 == 0)  # run lengths without a pixel
     outside = ((x1 <= 0) | (y1 <= 0) | (x0 >= width) | (y0 >= height)) & ~empty
@@ -164,23 +186,12 @@ def _check_annotations(made: Annotations) -> None:
     ):
 
         def what(row: int, text: str = text) -> str:
-            image, spans = [int(height[row]), int(width[row])], floats[row, 5:9].round(1).tolist()
+            image = [int(height[row]), int(width[row])]
+            spans = made.floats[row, 5:9].round(1).tolist()
             return text.format(size=ints[row, 4:6].tolist(), image=image, spans=spans)
 
         _add(made, where & ~wrong, code, what)
         wrong |= where
-    size = np.stack([width, height, width, height], axis=1)
-    _check_boxes(made, wrong, size)
-    _check_areas(made, wrong, size)
-    x, y, w, h, area = floats[:, :5].T
-    inside = np.minimum(x + w, width) - np.maximum(x, 0) > 0
-    inside &= np.minimum(y + h, height) - np.maximum(y, 0) > 0
-    kept = inside & (area > 0) & (w >= 1) & (h >= 1)  # as CocoDataset.parse_data_info
-    _notes(made, kept, np.minimum(width, height) >= MIN_SIDE)
-    heavy = int((np.bincount(at, weights=kept * width * height) > MASKS).sum())
-    if heavy:
-        text = f"images whose masks fill over {MASKS / 2**30:g} GiB when they are loaded"
-        made.notes.append(f"{heavy} {text}: scale them down")
 
 
 def _check_boxes(made: Annotations, wrong: np.ndarray, size: np.ndarray) -> None:
