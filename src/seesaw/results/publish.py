@@ -111,16 +111,11 @@ def publish(
     stream = io.BytesIO()
     meta = {"dataset_meta": {"classes": list(names), "palette": "random"}, META: facts}
     torch.save({"state_dict": state, "meta": meta}, stream)
-    digest = sha256(stream.getbuffer()).hexdigest()[:8]
-    folder = out / f"{evaluation.id}-{digest}"
+    name = f"{evaluation.id}-{sha256(stream.getbuffer()).hexdigest()[:8]}"
+    folder, weights = out / name, f"{name}.pth"
     if folder.exists():
         raise UserError(f"{folder} exists; the same weights have been published there.")
-    bare = cfg.copy()
-    bare.model.backbone.init_cfg = None  # the published weights replace pre-trained ones
-    config = standalone(bare, scale, gpus=1).pretty_text
-    # mmengine replaces the variable by the folder of the config file
-    config = config.replace(repr(str(counts)), repr(f"{{{{ fileDirname }}}}/{counts.name}"))
-    weights = f"{evaluation.id}-{digest}.pth"
+    config = _config(cfg, scale)
     if half:
         content = _measured(cfg, stream.getvalue(), scale)
     shown = {name: content[kind][key] for name, (kind, key) in METRICS.items()}
@@ -135,18 +130,33 @@ def publish(
         values=" | ".join("–" if v is None else f"{100 * v:.1f}" for v in shown.values()),
         evidence="\n".join(_evidence(model, metrics)),
     )
-    out.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".publish-", dir=out) as temporary:
+    texts = {"config.py": config, counts.name: counts.read_text("utf-8"), "README.md": card}
+    _write(folder, weights, stream, texts)
+    return folder
+
+
+def _config(cfg: Config, scale: Scale) -> str:
+    """Return the text of a config that stands alone, beside its category counts."""
+    cfg = cfg.copy()
+    cfg.model.backbone.init_cfg = None  # the published weights replace pre-trained ones
+    counts = scale.entry.category_counts
+    # mmengine replaces the variable by the folder of the config file
+    there = repr(f"{{{{ fileDirname }}}}/{counts.name}")
+    return standalone(cfg, scale, gpus=1).pretty_text.replace(repr(str(counts)), there)
+
+
+def _write(folder: Path, weights: str, stream: io.BytesIO, texts: Mapping[str, str]) -> None:
+    """Write the files and their checksums into a new folder, which appears when it is whole."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".publish-", dir=folder.parent) as temporary:
         part = Path(temporary) / folder.name
         part.mkdir()
         (part / weights).write_bytes(stream.getbuffer())
-        write_atomic(part / "config.py", config)
-        write_atomic(part / counts.name, counts.read_text("utf-8"))
-        write_atomic(part / "README.md", card)
+        for name, text in texts.items():
+            write_atomic(part / name, text)
         sums = [f"{sha256_file(path)}  {path.name}\n" for path in sorted(part.iterdir())]
         write_atomic(part / SUMS, "".join(sums))
         os.replace(part, folder)  # a folder; `replacing` is for files
-    return folder
 
 
 def published(folder: Path) -> tuple[Path, dict[str, str], list[str]]:
