@@ -6,8 +6,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -74,52 +75,62 @@ def standing(
     """
     if job.id in done:
         return Standing(job, "done")
-    log = newest_log(job, scale)
+    log, work = newest_log(job, scale), _work(job, scale, fingerprints)
     marker = snakemake_record("incomplete", job.outputs[0])
-    work = _work(job, scale, fingerprints)
-    # Snakemake records the id of the job that it submitted; once it runs, the lease has the id.
-    slurm = (read_record(marker) or {}).get("external_jobid")
-    slurm = slurm or (work and (read_record(work / "lease") or {}).get("job"))
-    # A job that has requeued itself has neither.
-    slurm = slurm or ledger.last(scale.full_name, job.id)
-    waits = marker.exists() or (ledger.seen(slurm) if slurm else {}).get("state") in queue.IN_QUEUE
-    facts: dict[str, Any] = dict(log=log, slurm=str(slurm) if slurm else None)
+    slurm = _slurm_job(job, scale, marker, work)
+    stands = partial(Standing, job, log=log, slurm=slurm)
     if failure := failure_of(job.outputs[0]):
         error = str(failure.get("error") or "no message").strip().split("\n")[0]
-        return Standing(job, "failed", error, **facts)
+        return stands("failed", error)
     progress = read_progress(work, now) if work else None
-    signs = [mtime(log)] if log else []
-    signs += [now - progress.age] if progress else []
-    signs += [mtime(part) for part in _parts(job)]
-    last = max(signs, default=0.0)
+    last = _last_sign(job, log, progress, now)
     age = now - last
     present = all(path.is_file() for path in job.outputs)
     # The record outlives outputs that were removed, to make them again or to save space.
     made = max(map(mtime, job.outputs if present else [provenance_path(job.outputs[0])]))
     if made and not marker.exists() and last <= made + AT_LEAST:  # no new attempt since
-        return Standing(job, "outdated" if present else "–", **facts)
+        return stands("outdated" if present else "–")
     if stop := _interruption(work, last):
         unit = "iteration" if job.rule == "train" else "image"
         note = f"stopped by {stop['reason']}, saved at {unit} {stop['done']:,}"
         share = stop["done"] / max(stop["total"], 1)
-        if waits:
-            return Standing(job, "queued", note + _waits(facts["slurm"]), share, **facts)
-        return Standing(job, "stopped", note, share, **facts)
+        state = ledger.seen(slurm).get("state") if slurm else None
+        if marker.exists() or state in queue.IN_QUEUE:
+            return stands("queued", note + _waits(slurm), share)
+        return stands("stopped", note, share)
     if log and mtime(log) >= mtime(marker) and (error := _last_error(log, job.rule)):
-        return Standing(job, "failed", error, **facts)
-    if signs and age <= patience(progress):
+        return stands("failed", error)
+    if last and age <= patience(progress):
         note = _described(progress, age)
         if progress is None and log and (pace := [x for x in lines(log) if PACE.fullmatch(x)]):
             note = f"{pace[-1]}, {note}"
-        return Standing(job, "running", note, _share(progress), **facts)
+        return stands("running", note, _share(progress))
     if mtime(marker) > last:
         since = duration(max(now - mtime(marker), 0) / 3600)  # a file server has its own clock
-        return Standing(job, "queued", f"for {since}{_waits(facts['slurm'])}", **facts)
-    if not signs:
-        return Standing(job, "–", **facts)
+        return stands("queued", f"for {since}{_waits(slurm)}")
+    if not last:
+        return stands("–")
     reached = f"; stood at {_described(progress)}" if progress and progress.iteration else ""
-    note = f"no sign for {duration(age / 3600)}{reached}"
-    return Standing(job, "no sign", note, _share(progress), **facts)
+    return stands("no sign", f"no sign for {duration(age / 3600)}{reached}", _share(progress))
+
+
+def _slurm_job(job: Job, scale: Scale, marker: Path, work: Path | None) -> str | None:
+    """Return the id of the SLURM job that runs or last ran this one; None if none is known."""
+    # Snakemake records the id of the job that it submitted; once it runs, the lease has the id.
+    found = (read_record(marker) or {}).get("external_jobid")
+    found = found or (work and (read_record(work / "lease") or {}).get("job"))
+    # A job that has requeued itself has neither.
+    found = found or ledger.last(scale.full_name, job.id)
+    return str(found) if found else None
+
+
+def _last_sign(job: Job, log: Path | None, progress: Progress | None, now: float) -> float:
+    """Return when a job last wrote anything, in s since 1970; 0 if it has not."""
+    signs = [mtime(log)] if log else []
+    signs += [now - progress.age] if progress else []
+    if job.rule == "detect":  # the parts that it has written so far
+        signs += map(mtime, job.outputs[0].parent.glob(f".{job.outputs[0].name}.*.part"))
+    return max(signs, default=0.0)
 
 
 def patience(progress: Progress | None) -> float:
@@ -271,10 +282,3 @@ def _interruption(work: Path | None, sign: float) -> _Stop | None:
     """Return what an interrupted job recorded; None if it has started again since."""
     saved = work / Interrupted.RECORD if work else None
     return json_or_none(saved, _Stop) if saved and sign <= mtime(saved) + AT_LEAST else None
-
-
-def _parts(job: Job) -> list[Path]:
-    """Return the parts that a detection has written so far."""
-    if job.rule != "detect":
-        return []
-    return list(job.outputs[0].parent.glob(f".{job.outputs[0].name}.*.part"))
