@@ -30,6 +30,7 @@ from seesaw.training import run_log
 PROJECT = "seesaw"  # WANDB_PROJECT and WANDB_ENTITY override it
 START = 30.0  # s
 FINISH = 30.0  # s, to send the remaining lines after the training's end
+OWN = ("id", "group", "name", "tags")  # what W&B has of a header beside the config
 TAG = 64  # characters that W&B takes; the name of a user's dataset may have more
 PERIOD = 2.0  # s between reads of the log
 LATER = "the run log is whole, and `seesaw wandb-sync` sends it later"
@@ -118,33 +119,7 @@ def _mirror(log: Path, mode: str, extras: dict) -> None:
     import wandb
 
     header = run_log.read(log).header
-    run = wandb.init(
-        mode=mode,  # type: ignore[arg-type]
-        id=header["id"],
-        resume="allow",
-        project=os.environ.get("WANDB_PROJECT", PROJECT),
-        group=header["group"],
-        name=header["name"],
-        tags=[tag[:TAG] for tag in header["tags"]],
-        config=masked(
-            {k: v for k, v in header.items() if k not in ("id", "group", "name", "tags")}
-        ),
-        dir=os.environ.get("WANDB_DIR", paths.ROOT),
-        settings=wandb.Settings(
-            silent=True,
-            console="off",
-            save_code=False,
-            disable_code=True,
-            disable_git=True,
-            x_disable_meta=True,
-            x_disable_stats=True,
-            x_disable_machine_info=True,
-            x_save_requirements=False,
-            init_timeout=START,
-            finish_timeout=extras.get("seconds", FINISH),
-            finish_timeout_raises=True,
-        ),
-    )
+    run = _started(header, mode, extras.get("seconds", FINISH))
     run.define_metric("iter")
     run.define_metric("*", step_metric="iter")
     first, last = run.step, 0
@@ -169,6 +144,37 @@ def _mirror(log: Path, mode: str, extras: dict) -> None:
             artifact.add_file(path, policy="immutable")
         run.log_artifact(artifact)
     run.finish()
+
+
+def _started(header: dict, mode: str, finish: float) -> Any:
+    """Start the W&B run of a header, or resume it; it has ``finish`` seconds to send the rest."""
+    import wandb
+
+    return wandb.init(
+        mode=mode,  # type: ignore[arg-type]
+        id=header["id"],
+        resume="allow",
+        project=os.environ.get("WANDB_PROJECT", PROJECT),
+        group=header["group"],
+        name=header["name"],
+        tags=[tag[:TAG] for tag in header["tags"]],
+        config=masked({k: v for k, v in header.items() if k not in OWN}),
+        dir=os.environ.get("WANDB_DIR", paths.ROOT),
+        settings=wandb.Settings(
+            silent=True,
+            console="off",
+            save_code=False,
+            disable_code=True,
+            disable_git=True,
+            x_disable_meta=True,
+            x_disable_stats=True,
+            x_disable_machine_info=True,
+            x_save_requirements=False,
+            init_timeout=START,
+            finish_timeout=finish,
+            finish_timeout_raises=True,
+        ),
+    )
 
 
 def _media(extras: dict) -> dict:
