@@ -110,7 +110,6 @@ def test_defaults_are_what_the_example_says(tmp_path):
         ("gpus: {paper: 12}", "gpus_per_node"),
         ("gpus: {paper: -8}", "gpus: paper .*-8"),
         ("gpus: {paper: 80000}", "gpus: paper .*80000"),
-        ("gpus_per_node: yes", "gpus_per_node"),
         ("cpus_per_gpu: 99999999999999999999", "cpus_per_gpu .*at most 1024"),
         ("mem_mb_per_gpu: 32000000000", "mem_mb_per_gpu .*at most"),
         ("mem_mb_per_gpu: 032000", "032000"),

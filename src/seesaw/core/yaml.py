@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from reprlib import Repr
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from seesaw.core.borders import plain
 from seesaw.errors import UserError
@@ -25,29 +24,6 @@ class Strict(BaseModel):
     """A part of one of the project's YAML files; it has no other keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_for_a_number(cls, given: Any, info: ValidationInfo) -> Any:
-        """Refuse yes, no, true and false for a number; Pydantic takes them for 1 and 0."""
-        kinds = [*_kinds(cls.model_fields[str(info.field_name)].annotation)]
-        if (int in kinds or float in kinds) and bool not in kinds and _has_truth(given):
-            raise ValueError("yes, no, true and false are no numbers")
-        return given
-
-
-def _kinds(annotation: Any) -> Iterator[Any]:
-    """Yield the types of which an annotation is made, as int and str of dict[str, int]."""
-    inner = get_args(annotation)
-    yield from (kind for one in inner for kind in _kinds(one)) if inner else [annotation]
-
-
-def _has_truth(value: Any, levels: int = 3) -> bool:
-    """Whether a value or one in it is True or False; an alias can stand for what it stands in."""
-    inner = value.values() if isinstance(value, dict) else value
-    if isinstance(value, dict | list) and levels:
-        return any(_has_truth(one, levels - 1) for one in inner)
-    return isinstance(value, bool)
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
