@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from seesaw.core import paths
 from seesaw.core.yaml import Strict, read_model, read_yaml
@@ -13,14 +13,8 @@ from seesaw.spec import scales
 
 FILE = paths.ROOT / "site.yaml"
 GPUS = {"single_gpu": 1, "paper": 8}  # GPUs of a training, unless site.yaml sets them
-MOST_GPUS = 1024
-# More has no node: a digit or a unit is wrong, and SLURM would wait for such a node for ever
-MOST = {
-    "gpus_per_node": 1024,
-    "images_per_gpu": 1024,
-    "cpus_per_gpu": 1024,
-    "mem_mb_per_gpu": 100_000_000,
-}
+MOST = 1024  # no node or training has more: SLURM would wait for such a node for ever
+Some = Annotated[int, Field(ge=1, le=MOST)]
 
 
 class Site(Strict):
@@ -36,10 +30,10 @@ class Site(Strict):
         # editors suggest these, but take others
         json_schema_extra={"properties": {scale: {"type": "integer"} for scale in scales.OWN}},
     )
-    gpus_per_node: PositiveInt = 8
-    images_per_gpu: PositiveInt = 2
-    cpus_per_gpu: PositiveInt = 8
-    mem_mb_per_gpu: PositiveInt = 32000
+    gpus_per_node: Some = 8
+    images_per_gpu: Some = 2
+    cpus_per_gpu: Some = 8
+    mem_mb_per_gpu: int = Field(default=32000, ge=1, le=100_000_000)
     segment: str = Field(default="24h", pattern=r"^\d+(\.\d+)?[mhd]$")
     setup: str = ""
     coco: str = ""
@@ -49,13 +43,6 @@ class Site(Strict):
     @classmethod
     def _off(cls, given: Any) -> Any:
         return "off" if given is False else given  # YAML reads a bare off as False
-
-    @field_validator(*MOST)
-    @classmethod
-    def _no_more_than_there_is(cls, given: int, info: ValidationInfo) -> int:
-        if given > (most := MOST[str(info.field_name)]):
-            raise ValueError(f"it is at most {most}")
-        return given
 
     @field_validator("segment")
     @classmethod
@@ -73,8 +60,8 @@ class Site(Strict):
                 raise ValueError(f"{scale} is no scale: there is no {paths.SCALES / scale}.yaml")
         if low := next((scale for scale, count in gpus.items() if count < 0), None):
             raise ValueError(f"{low} is {gpus[low]}, but a training has 0 or more GPUs")
-        if high := next((scale for scale, count in gpus.items() if count > MOST_GPUS), None):
-            raise ValueError(f"{high} is {gpus[high]}, but a training has at most {MOST_GPUS} GPUs")
+        if high := next((scale for scale, count in gpus.items() if count > MOST), None):
+            raise ValueError(f"{high} is {gpus[high]}, but a training has at most {MOST} GPUs")
         return GPUS | gpus
 
     @model_validator(mode="after")

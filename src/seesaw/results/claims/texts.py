@@ -12,9 +12,10 @@ generated.
 
 """
 CAVEAT = """\
-*Paper* is its own number. That a step *loses no AP* excludes a loss of more than the margin and
-shows no gain. Gradient ratios count background RoIs, without which Seesaw Loss does not raise that
-of rare categories. Intervals are not corrected for the number of claims: `docs/claims.md`."""
+The column *paper* has the paper's own effect. That a step *loses no AP* excludes a loss of more
+than the margin and shows no gain. Gradient ratios count background RoIs, without which Seesaw Loss
+does not raise that of rare categories. Intervals are not corrected for the number of claims:
+`docs/claims.md`."""
 LENGTHS = """\
 
 ## By the length of the trainings
@@ -44,11 +45,11 @@ weights. The runs need not be of one machine or one day: `seesaw freeze {scale} 
 those that are finished in `reference/{scale}`, and a run that is not in `results/{scale}` is read
 from there.
 
-*Paper* is the paper's b against a, at its own scale. It stands beside the effect for the reader;
-a claim asks for the sign alone. Where the paper's gain in AP is below 1 in Table A1, the claim is
-that nothing is lost. So it is for HTC-Lite in Table A2, of which the paper says more, that it
-"outperforms" the others. A ✓ of *no loss* does not show a gain: for that the interval must be
-above 0.
+The column *paper* has the paper's b against a, at its own scale. It stands beside the effect for
+the reader; a claim asks for the sign alone. Where the paper's gain in AP is below 1 in Table A1,
+the claim is that nothing is lost. So it is for HTC-Lite in Table A2, of which the paper says more,
+that it "outperforms" the others. A ✓ of *no loss* does not show a gain: for that the interval must
+be above 0.
 
 - **AP.** b and a are compared within each seed and on the same images. The standard error holds
   both, the resampled images and the run-to-run spread, which is the standard deviation between the
