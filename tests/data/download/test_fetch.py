@@ -131,7 +131,7 @@ def test_a_slow_server_is_left_for_a_mirror_but_kept_if_it_is_the_only_one(serve
 
 def test_nobody_answers():
     file = remote("http://127.0.0.1:9/a")
-    with pytest.raises(UserError, match=r"refused.* data/pretrained\b"):
+    with pytest.raises(UserError, match=r"refused.* data/pretrained\b.*/downloads\.yaml\b"):
         fetch(file, patience=QUICK)
 
 

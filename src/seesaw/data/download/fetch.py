@@ -25,7 +25,7 @@ from typing import Any
 from seesaw.core.files import lock, sha256_file
 from seesaw.core.secrets import masked
 from seesaw.errors import UserError
-from seesaw.spec.downloads import Remote
+from seesaw.spec.downloads import FILE, Remote
 
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS}  # no network's fault
 CHUNK = 1 << 20
@@ -207,7 +207,7 @@ def fetch(remote: Remote, report: Report = lambda _: None, patience: Patience | 
     kept = f" {part.size:,} bytes are kept." if part.size else ""
     raise UserError(
         f"{remote.name} could not be downloaded ({why}).{kept} Run `seesaw download {remote.set}` "
-        f"again to go on, or put the file at {target}."
+        f"again to go on, put the file at {target}, or add an address that has it to {FILE}."
     )
 
 
