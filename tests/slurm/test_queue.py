@@ -21,6 +21,18 @@ def test_a_failing_squeue_changes_nothing(place, caplog):
     assert "slurm_load_jobs error" in caplog.text
 
 
+def test_an_answer_in_another_form_changes_nothing(place, caplog):
+    listed(place, ("1", "RUNNING", "None"))
+    executor = Alone().watching("1")
+    assert executor.ask() == {"1": "active"}
+    before = dict(executor._watch.known)
+    command(place, "squeue", "echo '1|RUNNING|n1'")  # of a version that dropped columns
+    assert executor.ask() == {"1": "active"}
+    assert executor._watch.known == before and "1|RUNNING|n1" in caplog.text
+    command(place, "squeue", "echo '| slow today |'")  # a site's own words, and no jobs
+    assert queue.mine() == ({}, "")
+
+
 def test_what_squeue_or_the_logs_folder_does_never_ends_the_watch(place):
     executor = Alone().watching("7")
     (place / "bin/squeue").write_text("no program")  # it cannot be started

@@ -42,6 +42,9 @@ PATIENCE, PAUSE = 3600, 10
 LOST = float(os.environ.get("SEESAW_LOST_SECONDS", 60))
 WAITING = float(os.environ.get("SEESAW_WAITING_SECONDS", 600))
 
+# What squeue prints of a job: the fields of `Queued`.
+FORMAT = "%i|%T|%N|%j|%r|%k"
+
 # Snakemake's number of a job -> its last known state, of the jobs that this process submits.
 STATES: dict[int, str] = {}
 
@@ -88,7 +91,7 @@ def answered(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 def mine() -> tuple[dict[str, Queued] | None, str]:
     """Return this user's jobs by id, with recently ended ones; or None, and the error message."""
-    command = ["squeue", "--format=%i|%T|%N|%j|%r|%k", "--states=all", "--noheader"]
+    command = ["squeue", f"--format={FORMAT}", "--states=all", "--noheader"]
     command += ["--user", str(os.getuid()), "--all"]  # also of partitions that the site hides
     try:
         done = ask(*command, timeout=45)
@@ -98,8 +101,12 @@ def mine() -> tuple[dict[str, Queued] | None, str]:
         return None, f"squeue cannot be started: {error.strerror}"
     if done.returncode:
         return None, " ".join(done.stderr.split())
-    rows = (line.split("|", 5) for line in answered(done))
-    return {row[0]: Queued(*row) for row in rows if len(row) == 6}, ""
+    lines = answered(done)
+    rows = {row[0]: Queued(*row) for row in (x.split("|", 5) for x in lines) if len(row) == 6}
+    # Else all jobs would count as lost, and be submitted a second time while they run.
+    if not rows and (odd := next(filter(re.compile(r"\d+[^|\s]*\|").match, lines), None)):
+        return None, f"its answer {odd!r} does not have the six columns of {FORMAT}"
+    return rows, ""
 
 
 def await_controller() -> None:
