@@ -29,6 +29,7 @@ ELSEWHERE = {
     ("reference",): "smoke scale has no reference results; tests/workflow/versioning",
     ("show", "--reference"): "the same",
     ("explain", "--reference"): "the same",
+    ("verify", "--reference"): "the same",
     ("accept",): "a changed training at a scale that asks; tests/workflow/test_acceptances.py",
     ("submit", "--record"): "a server; tests/evaluation/submission",
     ("freeze",): "a run by the very code that is here; tests/workflow/versioning",
