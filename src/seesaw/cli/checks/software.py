@@ -21,7 +21,8 @@ def python() -> Finding:
     found = f"{platform.python_version()} ({sys.executable})"
     if sys.version_info[:2] == (3, 11):
         return Finding("ok", found)
-    return Finding("missing", found, "install Python 3.11, set PYTHON to it and run tools/setup.sh")
+    fix = "install Python 3.11 (conda: environment.yml), set PYTHON to it and run tools/setup.sh"
+    return Finding("missing", found, fix)
 
 
 def compiler() -> Finding:
