@@ -139,7 +139,7 @@ def test_a_check_that_breaks_is_missing_and_the_page_says_what_to_do(capsys):
         raise ImportError("libcudart.so.13: cannot\nopen")
 
     found = report.run({"GPU": broken, "disk": lambda: Finding("ok", "9 GB")})
-    report.render(found, Console(width=100))
+    report.print_findings(found, Console(width=100))
     gpu, fix, disk, last = capsys.readouterr().out.splitlines()
     assert gpu.startswith("✗ GPU: ImportError: libcudart.so.13: ")
     assert (fix.strip(), disk, last) == (report.SETUP, "✓ disk: 9 GB", "missing: GPU")

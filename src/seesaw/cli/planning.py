@@ -55,7 +55,7 @@ def plan(args: Namespace) -> None:
     costs = Costs(rows, scale, gpus, args.gpu or here.gpu_model or None)
     costs.fingerprints = known = dependencies.cached(scale)
     made = planning.plan(chosen, jobs.finished(graph.every, known), costs, rows, budget)
-    planning.render(made, chosen, costs, console())
+    planning.print_plan(made, chosen, costs, console())
     _ask(scale, known)
 
 
@@ -99,7 +99,7 @@ def status(args: Namespace) -> int:
     chosen = graph.select(target)
     found = [standings.standing(job, done, scale, known, time.time()) for job in chosen.values()]
     rows, again = jobs.rows(scale, target), graph.command(target)
-    standings.render(found, rows, scale, console(), again, known is not None)
+    standings.print_status(found, rows, scale, console(), again, known is not None)
     _ask(scale, known)
     return int(any(s.state in standings.NEEDS_YOU for s in found))
 

@@ -62,7 +62,7 @@ def doctor(args: Namespace) -> int:
         "pre-trained weights": partial(surroundings.weights, scale),
     }
     found = report.run(checks)
-    report.render(found, console(120))
+    report.print_findings(found, console(120))
     return int(any(finding.state == "missing" for finding in found.values()))
 
 
@@ -86,7 +86,7 @@ def preflight(args: Namespace) -> int:
 
     with redirect_stdout(sys.stderr):  # the page stands alone on stdout
         report = preflight_check.preflight(scale, numbers, here, args.gpu_memory)
-    preflight_report.render(report, scale)
+    preflight_report.print_report(report, scale)
     return int(not report.green)
 
 

@@ -133,7 +133,7 @@ def parse_budget(text: str | None) -> float | None:
     return float(re.sub("[_,]", "", found.group(1)))
 
 
-def render(made: Plan, jobs: Mapping[str, Job], costs: Costs, console: Console) -> None:
+def print_plan(made: Plan, jobs: Mapping[str, Job], costs: Costs, console: Console) -> None:
     """Print a plan within the console's width."""
     budgeted = any(row.fits is not None for row in made.rows)
     numbers = [*([f"GPU-h ({costs.gpu})"] if costs.on_gpus else []), "wall time", "disk"]

@@ -156,7 +156,7 @@ def newest_log(job: Job, scale: Scale) -> Path | None:
     return max(path.parent.glob(f"{path.name}.*"), key=mtime, default=None)
 
 
-def render(
+def print_status(
     found: list[Standing],
     table: Experiments,
     scale: Scale,

@@ -7,7 +7,7 @@ from mmengine.hub import get_config
 from rich.console import Console
 
 from seesaw.cli.checks import preflight_check
-from seesaw.cli.checks.preflight_report import Check, Report, Row, render
+from seesaw.cli.checks.preflight_report import Check, Report, Row, print_report
 from seesaw.core import paths
 from seesaw.models import meta, sizes
 from seesaw.models.sizes import Size, Sizes
@@ -79,7 +79,7 @@ def test_every_fault_is_named_and_the_page_is_red(capsys):
     assert not lacks(iterations, "30,696", "2x, rfs", "configs/preflight.yaml says 1")
     need = f"{report.rows[0].gigabytes:.0f} GB"
     assert not lacks(memory, need, "GPU's 8", "images_per_gpu: 1 in site.yaml")
-    render(report, one(), Console(width=100))
+    print_report(report, one(), Console(width=100))
     said = capsys.readouterr().out
     assert "✗ mask_rcnn_rfs_seesaw: 30,696" in said
     assert said.splitlines()[-1].startswith("red: 2 wrong, ")

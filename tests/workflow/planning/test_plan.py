@@ -21,7 +21,7 @@ from seesaw.workflow.plan import (
     duration,
     parse_budget,
     plan,
-    render,
+    print_plan,
     summary,
 )
 
@@ -170,7 +170,7 @@ def test_what_is_printed(graph, capsys):
     costs = Costs(graph.scale.table, graph.scale)
     chosen = graph.select("figure_a2")
     made = plan(chosen, set(), costs, costs.table, 200)
-    render(made, chosen, costs, Console(width=100))
+    print_plan(made, chosen, costs, Console(width=100))
     text = capsys.readouterr().out
     assert re.search(r"mask_rcnn_random_ce +177 .* estimate +yes", text)
     assert re.search(r"cascade_rfs_seesaw +29\d .* no", text)
@@ -233,7 +233,7 @@ def test_a_scale_on_cpus_has_no_gpu_hours(clone, capsys):
     hours = sum(minutes[job.rule] for job in chosen.values()) / 60
     assert {job.rule for job in chosen.values()} > {"pretrain", "train", "detect", "evaluate"}
     assert (made.gpu_hours, made.hours) == (0, pytest.approx(hours))
-    render(made, chosen, costs, Console(width=100))
+    print_plan(made, chosen, costs, Console(width=100))
     text = capsys.readouterr().out
     assert "GPU" not in text
     assert f"{len(chosen)} jobs: {60 * hours:.0f} min " in text

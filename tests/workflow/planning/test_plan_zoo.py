@@ -49,7 +49,7 @@ def test_a_converted_model_stands_in_its_own_column(clone, capsys):
     assert finished(jobs, {f"convert/{FIRST}": "f1"}) == {CONVERT}
     assert finished(jobs, {f"convert/{FIRST}": "f2"}) == set()
     found = [status.standing(job, {CONVERT}, scale, None, NOW) for job in jobs.values()]
-    status.render(found, table, scale, Console(width=100), "")
+    status.print_status(found, table, scale, Console(width=100), "")
     head, _, first, second, *_ = capsys.readouterr().out.splitlines()
     assert head.split()[:2] == ["experiment", "convert"]
     assert first.split() == [FIRST, "done", "–", "–"] and second.split()[1] == "–"

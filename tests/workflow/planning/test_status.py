@@ -16,7 +16,7 @@ from seesaw.spec import experiments
 from seesaw.spec.scales import Scale
 from seesaw.workflow import dependencies
 from seesaw.workflow.jobs import finished, snakemake_record
-from seesaw.workflow.status import render, standing, upgraded
+from seesaw.workflow.status import print_status, standing, upgraded
 
 KNOWN = {A01: "f1"}
 
@@ -214,7 +214,7 @@ def test_what_is_printed(graph, paper, stands, work, capsys):
     failed = jobs["train/a02_syncbn/seed0"]
     write(failure_path(failed.outputs[0]), json.dumps({"error": "diverged."}))
     found = [stands(i) for i in graph.select("table_a1")]
-    render(found, table, scale, Console(width=100), "")
+    print_status(found, table, scale, Console(width=100), "")
     text = capsys.readouterr().out
     left = sum(s.job.rule == "train" for s in found) - 2
     assert re.search(rf"^train: 1 no sign, 1 failed, {left} ", text, re.M)

@@ -68,7 +68,7 @@ def spelled(value: Any) -> str:
     return "/".join(map(str, value)) if isinstance(value, list) else json.dumps(value)
 
 
-def render(report: Report, scale: Scale, console: Console | None = None) -> None:
+def print_report(report: Report, scale: Scale, console: Console | None = None) -> None:
     """Print the checks, a line for each training, and the verdict."""
     console = console or borders.console()
     console.print(Text(f"Preflight of {scale.full_name}: dataset {scale.entry.name}", style="bold"))

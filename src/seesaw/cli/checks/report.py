@@ -56,7 +56,7 @@ def run(checks: dict[str, Check]) -> dict[str, Finding]:
     return found
 
 
-def render(found: dict[str, Finding], console: Console) -> None:
+def print_findings(found: dict[str, Finding], console: Console) -> None:
     """Print a line for each check, followed by what to do."""
     for name, finding in found.items():
         mark, style = _MARKS.get(finding.state, ("–", "dim"))
