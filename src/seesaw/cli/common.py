@@ -33,7 +33,7 @@ def scale_of(args: Namespace) -> Scale:
 
 def no_file(out: Path) -> None:
     """Refuse, before anything is computed, an output folder that is, or is below, no folder."""
-    there = next(place for place in (out, *out.absolute().parents) if os.path.lexists(place))
+    there = next(path for path in (out, *out.absolute().parents) if os.path.lexists(path))
     if not there.is_dir():
         kind = "a file" if there.is_file() else "no folder"
         raise UserError(f"--out {out}: {there} is {kind}; name a folder.")

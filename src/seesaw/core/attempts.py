@@ -66,6 +66,6 @@ def alone(root: Path, artefact: Path) -> Iterator[None]:
 def _path(root: Path, artefact: Path, folder: str = "attempts") -> Path:
     # The same however the root is named; the artefact itself may be a link into DVC's cache.
     there = artefact.parent.resolve() / artefact.name
-    place = os.path.relpath(there, root.resolve())
-    name = hashlib.sha256(place.encode()).hexdigest()[:16]
+    below = os.path.relpath(there, root.resolve())
+    name = hashlib.sha256(below.encode()).hexdigest()[:16]
     return root / ".cache" / folder / f"{name}.json"

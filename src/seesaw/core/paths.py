@@ -25,12 +25,12 @@ def check_root() -> None:
     """Refuse a root that is no clone of the repository, which every verb reads."""
     if not (EXPERIMENTS.is_file() and SCALES.is_dir()):
         try:
-            place = ROOT.resolve()
+            folder = ROOT.resolve()
         except FileNotFoundError:
             raise UserError(
                 "the working directory has been removed; change to the folder of your clone."
             ) from None
         raise UserError(
-            f"{place} is no clone of the repository ({EXPERIMENTS} or {SCALES} is "
+            f"{folder} is no clone of the repository ({EXPERIMENTS} or {SCALES} is "
             "missing); change to the folder of your clone, or name it in SEESAW_ROOT."
         )

@@ -38,7 +38,7 @@ def read(scale: Scale) -> dict[str, Any]:
             config_settings=ConfigSettings(config=config),
             snakefile=paths.ROOT / "Snakefile",
         )
-        workflow = flow._workflow  # the API offers the graph as text only
+        workflow = flow._workflow  # the API has the graph as text only (snakemake issue 1884)
         rules = [rule.name for rule in workflow.rules if not rule.has_wildcards()]
         if claim_table.of(scale) is None:
             rules.remove("claims")  # this rule raises an error as a target of another scale
@@ -60,14 +60,14 @@ def read(scale: Scale) -> dict[str, Any]:
             for job in dag.jobs
             if job.log
         }
-    place = {job: n for n, job in enumerate(_in_order(jobs, order, scale))}
+    position = {job: n for n, job in enumerate(_in_order(jobs, order, scale))}
     for facts in jobs.values():
-        facts["needs"].sort(key=place.__getitem__)
+        facts["needs"].sort(key=position.__getitem__)
     ids = {
-        name: sorted({_id(job, scale) for job in made}, key=place.__getitem__)
+        name: sorted({_id(job, scale) for job in made}, key=position.__getitem__)
         for name, made in targets.items()
     }
-    return {"jobs": {i: jobs[i] for i in place}, "targets": ids}
+    return {"jobs": {i: jobs[i] for i in position}, "targets": ids}
 
 
 def _files(scale: Scale) -> dict[str, list[str]]:
@@ -106,14 +106,14 @@ def _in_order(jobs: dict[str, dict], rules: list[str], scale: Scale) -> Iterator
     row = {name: n for n, name in reversed([*enumerate(rows)])}  # the first of equal names
     rule = {name: n for n, name in enumerate(rules)}
 
-    def place(job: str) -> tuple:
+    def rank(job: str) -> tuple:
         facts = jobs[job]
         at = [row.get(name, len(rows)) for name in (facts["training"], facts["experiment"])]
         return rule[job.partition("/")[0]], *at, facts["seed"], job
 
     graph = nx.DiGraph((need, job) for job, facts in jobs.items() for need in facts["needs"])
     graph.add_nodes_from(jobs)
-    return nx.lexicographical_topological_sort(graph, key=place)
+    return nx.lexicographical_topological_sort(graph, key=rank)
 
 
 if __name__ == "__main__":

@@ -146,8 +146,8 @@ def rows(scale: Scale, target: str) -> Experiments:
 
 def in_order(table: Experiments) -> list[str]:
     """Return the ids of the evaluations, each beside its training's own evaluation."""
-    place = {name: n for n, name in enumerate(table.trainings)}
-    return sorted(table.evaluations, key=lambda e: place[table.evaluations[e].training])
+    position = {name: n for n, name in enumerate(table.trainings)}
+    return sorted(table.evaluations, key=lambda e: position[table.evaluations[e].training])
 
 
 def closure(jobs: Mapping[str, Job], ids: Iterable[str]) -> set[str]:

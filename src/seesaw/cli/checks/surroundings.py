@@ -69,12 +69,12 @@ def user() -> Finding:
 
 
 def folders(scale: Scale) -> Finding:
-    """Check that the places where the workflow writes can be written."""
-    places = [scale.results, scale.work, paths.ROOT / "logs", paths.ROOT / ".snakemake"]
-    places += [scale.entry.root] if not os.path.isfile(scale.entry.manifest) else []
-    for place in places:
+    """Check that the folders in which the workflow writes can be written."""
+    written = [scale.results, scale.work, paths.ROOT / "logs", paths.ROOT / ".snakemake"]
+    written += [scale.entry.root] if not os.path.isfile(scale.entry.manifest) else []
+    for folder in written:
         # os.path, as pathlib raises an error about what lies in a folder that is shut to the user
-        there = next(p for p in (place, *place.parents) if os.path.exists(p))
+        there = next(p for p in (folder, *folder.parents) if os.path.exists(p))
         if not os.access(there, os.W_OK | os.X_OK):
             fix = "give this user the permission, or use a copy elsewhere"
             return Finding("missing", f"{there} cannot be written", fix)
