@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def counts(instances: Sequence[int], images: Sequence[int] | None = None, annotated=5000) -> dict:
-    """Return that of categories 1, 2, ... with so many instances, in as many images if not told.
+    """Return the counts of categories 1, 2, ...: their instances, and by default as many images.
 
     ``annotated`` is the number of images with any annotation.
     """

@@ -149,7 +149,7 @@ class Executor(official.Executor):
     def run_job_pre(self, job: JobExecutorInterface) -> None:
         """Announce a job, which waits until SLURM says that it runs.
 
-        Snakemake's own announcement does not tell a queued job from one that runs.
+        Snakemake's own announcement does not distinguish a queued job from one that runs.
         """
         queue.STATES[job.jobid] = "PENDING"
         super().run_job_pre(job)

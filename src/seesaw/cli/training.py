@@ -228,7 +228,7 @@ def _refuse_edited(args: Namespace, scale: Scale, training: experiments.Training
     """Refuse a job of a workflow that read other code or configs than there are now.
 
     It would train what is there now, and record the fingerprint of what was there before. A SLURM
-    job reads the workflow anew at each start, so there its submission tells what was read.
+    job reads the workflow anew at each start, so there the fingerprint of its submission counts.
     """
     name = f"{training.id}/seed{args.seed}"
     submission = ledger.of(os.environ.get("SLURM_JOB_ID"))

@@ -1,4 +1,4 @@
-"""Tell from time to time how far long work has come, for the terminal or the job's log."""
+"""Print from time to time how much of a long job is done, for the terminal or the job's log."""
 
 from __future__ import annotations
 

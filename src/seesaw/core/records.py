@@ -107,7 +107,7 @@ def remake(path: Path) -> str:
         return f"restore it: `git checkout -- {shlex.quote(f'{path}*')}`"
     program, *arguments = (record_of(path) or {}).get("command") or [""]
     if program not in ("seesaw", "__main__.py"):
-        return "make it again; `seesaw verify` tells how"
+        return "make it again; `seesaw verify` says how"
     return f"make it again: `{shlex.join(['seesaw', *map(str, arguments)])}`"
 
 

@@ -91,7 +91,7 @@ class _Speed(_Timed, total=False):
 
 
 def _timed_whole(content: _Speed) -> _Speed:
-    """Require all that the notes tell, if there is a measurement of ours: old files have none."""
+    """Require all that the notes need, if there is a measurement of ours: old files have none."""
     if content.get("fps", {}).get("ours", {}) == {}:
         return content
     _need(content, "rounds", "detections_per_image", "device", "threads")

@@ -84,7 +84,7 @@ def set_aside(work: Path, manifest: str) -> None:
         kept.mkdir(exist_ok=True)
         for path in old:
             os.replace(path, kept / path.name)  # nothing is written, so not by `replacing`
-        why = "the data have changed" if before else "nothing tells of which data they are"
+        why = "the data have changed" if before else "no record says of which data they are"
         print(f"{work}: {why}, so the training does not go on from its checkpoints; now in {kept}")
     back = work / f"data-{manifest[:12]}"
     if before != manifest and (read_record(back / noted.name) or {}).get("sha256") == manifest:
@@ -100,7 +100,7 @@ def trained_before(output: Path, log: Path, provenance: Provenance) -> dict[str,
     """Return the facts of weights that a process only wrote again, from their last checkpoint.
 
     They are those of the process that trained: from its record or, without one, from its run log
-    ``log``. ``rewritten`` tells of the present process, ``provenance``.
+    ``log``. ``rewritten`` describes the present process, ``provenance``.
     """
     now, old = provenance.state, record_of(output) or {}
     inputs = {name: file["sha256"] for name, file in now["inputs"].items() if name != "config"}

@@ -81,7 +81,8 @@ def forget_older(scale: Scale, fingerprints: Mapping[str, Any]) -> list[Path]:
     """Remove Snakemake's metadata of older weights and detections than are here; return these.
 
     A job on a cluster that ends while no Snakemake runs leaves the metadata of the file before its
-    own, for which Snakemake would delete what the job has made. The record tells what it is.
+    own, for which Snakemake would delete what the job has made. The provenance record says what the
+    file is.
     """
     seeds, found = training_seeds(scale), []
     every = [(f"train/{t}/seed{s}", scale.model(t, s)) for t in seeds for s in seeds[t]]

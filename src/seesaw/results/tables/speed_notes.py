@@ -33,7 +33,7 @@ class _Row(BaseModel):
 
 
 class _File(BaseModel):
-    """What a note tells of the measurements on a GPU; a hand may have changed the file."""
+    """What a note says about measurements on a GPU; somebody may have edited the file."""
 
     device: str
     date: str | datetime.date

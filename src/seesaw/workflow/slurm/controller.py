@@ -52,7 +52,7 @@ def _take() -> None:
 
 
 def stopped(logs: list[str]) -> bool:
-    """Whether the user stopped Snakemake, as its log files tell; if so, tell how to go on."""
+    """Whether the user stopped Snakemake, by its log files; if so, print how to go on."""
     said = (f.read_text(encoding="utf-8", errors="replace") for f in map(Path, logs) if f.is_file())
     if not any(STOPPED in text for text in said):
         return False

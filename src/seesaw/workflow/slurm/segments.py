@@ -78,7 +78,7 @@ def memory(mem_mb: int, work: Path) -> int:
     """Return the MB to request: at least half as much again as any job here killed for memory.
 
     SLURM may kill this process with the command, or only one that the command does without; then
-    the queue alone has told why the job ended.
+    only the queue has said why the job ended.
     """
     segments = records(work)
     killed = {r["job"] for r in segments if r["out_of_memory"]}

@@ -3,8 +3,8 @@
 python -m seesaw.workflow.slurm.step COMMAND...
 
 A site that tracks processes by cgroup signals only a step's first process before it kills all of
-them. Without this one that is the job's Snakemake, which tells nobody (snakemake issue 3241), so no
-training would save.
+them. Without this one that is the job's Snakemake, which tells no other process (snakemake issue
+3241), so no training would save.
 """
 
 from __future__ import annotations
