@@ -25,10 +25,11 @@ from snakemake_logger_plugin_rich import LogHandler as RichHandler
 from snakemake_logger_plugin_rich import events
 from snakemake_logger_plugin_rich.event_handler import EventHandler
 
+from seesaw.core import paths
 from seesaw.errors import UserError
 from seesaw.workflow import rates
 from seesaw.workflow.plan import duration
-from seesaw.workflow.progress import lines
+from seesaw.workflow.progress import lines, newest_work, read_progress
 from seesaw.workflow.slurm import controller, ledger, queue
 
 EVERY = 60.0  # seconds a line of the reports where no live display can be shown
@@ -36,8 +37,9 @@ FRESH = 5.0  # seconds for which the end of a log is not read again
 TAIL = 20  # lines of a failed job's log
 TOTAL = "Total Progress"  # the display's name for the sum over all rules
 _STAMP = re.compile(r"^\S+ \S+ - mmengine - INFO - ")
-# The time left in a line of a log: mmengine's, or that of `seesaw.core.pace`.
-_LEFT = re.compile(r"\beta: (?:(\d+) days?, )?(\d+):(\d+):(\d+)|, ([\d,]+) min left$")
+_LEFT = re.compile(r", ([\d,]+) min left$")  # the time left in a line of `seesaw.core.pace`
+# The log of a training's job: its scale, training and seed
+_TRAINING = re.compile(r"(?:.*/)?logs/([^/]+)/train/([^/]+)/(seed\d+)\.log")
 
 
 @dataclass
@@ -53,15 +55,29 @@ class Running:
     before: float = 0.0  # seconds for which it ran before SLURM requeued it
     _tail: list[str] = field(default_factory=list)
     _read: float = float("-inf")
+    _left: float | None = None  # seconds left by its run log
+    _asked: float = float("-inf")
 
     def look(self, now: float) -> None:
-        """Take over the job's state in SLURM's queue, and the end of its log."""
+        """Take over the job's state in SLURM's queue, the end of its log, and its time left."""
         waits = queue.waiting(self.id)
         if waits != self.waits:
             self.before += 0.0 if self.waits else now - self.begun
             self.waits, self.begun = waits, now
         if self.log and not self.waits and now - self._read >= FRESH:
             self._read, self._tail = now, [line for line in lines(self.log) if line.strip()]
+        pause = FRESH if self._left is None else EVERY  # a run log of weeks takes time to read
+        if self.log and not self.waits and now - self._asked >= pause:
+            self._asked, self._left = now, self._by_run_log(now)
+
+    def _by_run_log(self, now: float) -> float | None:
+        """Return the seconds left by a training's run log; None if it is of an earlier attempt."""
+        named = _TRAINING.fullmatch(str(self.log))
+        work = newest_work(paths.ROOT.joinpath("work", *named.groups())) if named else None
+        progress = read_progress(work) if work else None
+        if progress is None or progress.age > now - self.begun + FRESH:  # file servers have clocks
+            return None
+        return progress.seconds_left
 
     def took(self, now: float) -> float:
         """Return the seconds for which it has run, over all of its segments."""
@@ -74,13 +90,11 @@ class Running:
         return " · ".join([*parts, *(" ".join(_STAMP.sub("", line).split())[:90] for line in last)])
 
     def left(self) -> float | None:
-        """Return the seconds left by the job's log; None if it does not say."""
+        """Return the seconds left by the job's run log or log; None if neither says."""
+        if self._left is not None:
+            return self._left
         found = [m for m in map(_LEFT.search, self._tail) if m]
-        if not found:
-            return None
-        days, *clock, minutes = (int((text or "0").replace(",", "")) for text in found[-1].groups())
-        hours, of_hour, seconds = clock
-        return 86400 * days + 3600 * hours + 60 * (of_hour + minutes) + seconds
+        return 60 * int(found[-1][1].replace(",", "")) if found else None
 
 
 class Events(EventHandler):

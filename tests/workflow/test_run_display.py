@@ -1,6 +1,7 @@
 """What a run shows: jobs by name, true counts, the end of a failed log, and how to go on."""
 
 import io
+import json
 import logging
 import os
 import signal
@@ -18,6 +19,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_logger_plugin_rich import events
 from waiting import wait_until
 
+from seesaw.core import paths
 from seesaw.core.yaml import read_yaml
 from seesaw.workflow import rates
 from seesaw.workflow.slurm import queue
@@ -186,27 +188,34 @@ def test_what_waits_in_slurms_queue_does_not_run(shown, states, tmp_path):
     assert active(shown)[TOTAL] == 0
 
 
-@pytest.mark.parametrize(
-    ("line", "hours"),
-    [
-        (
-            "11/28 07:17:58 - mmengine - INFO - Iter(train) [20/90]  eta: 1 day, 2:30:00",
-            26.5,
-        ),
-        ("Iter(train) [  20/90]  eta: 0:06:00  time: 9", 0.1),
-        ("120 of 5,000 images, 1,200 min left", 20.0),
-    ],
-)
-def test_a_jobs_log_says_how_long_it_takes(shown, monkeypatch, tmp_path, line, hours):
-    """Two trainings, of which one runs; a table takes a minute."""
-    monkeypatch.setenv("SEESAW_WORKFLOW_SCALE", "paper")
+@pytest.fixture
+def unstated(monkeypatch):
+    """No cost of a training is stated; a table takes a minute."""
     monkeypatch.setattr("snakemake_logger_plugin_seesaw._stated", {"table": 60.0}.get)
+
+
+def test_a_jobs_log_says_how_long_it_takes(shown, unstated, tmp_path):
+    """Two trainings, of which one runs."""
     log = tmp_path / "x.log"
-    log.write_text(f"eta: 9:00:00\n{line}\nSaving checkpoint at 20 iterations\n")
+    log.write_text("100 of 5,000 images, 9 min left\n120 of 5,000 images, 1,200 min left\nx\n")
     begin(shown, 1, log=log)
-    assert shown.hours_left() == (pytest.approx(2 * hours + 1 / 60, rel=1e-3), True)
+    assert shown.hours_left() == (pytest.approx(2 * 20 + 1 / 60, rel=1e-3), True)
     begin(shown, 2, log=log)
-    assert shown.hours_left() == (pytest.approx(hours + 1 / 120, rel=1e-3), True)
+    assert shown.hours_left() == (pytest.approx(20 + 1 / 120, rel=1e-3), True)
+
+
+def test_a_trainings_run_log_says_how_long_it_takes(shown, unstated, monkeypatch, tmp_path):
+    """1,000 iterations of 0.5 s, of which 280 are done; an earlier attempt's log says nothing."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    work = tmp_path / "work/mini/a01/seed0/0123"
+    work.mkdir(parents=True)
+    written = {"run": {}}, {"attempt": 1, "iter": 0, "iterations": 1000}, {"iter": 280, "time": 0.5}
+    (work / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in written))
+    begin(shown, 1, log="logs/mini/train/a01/seed0.log")
+    assert shown.hours_left() == (pytest.approx(2 * 0.1 + 1 / 60, rel=1e-3), True)
+    os.utime(work / "log.jsonl", (0, 0))
+    begin(shown, 1, log="logs/mini/train/a01/seed0.log")
+    assert shown.hours_left()[1] is False
 
 
 def test_why_slurm_ended_a_job_is_shown(shown, states, tmp_path):

@@ -49,6 +49,11 @@ def read_progress(work: Path, now: float | None = None) -> Progress | None:
     return Progress(last["iter"], total, pace, loss, age, max(interval, 1), starting)
 
 
+def newest_work(folder: Path) -> Path | None:
+    """Return the newest work directory in ``work/<scale>/<training>/seed<k>``; None without any."""
+    return max(folder.glob("*"), key=mtime, default=None)
+
+
 def lines(path: Path) -> list[str]:
     """Return the complete lines in the last 64 kB of a file; empty if it cannot be read."""
     try:

@@ -25,7 +25,7 @@ from seesaw.spec.scales import Scale, snakemake_command
 from seesaw.workflow import dependencies
 from seesaw.workflow.jobs import Job, in_order, snakemake_record
 from seesaw.workflow.plan import duration
-from seesaw.workflow.progress import Progress, lines, mtime, read_progress
+from seesaw.workflow.progress import Progress, lines, mtime, newest_work, read_progress
 from seesaw.workflow.slurm import ledger, queue
 
 State = Literal["done", "running", "queued", "stopped", "failed", "no sign", "outdated", "–"]
@@ -266,7 +266,7 @@ def _work(job: Job, scale: Scale, fingerprints: Mapping[str, str] | None) -> Pat
     folder = scale.work / job.training / f"seed{job.seed}"
     if fingerprints is not None and job.key in fingerprints:
         return folder / fingerprints[job.key]
-    return max(folder.glob("*"), key=mtime, default=None)
+    return newest_work(folder)
 
 
 def _waits(slurm: str | None) -> str:
