@@ -122,7 +122,7 @@ def fingerprint_of(key):
 
 def downloaded(sets):
     """Return the records of sets of downloads."""
-    return [str(downloads.record(name)) for name in sets]
+    return [str(downloads.record_path(name)) for name in sets]
 
 
 def starting_weights(wildcards):

@@ -57,7 +57,7 @@ def download(args: Namespace) -> None:
     facts = {r.name: obtain.obtain(r, folder, args.keep) for r in remotes}
     for group, members in files.sets.items():
         if members.keys() <= facts.keys():
-            path = downloads.record(group)
+            path = downloads.record_path(group)
             write_json({"files": {name: facts[name] for name in members}}, path)
             print(f"{path}: {group} is complete")
     return None

@@ -51,7 +51,7 @@ def submit(args: Namespace) -> int:
             )
         answer = receipt.parse_answer(args.record)
         need_output(output, f"submit {evaluation.id}", scale, args.seed)
-        receipt.record(output, "uploaded" if answer is None else "server", answer)
+        receipt.add_entry(output, "uploaded" if answer is None else "server", answer)
         print(f"{receipt.receipt_path(output)}: {receipt.status(output)}")
         return 0
     detections, images = scale.detections(evaluation, args.seed), scale.annotations(args.split)
@@ -89,5 +89,5 @@ def grade(args: Namespace) -> None:
         print(f"exactly the mask metrics of {table}")
     if metrics["AP"] is None:
         raise UserError(f"{truth} has no annotation to find; generate the dataset again.")
-    receipt.record(output, "graded", 100 * metrics["AP"], truth=str(truth))
+    receipt.add_entry(output, "graded", 100 * metrics["AP"], truth=str(truth))
     print(f"{output}: AP {100 * metrics['AP']:.1f}, graded on {truth}, no server's score")

@@ -194,6 +194,6 @@ def _locked() -> dict[str, str]:
     return files
 
 
-def record(group: str) -> Path:
+def record_path(group: str) -> Path:
     """Return the path of the record of a set, which is written when all its files are complete."""
     return ARCHIVES / f"{group}.json"

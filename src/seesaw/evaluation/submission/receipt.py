@@ -58,7 +58,7 @@ def lasting(package: Path) -> dict | None:
     return {k: v for k, v in kept.items() if k != "provenance"} | {"records": records}
 
 
-def record(package: Path, kind: str, ap: float | None = None, **facts) -> None:
+def add_entry(package: Path, kind: str, ap: float | None = None, **facts) -> None:
     """Add an entry to a package's receipt: "uploaded", "server" or "graded".
 
     ``ap`` is the mask AP in percent, None for "uploaded"; ``facts`` are plain data.
