@@ -94,8 +94,8 @@ def _difference(claim: Claim, results: Results) -> Measured:
         content = [results.metrics[name, seed] for name in claim.pair]
         if not all(content):
             continue
-        places = [results.of(name, seed) for name in claim.pair]
-        drawn = [p.replicates(e, seed) for p, e in zip(places, evaluations, strict=True) if p]
+        holders = [results.of(name, seed) for name in claim.pair]
+        drawn = [h.replicates(e, seed) for h, e in zip(holders, evaluations, strict=True) if h]
         if corrupted(drawn) or not all(path.is_file() for path in drawn):
             continue
         a, b = (c[kind][key] for c in content)
@@ -206,9 +206,9 @@ def _failure(claim: Claim, results: Results) -> str:
     made = [scale.speed, *filter(None, [results.speed])] if claim.kind == "faster" else []
     for name in claim.pair:
         for seed in results.claims.seeds_of(claim):
-            place = results.of(name, seed, counted) or scale
-            made += place.chain(scale.table.evaluations[name], seed)
-            made.append(results.path(place, name, seed, counted))
+            holder = results.of(name, seed, counted) or scale
+            made += holder.chain(scale.table.evaluations[name], seed)
+            made.append(results.path(holder, name, seed, counted))
     for path in made:
         if record := failure_of(path):
             inside = path.is_relative_to(scale.results)  # else it is the reference's

@@ -43,29 +43,29 @@ class Results:
         if here and not self.outdated(name, seed, gradients):
             return self.scale
         kept = self.kept if self.known else ()
-        return next((place for place in kept if self._holds(place, name, seed, gradients)), None)
+        return next((holder for holder in kept if self._holds(holder, name, seed, gradients)), None)
 
-    def made(self, place: Scale, name: str, seed: int, gradients: bool) -> dict[Path, str]:
+    def made(self, holder: Scale, name: str, seed: int, gradients: bool) -> dict[Path, str]:
         """Return the files of a run, or of its training -> their keys among the fingerprints."""
         evaluation = self.scale.table.evaluations[name]
         start, own = self.scale.table.trainings[evaluation.training].init_from, evaluation.training
-        *_, detections, metrics, matches, drawn = place.chain(evaluation, seed)
-        models = {place.model(t, seed): f"train/{t}/seed{seed}" for t in (start, own) if t}
+        *_, detections, metrics, matches, drawn = holder.chain(evaluation, seed)
+        models = {holder.model(t, seed): f"train/{t}/seed{seed}" for t in (start, own) if t}
         if gradients:
-            return models | {self.path(place, name, seed, True): f"train/{own}/seed{seed}"}
+            return models | {self.path(holder, name, seed, True): f"train/{own}/seed{seed}"}
         of_evaluation = dict.fromkeys((metrics, matches, drawn), "evaluate")
         return models | {detections: f"detect/{name}"} | of_evaluation
 
-    def path(self, place: Scale, name: str, seed: int, gradients: bool = False) -> Path:
+    def path(self, holder: Scale, name: str, seed: int, gradients: bool = False) -> Path:
         """Return the file with a run's metrics, or gradients."""
-        path_of = place.gradients if gradients else place.metrics
+        path_of = holder.gradients if gradients else holder.metrics
         return path_of(self.scale.table.evaluations[name], seed)
 
-    def _holds(self, place: Scale, name: str, seed: int, gradients: bool) -> bool:
+    def _holds(self, holder: Scale, name: str, seed: int, gradients: bool) -> bool:
         """Whether the reference has a run, or gradients, of the present code and configs."""
-        made = self.made(place, name, seed, gradients).items()
+        made = self.made(holder, name, seed, gradients).items()
         found = [(record_of(path), key) for path, key in made]
-        there = self.path(place, name, seed, gradients).is_file()
+        there = self.path(holder, name, seed, gradients).is_file()
         return there and all(_vouched(r) and is_current(r, self.known.get(key)) for r, key in found)
 
     @property
@@ -113,8 +113,8 @@ class Results:
             for name, path in own.items():
                 evaluation, _, seed = name.partition("/seed")
                 if seed:
-                    place = self.of(evaluation, int(seed), kind == "gradients") or self.scale
-                    found[f"{kind}/{name}"] = place.results / path.relative_to(self.scale.results)
+                    holder = self.of(evaluation, int(seed), kind == "gradients") or self.scale
+                    found[f"{kind}/{name}"] = holder.results / path.relative_to(self.scale.results)
                 else:
                     found[f"{kind}/{name}"] = self.speed if kind == "speed" else self.counts
         there = {name: path for name, path in found.items() if path and path.is_file()}
@@ -130,16 +130,16 @@ class Results:
     def metrics(self) -> dict[tuple[str, int], dict]:
         """Evaluation and seed -> its metrics, empty if there are none, for all claims about AP."""
         runs = [(name, seed) for name, seeds in self.claims.evaluated.items() for seed in seeds]
-        places = {run: self.of(*run) for run in runs}
+        holders = {run: self.of(*run) for run in runs}
         return {
-            run: read(self.path(place, *run), Metrics) if place else {}
-            for run, place in places.items()
+            run: read(self.path(holder, *run), Metrics) if holder else {}
+            for run, holder in holders.items()
         }
 
     def gradients(self, name: str, seed: int) -> dict:
         """Return the gradients of an evaluation's training; empty if there are none."""
-        place = self.of(name, seed, gradients=True)
-        return read(self.path(place, name, seed, True), Gradients) if place else {}
+        holder = self.of(name, seed, gradients=True)
+        return read(self.path(holder, name, seed, True), Gradients) if holder else {}
 
     def spread(self, metric: str) -> tuple[Spread | None, int]:
         """Return the pooled standard deviation between runs, and its degrees of freedom."""
