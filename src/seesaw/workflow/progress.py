@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from seesaw.training import run_log
 
@@ -40,12 +41,14 @@ def read_progress(work: Path, now: float | None = None) -> Progress | None:
     if not log.attempts:
         return None
     age = (time.time() if now is None else now) - mtime(work / run_log.NAME)
-    attempt, total = log.attempts[-1], log.attempts[-1].get("iterations")
+    attempt = log.attempts[-1]
+    total = _number(attempt, "iterations")
     if not log.steps:
         return Progress(0, total, None, None, age, starting=True)
     last = log.steps[-1]
     interval = last["iter"] - (log.steps[-2]["iter"] if len(log.steps) > 1 else 0)
-    pace, loss, starting = last.get("time"), last.get("loss"), last["iter"] <= attempt["iter"]
+    pace, loss = _number(last, "time"), _number(last, "loss")
+    starting = last["iter"] <= attempt["iter"]
     return Progress(last["iter"], total, pace, loss, age, max(interval, 1), starting)
 
 
@@ -71,3 +74,8 @@ def mtime(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
+
+
+def _number(line: dict, key: str) -> Any:
+    """Return a number of a log's line; None if it is missing or something else."""
+    return value if isinstance(value := line.get(key), int | float) else None
