@@ -21,7 +21,10 @@ LENGTHS = """\
 ## By the length of the trainings
 
 Some steps of the paper do not show at the length that this scale affords. The same pair at other
-lengths, the learning rate decaying at the same fractions:
+lengths, the learning rate decaying at the same fractions. Each row is one run of a and one of b:
+between seeds, b - a varies by √2 times the spread in the table above, and its change from one row
+to another by twice the spread. These rows alone show no effect and no trend that is smaller than
+two of these deviations. Where the effect over several seeds above is another one, it says more.
 
 """
 RULES = """\
