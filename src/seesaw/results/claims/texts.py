@@ -99,7 +99,9 @@ out equal; the other seeds were not made again. Of one claim the words changed a
 `tail_gradients` had said "far more negative than positive gradients, frequent ones do not", which
 is more than its test asks for.
 
-Whoever wants fresh seeds alone leaves out the first of *each run*, seed 0. And a verdict holds for
-the chosen design: the others were tried one after the other while the numbers below were seen,
-those of claims' pairs among them, and under some that were dropped an effect had the other sign.
+Whoever wants fresh seeds alone leaves out the first of *each run*, seed 0. With the same spread
+SyncBN's ✗ and, with Mask R-CNN, EQL's ✓ over cross-entropy then become ≈, and HTC-Lite against
+Cascade Mask R-CNN becomes ✓ by a hair. And a verdict holds for the chosen design: the others were
+tried one after the other while the numbers below were seen, those of claims' pairs among them, and
+under some that were dropped an effect had the other sign.
 """
