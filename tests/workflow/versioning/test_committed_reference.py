@@ -1,11 +1,14 @@
 """The committed reference results: whole, small, rebuilt in a bare clone, shown in the README."""
 
+import csv
 import json
 import re
 from types import SimpleNamespace
 
 import pytest
+from browser import WIDTHS, installed
 from clones import run
+from dvc_render.vega import VegaRenderer
 from repository import REPOSITORY, copied, python
 
 from seesaw.errors import UserError
@@ -18,6 +21,7 @@ from seesaw.workflow.evidence.chain import Evidence
 from seesaw.workflow.evidence.verify import verify
 
 KEPT = REPOSITORY / "reference/mini"
+BARS = (("table_a1", "AP"), ("table_a1", "AP_r"), ("table_a2", "AP"))  # of reference/dvc.yaml
 
 
 def test_the_committed_reference_rebuilds_in_a_bare_clone(tmp_path):
@@ -69,16 +73,51 @@ def test_the_committed_reference_verifies():
     assert faults == [] and files > 50
 
 
-def test_dvc_shows_the_reference_in_a_bare_clone(tmp_path):
+@pytest.fixture
+def shown(tmp_path):
+    """A bare clone of what DVC reads of the committed reference."""
     for folder in (".dvc", "docs"):
         (tmp_path / folder).mkdir()
-    copied(tmp_path, ".dvc/config", "reference", "paper_figures", "docs/growth.png")
+    dvc = (".dvc/config", ".dvc/plots.html")
+    copied(tmp_path, *dvc, "reference", "paper_figures", "docs/growth.png")
     run(tmp_path, "dvc", "config", "core.no_scm", "true")
-    assert "a10_seesaw.json" in run(tmp_path, "dvc", "metrics", "show")
-    run(tmp_path, "dvc", "plots", "show")
-    made = (tmp_path / "dvc_plots/index.html").read_text("utf-8")
+    return tmp_path
+
+
+def test_dvc_shows_the_reference_in_a_bare_clone(shown):
+    assert "a10_seesaw.json" in run(shown, "dvc", "metrics", "show")
+    run(shown, "dvc", "plots", "show")
+    made = (shown / "dvc_plots/index.html").read_text("utf-8")
     pictures = re.findall(r'<img src="([^"]+)"', made)
-    assert len(pictures) == 3 and all((tmp_path / "dvc_plots" / p).is_file() for p in pictures)
+    assert len(pictures) == 3 and all((shown / "dvc_plots" / p).is_file() for p in pictures)
+
+
+@pytest.mark.skipif(not installed(), reason="needs Chromium: apt-get install chromium")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_dvcs_page_draws_the_bars_without_a_network(shown, tab, width):
+    run(shown, "dvc", "plots", "show")
+    tab.open(shown / "dvc_plots/index.html", width, "light")
+    assert tab.complaints == [] and tab.fits(width)
+    assert [url for url in tab.requests if not url.startswith(("data:", "file:"))] == []
+    read = "[...document.querySelectorAll('.bar')].map(b => Number(b.textContent))"
+    lengths = "[...document.querySelectorAll('.bar i')].map(i => i.getBoundingClientRect().width)"
+    said, drawn = tab.value(read), tab.value(lengths)
+    for place, key in BARS:
+        with (KEPT / f"tables/{place}.csv").open() as file:
+            numbers = [float(row[key]) for row in csv.DictReader(file)]
+        here, said = said[: len(numbers)], said[len(numbers) :]
+        bars, drawn = drawn[: len(numbers)], drawn[len(numbers) :]
+        assert here == pytest.approx(numbers, rel=1e-3)
+        shares = [bar / max(bars) for bar in bars]
+        assert shares == pytest.approx([n / max(numbers) for n in numbers], abs=0.02)
+    assert said == drawn == []
+
+
+def test_dvcs_own_scripts_are_loaded_for_what_is_no_bar(shown):
+    """The template's versions of Vega are those for which this DVC writes its plots."""
+    page = (shown / ".dvc/plots.html").read_text()
+    named = re.findall(r"https://cdn.jsdelivr.net/npm/([\w-]+@[\d.]+)", VegaRenderer.SCRIPTS)
+    assert len(named) == 3 and all(f'"{name}"' in page for name in named)
 
 
 def test_the_committed_claims_are_what_the_committed_runs_give():
