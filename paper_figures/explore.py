@@ -2,8 +2,8 @@
 # # Explore the results
 #
 # Choose two experiments and a category below, then run all cells. Your own results are shown where
-# both experiments have been evaluated, otherwise the committed reference results, which hold
-# numbers but no training logs and detections.
+# both experiments have been evaluated, otherwise the committed reference results, which hold the
+# losses of the trainings, but of the images only those of the report.
 
 # %% tags=["parameters"]
 SCALE = "mini"
@@ -32,6 +32,7 @@ from seesaw.errors import UserError
 from seesaw.results.comparison import categories, pictures
 from seesaw.results.figures.results import table
 from seesaw.results.figures.style import COLOURS, GROUP_NAMES, use
+from seesaw.results.report import examples, losses
 from seesaw.results.tables.formats import markdown_escape
 from seesaw.spec.outputs import Counts, Errors, Metrics
 from seesaw.spec.scales import Scale
@@ -138,16 +139,25 @@ else:
 # %% [markdown]
 # ## Training curves
 
+
 # %%
-models = {e.training: scale.model(e.training, scale.table.seeds(e.id)[0]) for e in (a, b)}
-logs = {training: path.with_name(run_log.NAME) for training, path in models.items()}
-if not all(path.is_file() for path in logs.values()):
-    display(Markdown("The reference holds no training logs; `make reproduce` makes them."))
+def steps_of(weights):
+    """A run log's steps; of the reference, the losses that it keeps of it."""
+    log, kept = weights.with_name(run_log.NAME), losses.path(weights)
+    if log.is_file():
+        return run_log.read(log).steps
+    return losses.read(kept) if kept.is_file() else []
+
+
+models = {e.training: shown.model(e.training, scale.table.seeds(e.id)[0]) for e in (a, b)}
+curves = {name: steps_of(weights) for name, weights in models.items()}
+if lacking := [name for name, steps in curves.items() if not steps]:
+    display(Markdown(f"No run log of {' and '.join(lacking)}; training writes it."))
 else:
     figure, ax = plt.subplots(figsize=(6.88, 2.2))
-    for training, path in logs.items():
-        steps = run_log.read(path).steps
-        ax.plot([s["iter"] for s in steps], [s["loss"] for s in steps], label=training)
+    for training, steps in curves.items():
+        points = [(s["iter"], s["loss"]) for s in steps if s["loss"] is not None]
+        ax.plot(*zip(*points, strict=True), label=training)
     ax.set_xlabel("iteration")
     ax.set_ylabel("loss")
     ax.legend()
@@ -156,15 +166,30 @@ else:
 # %% [markdown]
 # ## Images of the category
 
+
 # %%
+def of_the_report():
+    """The pictures of the category that the reference keeps for its report, of its own pair."""
+    kept = examples.kept(shown)
+    pictured = kept.pictures if kept.pair == (a.id, b.id) else []
+    name = f"{plain(known[category]['name'])}: "
+    return [picture for caption, picture in pictured if caption.startswith(name)]
+
+
 try:
-    compared = categories.compare(a, b, scale, errors=False)
-    one = replace(compared, categories=[c for c in compared.categories if c.id == category])
-    with tempfile.TemporaryDirectory() as folder:
-        made, missing = pictures.draw(one, 1, scale, Path(folder))
-        for path in made:
-            display(Image(path.read_bytes()))
-    if not made:
-        display(Markdown(missing or "No object of this category is found by one of them alone."))
+    if live:
+        compared = categories.compare(a, b, scale, errors=False)
+        one = replace(compared, categories=[c for c in compared.categories if c.id == category])
+        with tempfile.TemporaryDirectory() as folder:
+            made, missing = pictures.draw(one, 1, scale, Path(folder))
+            found_images = [path.read_bytes() for path in made]
+        missing = missing or "No object of this category is found by one of them alone."
+    else:
+        found_images = of_the_report()
+        missing = f"The reference has no image of it; `seesaw compare {A} {B}` draws your own."
+    for picture in found_images:
+        display(Image(picture))
+    if not found_images:
+        display(Markdown(missing))
 except UserError as error:
     display(Markdown(f"No images: {error}"))

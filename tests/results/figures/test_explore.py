@@ -13,7 +13,7 @@ from seesaw.results.figures.notebook import execute
 
 @pytest.fixture
 def explored(tmp_path, monkeypatch):
-    """Execute it in a clone without data and results; gives its texts and number of pictures."""
+    """Execute it in a clone without data and results: its texts, plots and photos are counted."""
     monkeypatch.chdir(copied(tmp_path, "configs", "paper_figures", "reference"))
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "src"))
     (tmp_path / "out").mkdir()
@@ -25,22 +25,23 @@ def explored(tmp_path, monkeypatch):
         notebook = nbformat.read("out/explore.ipynb", as_version=4)
         shown = [o.get("data", {}) for cell in notebook.cells for o in cell.get("outputs", [])]
         texts = "\n".join(data["text/markdown"] for data in shown if "text/markdown" in data)
-        return texts, sum("image/png" in data for data in shown)
+        return texts, *(sum(f"image/{kind}" in data for data in shown) for kind in ("png", "webp"))
 
     return run
 
 
 @pytest.mark.slow
 def test_it_shows_the_reference(explored):
-    texts, pictures = explored()
+    texts, plots, photos = explored()
     assert "the reference" in texts and "| classification |" in texts
-    assert pictures == 2  # the reference has neither run logs nor detections
+    assert (plots, photos) == (3, 1)  # of APs and losses; the report has a picture of the category
 
 
 @pytest.mark.slow
 def test_it_shows_two_others_and_names_a_mistake(explored):
-    texts, pictures = explored(A="b01", B="b03")
-    assert "seesaw errors b01_cascade_mask_rcnn b03_htc_lite" in texts and pictures == 2
+    texts, plots, photos = explored(A="b01", B="b03")
+    assert "seesaw errors b01_cascade_mask_rcnn b03_htc_lite" in texts
+    assert "seesaw compare b01 b03" in texts and (plots, photos) == (3, 0)
     with pytest.raises(UserError, match="a13"):
         explored(A="a13")
     with pytest.raises(UserError, match="'rook'"):
@@ -54,5 +55,5 @@ def test_a_categorys_name_is_shown_as_text(explored):
     for category in content["categories"]:
         category["name"] = rf"$\frac{{$ | {category['id']}"
     path.write_text(json.dumps(content))
-    texts, pictures = explored()
-    assert r"\$\\frac{\$ \| " in texts and pictures == 2
+    texts, plots, _ = explored()
+    assert r"\$\\frac{\$ \| " in texts and plots == 3
