@@ -17,7 +17,9 @@ from seesaw.cli.main import main
 from seesaw.core.files import sha256_file
 from seesaw.core.records import provenance_path
 from seesaw.errors import UserError
-from seesaw.results.publish import published
+from seesaw.results.publish import published, row_and_claims
+from seesaw.spec import claims as claim_table
+from seesaw.spec.scales import Scale
 
 TRAINING = "b03_htc_lite"
 
@@ -87,6 +89,17 @@ def test_names_and_sums_are_those_of_the_bytes(folder):
         Path(f"results/smoke/{TRAINING}/seed0/{TRAINING}/metrics.json").read_text()
     )
     assert f"| {100 * metrics['segm']['AP']:.1f} |" in card and "paper's" in card
+
+
+def test_a_card_has_the_rows_and_the_claims_of_its_model():
+    scale = Scale("mini")
+    table, claims = scale.table, claim_table.of(scale).claims
+    for name in ("a10_seesaw", "b03_htc_lite"):
+        text = row_and_claims(table.evaluations[name], scale)
+        assert not lacks(text, *(cell.label for cell in table.cells if cell.evaluation == name))
+        shown = [c.id for c in claims if f"| {c.says} |" in text]
+        assert shown == [c.id for c in claims if name in c.pair] != []
+    assert row_and_claims(table.evaluations["a10_seesaw"], Scale("smoke")).count("\n") == 1
 
 
 @pytest.mark.slow

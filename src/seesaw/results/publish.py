@@ -20,6 +20,8 @@ from seesaw.errors import UserError
 from seesaw.evaluation.detect import detect
 from seesaw.evaluation.lvis_eval import load, match, metrics_of
 from seesaw.models import weights as weights_of
+from seesaw.results.claims import page
+from seesaw.spec import claims as claim_table
 from seesaw.spec.experiments import Evaluation
 from seesaw.spec.metrics import METRICS
 from seesaw.spec.outputs import Counts, Metrics
@@ -28,6 +30,11 @@ from seesaw.training.standalone import standalone
 
 META = "seesaw"  # key of a published checkpoint's `meta`
 SUMS = "SHA256SUMS"
+CLAIMED = ("claim", "paper", "effect", "95 % interval", "verdict")
+ABOUT_CLAIMS = (
+    "The paper's claims that compare this model with another one, as tested at this scale on "
+    "several\nruns, not on these weights alone:"
+)
 CARD = """\
 ---
 license: apache-2.0
@@ -45,6 +52,7 @@ Instance Segmentation* (CVPR 2021, arXiv:2008.10032).
 |---|{rules}|
 | percent, val | {values} |
 
+{claims}
 ## Use
 
 With mmdet, in an environment with the workflow's package, `seesaw`:
@@ -128,11 +136,31 @@ def publish(
         columns=" | ".join(shown),
         rules="|".join("---:" for _ in shown),
         values=" | ".join("–" if v is None else f"{100 * v:.1f}" for v in shown.values()),
+        claims=row_and_claims(evaluation, scale),
         evidence="\n".join(_evidence(model, metrics)),
     )
     texts = {"config.py": config, counts.name: counts.read_text("utf-8"), "README.md": card}
     _write(folder, weights, stream, texts)
     return folder
+
+
+def row_and_claims(evaluation: Evaluation, scale: Scale) -> str:
+    """Return where the tables show the evaluation, and the reference's verdicts that concern it.
+
+    These are of the paper's claims that compare the evaluation with another one; "" if no table and
+    no claim has it.
+    """
+    at = [cell for cell in scale.table.cells if cell.evaluation == evaluation.id]
+    rows = ", ".join(f"*{c.label}* ({c.place.replace('_', ' ').title()})" for c in at)
+    said = f"Shown as {rows}.\n" if rows else ""
+    claims = claim_table.of(scale)
+    if claims and (made := page.judged(scale, claims)):
+        kept = [page.HEADS.index(name) for name in CLAIMED]
+        found = zip(made.claims, page.each(made), strict=True)
+        own = [[row[i] for i in kept] for f, row in found if evaluation.id in f.claim.pair]
+        if own:
+            said += f"\n{ABOUT_CLAIMS}\n\n{page.table(list(CLAIMED), own)}\n"
+    return said
 
 
 def _config(cfg: Config, scale: Scale) -> str:
