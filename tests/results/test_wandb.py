@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from two_evaluations import B, make
+from two_evaluations import A, B, make
 from wandb_runs import history, records
 
 from seesaw.cli.main import main
@@ -27,8 +27,12 @@ def sent(tmp_path_factory):
         patch.setenv("WANDB_DIR", str(root))
         patch.setenv("HOME", str(root))
         scale = Scale("mini")
-        model = scale.model(B, 0)
-        with Provenance(model, inputs={"manifest": scale.entry.manifest}, config_hash="0123"):
+        model, parent = scale.model(B, 0), scale.model(A, 0)
+        with Provenance(parent, inputs={}):
+            parent.write_bytes(b"its parent's")
+        run_log.begin(parent.with_name(run_log.NAME), {"id": "a-0"}, 0)
+        inputs = {"manifest": scale.entry.manifest, "init_from": parent}
+        with Provenance(model, inputs=inputs, config_hash="0123"):
             model.write_bytes(b"weights")
         log = model.with_name(run_log.NAME)
         run_log.begin(log, {"id": "b-0", "group": "g", "name": B, "tags": [], "seed": 0}, 0)
@@ -85,7 +89,9 @@ def test_the_weights_are_an_artifact_that_names_what_they_were_made_of(sent):
     }
     known = json.loads(model["metadata"])
     assert known["config_hash"] == "0123" and len(known["sha256"]) == 64
-    assert known["made_from"]["manifest"]["path"].endswith("manifest.json")
+    made_from = known["made_from"]
+    assert made_from["manifest"]["path"].endswith("manifest.json")
+    assert made_from["init_from"]["artifact"] == "a-0" and "artifact" not in made_from["manifest"]
 
 
 def test_the_summary_names_the_cells_of_the_tables(sent):

@@ -79,9 +79,18 @@ def _extras(log: Path, scale: Scale, seed: int, weights: bool, folder: Path) -> 
 
 
 def _lineage(record: dict) -> dict:
-    """Return what weights are and were made of, as hashes; parents are named by their path."""
+    """Return what weights are and were made of, as paths and hashes.
+
+    Weights of another training are named by their artifact, too, if they are still those.
+    """
     named = ("fingerprint", "config_hash", "seed", "git")
     inputs = {n: {k: i[k] for k in ("path", "sha256")} for n, i in record["inputs"].items()}
+    for used in inputs.values():
+        parent = Path(used["path"])
+        there = (record_of(parent) or {}).get("artefact", {})
+        if there.get("sha256") == used["sha256"]:
+            header = run_log.read(parent.with_name(run_log.NAME)).header
+            used |= {"artifact": header["id"]} if "id" in header else {}
     return {"sha256": record["artefact"]["sha256"], "made_from": inputs} | {
         key: record[key] for key in named if key in record
     }
