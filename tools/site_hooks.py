@@ -13,6 +13,8 @@ from seesaw.spec import figures
 from seesaw.spec.scales import Scale
 
 REFERENCE = f"reference/{figures.SHOWN}"
+# The badge of CI, whose address only a page of GitHub can resolve.
+GITHUB = re.compile(r"^.*\]\(\.\./\.\./actions/.*\n", re.MULTILINE)
 FORMULA = re.compile(r"```.*?```|\$([^$\n]+(?:\n[^$\n]+)?)\$", re.DOTALL)  # or a block of code
 
 
@@ -43,7 +45,7 @@ def on_files(files, config):
     """Add the pages and the figures; a link that is not found fails the build as any other."""
     root = Path(config.config_file_path).parent
     for name, target in (("README.md", "index.md"), ("CONTRIBUTING.md", "CONTRIBUTING.md")):
-        text = (root / name).read_text().replace("](docs/", "](")
+        text = GITHUB.sub("", (root / name).read_text()).replace("](docs/", "](")
         files.append(File.generated(config, target, content=text))
     for figure in figures.FIGURES:
         for path in figures.committed(figure).values():
