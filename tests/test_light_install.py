@@ -2,15 +2,17 @@
 
 import os
 import re
+import subprocess
 import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from facts import lacks
 from packaging.requirements import Requirement
-from repository import python
+from repository import REPOSITORY, copied, python
 
 from seesaw.core import paths
 from seesaw.workflow import dependencies, jobs
@@ -60,8 +62,27 @@ def missing():
     return ",".join(absent - set(sys.stdlib_module_names))
 
 
-def run(missing, code, ends=0):
-    return python(Path(), "-c", WITHOUT, missing, code, code=ends)
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """What `pip install PATH_OF_THIS_REPOSITORY` installs, unpacked, and no clone around it."""
+    root, source = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("source")
+    copied(source, "src", "pyproject.toml", "README.md", "LICENSE")
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--disable-pip-version-check", "-w", source, source], check=True)
+    (made,) = source.glob("*.whl")
+    with ZipFile(made) as file:
+        file.extractall(root)
+    return root
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel):
+    listed = subprocess.check_output(["git", "ls-files", "src"], cwd=REPOSITORY, text=True)
+    files = {name.removeprefix("src/") for name in listed.splitlines()}
+    assert {name for name in files if not (wheel / name).is_file()} == set()
+
+
+def run(missing, code, ends=0, root=Path(), **variables):
+    return python(root, "-c", WITHOUT, missing, code, code=ends, **variables)
 
 
 def test_it_adds_few_packages_to_those_of_mmdet():
@@ -69,15 +90,16 @@ def test_it_adds_few_packages_to_those_of_mmdet():
     assert len(LIGHT - mmdet) <= 10
 
 
-def test_modules_evaluation_and_submission_check_are_there(missing):
+def test_modules_evaluation_and_submission_check_are_there_without_a_clone(missing, wheel):
     code = """
 import seesaw
 seesaw.register()
 from seesaw.evaluation import detect, lvis_eval, metric, predict
 from seesaw.evaluation.submission import package, validate
-print("there")
+print(seesaw.__file__)
 """
-    assert run(missing, code).stdout.splitlines()[-1:] == ["there"]
+    done = run(missing, code, root=wheel, PYTHONPATH=str(wheel))
+    assert done.stdout.splitlines()[-1:] == [str(wheel / "seesaw/__init__.py")]
 
 
 def test_a_verb_that_needs_more_names_the_package_and_the_fix(missing):
