@@ -25,6 +25,7 @@ def scored(output):
 @pytest.mark.slow
 def test_mmdets_tools_train_and_give_our_ap(smoke_root):
     short = ["train_cfg.max_iters=2", "train_cfg.val_interval=2", "optim_wrapper.optimizer.lr=0.01"]
+    short.append("default_hooks.logger.interval=1")
     alone = [
         f"{part}_dataloader.{option}"
         for part in ("train", "val", "test")
@@ -34,6 +35,15 @@ def test_mmdets_tools_train_and_give_our_ap(smoke_root):
     done = python(smoke_root, TOOLS / "train.py", "b03.py", "--work-dir", "made")
     output = done.stdout + done.stderr
     assert "Iter(val)" in output and all(ap >= 0 for ap in scored(output))
+
+    analysis = TOOLS / "analysis_tools"
+    (log,) = smoke_root.glob("made/*/vis_data/scalars.json")
+    curve = ("plot_curve", log, "--keys", "loss", "--style", "default", "--out", "loss.png")
+    python(smoke_root, analysis / "analyze_logs.py", *curve)
+    assert (smoke_root / "loss.png").stat().st_size > 0
+    browse = ("b03.py", "--not-show", "--output-dir", "browsed")
+    python(smoke_root, analysis / "browse_dataset.py", *browse)
+    assert any((smoke_root / "browsed").iterdir())
 
     for verb in ("train", "detect", "evaluate"):
         seesaw(smoke_root, verb, "b03")
