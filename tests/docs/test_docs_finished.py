@@ -5,13 +5,15 @@
 
 import csv
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from pages import PAGES, RUN, blocks, calls
-from repository import python
+from repository import python, snakemake
 
 FINISHED = os.environ.get("SEESAW_FINISHED")
 pytestmark = [
@@ -82,3 +84,14 @@ def test_a_shown_command_works(checkout, words):
     # of the user's dataset a table has nothing to show
     allowed = {0, 1} if words[0] in REPORTS or "--dataset" in words else {0}
     assert done.returncode in allowed, done.stdout[-1500:] + done.stderr[-1500:]
+
+
+def test_snakemakes_own_report_is_packed(checkout):
+    """As docs/report.md shows it, with a page that asks for nothing from a network."""
+    file = "results/smoke/report/snakemake.zip"
+    scale = ("--config", "scale=smoke")
+    snakemake(checkout, "--profile", "local", "--report", file, *scale, "--", "all")
+    with ZipFile(checkout / file) as packed:
+        (page,) = (name for name in packed.namelist() if name.endswith("report.html"))
+        assert "table_a1" in packed.read(page).decode()
+        assert not re.search(rb"<(script|link)[^>]*https?://", packed.read(page))
