@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 from seesaw.core.names import instead
 from seesaw.core.secrets import masked
 from seesaw.errors import UserError
+from seesaw.results.tables.speed_notes import gpu_files
 from seesaw.spec import claims, downloads, figures, site
 from seesaw.spec import zoo as zoo_table
 from seesaw.spec.experiments import PLACES
@@ -55,7 +56,7 @@ LOGS = f"logs/{SCALE.full_name}"
 BENCHMARKS = f"logs/{SCALE.full_name}/benchmarks"
 OPTIONS = shlex.join(["--scale", SCALE.name, "--dataset", SCALE.dataset])
 # At smoke scale timings only have to run; noisy ones are sufficient.
-FEW = " --images 2 --rounds 2 --detections 20" if SCALE.name == "smoke" else ""
+FEW = " --images 2 --rounds 2" if SCALE.name == "smoke" else ""
 
 # GPUs of one training; with GPUs, detection and timing also run on one.
 GPUS = SITE.gpus.get(SCALE.name, 0)
@@ -172,8 +173,8 @@ def shows_speeds(place):
 
 
 def gpu_measurements():
-    """Return what `seesaw preflight --measure` wrote; the paper scale's tables of speeds show it."""
-    return sorted(map(str, Path("configs/costs").glob("*.yaml"))) if SCALE.name == "paper" else []
+    """Return what was measured on GPUs at the paper's size; tables of speeds show it."""
+    return list(map(str, gpu_files(Path("configs/costs"))))
 
 
 def submissions():

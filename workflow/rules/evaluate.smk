@@ -95,7 +95,7 @@ rule speed:
     # This job takes all of the workflow's cores, so that nothing else runs beside a timing.
     threads: workflow.resource_settings.cores or 1
     resources:
-        **slurm.job(SITE, mem_mb=14000, runtime="1h", gpus=min(GPUS, 1)),
+        **slurm.job(SITE, mem_mb=4000, runtime="1h", gpus=min(GPUS, 1)),
     params:
         options=OPTIONS + FEW,
         fingerprint=FINGERPRINTS["speed"],

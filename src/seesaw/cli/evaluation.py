@@ -6,7 +6,6 @@ import json
 import os
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 from seesaw.cli.common import (
     at_least,
@@ -26,9 +25,7 @@ from seesaw.core import hashing, stopping
 from seesaw.core.borders import console, listing
 from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.provenance import Provenance
-from seesaw.core.records import record_of
 from seesaw.errors import UserError
-from seesaw.spec.scales import Scale
 from seesaw.training import runs
 from seesaw.workflow.slurm import ledger
 
@@ -45,12 +42,6 @@ def add(verb) -> None:
     sub = verb(speed, "time the frameworks of Table A2, interleaved", threads=True)
     sub.add_argument("--images", type=at_least(1), default=5, help="images a round (default: 5)")
     sub.add_argument("--rounds", type=at_least(1), default=5, help="rounds (default: 5)")
-    sub.add_argument(
-        "--detections",
-        type=at_least(1),
-        default=300,
-        help="of LVIS-size post-processing (default: 300)",
-    )
 
 
 def detect(args: Namespace) -> None:
@@ -206,31 +197,11 @@ def speed(args: Namespace) -> None:
         need_output(weights[evaluation.id], f"train {name}", scale, seed)
     check_data(scale, "val")
     load_libraries(args)
-    from seesaw.evaluation import post_processing
     from seesaw.evaluation.speed import measure
     from seesaw.spec.config import resolve
 
-    models, at_paper_scale, training_seconds = {}, {}, {}
-    for evaluation in shown:
-        source, path = config_of(evaluation), weights[evaluation.id]
-        models[evaluation.id] = (resolve(source, scale), path)
-        model = resolve(source, Scale("paper")).model
-        if isinstance(model.roi_head.bbox_head, list):  # a cascade
-            at_paper_scale[evaluation.id] = _with_softmax(model)
-        training_seconds[evaluation.id] = (record_of(path) or {}).get("seconds_per_iteration")
+    models = {e.id: (resolve(config_of(e), scale), weights[e.id]) for e in shown}
     with Provenance(scale.speed, inputs=weights):
         measured = measure(models, images=args.images, rounds=args.rounds)
-        measured["post_processing"] = post_processing.measure(at_paper_scale, args.detections)
-        measured["training_seconds_per_iteration"] = training_seconds
         write_atomic(scale.speed, json.dumps(measured, indent=1) + "\n")
     print(", ".join(f"{name} {fps:.2f} fps" for name, fps in measured["fps"]["ours"].items()))
-
-
-def _with_softmax(model: Any) -> Any:
-    """Give a cascade's box heads mmdet's classifier, for which post-processing makes up scores.
-
-    Another loss has other channels or reads the counts of a dataset that need not be here.
-    """
-    for head in model.roi_head.bbox_head:
-        head.loss_cls = dict(type="CrossEntropyLoss", use_sigmoid=False)
-    return model

@@ -73,12 +73,6 @@ class _Timed(TypedDict, total=False):
 
 
 @_open
-class _PostProcessing(_Timed, total=False):
-    mask_heads: dict[str, int]
-    detections: int
-
-
-@_open
 class _Speed(_Timed, total=False):
     """``speed.json``: images/s by mode and evaluation, and how they were measured."""
 
@@ -86,8 +80,6 @@ class _Speed(_Timed, total=False):
     device: str
     threads: int
     detections_per_image: dict[str, dict[str, FiniteFloat]]
-    training_seconds_per_iteration: dict[str, float | None]
-    post_processing: _PostProcessing
 
 
 def _timed_whole(content: _Speed) -> _Speed:
@@ -97,15 +89,11 @@ def _timed_whole(content: _Speed) -> _Speed:
     _need(content, "rounds", "detections_per_image", "device", "threads")
     for modes in (content["rounds"], content["detections_per_image"]):
         _need(modes, "ours")
-    post = content.get("post_processing")
-    if post:
-        _need(post, "mask_heads", "detections")
-    for timed in filter(None, (content, post)):
-        _need(timed, "fps", "resolution", "classes")
-        _need(timed["fps"], "ours", "mmdet", "old")
-        ours = timed["fps"]["ours"]
-        for mode in ("ours", "mmdet", "old"):
-            _need(timed["fps"][mode], *(ours if isinstance(ours, dict) else ()))
+    _need(content, "fps", "resolution", "classes")
+    _need(content["fps"], "ours", "mmdet", "old")
+    ours = content["fps"]["ours"]
+    for mode in ("ours", "mmdet", "old"):
+        _need(content["fps"][mode], *(ours if isinstance(ours, dict) else ()))
     return content
 
 

@@ -140,7 +140,7 @@ def _code(scale: Scale) -> dict[str, str]:
     result = {
         "evaluate": code("seesaw.evaluation.resample", "seesaw.evaluation.replicates"),
         "errors": code("seesaw.evaluation.errors"),
-        "speed": code("seesaw.evaluation.speed", "seesaw.evaluation.post_processing"),
+        "speed": code("seesaw.evaluation.speed"),
         "table": code("seesaw.results.tables.collect", "seesaw.results.tables.render"),
         "report": hashing.fingerprint(
             code=used_code.code_hash(["seesaw.results.report.page"]),

@@ -19,6 +19,7 @@ import yaml
 from seesaw.core import paths
 from seesaw.core.names import unique
 from seesaw.core.records import provenance_path
+from seesaw.results.tables.speed_notes import gpu_files
 from seesaw.spec import experiments, figures
 from seesaw.spec.metrics import BRIEF
 from seesaw.spec.scales import Scale, snakemake_command
@@ -174,8 +175,8 @@ class Stages:
         read = [paths.DATASETS]
         if any(job.rule in ("table", "claims") for job in stage.jobs):
             read.append(paths.PAPER_VALUES)
-        if self.scale.name == "paper" and any(job.id == "table/table_a2" for job in stage.jobs):
-            read.append(paths.CONFIGS / "costs")  # its notes on measured GPUs
+        if any(job.id == "table/table_a2" for job in stage.jobs):
+            read += gpu_files(paths.CONFIGS / "costs")  # its notes on measured GPUs
         if any(job.rule == "claims" for job in stage.jobs):
             read.append(paths.CLAIMS)
         drawn = [job.name for job in stage.jobs if job.rule == "figure"]

@@ -7,10 +7,11 @@ import shutil
 import pytest
 from facts import lacks, refusal
 
+from seesaw.core import paths
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.render import text
-from seesaw.results.tables.speed_notes import gpu_notes, speed_notes
+from seesaw.results.tables.speed_notes import gpu_files, gpu_notes, speed_note
 from seesaw.spec import experiments
 from seesaw.spec.scales import Scale
 
@@ -19,9 +20,9 @@ PAPERS = "0.1, 0.1 and 2.8 fps"
 LABELS = dict(zip(ROWS, ["Cascade Mask R-CNN", "HTC w/o semantic", "HTC-Lite"], strict=True))
 
 
-def modes(ours, mmdet, old, names=ROWS):
+def modes(ours, mmdet, old):
     columns = dict(old=old, mmdet=mmdet, ours=ours)
-    return {mode: dict(zip(names, values, strict=True)) for mode, values in columns.items()}
+    return {mode: dict(zip(ROWS, values, strict=True)) for mode, values in columns.items()}
 
 
 MEASURED = {
@@ -32,33 +33,14 @@ MEASURED = {
     "classes": 48,
     "threads": 1,
     "device": "x86_64",
-    "post_processing": {
-        "fps": modes([7.69, 118.0], [0.0228, 0.22], [0.0352, 0.22], [ROWS[0], ROWS[2]]),
-        "mask_heads": {ROWS[0]: 3, ROWS[2]: 1},
-        "detections": 300,
-        "classes": 1203,
-        "resolution": [480, 640],
-    },
-    "training_seconds_per_iteration": {ROWS[0]: 0.2149, ROWS[1]: None, ROWS[2]: 0.2},
 }
 
 
-def test_notes_tell_all_modes_where_they_were_measured_and_why():
-    fps, post, training = speed_notes(MEASURED, LABELS, "mini")
+def test_a_note_tells_all_modes_and_where_they_were_measured():
+    note = speed_note(MEASURED, LABELS, "mini")
     where = ("163 x 144 px", "48 classes", "44 to 50", "x86_64", "1 thread", "5 rounds")
     rows = "Cascade Mask R-CNN 17 / 9 / 11; HTC w/o semantic 18 / 12 / 9.9; HTC-Lite 24 / 18 / 18"
-    assert not lacks(fps, "mini scale", *where, rows)
-    rows = (
-        "Cascade Mask R-CNN (3 mask heads) 7.7 / 0.023 / 0.035; HTC-Lite (1 mask head) 118 / 0.22"
-    )
-    assert not lacks(post, "1,203 classes", "300 detections", "640 x 480 px", rows, PAPERS)
-    assert not lacks(training, "mini scale", "Cascade Mask R-CNN 0.21; HTC-Lite 0.20")
-
-
-def test_what_was_not_measured_is_left_out():
-    measured = MEASURED | {"post_processing": {}, "training_seconds_per_iteration": {}}
-    (only,) = speed_notes(measured, LABELS, "mini")
-    assert only.startswith("fps ")
+    assert not lacks(note, "mini scale", *where, rows)
 
 
 @pytest.fixture
@@ -77,7 +59,8 @@ def test_the_column_shows_ours(scale):
     scale.speed.write_text(json.dumps(MEASURED))
     table = collect("table_a2", scale)
     assert [row.metrics["fps"] for row in table.rows] == [17.25, 18.0, 24.5]
-    assert table.notes == speed_notes(MEASURED, LABELS, "mini")
+    gpus = gpu_notes(paths.CONFIGS / "costs", LABELS)
+    assert table.notes == [speed_note(MEASURED, LABELS, "mini"), *gpus]
     assert not lacks(text(table), "HTC w/o semantic 18 / 12 / 9.9")
     assert collect("table_a1", scale).notes == []
 
@@ -88,7 +71,7 @@ def test_without_a_measurement_of_ours_the_column_was_not_run(scale, older):
         scale.speed.write_text(json.dumps(older))
     table = collect("table_a2", scale)
     assert [row.column_state("fps") for row in table.rows] == ["not run"] * 3
-    assert table.notes == []
+    assert table.notes == gpu_notes(paths.CONFIGS / "costs", LABELS)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +83,6 @@ def test_without_a_measurement_of_ours_the_column_was_not_run(scale, older):
         {"rounds": {"ours": {ROWS[0]: [0.0]}}},
         {"fps": MEASURED["fps"] | {"old": {}}},
         {"fps": MEASURED["fps"] | {"old": 9.0}},
-        {"post_processing": {"fps": MEASURED["fps"]}},
     ],
 )
 def test_a_file_that_lacks_what_the_notes_tell_is_damaged(scale, change):
@@ -119,7 +101,7 @@ def test_a_row_that_was_not_timed_is_left_out(scale):
     assert "HTC w/o semantic" not in table.notes[0]
 
 
-def test_at_paper_scale_a_gpus_measurement_stands_beside_the_papers(scale, tmp_path):
+def test_a_gpus_measurement_stands_beside_the_papers(scale, tmp_path):
     folder = tmp_path / "configs/costs"
     shutil.rmtree(folder)  # without the measurements that are committed
     (nothing,) = collect("table_a2", Scale("paper")).notes
@@ -139,6 +121,7 @@ def test_at_paper_scale_a_gpus_measurement_stands_beside_the_papers(scale, tmp_p
     rows = "Cascade Mask R-CNN 17 / 9 / 11; HTC w/o semantic 18 / 12 / 9.9."
     assert not lacks(note, "V9", "2030-01-01", rows, PAPERS)
     assert collect("table_a1", Scale("paper")).notes == []
+    assert [file.name for file in gpu_files(folder)] == ["cpu.yaml", "v9.yaml"]
     assert gpu_notes(folder, LABELS) == [note]
 
 
@@ -157,5 +140,3 @@ def test_a_gpus_measurement_that_a_hand_has_damaged_is_named(tmp_path, change, s
     path = tmp_path / "v9.yaml"
     path.write_text(json.dumps(content | change))
     assert said in refusal(gpu_notes, tmp_path, LABELS)
-    path.write_text(json.dumps(content | change | {"scale": "mini"}))
-    assert len(gpu_notes(tmp_path, LABELS)) == 1

@@ -15,7 +15,7 @@ from seesaw.core.records import failure_of, provenance_path, record_of, remake
 from seesaw.errors import UserError
 from seesaw.evaluation import replicates, uncertainty
 from seesaw.evaluation.submission import receipt
-from seesaw.results.tables.speed_notes import gpu_notes, speed_notes
+from seesaw.results.tables.speed_notes import gpu_notes, speed_note
 from seesaw.results.tables.tables import Row, State, Table
 from seesaw.spec import paper
 from seesaw.spec.experiments import Cell, Evaluation, Experiments, Training
@@ -53,8 +53,8 @@ def collect(place: str, scale: Scale) -> Table:
         _row(cell, above, scale, values, fps) for cell, above in zip(cells, before, strict=False)
     ]
     if fps:
-        notes = speed_notes(measured, labels, scale.name)
-    if "fps" in spec.columns and scale.name == "paper":
+        notes = [speed_note(measured, labels, scale.name)]
+    if "fps" in spec.columns:
         notes += gpu_notes(paths.CONFIGS / "costs", labels)
     found = [(row, _runs(row, scale)) for row in rows]
     rows = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, model_validator
 
-from seesaw.core.yaml import read_model, read_yaml
+from seesaw.core.yaml import read_model
 
 PAPER = "The paper's 0.1, 0.1 and 2.8 fps (one V100): three mask heads, three, one."
 MODES = ("ours", "mmdet", "old")
@@ -41,55 +41,37 @@ class _File(BaseModel):
     fps: dict[str, _Row] | None = None
 
 
-def speed_notes(measured: dict, labels: dict[str, str], scale: str) -> list[str]:
-    """Return notes on what was measured, on which machine, and in which mode.
+def speed_note(measured: dict, labels: dict[str, str], scale: str) -> str:
+    """Return a note on what was measured, on which machine, and in which mode.
 
     ``measured`` is the content of speed.json; ``labels``: evaluation id -> label of its row.
     """
     height, width = measured["resolution"]
-    seconds = {k: v for k, v in measured.get("training_seconds_per_iteration", {}).items() if v}
     found = sorted(map(round, measured["detections_per_image"]["ours"].values()))
     many = " to ".join(map(str, dict.fromkeys([found[0], found[-1]])))
     rounds = len(next(iter(measured["rounds"]["ours"].values())))
-    notes = [
+    return (
         f"fps ({scale} scale, {width} x {height} px, {measured['classes']} classes, "
         f"{many} detections an image, {measured['device']}, "
         f"{_count(measured['threads'], 'thread')}, median of {rounds} rounds), "
         f"ours / as mmdet 3 ships / the old way: {_modes(measured['fps'], labels)}."
-    ]
-    if post := measured.get("post_processing"):
-        height, width = post["resolution"]
-        heads = {
-            name: f"{labels[name]} ({_count(n, 'mask head')})"
-            for name, n in post["mask_heads"].items()
-            if name in labels
-        }
-        notes.append(
-            f"Post-processing alone, images/s on the CPU ({post['classes']:,} classes, "
-            f"{post['detections']} detections, {width} x {height} px, random weights; NMS, mask "
-            f"predictor, pasting, encoding), same order: {_modes(post['fps'], heads)}. The old way "
-            f"(mmdet 1 and 2) averages masks of all classes on the host if there are several mask "
-            f"heads. {PAPER}"
-        )
-    if seconds:
-        each = "; ".join(f"{labels[name]} {s:.2f}" for name, s in seconds.items() if name in labels)
-        notes.append(f"Seconds a training iteration ({scale} scale): {each}.")
-    return notes
+    )
+
+
+def gpu_files(folder: Path) -> list[Path]:
+    """Return the files that `seesaw preflight --scale paper --measure` has written to a folder."""
+    return sorted(p for p in folder.glob("*.yaml") if "." not in p.stem)  # else of another scale
 
 
 def gpu_notes(folder: Path, labels: dict[str, str]) -> list[str]:
     """Return a note for each GPU on which Table A2 was measured at the paper's size.
 
-    ``folder`` has the files that `seesaw preflight --scale paper --measure` writes.
-
     Raises:
         UserError: a file of the paper scale is damaged; the message names file, key and fix.
     """
     notes = []
-    for path in sorted(folder.glob("*.yaml")):
-        if (content := read_yaml(path)).get("scale") != "paper":
-            continue
-        found = read_model(path, _File, content)
+    for path in gpu_files(folder):
+        found = read_model(path, _File)
         measured = {n: row for n, row in (found.fps or {}).items() if row.failed is None}
         if found.memory_gigabytes and measured:
             fps = {
