@@ -1,4 +1,4 @@
-"""Helpers that the verbs share: scale, data, threads and fingerprints of a call.
+"""Helpers that the verbs share: scale, data and threads of a call.
 
 Each module of this package declares verbs: ``add(verb)`` declares their arguments, and one function
 for each verb does the work and imports heavy libraries itself.
@@ -126,13 +126,6 @@ def load_mmdet() -> None:
     with redirect_stdout(StringIO()) as printed:
         import mmdet.datasets  # noqa: F401
     print(printed.getvalue().replace(f"{NO_ONEDL}\n", ""), end="")
-
-
-def fingerprints_of(args: Namespace) -> dict[str, str]:
-    """Return the fingerprints at a call's scale."""
-    from seesaw.workflow.dependencies import cached
-
-    return cached(scale_of(args))
 
 
 def at_least(least: int, most: int | None = None) -> Callable[[str], int]:

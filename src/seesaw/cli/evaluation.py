@@ -12,7 +12,6 @@ from seesaw.cli.common import (
     check_data,
     config_of,
     evaluation_of,
-    fingerprints_of,
     load_libraries,
     need_data,
     need_output,
@@ -27,6 +26,7 @@ from seesaw.core.files import sha256_file, write_atomic
 from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
 from seesaw.training import runs
+from seesaw.workflow import dependencies
 from seesaw.workflow.slurm import ledger
 
 
@@ -59,7 +59,7 @@ def detect(args: Namespace) -> None:
     ends, work = stopping.deadline(args.deadline), scale.detecting(evaluation.id, args.seed)
     leave_to_job(work / "lease")
     output = scale.detections(evaluation, args.seed)
-    code = fingerprints_of(args).get(f"detect/{evaluation.id}")
+    code = dependencies.cached(scale).get(f"detect/{evaluation.id}")
     _keep_parts(output, code, source)
     load_libraries(args)
     from seesaw.evaluation.detect import detect as run

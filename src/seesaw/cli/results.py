@@ -7,12 +7,13 @@ import tempfile
 from argparse import Namespace
 from pathlib import Path
 
-from seesaw.cli.common import at_least, fingerprints_of, scale_of, shown
+from seesaw.cli.common import at_least, scale_of, shown
 from seesaw.core import paths
 from seesaw.core.provenance import Provenance
 from seesaw.errors import UserError
 from seesaw.spec import figures
 from seesaw.spec.scales import Scale, snakemake_command
+from seesaw.workflow import dependencies
 
 
 def add(verb) -> None:
@@ -118,7 +119,7 @@ def claims(args: Namespace) -> int:
     if args.page:
         print(page.commit(scale, known))
         return 0
-    fingerprints = fingerprints_of(args)
+    fingerprints = dependencies.cached(scale)
     now = fingerprints["design"]
     if args.freeze:
         design.freeze(scale, known, now)
@@ -153,7 +154,7 @@ def report(args: Namespace) -> None:
             f"`{snakemake_command(scale, 'report')}`, or for what exists `seesaw report --partial "
             f"{scale.options}`."
         )
-    print(page.write(found, scale, fingerprints_of(args).get("report")))
+    print(page.write(found, scale, dependencies.cached(scale).get("report")))
     if found.missing:
         print(f"incomplete: {', '.join(found.missing)}")
 
@@ -199,7 +200,7 @@ def figure(args: Namespace) -> None:
         return
     made = figures.outputs(name, scale)
     read = {"notebook": paths.NOTEBOOKS / f"{name}.py"} | there
-    code = fingerprints_of(args).get(f"figure/{name}")
+    code = dependencies.cached(scale).get(f"figure/{name}")
     with Provenance(*made.values(), inputs=read, fingerprint=code):
         _draw(name, scale, made)
 

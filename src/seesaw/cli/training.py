@@ -13,7 +13,6 @@ import seesaw
 from seesaw.cli.common import (
     at_least,
     check_data,
-    fingerprints_of,
     load_libraries,
     need_data,
     need_output,
@@ -28,6 +27,7 @@ from seesaw.errors import UserError
 from seesaw.spec import claims, downloads, experiments
 from seesaw.spec.scales import Scale
 from seesaw.training import run_log, runs
+from seesaw.workflow import dependencies
 from seesaw.workflow.slurm import ledger
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def train(args: Namespace) -> None:
     check_data(scale, "train")
     for path, command, seed in made_by:
         refuse_other_data(path, command, scale, seed)
-    fingerprint = args.fingerprint or fingerprints_of(args)[key]
+    fingerprint = args.fingerprint or dependencies.cached(scale)[key]
     if os.environ.get(ledger.SCALE) == scale.full_name and os.environ.get("RANK", "0") == "0":
         _refuse_edited(args, scale, training)
     output = scale.model(training.id, args.seed)
@@ -233,7 +233,7 @@ def _refuse_edited(args: Namespace, scale: Scale, training: experiments.Training
     name = f"{training.id}/seed{args.seed}"
     submission = ledger.of(os.environ.get("SLURM_JOB_ID"))
     before = (submission and submission.fingerprint) or args.fingerprint
-    if not before or before == fingerprints_of(args).get(f"train/{name}"):
+    if not before or before == dependencies.cached(scale).get(f"train/{name}"):
         return
     work = scale.work / name / before
     saved = any(work.glob("iter_*.pth"))

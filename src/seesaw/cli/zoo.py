@@ -6,9 +6,10 @@ import json
 from argparse import Namespace
 from dataclasses import asdict
 
-from seesaw.cli.common import config_of, fingerprints_of, load_libraries, scale_of
+from seesaw.cli.common import config_of, load_libraries, scale_of
 from seesaw.core.files import write_atomic
 from seesaw.core.provenance import Provenance
+from seesaw.workflow import dependencies
 
 
 def add(verb) -> None:
@@ -36,7 +37,7 @@ def convert(args: Namespace) -> None:
         print(f"{source}: randomly initialised, in place of the released weights")
     cfg = resolve(config, scale)
     output = scale.model(released.id, 0)
-    key = fingerprints_of(args).get(f"convert/{released.id}")
+    key = dependencies.cached(scale).get(f"convert/{released.id}")
     inputs = {"checkpoint": source, "config": config}
     with Provenance(output, inputs=inputs, fingerprint=key) as provenance:
         provenance.facts |= converting.convert(cfg, source, output)

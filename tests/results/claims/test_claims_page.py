@@ -28,7 +28,7 @@ FROZEN, OTHER = "0123456789abcdef", "f" * 16
 
 @pytest.fixture
 def complete(claim, monkeypatch):
-    monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": FROZEN})
+    monkeypatch.setattr(commands.dependencies, "cached", lambda scale: {"design": FROZEN})
     scale, claims = claim(frozen=FROZEN, **GAIN)
     both(scale, *((1, 4 + seed) for seed in range(5)), pair=PAIR)
     return scale, claims
@@ -90,7 +90,7 @@ def test_freezing_replaces_one_line(claim):
 
 
 def test_the_verb_freezes_and_writes_the_page(claim, monkeypatch, printed):
-    monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": OTHER})
+    monkeypatch.setattr(commands.dependencies, "cached", lambda scale: {"design": OTHER})
     claim(**GAIN)
     assert f"frozen at {OTHER}" in printed("claims", "--freeze")
     assert f"frozen at `{OTHER}`" in Path("docs/claims.md").read_text()
@@ -136,7 +136,7 @@ def test_what_is_incomplete_lies_apart(complete, printed):
 
 def test_of_a_rung_without_a_config_no_run_is_missing(claim, clone, monkeypatch, printed):
     """Snakemake, which is given these files, could not make them."""
-    monkeypatch.setattr(commands, "fingerprints_of", lambda args: {"design": FROZEN})
+    monkeypatch.setattr(commands.dependencies, "cached", lambda scale: {"design": FROZEN})
     scale, _ = claim(seeds=(0,), **GAIN)
     (clone / f"configs/table_a1/{PAIR[1]}.py").unlink()
     made = scale.replicates(scale.table.evaluations[PAIR[0]], 0)
