@@ -33,31 +33,26 @@ wildcard_constraints:
     download="|".join(DOWNLOADS),
 
 
-localrules:
-    all,
-    zoo,
-    table_a1,
-    table_a2,
-    figure_a1,
-    figure_a2,
-    figure_a3,
-    gradient_analysis,
-    error_analysis,
-    submission,
+# One of them, Figure A2, is a table too.
+PAPER = dict.fromkeys([*PLACES, *figures.FIGURES])
 
 
 rule all:
     default_target: True
     input:
-        rules.table_a1.input,
-        rules.table_a2.input,
-        rules.figure_a1.input,
-        rules.figure_a2.input,
-        rules.figure_a3.input,
-        rules.gradient_analysis.input,
-        rules.error_analysis.input,
-        rules.submission.input,
+        [target_files(name) for name in PAPER],
+        submissions(),
         rules.report.output,
+
+
+# Each table and figure is a target by its name, a table of one's own too.
+for TARGET in PAPER | dict.fromkeys(EXPERIMENTS.places):
+
+    rule:
+        name:
+            TARGET
+        input:
+            target_files(TARGET),
 
 
 onstart:

@@ -61,6 +61,7 @@ def check_snakemake(words, mention):
     assert (REPOSITORY / f"profiles/{args.profile[0]}/config.yaml").is_file()
     text = "".join(p.read_text() for p in (REPOSITORY / "workflow/rules").glob("*.smk"))
     rules = re.findall(r"^rule (\w+):", text + (REPOSITORY / "Snakefile").read_text(), re.M)
+    rules += [*experiments.PLACES, *figures.FIGURES]
     named = {target for target in args.targets if not target.startswith("results/")}
     assert named <= set(rules), f"no rule {args.targets}"
     for key, value in (item.split("=") for item in args.config or ()):

@@ -202,3 +202,9 @@ def table_files(place):
     return [
         f"{SCALE.tables}/{place}.{kind}" for kind in ("txt", "md", "tex", "html", "csv", "json")
     ]
+
+
+def target_files(name):
+    """Return the files of a table, a figure or both; empty if the scale has no row of it."""
+    only_drawn = name in figures.FIGURES and name not in PLACES
+    return [*([] if only_drawn else table_files(name)), *figures.target(name, SCALE)]

@@ -33,29 +33,3 @@ rule figure:
         "Draw {wildcards.figure}"
     shell:
         "seesaw figure {wildcards.figure} {params.options} > {log:q} 2>&1"
-
-
-rule figure_a1:
-    input:
-        figures.target("figure_a1", SCALE),
-
-
-rule figure_a2:
-    input:
-        table_files("figure_a2"),
-        figures.target("figure_a2", SCALE),
-
-
-rule figure_a3:
-    input:
-        figures.target("figure_a3", SCALE),
-
-
-rule error_analysis:
-    input:
-        figures.target("error_analysis", SCALE),
-
-
-rule gradient_analysis:
-    input:
-        figures.target("gradient_analysis", SCALE),

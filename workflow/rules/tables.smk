@@ -38,23 +38,3 @@ rule table:
         "Write {wildcards.place}"
     shell:
         "seesaw table {wildcards.place} {params.options} > {log:q} 2>&1"
-
-
-rule table_a1:
-    input:
-        table_files("table_a1"),
-
-
-rule table_a2:
-    input:
-        table_files("table_a2"),
-
-
-# A table of one's own is a target by its name, too.
-for PLACE in [place for place in EXPERIMENTS.places if place not in (*PLACES, *figures.FIGURES)]:
-
-    rule:
-        name:
-            PLACE
-        input:
-            table_files(PLACE),

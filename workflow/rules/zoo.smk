@@ -26,6 +26,10 @@ rule convert:
         "seesaw convert {wildcards.training} {params.options} --threads {threads} > {log:q} 2>&1"
 
 
+localrules:
+    zoo,
+
+
 rule zoo:
     input:
         [str(SCALE.metrics(model.evaluation, 0)) for model in ZOO.values()],
