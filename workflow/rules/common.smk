@@ -52,8 +52,8 @@ except KeyboardInterrupt:
 
 ENTRY = SCALE.entry
 RESULTS = str(SCALE.results)
-LOGS = f"logs/{SCALE.full_name}"
-BENCHMARKS = f"logs/{SCALE.full_name}/benchmarks"
+LOGS = str(SCALE.logs)
+BENCHMARKS = f"{LOGS}/benchmarks"
 OPTIONS = shlex.join(["--scale", SCALE.name, "--dataset", SCALE.dataset])
 # At smoke scale timings only have to run; noisy ones are sufficient.
 FEW = " --images 2 --rounds 2" if SCALE.name == "smoke" else ""
@@ -81,8 +81,8 @@ OUTDATED = acceptances.outdated(SCALE, FINGERPRINTS) if ASKS else {}
 
 def work_directory(wildcards):
     """Return the directory in which a training keeps its checkpoints."""
-    key = f"{wildcards.training}/seed{wildcards.seed}"
-    return SCALE.work / key / fingerprint_of(f"train/{key}")
+    key = f"train/{wildcards.training}/seed{wildcards.seed}"
+    return SCALE.working(wildcards.training, wildcards.seed) / fingerprint_of(key)
 
 
 def training_fingerprint(wildcards):

@@ -114,7 +114,7 @@ def _ask(scale: Scale, known: dict | None) -> None:
 def efficiency(args: Namespace) -> None:
     """Print the resources that a scale's SLURM jobs requested and used."""
     scale = scale_of(args)
-    rows = efficiencies.used(scale.full_name, paths.ROOT / "logs" / scale.full_name / "benchmarks")
+    rows = efficiencies.used(scale.full_name, scale.logs / "benchmarks")
     if not rows:
         raise UserError(
             f"no job of scale {scale.full_name} was submitted from this folder; run `snakemake "

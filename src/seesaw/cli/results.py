@@ -210,7 +210,7 @@ def _draw(name: str, scale: Scale, made: dict[str, Path], reference: bool = Fals
     from seesaw.results.figures.notebook import execute  # late, so that mistakes are reported first
 
     source = paths.NOTEBOOKS / f"{name}.py"
-    failed = paths.ROOT / "logs" / scale.full_name / "figure" / f"{name}.failed.ipynb"
+    failed = scale.logs / "figure" / f"{name}.failed.ipynb"
     parameters = {"SCALE": scale.name, "DATASET": scale.dataset if "@" in scale.full_name else None}
     folder = next(iter(made.values())).parent
     folder.mkdir(parents=True, exist_ok=True)

@@ -140,7 +140,7 @@ def train(args: Namespace) -> None:
     output = scale.model(training.id, args.seed)
     refuse_known_failure(output, fingerprint)
     # Checkpoints with another fingerprint belong to another training and must not be resumed.
-    work = scale.work / training.id / f"seed{args.seed}" / fingerprint
+    work = scale.working(training.id, args.seed) / fingerprint
     leave_to_job(work / "lease")
     # Heavy imports follow the checks, so that mistakes are reported at once.
     load_libraries(args)
@@ -235,7 +235,7 @@ def _refuse_edited(args: Namespace, scale: Scale, training: experiments.Training
     before = (submission and submission.fingerprint) or args.fingerprint
     if not before or before == dependencies.cached(scale).get(f"train/{name}"):
         return
-    work = scale.work / name / before
+    work = scale.working(training.id, args.seed) / before
     saved = any(work.glob("iter_*.pth"))
     anew = f", which begins it anew; to go on from {work}, restore what was there before" * saved
     raise UserError(

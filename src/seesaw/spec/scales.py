@@ -119,6 +119,15 @@ class Scale:
         """The root of intermediate checkpoints and training logs, which are no workflow outputs."""
         return paths.ROOT / "work" / self.full_name
 
+    def working(self, training: str, seed: int) -> Path:
+        """Return the folder of a training's work directories, one for each fingerprint."""
+        return self.work / training / f"seed{seed}"
+
+    @cached_property
+    def logs(self) -> Path:
+        """The root of the workflow's logs, each named as its job, and of its benchmarks."""
+        return paths.ROOT / "logs" / self.full_name
+
     @cached_property
     def tables(self) -> Path:
         """The folder of the tables."""

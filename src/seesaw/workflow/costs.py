@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from seesaw.core import paths
 from seesaw.core.records import record_of, recorded_seconds
 from seesaw.errors import UserError
 from seesaw.spec import downloads, paper
@@ -94,7 +93,7 @@ class Costs:
         fingerprint = self.fingerprints.get(job.key)
         if job.rule != "train" or not fingerprint:
             return None
-        work = self.scale.work / job.training / f"seed{job.seed}" / fingerprint
+        work = self.scale.working(job.training, job.seed) / fingerprint
         progress = read_progress(work)
         if progress is None or progress.seconds_left is None:
             return None
@@ -147,18 +146,14 @@ class Costs:
         if job.rule == "train" or self.gpus_of(job.rule):  # the benchmark does not name the GPU
             return None
         own = Path(job.rule, job.name.replace("/", "_"))
-        path = self._benchmarks / f"{own}.tsv"
+        path = self.scale.logs / f"benchmarks/{own}.tsv"
         seconds = _benchmark_seconds(path) or self._alike.get(job.rule)
         return (0.0, seconds / 3600) if seconds else None
-
-    @property
-    def _benchmarks(self) -> Path:
-        return paths.ROOT / "logs" / self.scale.full_name / "benchmarks"
 
     @cached_property
     def _alike(self) -> dict[str, float | None]:
         """Rule -> seconds of one job, of the rules whose jobs all take the same time."""
-        files = {rule: sorted(self._benchmarks.glob(f"{rule}/*.tsv")) for rule in _ALIKE}
+        files = {rule: sorted(self.scale.logs.glob(f"benchmarks/{rule}/*.tsv")) for rule in _ALIKE}
         return {r: next(filter(None, map(_benchmark_seconds, f)), None) for r, f in files.items()}
 
     def _timed(self, job: Job) -> tuple[float, float] | None:

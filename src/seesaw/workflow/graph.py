@@ -83,7 +83,7 @@ def _files(scale: Scale) -> dict[str, list[str]]:
 
 def _id(job: Job, scale: Scale) -> str:
     """Return a job's id: its rule and wildcards, as in the name of its log."""
-    return str(Path(job.log[0]).relative_to(f"logs/{scale.full_name}").with_suffix(""))
+    return str(Path(job.log[0]).relative_to(scale.logs).with_suffix(""))
 
 
 def _facts(job: Job, needs: dict, scale: Scale) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.text import Text
 from typing_extensions import TypedDict
 
-from seesaw.core import paths
 from seesaw.core.borders import listing
 from seesaw.core.json import json_or_none
 from seesaw.core.records import failure_of, provenance_path, read_record, record_of
@@ -152,7 +151,7 @@ def _last_error(log: Path, verb: str) -> str | None:
 
 def newest_log(job: Job, scale: Scale) -> Path | None:
     """Return the log of the job's last attempt under logs/."""
-    path = paths.ROOT / "logs" / scale.full_name / job.id
+    path = scale.logs / job.id
     return max(path.parent.glob(f"{path.name}.*"), key=mtime, default=None)
 
 
@@ -263,7 +262,7 @@ def _work(job: Job, scale: Scale, fingerprints: Mapping[str, str] | None) -> Pat
         return scale.detecting(job.experiment, job.seed)
     if job.rule != "train":
         return None
-    folder = scale.work / job.training / f"seed{job.seed}"
+    folder = scale.working(job.training, job.seed)
     if fingerprints is not None and job.key in fingerprints:
         return folder / fingerprints[job.key]
     return newest_work(folder)
