@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from seesaw.spec.scales import Scale
 from seesaw.workflow import rates
 from seesaw.workflow.jobs import Job
 from seesaw.workflow.progress import read_progress
+from seesaw.workflow.slurm.efficiency import benchmark
 
 Basis = Literal["measured", "estimate", "unknown"]
 # Rules whose jobs all take the same time at a scale: one job's time is used for the others.
@@ -147,14 +147,14 @@ class Costs:
             return None
         own = Path(job.rule, job.name.replace("/", "_"))
         path = self.scale.logs / f"benchmarks/{own}.tsv"
-        seconds = _benchmark_seconds(path) or self._alike.get(job.rule)
+        seconds = _seconds(path) or self._alike.get(job.rule)
         return (0.0, seconds / 3600) if seconds else None
 
     @cached_property
-    def _alike(self) -> dict[str, float | None]:
+    def _alike(self) -> dict[str, float]:
         """Rule -> seconds of one job, of the rules whose jobs all take the same time."""
         files = {rule: sorted(self.scale.logs.glob(f"benchmarks/{rule}/*.tsv")) for rule in _ALIKE}
-        return {r: next(filter(None, map(_benchmark_seconds, f)), None) for r, f in files.items()}
+        return {r: next(filter(None, map(_seconds, f)), 0.0) for r, f in files.items()}
 
     def _timed(self, job: Job) -> tuple[float, float] | None:
         """Compute the cost from the measured seconds per image on this GPU."""
@@ -234,10 +234,6 @@ class Costs:
         return self.here.gigabytes.get(job.rule, 0.0)
 
 
-def _benchmark_seconds(path: Path) -> float | None:
-    """Return the seconds in a Snakemake benchmark; None if it is missing or damaged."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return float(next(csv.DictReader(file, delimiter="\t"))["s"])
-    except (OSError, StopIteration, KeyError, TypeError, ValueError):
-        return None
+def _seconds(path: Path) -> float:
+    """Return the seconds in a job's benchmark; 0 if it is missing or damaged."""
+    return next(iter(benchmark(path, "s")), 0.0)

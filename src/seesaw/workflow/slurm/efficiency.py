@@ -51,7 +51,7 @@ def _use(rule: str, submissions: list[Submission], benchmarks: Path) -> Use:
     failed = sum(end.seconds for _, end in ends if end.status not in (0, CUT_OFF))
     asked = max((ledger.amount(one.asked.get("--mem", 0)) for one in submissions), default=0)
     files = [*benchmarks.glob("*.tsv"), benchmarks.with_suffix(".tsv")]
-    peak = max((mb for path in files for mb in _megabytes(path)), default=0)
+    peak = max((mb for path in files for mb in benchmark(path, "max_rss")), default=0)
     return Use(
         rule=rule,
         jobs=len({one.key for one in submissions}),
@@ -72,7 +72,7 @@ def gpus(asked: dict[str, str]) -> int:
     return int(count.group(1)) * nodes if count else 0
 
 
-def _megabytes(path: Path) -> list[float]:
-    """Return the largest resident memory in a benchmark, of each of its repetitions."""
+def benchmark(path: Path, column: str) -> list[float]:
+    """Return a column of a benchmark of Snakemake, a number for each repetition; 0 if damaged."""
     rows = csv.DictReader(ledger.text_lines(path), delimiter="\t")
-    return [ledger.amount(row.get("max_rss")) for row in rows]
+    return [ledger.amount(row.get(column)) for row in rows]
