@@ -18,3 +18,10 @@ def refusal(call, *args, **options) -> str:
     said = str(error.value)
     assert "\n" not in said
     return said
+
+
+def message_of(verb: str, stderr: str) -> str:
+    """Return the one sentence that a verb has written to stderr, without the verb's prefix."""
+    (line,) = stderr.splitlines()
+    assert line.startswith(f"seesaw {verb}: ") and line[-1] in ".?"
+    return line.removeprefix(f"seesaw {verb}: ")

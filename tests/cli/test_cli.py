@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from facts import lacks
+from facts import lacks, message_of
 from repository import REPOSITORY, python
 
 from seesaw.cli.main import main, parser
@@ -22,11 +22,6 @@ def run(*args, cwd=REPOSITORY, **environment):
 def names():
     """All verbs."""
     return set(next(a for a in parser()._actions if a.dest == "verb").choices)
-
-
-def test_help_lists_the_verbs():
-    listed = set(re.findall(r"^    ([\w-]+)", parser().format_help(), re.MULTILINE))
-    assert listed == names()
 
 
 def rules():
@@ -50,25 +45,6 @@ def test_each_rule_is_one_call_of_its_verb():
 
 def files(folder):
     return {p.relative_to(folder) for p in folder.rglob("*") if p.is_file()}
-
-
-@pytest.fixture
-def refused(bare, capsys):
-    """The one line on stderr of a call that exits with 2, without the verb's prefix."""
-
-    def call(*args):
-        before = files(bare)
-        assert main(list(args)) == 2
-        assert files(bare) == before  # nothing half-written
-        return message_of(args[0], capsys.readouterr().err)
-
-    return call
-
-
-def message_of(verb, stderr):
-    (line,) = stderr.splitlines()
-    assert line.startswith(f"seesaw {verb}: ") and line[-1] in ".?"
-    return line.removeprefix(f"seesaw {verb}: ")
 
 
 @pytest.mark.parametrize(

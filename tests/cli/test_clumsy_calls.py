@@ -3,22 +3,8 @@
 import os
 
 import pytest
-from repository import content
 
 from seesaw.cli.main import main
-
-
-@pytest.fixture
-def refused(bare, printed):
-    """The one line of a call that exits with 2 and has written nothing."""
-
-    def call(*words):
-        before = content(bare)
-        said = printed(*words, code=2)
-        assert said.count("\n") == 1 and content(bare) == before
-        return said
-
-    return call
 
 
 @pytest.mark.parametrize("out", ["file", "file/x", "link", "link/x"])
