@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ class Progress:
     total: int | None  # iterations of the whole training; None if the log does not say
     pace: float | None  # seconds per iteration in the last logged window; None before the first
     loss: float | None  # the last logged loss
-    age: float  # seconds since the last log entry
+    written: float  # when the log was last written, in s since 1970
     interval: int = 20  # iterations between two log lines
     starting: bool = False  # the last attempt has not logged an iteration yet
 
@@ -32,24 +31,24 @@ class Progress:
         return (self.total - self.iteration) * self.pace
 
 
-def read_progress(work: Path, now: float | None = None) -> Progress | None:
+def read_progress(work: Path) -> Progress | None:
     """Return the progress of the training in a work directory; None if it has no run log.
 
-    The directory is ``work/<scale>/<training>/seed<k>/<fingerprint>``; ``now`` is in s since 1970.
+    The directory is ``work/<scale>/<training>/seed<k>/<fingerprint>``.
     """
     log = run_log.read(work / run_log.NAME)
     if not log.attempts:
         return None
-    age = (time.time() if now is None else now) - mtime(work / run_log.NAME)
+    written = mtime(work / run_log.NAME)
     attempt = log.attempts[-1]
     total = _number(attempt, "iterations")
     if not log.steps:
-        return Progress(0, total, None, None, age, starting=True)
+        return Progress(0, total, None, None, written, starting=True)
     last = log.steps[-1]
     interval = last["iter"] - (log.steps[-2]["iter"] if len(log.steps) > 1 else 0)
     pace, loss = _number(last, "time"), _number(last, "loss")
     starting = last["iter"] <= attempt["iter"]
-    return Progress(last["iter"], total, pace, loss, age, max(interval, 1), starting)
+    return Progress(last["iter"], total, pace, loss, written, max(interval, 1), starting)
 
 
 def newest_work(folder: Path) -> Path | None:

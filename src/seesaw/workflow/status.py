@@ -81,8 +81,8 @@ def standing(
     if failure := failure_of(job.outputs[0]):
         error = str(failure.get("error") or "no message").strip().split("\n")[0]
         return stands("failed", error)
-    progress = read_progress(work, now) if work else None
-    last = _last_sign(job, log, progress, now)
+    progress = read_progress(work) if work else None
+    last = _last_sign(job, log, progress)
     age = now - last
     present = all(path.is_file() for path in job.outputs)
     # The record outlives outputs that were removed, to make them again or to save space.
@@ -123,10 +123,10 @@ def _slurm_job(job: Job, scale: Scale, marker: Path, work: Path | None) -> str |
     return str(found) if found else None
 
 
-def _last_sign(job: Job, log: Path | None, progress: Progress | None, now: float) -> float:
+def _last_sign(job: Job, log: Path | None, progress: Progress | None) -> float:
     """Return when a job last wrote anything, in s since 1970; 0 if it has not."""
     signs = [mtime(log)] if log else []
-    signs += [now - progress.age] if progress else []
+    signs += [progress.written] if progress else []
     if job.rule == "detect":  # the parts that it has written so far
         signs += map(mtime, job.outputs[0].parent.glob(f".{job.outputs[0].name}.*.part"))
     return max(signs, default=0.0)
