@@ -147,11 +147,6 @@ def place_files(place, path):
     ]
 
 
-def printed(place):
-    """Return a table's title, heading and columns; empty if there is no such table."""
-    return [EXPERIMENTS.places[place].model_dump()] if place in EXPERIMENTS.places else []
-
-
 def speed_models(wildcards):
     """Return one model for each framework in Table A2."""
     cells = EXPERIMENTS.place_cells("table_a2")
@@ -165,11 +160,10 @@ def speed_models(wildcards):
 
 def shows_speeds(place):
     """Return whether a table has a column fps and a model of Table A2, whose models are timed."""
-    columns = EXPERIMENTS.places[place].columns if place in EXPERIMENTS.places else []
     shown, timed = (
         {cell.evaluation for cell in EXPERIMENTS.place_cells(name)} for name in (place, "table_a2")
     )
-    return "fps" in columns and not shown.isdisjoint(timed)
+    return "fps" in EXPERIMENTS.places[place].columns and not shown.isdisjoint(timed)
 
 
 def gpu_measurements():

@@ -32,7 +32,7 @@ rule table:
     params:
         options=OPTIONS,
         fingerprint=FINGERPRINTS["table"],
-        place=lambda w: printed(w.place),
+        place=lambda w: [EXPERIMENTS.places[w.place].model_dump()],  # title, heading, columns
         cells=lambda w: [cell.model_dump() for cell in EXPERIMENTS.place_cells(w.place)],
     message:
         "Write {wildcards.place}"
