@@ -43,7 +43,6 @@ rule evaluate:
         f"{BENCHMARKS}/evaluate/{{training}}_seed{{seed}}_{{evaluation}}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
         **slurm.job(SITE, mem_mb=4000, runtime="1h"),
     params:
@@ -69,7 +68,6 @@ rule errors:
         f"{BENCHMARKS}/errors/{{evaluation}}_seed{{seed}}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
         **slurm.job(SITE, mem_mb=4000, runtime="1h"),
     params:

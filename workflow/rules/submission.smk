@@ -11,7 +11,6 @@ rule submit:
         f"{BENCHMARKS}/submit/{{training}}_seed{{seed}}_{{evaluation}}.tsv"
     conda:
         "../../environment.yml"
-    threads: 1
     resources:
         **slurm.job(SITE, mem_mb=2000, runtime="1h"),
     params:
