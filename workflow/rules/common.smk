@@ -52,6 +52,9 @@ except KeyboardInterrupt:
 
 ENTRY = SCALE.entry
 RESULTS = str(SCALE.results)
+# With the wildcards of a training and, in a folder of its own, of an evaluation.
+MODEL = str(SCALE.model("{training}", "{seed}"))
+EVALUATED = f"{Path(MODEL).parent}/{{evaluation}}"
 LOGS = str(SCALE.logs)
 BENCHMARKS = f"{LOGS}/benchmarks"
 OPTIONS = shlex.join(["--scale", SCALE.name, "--dataset", SCALE.dataset])

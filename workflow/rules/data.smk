@@ -34,7 +34,7 @@ rule pretrain:
     input:
         manifest=str(ENTRY.manifest),
     output:
-        f"{RESULTS}/pretrained/{{backbone}}.pth",
+        str(SCALE.pretrained("{backbone}")),
     log:
         f"{LOGS}/pretrain/{{backbone}}.log",
     benchmark:

@@ -6,7 +6,7 @@ localrules:
 rule download:
     output:
         # Written last. The downloads are not declared, because Snakemake would delete them.
-        "data/downloads/{download}.json",
+        str(downloads.record("{download}")),
     log:
         f"{LOGS}/download/{{download}}.log",
     benchmark:

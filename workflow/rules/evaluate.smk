@@ -1,9 +1,9 @@
 rule detect:
     input:
         manifest=str(ENTRY.manifest),
-        model=f"{RESULTS}/{{training}}/seed{{seed}}/model.pth",
+        model=MODEL,
     output:
-        f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/detections.jsonl",
+        f"{EVALUATED}/detections.jsonl",
     log:
         f"{LOGS}/detect/{{training}}/seed{{seed}}/{{evaluation}}.log",
     benchmark:
@@ -32,11 +32,11 @@ rule detect:
 rule evaluate:
     input:
         manifest=str(ENTRY.manifest),
-        detections=f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/detections.jsonl",
+        detections=f"{EVALUATED}/detections.jsonl",
     output:
-        f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/metrics.json",
-        f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/matches.npz",
-        f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/replicates.json",
+        f"{EVALUATED}/metrics.json",
+        f"{EVALUATED}/matches.npz",
+        f"{EVALUATED}/replicates.json",
     log:
         f"{LOGS}/evaluate/{{training}}/seed{{seed}}/{{evaluation}}.log",
     benchmark:

@@ -1,10 +1,10 @@
 rule submit:
     input:
         manifest=str(ENTRY.manifest),
-        detections=f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/detections.jsonl",
+        detections=f"{EVALUATED}/detections.jsonl",
     output:
         # The receipt is not declared, because Snakemake would delete the server's score with it.
-        f"{RESULTS}/{{training}}/seed{{seed}}/{{evaluation}}/submission.zip",
+        f"{EVALUATED}/submission.zip",
     log:
         f"{LOGS}/submit/{{training}}/seed{{seed}}/{{evaluation}}.log",
     benchmark:

@@ -5,7 +5,7 @@ rule train:
         start=starting_weights,
     output:
         # The work directory with checkpoints is not declared, because Snakemake would delete it.
-        f"{RESULTS}/{{training}}/seed{{seed}}/model.pth",
+        MODEL,
     log:
         f"{LOGS}/train/{{training}}/seed{{seed}}.log",
     benchmark:

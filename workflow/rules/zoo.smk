@@ -4,7 +4,7 @@ rule convert:
         # On generated data a randomly initialised stand-in replaces the download.
         ancient(downloaded(["zoo"] if "pretrained" in SCALE.downloads else [])),
     output:
-        f"{RESULTS}/{{training}}/seed{{seed}}/model.pth",
+        MODEL,
     log:
         f"{LOGS}/convert/{{training}}/seed{{seed}}.log",
     benchmark:
