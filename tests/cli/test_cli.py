@@ -13,10 +13,18 @@ from repository import REPOSITORY, python
 
 from seesaw.cli.main import main, parser
 
+SEESAW = f"{shlex.quote(sys.executable)} -m seesaw.cli"
+
 
 def run(*args, cwd=REPOSITORY, **environment):
     """``seesaw <args>`` from a folder; everything it reads and writes lies under it."""
     return python(cwd, "-m", "seesaw.cli", *args, code=None, **environment)
+
+
+def shell(command, cwd=REPOSITORY, **streams):
+    env = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    streams["stderr"] = subprocess.PIPE
+    return subprocess.run(["bash", "-c", command], cwd=cwd, env=env, text=True, **streams)
 
 
 def names():
@@ -116,11 +124,7 @@ def test_a_file_that_cannot_be_replaced_is_named(bare, capsys):
 
 
 def test_a_working_directory_that_is_gone_is_one_sentence(tmp_path):
-    command = f"rmdir {shlex.quote(str(tmp_path))}; {shlex.quote(sys.executable)} -m seesaw.cli zoo"
-    env = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True
-    )
+    done = shell(f"rmdir {shlex.quote(str(tmp_path))}; {SEESAW} zoo", cwd=tmp_path)
     assert done.returncode == 2 and "has been removed" in message_of("zoo", done.stderr)
 
 
@@ -199,22 +203,14 @@ def test_a_reader_that_ends_is_no_error():
     """As ``| head`` does."""
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-m", "seesaw.cli", "verify", "--reference"]
-    env = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=env, stdout=writer, stderr=subprocess.PIPE, text=True
-    )
+    done = shell(f"exec {SEESAW} verify --reference", stdout=writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
 
 
 @pytest.mark.parametrize(("output", "code"), [(">&-", 0), (">/dev/full", 2)])
 def test_an_output_that_is_closed_or_full_is_no_traceback(output, code):
-    command = f"{shlex.quote(sys.executable)} -m seesaw.cli show table_a1 --reference {output}"
-    env = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=REPOSITORY, env=env, stderr=subprocess.PIPE, text=True
-    )
+    done = shell(f"{SEESAW} show table_a1 --reference {output}")
     assert done.returncode == code and done.stderr.count("\n") == (code > 0)
 
 

@@ -84,13 +84,13 @@ def test_another_seed_is_a_measurement_too(clone, paper):
     assert (found.gpu_hours, found.hours, found.basis) == (1, 1 / 8, "measured")
 
 
-def measurement(device="NVIDIA H100 80GB HBM3", scale="paper"):
+def measurement(device="NVIDIA H100 80GB HBM3", scale="paper", **sections):
     """A measurement of a GPU that is a fifth of the reference's hours for a01."""
     seconds = 139 / 5 * 3600 / (24 * 99388)
     training = {"a01_mask_rcnn": {"seconds_per_image": seconds}, "a05_tsd": {"failed": "no memory"}}
     detection = {"a01_mask_rcnn": {"seconds_per_image": 0.1}}
     content = dict(device=device, scale=scale, training=training, detection=detection)
-    write(f"configs/costs/gpu.{scale}.yaml", json.dumps(content))
+    write(f"configs/costs/gpu.{scale}.yaml", json.dumps(content | sections))
 
 
 def test_measured_seconds_an_image_replace_the_estimate(cost):
@@ -111,9 +111,7 @@ def test_measured_seconds_an_image_replace_the_estimate(cost):
     ],
 )
 def test_a_measurement_that_is_none_is_one_sentence(cost, section, row):
-    measurement()
-    path = paths.CONFIGS / "costs/gpu.paper.yaml"
-    write(path, json.dumps(json.loads(path.read_text()) | {section: {"a01_mask_rcnn": row}}))
+    measurement(**{section: {"a01_mask_rcnn": row}})
     with pytest.raises(UserError, match=rf"gpu\.paper\.yaml: {section}\.a01_mask_rcnn"):
         cost(A01, gpu="h100")
 
@@ -127,25 +125,19 @@ def test_what_was_not_measured_is_scaled_by_what_was(cost):
 
 
 def test_the_repeat_factor_sampler_repeats_images(cost):
-    measurement("Tesla V100-SXM2-32GB")
-    path = paths.CONFIGS / "costs/gpu.paper.yaml"
-    content = json.loads(path.read_text())
-    content["training"] = {"mask_rcnn_rfs_ce": {"seconds_per_image": 0.25}}
-    write(path, json.dumps(content))
+    training = {"mask_rcnn_rfs_ce": {"seconds_per_image": 0.25}}
+    measurement("Tesla V100-SXM2-32GB", training=training)
     assert cost("train/mask_rcnn_rfs_ce/seed0").gpu_hours == 24 * 122784 * 0.25 / 3600
 
 
 def test_a_training_is_no_faster_than_its_loader(cost):
-    measurement()
-    path = paths.CONFIGS / "costs/gpu.paper.yaml"
-    content = json.loads(path.read_text())
     slow = dict(images_per_second=4.0, workers=4, data="random", trainings=["a01_mask_rcnn"])
-    write(path, json.dumps(content | {"loader": {"a01_mask_rcnn": slow}}))
+    measurement(loader={"a01_mask_rcnn": slow})
     assert cost(A01, gpu="h100").gpu_hours == pytest.approx(24 * 99388 / 4 / 3600)
-    write(path, json.dumps(content | {"loader": None, "detection": None}))
+    measurement(loader=None, detection=None)
     assert cost(A01, gpu="h100").gpu_hours == pytest.approx(139 / 5)
     slow["images_per_second"] = 1000.0
-    write(path, json.dumps(content | {"loader": {"a01_mask_rcnn": slow}}))
+    measurement(loader={"a01_mask_rcnn": slow})
     assert cost(A01, gpu="h100").gpu_hours == pytest.approx(139 / 5)
 
 

@@ -146,10 +146,15 @@ def test_queued(paper, stands):
     assert not lacks(stands(A01).note, "SUSPENDED", "`scontrol resume 4711`")
 
 
-def test_requeued_by_itself(paper, stands, work):
+@pytest.fixture
+def cut_off(work):
+    """A training that has saved and ended at its deadline."""
     training_log(work, entry(400), age=3600)
     record = {"done": 412, "total": 1000, "reason": "the deadline"}
     write(work / "interrupted.json", json.dumps(record), age=3590)
+
+
+def test_requeued_by_itself(stands, cut_off):
     noted = dict(job="7", run="r", key="paper/train_wildcards_a01_mask_rcnn_0")
     write(
         ".snakemake/slurm_jobs/submitted.jsonl", json.dumps(noted | dict(fingerprint="", asked={}))
@@ -157,18 +162,15 @@ def test_requeued_by_itself(paper, stands, work):
     write(".snakemake/slurm_jobs/r.json", json.dumps({"7": dict(state="PENDING", since=1.0)}))
     found = stands(A01)
     assert (found.state, found.share, found.slurm) == ("queued", 0.412, "7")
-    assert not lacks(found.note, record["reason"], "iteration 412", "PENDING")
+    assert not lacks(found.note, "the deadline", "iteration 412", "PENDING")
     write(".snakemake/slurm_jobs/r.json", json.dumps({"7": dict(state="FAILED", since=1.0)}))
     assert stands(A01).state == "stopped"
 
 
-def test_cut_off_at_its_deadline_and_queued_again(paper, stands, work):
-    training_log(work, entry(400), age=3600)
-    record = {"done": 412, "total": 1000, "reason": "the deadline"}
-    write(work / "interrupted.json", json.dumps(record), age=3590)
+def test_cut_off_at_its_deadline_and_queued_again(paper, stands, cut_off):
     found = stands(A01)
     assert (found.state, found.share) == ("stopped", 0.412)
-    assert not lacks(found.note, record["reason"], "iteration 412")
+    assert not lacks(found.note, "the deadline", "iteration 412")
     marker(paper, A01, age=9000)
     assert stands(A01).state == "queued"
     write("logs/paper/train/a01_mask_rcnn/seed0.log", "loading\n", age=10)  # started again
