@@ -28,7 +28,7 @@ from seesaw.core.borders import plain
 from seesaw.core.files import write_atomic
 from seesaw.core.integrity import sha256_of
 from seesaw.core.json import json_or_none
-from seesaw.core.records import is_current, provenance_path, read_record, record_of
+from seesaw.core.records import dump, is_current, provenance_path, read_record, record_of
 from seesaw.core.secrets import masked
 from seesaw.core.yaml import Strict, read_model
 from seesaw.spec import claims
@@ -238,7 +238,7 @@ def accept(
         record = read_record(path)
         assert record is not None, path  # its fingerprint was read from this record
         record["remarks"] = [*(record.get("remarks") or []), entry.remark]
-        write_atomic(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        write_atomic(path, dump(record))
     return made
 
 
