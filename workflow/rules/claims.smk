@@ -1,7 +1,3 @@
-localrules:
-    claims,
-
-
 # A separate target, because it uses seeds that no other target trains.
 rule claims:
     input:
@@ -18,6 +14,7 @@ rule claims:
         f"{LOGS}/claims.log",
     benchmark:
         f"{BENCHMARKS}/claims.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

@@ -1,8 +1,3 @@
-# Local rules, because compute nodes have no internet and data are made only once.
-localrules:
-    data,
-
-
 rule data:
     input:
         # A record that is made again or touched must not trigger a retraining.
@@ -16,6 +11,8 @@ rule data:
         f"{LOGS}/data.log",
     benchmark:
         f"{BENCHMARKS}/data.tsv"
+    # Compute nodes have no internet, and data are made only once.
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

@@ -1,8 +1,3 @@
-# A local rule, because compute nodes have no internet.
-localrules:
-    download,
-
-
 rule download:
     output:
         # Written last. The downloads are not declared, because Snakemake would delete them.
@@ -11,6 +6,8 @@ rule download:
         f"{LOGS}/download/{{download}}.log",
     benchmark:
         f"{BENCHMARKS}/download/{{download}}.tsv"
+    # Compute nodes have no internet.
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

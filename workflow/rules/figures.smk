@@ -1,7 +1,3 @@
-localrules:
-    figure,
-
-
 rule figure:
     input:
         lambda w: figures.needed(w.figure, SCALE),
@@ -20,6 +16,7 @@ rule figure:
         f"{LOGS}/figure/{{figure}}.log",
     benchmark:
         f"{BENCHMARKS}/figure/{{figure}}.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

@@ -1,7 +1,3 @@
-localrules:
-    table,
-
-
 rule table:
     input:
         metrics=lambda w: place_files(w.place, SCALE.metrics),
@@ -24,6 +20,7 @@ rule table:
         f"{LOGS}/table/{{place}}.log",
     benchmark:
         f"{BENCHMARKS}/table/{{place}}.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     resources:

@@ -26,10 +26,6 @@ rule convert:
         "seesaw convert {wildcards.training} {params.options} --threads {threads} > {log:q} 2>&1"
 
 
-localrules:
-    zoo,
-
-
 rule zoo:
     input:
         [str(SCALE.metrics(model.evaluation, 0)) for model in ZOO.values()],
@@ -41,6 +37,7 @@ rule zoo:
         f"{LOGS}/zoo.log",
     benchmark:
         f"{BENCHMARKS}/zoo.tsv"
+    localrule: True
     conda:
         "../../environment.yml"
     resources:
