@@ -161,11 +161,11 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> tuple[int, b
         started=round(started),
         until=until,
         status=status,
+        seconds=round(time.time() - started),
+        done=(read_record(work / Interrupted.RECORD) or {}).get("done"),
+        # The kernel kills with SIGKILL; SLURM first sends a signal that this process forwards.
+        out_of_memory=status == 128 + signal.SIGKILL and not signals,
     )
-    line["seconds"] = round(time.time() - started)
-    line["done"] = (read_record(work / Interrupted.RECORD) or {}).get("done")
-    # The kernel kills with SIGKILL; SLURM first sends a signal that this process forwards.
-    line["out_of_memory"] = status == 128 + signal.SIGKILL and not signals
     try:
         append_line(work / "segments.jsonl", json.dumps(line))
     except OSError as error:  # on a full disk the command's own result still counts
