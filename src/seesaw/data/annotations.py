@@ -142,9 +142,9 @@ def _check_annotations(made: Annotations) -> None:
     x, y, w, h, area = made.floats[:, :5].T
     inside = np.minimum(x + w, width) - np.maximum(x, 0) > 0
     inside &= np.minimum(y + h, height) - np.maximum(y, 0) > 0
-    kept = inside & (area > 0) & (w >= 1) & (h >= 1)  # as CocoDataset.parse_data_info
-    _notes(made, kept, np.minimum(width, height) >= MIN_SIDE)
-    heavy = int((np.bincount(at, weights=kept * width * height) > MASKS).sum())
+    made.kept = inside & (area > 0) & (w >= 1) & (h >= 1)
+    _notes(made, np.minimum(width, height) >= MIN_SIDE)
+    heavy = int((np.bincount(at, weights=made.kept * width * height) > MASKS).sum())
     if heavy:
         text = f"images whose masks fill over {MASKS / 2**30:g} GiB when they are loaded"
         made.notes.append(f"{heavy} {text}: scale them down")
@@ -241,8 +241,8 @@ def _check_areas(made: Annotations, wrong: np.ndarray, size: np.ndarray) -> None
         )
 
 
-def _notes(made: Annotations, kept: np.ndarray, large: np.ndarray) -> None:
-    ints = made.ints
+def _notes(made: Annotations, large: np.ndarray) -> None:
+    ints, kept = made.ints, made.kept
     crowds = kept & (ints[:, 6] > 0)
     made.trained = int((kept & ~crowds & large).sum())
     made.trained_images = len(np.unique(ints[large, 2]))

@@ -47,6 +47,8 @@ class Annotations:
     # (M, 10) box x, y, w, h; area; bounds of the outline x0, y0, x1, y1, in px; the px in its
     # largest part
     floats: np.ndarray = field(default_factory=lambda: np.empty((0, FLOATS)))
+    # (M,) whether mmdet takes the annotation for one of an object (CocoDataset.parse_data_info)
+    kept: np.ndarray = field(default_factory=lambda: np.empty(0, bool))
     # images that mmdet trains on: annotated, of at least 32 px (`MIN_SIDE`)
     trained_images: int = 0
     trained: int = 0  # annotations that it trains on

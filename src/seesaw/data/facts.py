@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
 from pathlib import Path
 from typing import Any
-
-import orjson
 
 from seesaw.core import paths
 from seesaw.core.hashing import cached_json
 from seesaw.core.integrity import read_output
-from seesaw.data.annotations import MIN_SIDE
-from seesaw.errors import UserError
-from seesaw.spec.annotations import frequency_of
+from seesaw.data.annotations import MIN_SIDE, read_annotations
+from seesaw.spec.annotations import frequency_of, load_annotations
 from seesaw.spec.datasets import DatasetEntry
 from seesaw.spec.outputs import Counts
 
@@ -30,17 +26,19 @@ def facts(entry: DatasetEntry, threshold: float) -> dict[str, Any]:
         category_counts.json) and ``epoch`` (images of an epoch with random sampling and with rfs).
 
     Raises:
-        UserError: a file is no LVIS annotation file.
+        UserError: a file is no LVIS annotation file, or has a fault.
     """
     there = {k: p for k, f in entry.files.items() if (p := entry.root / f).is_file()}
     cache = paths.CACHE / "preflight" / f"{entry.name}.json"
-    # reading LVIS's training file takes half a minute, hashing it three seconds
+    # reading LVIS's training file takes a minute, hashing it three seconds
     found = cached_json([*there.values()], cache, lambda: _read(there))
     made = {"images": found["images"]}
     if "kinds" in found:
-        kinds = [(set(categories), n) for categories, n in found["kinds"]]
+        kinds, occurrences = found["kinds"], Counter[int]()
+        for categories, n in kinds:
+            occurrences.update(dict.fromkeys(categories, n))
         images = sum(n for _, n in kinds)
-        factors = repeat_factors(_occurrences(kinds), images, threshold)
+        factors = repeat_factors(occurrences, images, threshold)
         repeated = sum(
             n * math.ceil(max((factors[c] for c in cats), default=1)) for cats, n in kinds
         )
@@ -64,56 +62,22 @@ def groups(counts: dict) -> dict[str, int]:
     return {k: found[k] for k in "rcf"}
 
 
-def _occurrences(kinds: Iterable[tuple[set[int], int]]) -> dict[int, int]:
-    found: Counter[int] = Counter()
-    for categories, n in kinds:
-        found.update(dict.fromkeys(categories, n))
-    return found
-
-
 def _read(files: dict[str, Path]) -> dict[str, Any]:
-    made: dict[str, Any] = {"images": {}}
-    for split, path in files.items():
-        try:
-            content = orjson.loads(path.read_bytes())
-            made["images"][split] = len(content["images"])
-            if split == "train":
-                made |= _train(content)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{path} is no LVIS annotation file ({error!r}); get the file again."
-            ) from None
-    return made
-
-
-def _train(content: dict) -> dict[str, Any]:
-    """Count all annotations, and the sets of categories of the images that mmdet trains on."""
-    size = {i["id"]: (i["width"], i["height"]) for i in content["images"]}
-    every: dict[int, set[int]] = defaultdict(set)
-    kept: dict[int, set[int]] = defaultdict(set)
-    instances: Counter[int] = Counter()
-    for a in content["annotations"]:
-        image, category = a["image_id"], a["category_id"]
-        every[image].add(category)
-        instances[category] += 1
-        if _valid(a, *size[image]):
-            kept[image].add(category)
+    others = {split: path for split, path in files.items() if split != "train"}
+    images = {split: len(load_annotations(path)["images"]) for split, path in others.items()}
+    if "train" not in files:
+        return {"images": images}
+    found = read_annotations(files["train"])
+    found.refuse()
+    large = {i.id for i in found.images if min(i.width, i.height) >= MIN_SIDE}
     # an image without valid boxes is kept, with repeat factor 1
-    kinds = Counter(tuple(sorted(kept[image])) for image in every if min(size[image]) >= MIN_SIDE)
-    occurs = _occurrences((set(c), 1) for c in every.values())
-    rows = [
-        {"id": c["id"], "image_count": occurs[c["id"]], "instance_count": instances[c["id"]]}
-        for c in sorted(content["categories"], key=lambda c: c["id"])
-    ]
+    categories = {image: set[int]() for image in found.ints[:, 2].tolist() if image in large}
+    for image, category in found.ints[found.kept][:, 2:4].tolist():
+        if image in large:
+            categories[image].add(category)
+    kinds = Counter(tuple(sorted(some)) for some in categories.values())
     return {
-        "counts": {"annotated_images": len(every), "categories": rows},
-        "kinds": [[list(categories), n] for categories, n in kinds.items()],
+        "images": images | {"train": len(found.images)},
+        "counts": found.counts(),
+        "kinds": list(kinds.items()),
     }
-
-
-def _valid(annotation: dict, width: int, height: int) -> bool:
-    """Return whether mmdet keeps a box (CocoDataset.parse_data_info)."""
-    x, y, w, h = annotation["bbox"]
-    inside_w = max(0, min(x + w, width) - max(x, 0))
-    inside_h = max(0, min(y + h, height) - max(y, 0))
-    return inside_w * inside_h > 0 and annotation["area"] > 0 and w >= 1 and h >= 1

@@ -22,15 +22,22 @@ from seesaw.spec.mini_lvis import MiniLvisSpec
 from seesaw.spec.scales import Scale
 
 
-def annotation(number, image, category, box=(1, 1, 10, 10)):
-    return {"id": number, "image_id": image, "category_id": category, "bbox": box, "area": 100}
+def annotation(number, image, category, box=(1, 1, 10, 10), area=100):
+    x, y, w, h = box
+    outline = [x, y, x + w, y, x + w, y + h, x, y + h]
+    keys = {"id": number, "image_id": image, "category_id": category}
+    return keys | {"bbox": [*box], "area": area, "segmentation": [outline]}
 
 
 def entry_of(root, annotations, sides=(64, 64, 64, 31)):
     """A training set of images 1, 2, ... with these sides; nothing else is there."""
+    known = {"neg_category_ids": [], "not_exhaustive_category_ids": []}
     content = {
-        "images": [{"id": i, "width": 64, "height": s} for i, s in enumerate(sides, start=1)],
-        "categories": [{"id": 1}, {"id": 2}, {"id": 3}],
+        "images": [
+            {"id": i, "width": 64, "height": s, "coco_url": f"{i}.png"} | known
+            for i, s in enumerate(sides, start=1)
+        ],
+        "categories": [{"id": i, "name": f"c{i}"} for i in (1, 2, 3)],
         "annotations": annotations,
     }
     (root / "train.json").write_text(json.dumps(content))
@@ -42,7 +49,7 @@ def test_an_epoch_by_hand(tmp_path, monkeypatch):
     boxes = [(1, 1), (1, 2), (2, 1), (3, 3)]
     some = [annotation(n, *pair) for n, pair in enumerate(boxes)]
     # image 4 is too small, image 3 has nothing that counts but stays
-    some += [annotation(8, 4, 2), annotation(9, 3, 3, box=(70, 1, 5, 5))]
+    some += [annotation(8, 4, 2), annotation(9, 3, 3, box=(60, 1, 0.5, 5), area=2)]
     some[3]["area"] = 0
     found = facts.facts(entry_of(tmp_path, some), threshold=1.0)
     assert found["images"] == {"train": 4}
@@ -75,7 +82,7 @@ def test_epochs_are_those_of_mmdet(tmp_path, monkeypatch):
 
 def test_a_broken_file_or_record_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    entry = entry_of(tmp_path, [annotation(1, 1, 1, box=(1, 1, 10))])
+    entry = entry_of(tmp_path, [annotation(1, 1, 1) | {"bbox": [1, 1, 10]}])
     with pytest.raises(UserError, match=r"train\.json"):
         facts.facts(entry, 1e-3)
     (tmp_path / "train.json").write_text("{")
