@@ -15,6 +15,7 @@ from seesaw.cli import main
 from seesaw.core import paths
 from seesaw.data import lvis_folder, pictures, repair
 from seesaw.errors import UserError
+from seesaw.spec.annotations import relative_path
 
 TURNED = {n: Image.Exif() for n in range(2, 9)}
 for _n, _exif in TURNED.items():
@@ -95,7 +96,7 @@ def stored_in(path):
 def first_of(target):
     """What the loader gives of the first training image of a mended copy."""
     image = small_folder.read(target, "train")["images"][0]
-    return shown_at(lvis_folder.image_file(target, image))
+    return shown_at(target / relative_path(image))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "big TIFF"])

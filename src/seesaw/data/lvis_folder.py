@@ -24,11 +24,6 @@ from seesaw.errors import UserError
 from seesaw.spec.annotations import load_annotations, relative_path
 
 
-def image_file(root: Path, image: dict) -> Path:
-    """Return the path of an image, from ``coco_url`` as in LVIS v1 or else ``file_name``."""
-    return Path(root) / relative_path(image)
-
-
 def training_counts(path: Path, images: bool = True) -> dict:
     """Return the counts of a training set that losses and samplers use (`Annotations.counts`).
 

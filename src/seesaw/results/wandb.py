@@ -13,14 +13,13 @@ from pycocotools import mask as mask_api
 
 from seesaw.core.borders import plain
 from seesaw.core.records import provenance_path, record_of
-from seesaw.data.lvis_folder import image_file
 from seesaw.errors import UserError
 from seesaw.evaluation import detections, resample
 from seesaw.evaluation.ground_truth import GROUPS
 from seesaw.evaluation.matcher import RECALL_THRESHOLDS
 from seesaw.evaluation.precision_recall import curves
 from seesaw.results.comparison.pictures import mask_of
-from seesaw.spec.annotations import load_annotations
+from seesaw.spec.annotations import load_annotations, relative_path
 from seesaw.spec.experiments import Evaluation
 from seesaw.spec.scales import Scale
 from seesaw.training import run_log
@@ -134,7 +133,7 @@ def _pictures(evaluation: Evaluation, scale: Scale, seed: int, folder: Path) -> 
     labels = ["background", *(f"{names[c]} ({group[c]})" for c in used)]
     pictures = []
     for i, image in sorted(images.items()):
-        path = image_file(scale.entry.root, image)
+        path = scale.entry.root / relative_path(image)
         if path.is_file():
             picture: dict[str, Any] = {"data_or_path": str(path), "caption": f"image {i}"}
             picture |= {"boxes": {}, "masks": {}}

@@ -14,11 +14,12 @@ from small_set import Small, generated
 
 from seesaw.cli.main import main
 from seesaw.core.provenance import record
-from seesaw.data.lvis_folder import hashes, image_file, write_json
+from seesaw.data.lvis_folder import hashes, write_json
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.layout import remarks
 from seesaw.spec import experiments
+from seesaw.spec.annotations import relative_path
 from seesaw.spec.scales import Scale
 
 TEST_DEV = Path("results/mini/a11_dual_head/seed0/test_dev_a12/detections.jsonl")
@@ -29,7 +30,7 @@ VAL = Path("results/mini/a11_dual_head/seed0/a12_test_time_augmentation/detectio
 def write_manifest(folder, content):
     """The manifest of val with an empty file for each image, and a file of counts."""
     for image in content["images"]:
-        path = image_file(folder, image)
+        path = folder / relative_path(image)
         path.parent.mkdir(exist_ok=True)
         path.touch()
     splits = {"val": hashes(folder, "annotations/val.json")}

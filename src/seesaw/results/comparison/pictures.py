@@ -11,12 +11,11 @@ import numpy as np
 from pycocotools import mask as mask_api
 
 from seesaw.core.borders import drawing, file_name, plain
-from seesaw.data.lvis_folder import image_file
 from seesaw.data.segments import to_rle
 from seesaw.errors import UserError
 from seesaw.evaluation import detections
 from seesaw.results.comparison.categories import Category, Comparison
-from seesaw.spec.annotations import load_annotations
+from seesaw.spec.annotations import load_annotations, relative_path
 from seesaw.spec.scales import Scale
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def draw(
         if not path.is_file():
             return {}, f"No pictures: {path} is not here."
     images, truth = _truth(annotations, wanted)
-    paths = {i: image_file(scale.entry.root, image) for i, image in images.items()}
+    paths = {i: scale.entry.root / relative_path(image) for i, image in images.items()}
     for path in paths.values():
         if not path.is_file():
             return {}, f"No pictures: {path} is not here."
