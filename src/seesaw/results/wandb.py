@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as mask_api
 
 from seesaw.core.borders import plain
 from seesaw.core.records import provenance_path, record_of
@@ -114,16 +113,16 @@ def _pictures(evaluation: Evaluation, scale: Scale, seed: int, folder: Path) -> 
     shown: dict[int, dict[str, list]] = {i: {"objects": [], "detections": []} for i in images}
     for annotation in data["annotations"]:
         if image := images.get(annotation["image_id"]):
-            mask = mask_of(annotation, (image["height"], image["width"]))
+            mask = mask_of(annotation["segmentation"], image["height"], image["width"])
             item = (None, annotation["category_id"], annotation["bbox"], mask)
             shown[image["id"]]["objects"].append(item)
     sizes = {i["id"]: (i["height"], i["width"]) for i in data["images"]}
     for found in detections.read(scale.detections(evaluation, seed), sizes, list(names)):
         if found.image_id not in images:
             continue
-        size = [found.height, found.width]
+        size = found.height, found.width
         for n in np.flatnonzero(found.mask_scores >= LEAST):
-            mask = mask_api.decode({"size": size, "counts": found.counts[n].encode()}).astype(bool)
+            mask = mask_of({"size": size, "counts": found.counts[n]}, *size)
             item = (float(found.mask_scores[n]), int(found.category_ids[n]), found.boxes[n], mask)
             shown[found.image_id]["detections"].append(item)
     every = (item for parts in shown.values() for items in parts.values() for item in items)

@@ -86,15 +86,14 @@ def _truth(path: Path, wanted: dict[int, list[int]]) -> tuple[dict, dict]:
         category, image = annotation["category_id"], annotation["image_id"]
         if image in wanted.get(category, ()):
             size = images[image]["height"], images[image]["width"]
-            shown[category, image].append(
-                _Shown(annotation["bbox"], mask_of(annotation, size), None)
-            )
+            mask = mask_of(annotation["segmentation"], *size)
+            shown[category, image].append(_Shown(annotation["bbox"], mask, None))
     return images, shown
 
 
-def mask_of(annotation: dict, size: tuple[int, int]) -> np.ndarray:
-    """Decode an annotation's mask: (H, W) bool for ``size`` (H, W)."""
-    return mask_api.decode(to_rle(annotation["segmentation"], *size)).astype(bool)
+def mask_of(segmentation: list | dict, height: int, width: int) -> np.ndarray:
+    """Decode polygons or run lengths, of an annotation or a detection: (H, W) bool."""
+    return mask_api.decode(to_rle(segmentation, height, width)).astype(bool)
 
 
 def _top(path: Path, kind: str, wanted: dict[int, list[int]], objects: dict[int, int]) -> dict:
@@ -106,9 +105,9 @@ def _top(path: Path, kind: str, wanted: dict[int, list[int]], objects: dict[int,
             category, score = int(image.category_ids[n]), float(ranked[n])
             scores[category].append(score)
             if image.image_id in wanted[category]:
-                size = [image.height, image.width]
-                mask = mask_api.decode({"size": size, "counts": image.counts[n].encode()})
-                shown = _Shown(image.boxes[n].tolist(), mask.astype(bool), score)
+                size = image.height, image.width
+                mask = mask_of({"size": size, "counts": image.counts[n]}, *size)
+                shown = _Shown(image.boxes[n].tolist(), mask, score)
                 near[category, image.image_id].append((score, shown))
     least = {c: sorted(found)[-objects[c] :][0] for c, found in scores.items()}
     kept = defaultdict(list)
