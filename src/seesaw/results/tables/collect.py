@@ -48,19 +48,18 @@ def collect(place: str, scale: Scale) -> Table:
     fps = measured.get("fps", {}).get("ours", {})
     cells = table.place_cells(place)
     labels = {cell.evaluation: cell.label for cell in cells}
-    before = [None, *(cell.evaluation for cell in cells)]
-    rows = [
-        _row(cell, above, scale, values, fps) for cell, above in zip(cells, before, strict=False)
-    ]
+    rows: list[Row] = []
+    above: str | None = None
+    runs_above: dict[int, replicates.Replicates] = {}
+    for cell in cells:
+        row = _row(cell, above, scale, values, fps)
+        runs = _runs(row, scale)
+        rows.append(_with_errors(row, runs, above, runs_above, table))
+        above, runs_above = row.id, runs
     if fps:
         notes = [speed_note(measured, labels, scale.name)]
     if "fps" in spec.columns:
         notes += gpu_notes(paths.CONFIGS / "costs", labels)
-    found = [(row, _runs(row, scale)) for row in rows]
-    rows = [
-        _with_errors(*own, *above, table)
-        for own, above in zip(found, [(None, {}), *found[:-1]], strict=True)
-    ]
     return Table(
         name=place,
         title=spec.title,
@@ -93,27 +92,18 @@ def _row(cell: Cell, above: str | None, scale: Scale, values: paper.PaperValues,
         if (metrics := read(scale.metrics(evaluation, seed), Metrics))
     ]
     state, note = _state(evaluation, scale, complete=len(done) == len(training.seeds))
-    numbers: dict | None = None
-    if state == "done":
-        numbers = means(done)
-        if cell.evaluation in fps:
-            numbers["fps"] = fps[cell.evaluation]
-    return Row(
-        id=cell.evaluation,
-        label=cell.label,
-        schedule=cell.schedule or training.schedule,
-        state=state,
-        metrics=numbers,
-        paper=values.row_below(above, cell.evaluation),
-        note=note,
-        remarks=_remarks(evaluation, training, scale) if state == "done" else [],
-        evidence={
-            seed: provenance_path(scale.metrics(evaluation, seed))
-            .relative_to(scale.results)
-            .as_posix()
-            for seed in (training.seeds if state == "done" else [])
-        },
-    )
+    paper_row = values.row_below(above, cell.evaluation)
+    schedule = cell.schedule or training.schedule
+    row = Row(cell.evaluation, cell.label, schedule, state, paper=paper_row, note=note)
+    if state != "done":
+        return row
+    numbers = means(done)
+    if cell.evaluation in fps:
+        numbers["fps"] = fps[cell.evaluation]
+    records = {seed: provenance_path(scale.metrics(evaluation, seed)) for seed in training.seeds}
+    evidence = {seed: p.relative_to(scale.results).as_posix() for seed, p in records.items()}
+    remarks = _remarks(evaluation, training, scale)
+    return dataclasses.replace(row, metrics=numbers, remarks=remarks, evidence=evidence)
 
 
 def means(seeds: Sequence[Mapping]) -> dict[str, float | None]:
@@ -161,7 +151,7 @@ def _runs(row: Row, scale: Scale) -> dict[int, replicates.Replicates]:
 
 
 def _with_errors(
-    row: Row, runs: dict, above: Row | None, runs_above: dict, table: Experiments
+    row: Row, runs: dict, above: str | None, runs_above: dict, table: Experiments
 ) -> Row:
     """Return the row with errors of its values and increments, over the seeds of both rows."""
     if not runs:
@@ -170,11 +160,11 @@ def _with_errors(
     found, steps, between = uncertainty.level(list(runs.values())), {}, 2
     if above and (common := sorted(runs.keys() & runs_above.keys())):
         pair = [runs_above[seed] for seed in common], [runs[seed] for seed in common]
-        between = trainings_between(above.id, row.id, table)
+        between = trainings_between(above, row.id, table)
         try:
             steps = uncertainty.paired_difference(*pair)
         except UserError as error:
-            raise UserError(f"{above.id} and {row.id}: {error}") from None
+            raise UserError(f"{above} and {row.id}: {error}") from None
     errors, increments = _rounded(found), _rounded(steps)
     return dataclasses.replace(row, errors=errors, steps=increments, trainings=between)
 
