@@ -146,13 +146,10 @@ def judged(scale: Scale, claims: Claims) -> Report | None:
 
 def brief(made: Report) -> str:
     """Return the verdicts alone of the claims that are decided, as the README shows them."""
-    values = paper.load()
-    rows = []
-    for f in [f for f in made.claims if f.verdict]:
-        _, effect, _, interval = _cells(f)
-        numbers = [_paper(f, values), effect, interval]
-        rows.append([f.claim.says, f.claim.where, *numbers, _verdict(f, made)])
-    head = ["claim", "where", "paper", "effect", "95 % interval", "verdict"]
+    head = [name for name in HEADS if name not in ("kind", "seeds", "SE")]
+    every = [dict(zip(HEADS, row, strict=True)) for row in each(made)]
+    decided = [row for row, f in zip(every, made.claims, strict=True) if f.verdict]
+    rows = [[row[name] for name in head] for row in decided]
     return f"{table(head, rows)}\n\n{_summary(made)} {CAVEAT}\n"
 
 
