@@ -113,41 +113,39 @@ def detection(cfg: Config, images: int) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def post_processing_modes(cfgs: dict[str, Config], images: int = 2) -> dict[str, Any]:
-    """Measure Table A2's fps: every framework in each of `MODES` on the same images and weights.
+def post_processing_modes(cfg: Config, images: int = 2) -> dict[str, dict[str, Any]]:
+    """Measure fps as in a row of Table A2: each of `MODES` on the same images and weights.
 
     One image for warm-up precedes the ``images`` that are timed.
 
     Returns:
-        ``fps``: mode -> name -> images/s; ``parts``: mode -> name -> part -> seconds per image.
+        Mode -> ``fps`` (images/s) and ``parts``: part -> seconds per image.
     """
     DEFAULT.set_up()
-    fps: dict[str, dict] = {mode: {} for mode in MODES}
-    parts: dict[str, dict] = {mode: {} for mode in MODES}
-    for name, cfg in cfgs.items():
-        state = None
-        for mode in MODES[::-1]:
-            in_this = cfg.copy()
-            in_this.model = in_mode(cfg.model, mode)
-            net = synthetic.build(in_this, train=False)
-            state = state or net.state_dict()
-            net.load_state_dict(state)
-            timer, seconds = PartTimer(), []
-            with running(net, mode), timed(net, timer):
-                for number in range(images + 1):
-                    data = synthetic.view(cfg, number)
-                    if number == 1:
-                        timer.reset()
-                    start = clock()
-                    for sample in net.test_step(data):
-                        encode(sample.pred_instances.masks, timer)
-                    if number:
-                        seconds.append(clock() - start)
-            fps[mode][name] = round(1 / statistics.median(seconds), 4)
-            parts[mode][name] = {k: round(v / images, 5) for k, v in timer.seconds.items()}
-            del net
-            free()
-    return dict(fps=fps, parts=parts)
+    made: dict[str, dict[str, Any]] = {mode: {} for mode in MODES}  # in this order
+    state = None
+    for mode in MODES[::-1]:
+        in_this = cfg.copy()
+        in_this.model = in_mode(cfg.model, mode)
+        net = synthetic.build(in_this, train=False)
+        state = state or net.state_dict()
+        net.load_state_dict(state)
+        timer, seconds = PartTimer(), []
+        with running(net, mode), timed(net, timer):
+            for number in range(images + 1):
+                data = synthetic.view(cfg, number)
+                if number == 1:
+                    timer.reset()
+                start = clock()
+                for sample in net.test_step(data):
+                    encode(sample.pred_instances.masks, timer)
+                if number:
+                    seconds.append(clock() - start)
+        parts = {part: round(v / images, 5) for part, v in timer.seconds.items()}
+        made[mode] = {"fps": round(1 / statistics.median(seconds), 4), "parts": parts}
+        del net
+        free()
+    return made
 
 
 def alternating(runs: Mapping[str, Callable[[], Any]], rounds: int = 5, warm: int = 2) -> dict:

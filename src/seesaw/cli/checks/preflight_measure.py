@@ -180,7 +180,7 @@ def _work(scale: Scale, sections: tuple[str, ...]) -> Iterator[tuple[str, str, C
                     yield section, f"{name}: {label}", partial(_switched, configs[name], switches)
         elif section == "fps":
             for name in filter(configs.__contains__, _FRAMEWORKS):
-                yield section, name, partial(_modes, name, configs[name])
+                yield section, name, partial(_modes, configs[name])
         elif section == "peer":
             for name in filter(configs.__contains__, _PEERS):
                 yield section, name, partial(_peer, configs[name], 2)
@@ -238,12 +238,8 @@ def _switched(config: Callable[[], Config], switches: Switches) -> dict:
     return measure.Trainer(config(), switches).measure()
 
 
-def _modes(name: str, config: Callable[[], Config]) -> dict:
-    made = measure.post_processing_modes({name: config()})
-    return {
-        mode: {"fps": fps[name], "parts": made["parts"][mode][name]}
-        for mode, fps in made["fps"].items()
-    }
+def _modes(config: Callable[[], Config]) -> dict:
+    return measure.post_processing_modes(config())
 
 
 def _peer(config: Callable[[], Config], images: int) -> dict:
