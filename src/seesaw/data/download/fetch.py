@@ -80,11 +80,7 @@ class _Part:
         if self.path.exists() and self.path.stat().st_size > self.limit:
             self.path.unlink()
         if self.path.exists():
-            with self.path.open("rb") as file:
-                while piece := file.read(CHUNK):
-                    self.digest.update(piece)
-                    self.size += len(piece)
-                    self.report(self.size)
+            self.digest, self.size = _hashed(self.path, self.report)
             self.origins.add("an earlier run")
 
     def restart(self) -> None:
@@ -215,14 +211,19 @@ def verify(path: Path, remote: Remote, report: Report = lambda _: None) -> str |
     """Return an existing file's sha256, or None if length or sha256 are not those of the table."""
     if remote.bytes is not None and path.stat().st_size != remote.bytes:
         return None
+    found = _hashed(path, report)[0].hexdigest()
+    return found if found.startswith(remote.sha256) else None
+
+
+def _hashed(path: Path, report: Report) -> tuple[Any, int]:
+    """Return the sha256 object of a file, to which more can be added, and its bytes."""
     digest, size = hashlib.sha256(), 0
     with path.open("rb") as file:
         while piece := file.read(CHUNK):
             digest.update(piece)
             size += len(piece)
             report(size)
-    found = digest.hexdigest()
-    return found if found.startswith(remote.sha256) else None
+    return digest, size
 
 
 def _request(url: str) -> urllib.request.Request:

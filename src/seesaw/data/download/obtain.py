@@ -30,16 +30,15 @@ def obtain(remote: Remote, coco: Path | None, keep: bool = False) -> dict:
     Raises:
         UserError: the existing file differs, or the file cannot be downloaded or unpacked.
     """
-    said = f"{remote.made}: "
     held = None
     if remote.made.exists():
-        said += "in place"
+        how = "in place"
     elif remote.of_images and (folder := _folder(remote, coco)):
         _check(folder, remote)
         remote.made.parent.mkdir(parents=True, exist_ok=True)
         remote.made.unlink(missing_ok=True)  # a dangling link
         remote.made.symlink_to(folder.resolve())
-        said += f"linked to {folder}"
+        how = f"linked to {folder}"
     elif remote.of_images and remote.made.is_symlink():  # which no folder can replace
         raise UserError(
             f"{remote.made} is a link to {remote.made.readlink()}, which is missing; mount or "
@@ -57,11 +56,10 @@ def obtain(remote: Remote, coco: Path | None, keep: bool = False) -> dict:
         elif source != remote.path:
             with replacing(remote.path) as part:
                 shutil.copyfile(source, part)
-        said += how
     facts = _check(remote.made, remote, held)
-    if said.endswith("in place") and not remote.makes:
-        said += f", {_proof(remote, facts['sha256'])}"
-    print(said + _unusable(remote, facts), flush=True)
+    if how == "in place" and not remote.makes:
+        how += f", {_proof(remote, facts['sha256'])}"
+    print(f"{remote.made}: {how}{_unusable(remote, facts)}", flush=True)
     return facts
 
 
