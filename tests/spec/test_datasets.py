@@ -115,13 +115,6 @@ def test_models_have_as_many_classes_as_their_dataset(folder, scale):
         assert classes_of(resolve(scale.table.trainings[training].config, scale)) == {4}
 
 
-def test_a_missing_file_is_reported(folder):
-    (folder / "annotations/val.json").rename(folder / "annotations/val.json.part")
-    entry = datasets.DatasetEntry(name="m", root=folder, train="x", val="annotations/val.json")
-    with pytest.raises(UserError, match=rf"{folder}/annotations/val\.json .*\bexist\b"):
-        _ = entry.classes
-
-
 def test_a_wrong_statement_is_reported(folder, listed, printed):
     listed({name: {"categories": 3} for name in ("mine", "smoke_lvis")})
     said = printed("data", "--scale", "smoke", "--dataset", "mine", code=2)
