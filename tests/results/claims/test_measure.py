@@ -51,16 +51,6 @@ def test_an_untimed_model_has_no_speed(claim):
     assert found(scale, claims).state == "not run"
 
 
-def test_a_failure_of_the_training_before_is_quoted(claim):
-    pair = ["a10_seesaw", "a11_dual_head"]
-    scale, claims = claim(kind="gain", pair=pair, metric="AP")
-    model = scale.model("a10_seesaw", 0)
-    model.parent.mkdir(parents=True)
-    failure_path(model).write_text('{"error": "disk full"}')
-    made = found(scale, claims)
-    assert made.state == "failed" and "disk full" in made.note
-
-
 def test_the_spread_of_other_rungs_counts_with_a_claims_own(claim):
     """Three seeds alone have four degrees of freedom; a quiet rung of another claim adds two."""
     other = dict(id="d", says="s", where="w", kind="gain", pair=[CE, "a10_seesaw"], metric="AP_r")
@@ -105,13 +95,16 @@ def test_some_seeds_get_no_verdict_yet(claim):
     assert not report(scale, claims, None).complete
 
 
-def test_a_failed_run_is_reported(claim):
-    scale, claims = claim(**GAIN)
-    path = failure_path(scale.model(SEESAW, 2))
+@pytest.mark.parametrize(
+    ("pair", "failed"), [([CE, SEESAW], SEESAW), (["a10_seesaw", "a11_dual_head"], "a10_seesaw")]
+)
+def test_a_failed_training_of_a_run_or_before_it_is_quoted(claim, pair, failed):
+    scale, claims = claim(**GAIN | {"pair": pair})
+    path = failure_path(scale.model(failed, 2))
     path.parent.mkdir(parents=True)
     path.write_text('{"error": "diverged"}')
     made = found(scale, claims)
-    assert (made.state, made.note) == ("failed", f"{SEESAW}/seed2/model.pth: diverged")
+    assert (made.state, made.note) == ("failed", f"{failed}/seed2/model.pth: diverged")
 
 
 def test_an_undefined_metric_is_reported(claim):
