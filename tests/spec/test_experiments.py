@@ -1,8 +1,11 @@
 """The experiment table: complete, open to new rows, and clear about malformed ones."""
 
+import shutil
+
 import pytest
 from facts import lacks, refusal
 from pydantic import ValidationError
+from repository import replace
 
 from seesaw.core import paths
 from seesaw.errors import UserError
@@ -30,10 +33,8 @@ def edited(tmp_path):
     """The table with one text replaced by another."""
 
     def edit(old, new):
-        text = paths.EXPERIMENTS.read_text()
-        assert text.count(old) >= 1
-        path = tmp_path / "experiments.yaml"
-        path.write_text(text.replace(old, new, 1))
+        path = shutil.copy(paths.EXPERIMENTS, tmp_path / "experiments.yaml")
+        replace(path, old, new, 1)
         return path
 
     return edit
@@ -115,7 +116,7 @@ NEW = "trainings:\n  c01_mine:\n    schedule: 2x\n    cell: {table_a1: + My rung
 
 
 def test_a_rung_is_one_row_and_one_file(bare):
-    paths.EXPERIMENTS.write_text(paths.EXPERIMENTS.read_text().replace("trainings:\n", NEW, 1))
+    replace(paths.EXPERIMENTS, "trainings:\n", NEW, 1)
     table = experiments.load()
     assert "c01_mine" in table.evaluations and not table.built("c01_mine")
     config = paths.CONFIGS / "mine/c01_mine.py"
@@ -167,8 +168,7 @@ def test_a_scale_is_one_file(bare):
 def test_unknown_scale_and_misspelt_overlay(bare):
     with pytest.raises(UserError, match=r"'tiny'.* mini, paper, single"):
         Scale("tiny")
-    mini = bare / "configs" / "scales" / "mini.yaml"
-    mini.write_text(mini.read_text().replace("\nset:", "\nsets:"))
+    replace(paths.SCALES / "mini.yaml", "\nset:", "\nsets:")
     with pytest.raises(UserError, match=r"mini\.yaml: sets\b"):
         Scale("mini")
 

@@ -9,10 +9,9 @@ from pathlib import Path
 import orjson
 import pytest
 from facts import lacks
-from repository import copied
+from repository import copied, replace
 from small_set import Small, generated
 
-from seesaw.cli.main import main
 from seesaw.core.provenance import record
 from seesaw.data.lvis_folder import hashes, write_json
 from seesaw.errors import UserError
@@ -67,17 +66,16 @@ def root(made, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def said(root, capsys):
+def said(root, printed):
     """What a call prints, and that it ends as it should."""
 
     def call(*args, code=0):
-        assert main(list(args)) == code
-        printed = capsys.readouterr()
+        text = printed(*args, code=code)
         if code == 2:
-            (line,) = printed.err.splitlines()
+            (line,) = text.splitlines()
             assert line.endswith(".")
             return line.removeprefix(f"seesaw {args[0]}: ")
-        return printed.out
+        return text
 
     return call
 
@@ -227,8 +225,7 @@ def test_any_evaluation_by_name(said):
     row = "test_dev_a01_mask_rcnn: "
     row += "{training: a01_mask_rcnn, split: test_dev, config: a01_mask_rcnn}"
     assert not lacks(message, "configs/experiments.yaml", "evaluations", f"`{row}`")
-    table = Path("configs/experiments.yaml")
-    table.write_text(table.read_text().replace("\ncells:", f"\n  {row}\n\ncells:"))
+    replace(Path("configs/experiments.yaml"), "\ncells:", f"\n  {row}\n\ncells:")
     assert "`seesaw detect test_dev_a01_mask_rcnn --scale mini`" in said("submit", "a01", code=2)
     found = Path("results/mini/a01_mask_rcnn/seed0/test_dev_a01_mask_rcnn/detections.jsonl")
     found.parent.mkdir(parents=True)
@@ -271,11 +268,7 @@ def test_test_dev_is_not_evaluated_and_has_no_cell(said):
     message = said("evaluate", "test_dev_a12", code=2)
     assert not lacks(message, "test_dev_a12", "no annotations", "`seesaw submit`")
     table = Path("configs/experiments.yaml")
-    table.write_text(
-        table.read_text().replace(
-            "evaluation: a12_test_time_augmentation", "evaluation: test_dev_a12"
-        )
-    )
+    replace(table, "evaluation: a12_test_time_augmentation", "evaluation: test_dev_a12")
     with pytest.raises(UserError, match=r"experiments\.yaml.* test_dev_a12"):
         experiments.load()
 
