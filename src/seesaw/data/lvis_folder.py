@@ -61,11 +61,11 @@ def read(root: Path, files: Mapping[str, str], limit: int | None = 1000) -> dict
         split: read_annotations(root / name, split != "test_dev", limit)
         for split, name in sorted(files.items())
     }
-    for split, content in found.items():
-        for index, category in enumerate(content.categories):
-            if category["frequency"] not in FREQUENCIES and split == "val":
+    if val := found.get("val"):
+        for index, category in enumerate(val.categories):
+            if category["frequency"] not in FREQUENCIES:
                 what = "has no frequency, by which the evaluation groups: write 'r', 'c' or 'f'"
-                content.add("categories", index, category["id"], Fault("frequency", what))
+                val.add("categories", index, category["id"], Fault("frequency", what))
     if not any(content.faults for content in found.values()):
         _compare(found)
     return found
@@ -73,14 +73,12 @@ def read(root: Path, files: Mapping[str, str], limit: int | None = 1000) -> dict
 
 def _compare(found: dict[str, Annotations]) -> None:
     """Check that splits have the same categories, and that there is something to train on."""
-    categories: list | None = None
-    for content in found.values():
-        mine = [(c["id"], c["name"]) for c in content.categories]
-        if mine != (mine if categories is None else categories):
+    named = [[(c["id"], c["name"]) for c in content.categories] for content in found.values()]
+    for content, own in zip(found.values(), named, strict=True):
+        if own != named[0]:
             raise UserError(
                 f"{content.path} has other categories than another split: use files of one set"
             )
-        categories = mine
     if (train := found.get("train")) and not train.trained:
         raise UserError(
             f"{train.path} has no annotation to train on (without iscrowd or ignore, with an area "
