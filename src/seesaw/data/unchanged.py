@@ -34,12 +34,15 @@ def refuse_changed(entry: DatasetEntry, split: str, again: str) -> None:
         raise UserError(f"{entry.manifest} has no split {split}; make it again: `{again}`.")
     said = known["splits"][split]
     file = entry.root / said["annotations"].get("file", "")
+    found = changes(entry, known, split)
     if file.is_file() and max(said["annotations"]["bytes"], said["images"]["bytes"]) >= MUCH:
-        if sha256_of(file) != said["annotations"]["sha256"]:
-            raise UserError(_changed(file, "not the annotations", entry, again))
-        return
-    for path, what in changes(entry, known, split):
-        raise UserError(_changed(path, what, entry, again))
+        same = sha256_of(file) == said["annotations"]["sha256"]
+        found = iter([] if same else [(file, "not the annotations")])
+    for path, what in found:
+        raise UserError(
+            f"{path}: {what} of {entry.manifest}; restore what was there, or, if the change is "
+            f"meant, run `{again}`."
+        )
 
 
 def changes(entry: DatasetEntry, known: Manifest, split: str) -> Iterator[tuple[Path, str]]:
@@ -55,8 +58,3 @@ def changes(entry: DatasetEntry, known: Manifest, split: str) -> Iterator[tuple[
         yield entry.root / name, "not the annotations"
     if now["images"] != said["images"]:
         yield entry.root / name, "its images are not those"
-
-
-def _changed(path: Path, what: str, entry: DatasetEntry, again: str) -> str:
-    fix = f"restore what was there, or, if the change is meant, run `{again}`"
-    return f"{path}: {what} of {entry.manifest}; {fix}."
