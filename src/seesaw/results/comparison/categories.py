@@ -92,14 +92,12 @@ def compare(
     if not seeds:
         raise UserError(f"{table.path}: {a.id} and {b.id} share no seed; give both one.")
     runs = [[_run(e, seed, scale) for seed in seeds] for e in (a, b)]
-    estimates = [uncertainty.level(runs[0]), uncertainty.level(runs[1])]
-    estimates.append(uncertainty.paired_difference(*runs))
+    levels_a, levels_b = map(uncertainty.level, runs)
+    changes = uncertainty.paired_difference(*runs)
     levels = {
         name: (one, other, change)
-        for name in estimates[0]
-        if (one := estimates[0][name])
-        and (other := estimates[1][name])
-        and (change := estimates[2][name])
+        for name, change in changes.items()
+        if (one := levels_a[name]) and (other := levels_b[name]) and change
     }
     names, image_ids = _annotations(scale, runs[0][0].annotations)
     ids = [int(i) for i in _metrics(a, seeds[0], scale).get("per_category", {}).get(kind, ())]

@@ -11,6 +11,7 @@ from seesaw.core import borders
 from seesaw.evaluation.ground_truth import GROUPS
 from seesaw.evaluation.uncertainty import Estimate
 from seesaw.results.comparison.categories import FEWEST, Category, Comparison
+from seesaw.results.tables.layout import number
 
 HEAD = ("category_id", "name", "frequency", "images", "objects")
 HEAD += ("AP_a", "AP_b", "difference", "se", "low", "high", "example_images")
@@ -38,7 +39,7 @@ def terminal(comparison: Comparison, top: int, scale: str) -> None:
     numbers = (a, b, "difference", "95 % interval")
     body = borders.listing("", *numbers, numbers=numbers)
     for name, (level_a, level_b, change) in comparison.levels.items():
-        levels = _number(level_a.value), _number(level_b.value)
+        levels = number(level_a.value), number(level_b.value)
         low, high = change.interval
         body.add_row(name, *levels, _change(change), f"{low:+.1f} to {high:+.1f}")
     console.print(body)
@@ -49,7 +50,7 @@ def terminal(comparison: Comparison, top: int, scale: str) -> None:
     body = borders.listing("category", *numbers, numbers=numbers)
     for c in comparison.largest(top):
         counts = c.group, str(c.images), str(c.objects)
-        body.add_row(c.shown, *counts, _number(c.a), _number(c.b), _change(c.change))
+        body.add_row(c.shown, *counts, number(c.a), number(c.b), _change(c.change))
     console.print(body)
     fewest = f"No standard error for categories in fewer than {FEWEST} images."
     console.print(Text(fewest, style="dim"))
@@ -68,10 +69,6 @@ def _groups(categories: list[Category]) -> list[str]:
         rose, fell = sum(x > 0 for x in changes), sum(x < 0 for x in changes)
         lines.append(f"{len(changes)} {word} categories: {rose} rose, {fell} fell.")
     return lines
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}"
 
 
 def _change(e: Estimate) -> str:
