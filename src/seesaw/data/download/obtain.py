@@ -11,7 +11,7 @@ from seesaw.core import paths
 from seesaw.core.files import lock, replacing
 from seesaw.data.download.fetch import fetch, verify
 from seesaw.data.download.progress import progress
-from seesaw.data.download.unpack import Held, holds, unpack, words
+from seesaw.data.download.unpack import Held, holds, need_room, unpack, words
 from seesaw.errors import UserError
 from seesaw.spec.downloads import DIGITS, LOCKED, Remote, keep_hash
 
@@ -68,15 +68,10 @@ def check_space(remotes: Iterable[Remote], settings: Path, keep: bool = False) -
 
     ``settings`` is the file in which a COCO folder can be named.
     """
-    needed = space(remotes, keep)
     folder = paths.ROOT / "data"
     folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise UserError(
-            f"{folder} needs {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free there; make "
-            f"room, link it to a larger disk, or name your COCO folder as `coco` in {settings}."
-        )
+    fix = f"make room, link it to a larger disk, or name your COCO folder as `coco` in {settings}"
+    need_room(folder, space(remotes, keep), fix)
 
 
 def space(remotes: Iterable[Remote], keep: bool = False) -> float:

@@ -120,15 +120,18 @@ def _extract(file: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> No
 
 
 def _check_space(members: list[zipfile.ZipInfo], part: Path) -> None:
-    here = part.parent
-    here.mkdir(parents=True, exist_ok=True)
+    part.parent.mkdir(parents=True, exist_ok=True)
     done = {e.name for e in os.scandir(part)} if part.is_dir() else set()
-    need = sum(m.file_size for m in members if PurePosixPath(m.filename).name not in done)
-    free = shutil.disk_usage(here).free
-    if need > free:
+    needed = sum(m.file_size for m in members if PurePosixPath(m.filename).name not in done)
+    need_room(part, needed, "make room and run the same command again: it goes on")
+
+
+def need_room(path: Path, needed: float, fix: str) -> None:
+    """Raise a UserError, which ends with ``fix``, if so many bytes more have no room at a path."""
+    free = shutil.disk_usage(path if path.is_dir() else path.parent).free
+    if needed > free:
         raise UserError(
-            f"{part} needs {need / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free there; make room "
-            "and run the same command again: it goes on."
+            f"{path} needs {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free there; {fix}."
         )
 
 
