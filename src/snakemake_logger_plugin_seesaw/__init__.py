@@ -75,8 +75,8 @@ class Running:
         named = _TRAINING.fullmatch(str(self.log))
         work = newest_work(paths.ROOT.joinpath("work", *named.groups())) if named else None
         progress = read_progress(work) if work else None
-        if progress is None or progress.age > now - self.begun + FRESH:  # file servers have clocks
-            return None
+        if progress is None or time.time() - progress.written > now - self.begun + FRESH:
+            return None  # FRESH, as file servers have clocks of their own
         return progress.seconds_left
 
     def took(self, now: float) -> float:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from seesaw.core import paths
 from seesaw.core.names import instead
 from seesaw.core.secrets import masked
 from seesaw.errors import UserError
-from seesaw.results.tables.speed_notes import gpu_files
 from seesaw.spec import claims, downloads, figures, site
 from seesaw.spec import zoo as zoo_table
 from seesaw.spec.experiments import PLACES
@@ -167,11 +167,6 @@ def shows_speeds(place):
         {cell.evaluation for cell in EXPERIMENTS.place_cells(name)} for name in (place, "table_a2")
     )
     return "fps" in EXPERIMENTS.places[place].columns and not shown.isdisjoint(timed)
-
-
-def gpu_measurements():
-    """Return what was measured on GPUs at the paper's size; tables of speeds show it."""
-    return list(map(str, gpu_files(Path("configs/costs"))))
 
 
 def submissions():

@@ -1,7 +1,7 @@
 rule download:
     output:
         # Written last. The downloads are not declared, because Snakemake would delete them.
-        str(downloads.record("{download}")),
+        str(downloads.record_path("{download}")),
     log:
         f"{LOGS}/download/{{download}}.log",
     benchmark:

@@ -34,3 +34,9 @@ def check_root() -> None:
             f"{folder} is no clone of the repository ({EXPERIMENTS} or {SCALES} is "
             "missing); change to the folder of your clone, or name it in SEESAW_ROOT."
         )
+
+
+def gpu_measurements() -> list[Path]:
+    """Return what `seesaw preflight --scale paper --measure` has written, a file for each GPU."""
+    files = (CONFIGS / "costs").glob("*.yaml")
+    return sorted(path for path in files if "." not in path.stem)  # else of another scale

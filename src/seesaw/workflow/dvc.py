@@ -19,7 +19,6 @@ import yaml
 from seesaw.core import paths
 from seesaw.core.names import unique
 from seesaw.core.records import provenance_path
-from seesaw.results.tables.speed_notes import gpu_files
 from seesaw.spec import experiments, figures
 from seesaw.spec.metrics import BRIEF
 from seesaw.spec.scales import Scale, snakemake_command
@@ -176,7 +175,7 @@ class Stages:
         if any(job.rule in ("table", "claims") for job in stage.jobs):
             read.append(paths.PAPER_VALUES)
         if any(job.id == "table/table_a2" for job in stage.jobs):
-            read += gpu_files(paths.CONFIGS / "costs")  # its notes on measured GPUs
+            read.append(paths.CONFIGS / "costs")  # its notes on measured GPUs
         if any(job.rule == "claims" for job in stage.jobs):
             read.append(paths.CLAIMS)
         drawn = [job.name for job in stage.jobs if job.rule == "figure"]

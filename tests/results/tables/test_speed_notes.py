@@ -11,7 +11,7 @@ from seesaw.core import paths
 from seesaw.errors import UserError
 from seesaw.results.tables.collect import collect
 from seesaw.results.tables.render import text
-from seesaw.results.tables.speed_notes import gpu_files, gpu_notes, speed_note
+from seesaw.results.tables.speed_notes import gpu_notes, speed_note
 from seesaw.spec import experiments
 from seesaw.spec.scales import Scale
 
@@ -59,7 +59,7 @@ def test_the_column_shows_ours(scale):
     scale.speed.write_text(json.dumps(MEASURED))
     table = collect("table_a2", scale)
     assert [row.metrics["fps"] for row in table.rows] == [17.25, 18.0, 24.5]
-    gpus = gpu_notes(paths.CONFIGS / "costs", LABELS)
+    gpus = gpu_notes(LABELS)
     assert table.notes == [speed_note(MEASURED, LABELS, "mini"), *gpus]
     assert not lacks(text(table), "HTC w/o semantic 18 / 12 / 9.9")
     assert collect("table_a1", scale).notes == []
@@ -71,7 +71,7 @@ def test_without_a_measurement_of_ours_the_column_was_not_run(scale, older):
         scale.speed.write_text(json.dumps(older))
     table = collect("table_a2", scale)
     assert [row.column_state("fps") for row in table.rows] == ["not run"] * 3
-    assert table.notes == gpu_notes(paths.CONFIGS / "costs", LABELS)
+    assert table.notes == gpu_notes(LABELS)
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,7 @@ def test_a_gpus_measurement_stands_beside_the_papers(scale, tmp_path):
     rows = "Cascade Mask R-CNN 17 / 9 / 11; HTC w/o semantic 18 / 12 / 9.9."
     assert not lacks(note, "V9", "2030-01-01", rows, PAPERS)
     assert collect("table_a1", Scale("paper")).notes == []
-    assert [file.name for file in gpu_files(folder)] == ["cpu.yaml", "v9.yaml"]
-    assert gpu_notes(folder, LABELS) == [note]
+    assert gpu_notes(LABELS) == [note]
 
 
 @pytest.mark.parametrize(
@@ -135,8 +134,7 @@ def test_a_gpus_measurement_stands_beside_the_papers(scale, tmp_path):
         ({"device": None}, "device"),
     ],
 )
-def test_a_gpus_measurement_that_a_hand_has_damaged_is_named(tmp_path, change, said):
+def test_a_gpus_measurement_that_a_hand_has_damaged_is_named(bare, change, said):
     content = dict(device="V9", memory_gigabytes=80.0, scale="paper", date="2030-01-01", fps={})
-    path = tmp_path / "v9.yaml"
-    path.write_text(json.dumps(content | change))
-    assert said in refusal(gpu_notes, tmp_path, LABELS)
+    (paths.CONFIGS / "costs/v9.yaml").write_text(json.dumps(content | change))
+    assert said in refusal(gpu_notes, LABELS)

@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from seesaw.core import paths
 from seesaw.core.integrity import corrupted
 from seesaw.core.json import read_json
 from seesaw.core.records import failure_of, provenance_path, record_of, remake
@@ -59,7 +58,7 @@ def collect(place: str, scale: Scale) -> Table:
     if fps:
         notes = [speed_note(measured, labels, scale.name)]
     if "fps" in spec.columns:
-        notes += gpu_notes(paths.CONFIGS / "costs", labels)
+        notes += gpu_notes(labels)
     return Table(
         name=place,
         title=spec.title,

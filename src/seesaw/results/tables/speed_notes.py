@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from pathlib import Path
 
 from pydantic import BaseModel, Field, model_validator
 
+from seesaw.core import paths
 from seesaw.core.yaml import read_model
 
 PAPER = "The paper's 0.1, 0.1 and 2.8 fps (one V100): three mask heads, three, one."
@@ -58,19 +58,14 @@ def speed_note(measured: dict, labels: dict[str, str], scale: str) -> str:
     )
 
 
-def gpu_files(folder: Path) -> list[Path]:
-    """Return the files that `seesaw preflight --scale paper --measure` has written to a folder."""
-    return sorted(p for p in folder.glob("*.yaml") if "." not in p.stem)  # else of another scale
-
-
-def gpu_notes(folder: Path, labels: dict[str, str]) -> list[str]:
+def gpu_notes(labels: dict[str, str]) -> list[str]:
     """Return a note for each GPU on which Table A2 was measured at the paper's size.
 
     Raises:
         UserError: a file of the paper scale is damaged; the message names file, key and fix.
     """
     notes = []
-    for path in gpu_files(folder):
+    for path in paths.gpu_measurements():
         found = read_model(path, _File)
         measured = {n: row for n, row in (found.fps or {}).items() if row.failed is None}
         if found.memory_gigabytes and measured:
