@@ -10,6 +10,10 @@ min_version("9.0")
 report: "workflow/report/workflow.rst"
 
 
+# The image of tools/seesaw.def, used with --sdm apptainer alone.
+container: "seesaw.sif"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/download.smk"
 include: "workflow/rules/data.smk"

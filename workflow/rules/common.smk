@@ -63,11 +63,17 @@ FEW = " --images 2 --rounds 2" if SCALE.name == "smoke" else ""
 
 # GPUs of one training; with GPUs, detection and timing also run on one.
 GPUS = SITE.gpus.get(SCALE.name, 0)
+# An image has no commands of SLURM, so jobs in it do not requeue themselves.
+IN_IMAGE = "apptainer" in map(str, workflow.deployment_settings.deployment_method)
+WHERE = {} if IN_IMAGE else os.environ
 TRAINER = slurm.trainer(
-    SITE, GPUS, "{SCALE.work:q}/{wildcards.training}/seed{wildcards.seed}/{params.fingerprint}"
+    SITE,
+    GPUS,
+    "{SCALE.work:q}/{wildcards.training}/seed{wildcards.seed}/{params.fingerprint}",
+    WHERE,
 )
 DETECTOR = slurm.trainer(
-    SITE, min(GPUS, 1), "{SCALE.work:q}/detect/{wildcards.evaluation}/seed{wildcards.seed}"
+    SITE, min(GPUS, 1), "{SCALE.work:q}/detect/{wildcards.evaluation}/seed{wildcards.seed}", WHERE
 )
 # In the command and not in params, so that other numbers do not trigger a retraining.
 LOADERS = f" --workers {SITE.cpus_per_gpu}" if GPUS else ""
