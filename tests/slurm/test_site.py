@@ -92,6 +92,8 @@ def test_jobs_without_gpu_have_their_own_partition():
     }
     again = asked(ours, attempt=3, mem_mb=500, runtime="1h")
     assert again["mem_mb"] == 1125  # half as much again, twice
+    often = [asked(ours, attempt=n, mem_mb=500, runtime="1h")["mem_mb"] for n in (4, 21)]
+    assert often[0] == often[1]  # a preempted job is repeated often, and needs no more memory
 
 
 def test_defaults_are_what_the_example_says(tmp_path):

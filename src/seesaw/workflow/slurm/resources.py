@@ -34,7 +34,8 @@ def job(
         runtime: wall time in Snakemake's notation.
         gpus: GPUs of the job; above `gpus_per_node` it spans nodes, with one srun task on each.
         work: function from wildcards to the job's work directory. The memory grows by half for each
-            out-of-memory error that is recorded there; without it, for each repetition.
+            out-of-memory error that is recorded there; without it, for each of the first three
+            repetitions.
     """
     resources: dict[str, Any] = {"runtime": runtime}
     partition = site.partition if gpus else site.cpu_partition or site.partition
@@ -46,7 +47,7 @@ def job(
     here = gpus // nodes
     memory = max(mem_mb, here * site.mem_mb_per_gpu)
     # Snakemake repeats a job that failed for whatever reason; requeued ones note the reason.
-    resources["mem_mb"] = lambda wildcards, attempt: round(memory * 1.5 ** (attempt - 1))
+    resources["mem_mb"] = lambda wildcards, attempt: round(memory * 1.5 ** min(attempt - 1, 3))
     if work is not None:
         resources["mem_mb"] = lambda wildcards: segments.memory(memory, work(wildcards))
     # Also without GPUs: else the Snakemake in a job takes the node's cores for the workflow's.

@@ -128,6 +128,10 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> tuple[int, b
     environment = dict(os.environ)
     if (until := deadline(job)) is not None:
         environment["SEESAW_DEADLINE"] = f"{until:.0f}"
+    else:
+        print(
+            f"squeue names no end of job {job}, before which its state would be saved.", flush=True
+        )
     started = time.time()
     child = subprocess.Popen(command, env=environment)
     signals: list[int] = []
