@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 from seesaw.core import paths
 from seesaw.core.yaml import read_model
 
-PAPER = "The paper's 0.1, 0.1 and 2.8 fps (one V100): three mask heads, three, one."
+PAPER = "The paper: 0.1, 0.1 and 2.8 fps (one V100), with three mask heads, three and one."
 MODES = ("ours", "mmdet", "old")
 
 
@@ -54,7 +54,8 @@ def speed_note(measured: dict, labels: dict[str, str], scale: str) -> str:
         f"fps ({scale} scale, {width} x {height} px, {measured['classes']} classes, "
         f"{many} detections an image, {measured['device']}, "
         f"{_count(measured['threads'], 'thread')}, median of {rounds} rounds), "
-        f"ours / as mmdet 3 ships / the old way: {_modes(measured['fps'], labels)}."
+        f"ours / as mmdet 3 ships / the old way (mmdet 1 and 2, which average the masks of all "
+        f"classes on the host if there are several mask heads): {_modes(measured['fps'], labels)}."
     )
 
 
@@ -74,7 +75,7 @@ def gpu_notes(labels: dict[str, str]) -> list[str]:
                 for mode in MODES
             }
             notes.append(
-                f"fps at the paper's size on a {found.device} ({found.date}, random "
+                f"fps at the paper's size on one {found.device} ({found.date}, random "
                 f"weights), ours / as mmdet 3 ships / the old way: {_modes(fps, labels)}. {PAPER}"
             )
     return notes or [
