@@ -56,7 +56,8 @@ def results(scale: Scale) -> str:
     """Return the committed tables as Markdown, the claims' verdicts and figures if they exist."""
     parts = [(scale.frozen().tables / f"{p}.md").read_text("utf-8") for p in PLACES]
     if made := page.reference(scale):
-        parts.append(f"### The paper's claims ({scale.name} scale)\n\n{page.brief(made)}")
+        head = f"### [The paper's claims]({page.PAGE.as_posix()}) ({scale.name} scale)"
+        parts.append(f"{head}\n\n{page.brief(made)}")
     for name, (heading, described) in FIGURES.items():
         if (file := committed(name)["png"]).is_file():
             shown = f"![{described}]({file.as_posix()})"

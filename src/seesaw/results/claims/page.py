@@ -14,7 +14,7 @@ from seesaw.core.integrity import read_output
 from seesaw.results.claims.measure import report
 from seesaw.results.claims.result import Found, Report
 from seesaw.results.claims.runs import Results
-from seesaw.results.claims.texts import CAVEAT, HEAD, LENGTHS, RULES
+from seesaw.results.claims.texts import HEAD, LENGTHS, RULES
 from seesaw.results.figures.results import table
 from seesaw.results.tables.collect import DIGITS
 from seesaw.results.tables.recorded import write_texts
@@ -145,12 +145,16 @@ def judged(scale: Scale, claims: Claims) -> Report | None:
 
 
 def brief(made: Report) -> str:
-    """Return the verdicts alone of the claims that are decided, as the README shows them."""
-    head = [name for name in HEADS if name not in ("kind", "seeds", "SE")]
-    every = [dict(zip(HEADS, row, strict=True)) for row in each(made)]
-    decided = [row for row, f in zip(every, made.claims, strict=True) if f.verdict]
-    rows = [[row[name] for name in head] for row in decided]
-    return f"{table(head, rows)}\n\n{_summary(made)} {CAVEAT}\n"
+    """Return the number of claims by verdict, and which are not supported, for the README."""
+    decided: dict[str, list[str]] = {}
+    for f in made.claims:
+        if f.verdict:
+            decided.setdefault(_verdict(f, made), []).append(f.claim.says)
+    lines = []
+    for verdict, says in decided.items():
+        which = "" if verdict.startswith(MARKS["supported"]) else f" ({'; '.join(says)})"
+        lines.append(f"- {verdict}: {len(says)}{which}\n")
+    return "".join(lines)
 
 
 def committed(scale: Scale, claims: Claims) -> str:

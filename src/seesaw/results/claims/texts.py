@@ -11,11 +11,6 @@ hours on two cores after `make all`), and `seesaw claims` shows what is there so
 generated.
 
 """
-CAVEAT = """\
-The column *paper* has the paper's own effect. That a step *loses no AP* excludes a loss of more
-than the margin and shows no gain. Gradient ratios count background RoIs, without which Seesaw Loss
-does not raise that of rare categories. Intervals are not corrected for the number of claims:
-`docs/claims.md`."""
 LENGTHS = """\
 
 ## By the length of the trainings
