@@ -124,6 +124,13 @@ def test_a_gpus_measurement_stands_beside_the_papers(scale, tmp_path):
     assert gpu_notes(LABELS) == [note]
 
 
+def test_a_gpu_that_timed_none_of_a_tables_rows_has_no_note(bare):
+    of_a2 = gpu_notes(LABELS)  # of the measurements that are committed
+    of_others = gpu_notes({"a01_mask_rcnn": "Mask R-CNN"})
+    shutil.rmtree(paths.CONFIGS / "costs")
+    assert of_others == gpu_notes(LABELS) != of_a2
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -60,7 +60,9 @@ def speed_note(measured: dict, labels: dict[str, str], scale: str) -> str:
 
 
 def gpu_notes(labels: dict[str, str]) -> list[str]:
-    """Return a note for each GPU on which Table A2 was measured at the paper's size.
+    """Return a note for each GPU on which a table's rows were timed at the paper's size.
+
+    ``labels``: evaluation id -> label of its row.
 
     Raises:
         UserError: a file of the paper scale is damaged; the message names file, key and fix.
@@ -68,7 +70,8 @@ def gpu_notes(labels: dict[str, str]) -> list[str]:
     notes = []
     for path in paths.gpu_measurements():
         found = read_model(path, _File)
-        measured = {n: row for n, row in (found.fps or {}).items() if row.failed is None}
+        timed = {n: row for n, row in (found.fps or {}).items() if n in labels}
+        measured = {n: row for n, row in timed.items() if row.failed is None}
         if found.memory_gigabytes and measured:
             fps = {
                 mode: {name: getattr(row, mode).fps for name, row in measured.items()}
