@@ -6,6 +6,7 @@ Apptainer is not installable here, so a script with its command line takes its p
 import os
 
 import pytest
+from facts import lacks
 from repository import snakemake
 
 pytestmark = pytest.mark.slow
@@ -40,3 +41,10 @@ def test_a_training_in_the_image_does_not_ask_for_slurms_commands(clone, tmp_pat
     job = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "SLURM_JOB_ID": "7"}
     assert "slurm.segments" in snakemake(clone, *words, **job)
     assert "slurm.segments" not in snakemake(clone, *words, "--sdm", "apptainer", **job)
+
+
+def test_a_training_on_several_nodes_is_refused_in_the_image(clone):
+    (clone / "site.yaml").write_text("gpus: {smoke: 4}\ngpus_per_node: 2\n")
+    words = ["-n", "--cores", "1", "--config", "scale=smoke", "--", "table_a1"]
+    said = snakemake(clone, "--sdm", "apptainer", *words, code=1)
+    assert not lacks(said, "site.yaml", "4 GPUs", "--sdm apptainer")

@@ -66,6 +66,12 @@ GPUS = SITE.gpus.get(SCALE.name, 0)
 # An image has no commands of SLURM, so jobs in it do not requeue themselves.
 IN_IMAGE = "apptainer" in map(str, workflow.deployment_settings.deployment_method)
 WHERE = {} if IN_IMAGE else os.environ
+if IN_IMAGE and slurm.nodes_of(SITE, GPUS) > 1:  # srun is one of these commands
+    raise WorkflowError(
+        f"site.yaml gives a training of {SCALE.name} scale {GPUS} GPUs, which are on several nodes, "
+        f"but in an image it uses one node; give it at most {SITE.gpus_per_node} under gpus, or "
+        "leave out --sdm apptainer."
+    )
 TRAINER = slurm.trainer(
     SITE,
     GPUS,
