@@ -181,6 +181,11 @@ def shows_speeds(place):
     return "fps" in EXPERIMENTS.places[place].columns and not shown.isdisjoint(timed)
 
 
+def gpu_measurements():
+    """Return what was measured on GPUs; the paper scale's tables of speeds show it."""
+    return paths.gpu_measurements() if SCALE.name == "paper" else []
+
+
 def submissions():
     """Return the packages of every built evaluation on test-dev, over all seeds."""
     return [

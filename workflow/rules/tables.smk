@@ -3,7 +3,7 @@ rule table:
         metrics=lambda w: place_files(w.place, SCALE.metrics),
         replicates=lambda w: place_files(w.place, SCALE.replicates),
         speed=lambda w: [str(SCALE.speed)] if shows_speeds(w.place) else [],
-        gpus=lambda w: paths.gpu_measurements() if shows_speeds(w.place) else [],
+        gpus=lambda w: gpu_measurements() if shows_speeds(w.place) else [],
         paper="configs/paper_values.yaml",
     output:
         expand(

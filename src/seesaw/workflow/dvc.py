@@ -174,7 +174,7 @@ class Stages:
         read = [paths.DATASETS]
         if any(job.rule in ("table", "claims") for job in stage.jobs):
             read.append(paths.PAPER_VALUES)
-        if any(job.id == "table/table_a2" for job in stage.jobs):
+        if self.scale.name == "paper" and any(job.id == "table/table_a2" for job in stage.jobs):
             read.append(paths.CONFIGS / "costs")  # its notes on measured GPUs
         if any(job.rule == "claims" for job in stage.jobs):
             read.append(paths.CLAIMS)

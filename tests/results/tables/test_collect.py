@@ -170,5 +170,5 @@ def test_a_timing_that_failed_is_told_below_the_table(root):
     evaluated(scale, "b03_htc_lite", 0, 0.2, 1)
     write_failure(scale.speed, "no memory")
     made = collect("table_a2", scale)
-    note, *_ = made.notes
+    (note,) = made.notes
     assert not lacks(note, "fps", "no memory") and f"\n{note}\n" in FORMATS["txt"](made)

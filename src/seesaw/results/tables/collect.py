@@ -57,7 +57,7 @@ def collect(place: str, scale: Scale) -> Table:
         above, runs_above = row.id, runs
     if fps:
         notes = [speed_note(measured, labels, scale.name)]
-    if "fps" in spec.columns:
+    if "fps" in spec.columns and scale.name == "paper":
         notes += gpu_notes(labels)
     return Table(
         name=place,

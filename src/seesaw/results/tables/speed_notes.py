@@ -55,7 +55,8 @@ def speed_note(measured: dict, labels: dict[str, str], scale: str) -> str:
         f"{many} detections an image, {measured['device']}, "
         f"{_count(measured['threads'], 'thread')}, median of {rounds} rounds), "
         f"ours / as mmdet 3 ships / the old way (mmdet 1 and 2, which average the masks of all "
-        f"classes on the host if there are several mask heads): {_modes(measured['fps'], labels)}."
+        f"classes on the host if there are several mask heads): {_modes(measured['fps'], labels)}. "
+        "What a GPU did at the paper's size is in docs/gpu.md."
     )
 
 
