@@ -1,8 +1,9 @@
 """Acceptance of code or config changes that do not affect a finished training.
 
-At a scale with ``ask_before_retraining`` (paper), a finished training is repeated only if the user
-confirms it. configs/accepted.yaml lists the changes that were accepted instead. An entry is valid
-for exactly one state of code and configs; after any further change the workflow asks again.
+At a scale with ``ask_before_retraining`` (paper, single_gpu), a finished training is repeated only
+if the user confirms it. configs/accepted.yaml lists the changes that were accepted instead. An
+entry is valid for exactly one state of code and configs; after any further change the workflow asks
+again.
 """
 
 from __future__ import annotations
