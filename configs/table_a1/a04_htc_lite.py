@@ -8,7 +8,8 @@ Cost: about 258 V100-hours.
 """
 
 _base_ = ["./a03_carafe.py", "../_base_/htc_lite.py"]
-rpn = "htc"  # or "mask_rcnn", the RPN of the rung before
+# or "mask_rcnn", the RPN of the rung before; a config that inherits this one sets the keys below
+rpn = "htc"
 model = _base_.model
 if rpn == "htc":
     model.rpn_head.loss_bbox = dict(type="SmoothL1Loss", beta=1 / 9, loss_weight=1.0)

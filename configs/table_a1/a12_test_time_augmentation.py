@@ -8,7 +8,9 @@ Cost: about 99 V100-hours for val and test-dev.
 """
 
 _base_ = "./a11_dual_head.py"
-edge = "longer"  # or 'shorter'; the longer one is then at most 5/3 of it, as in 1333 x 800
+# or 'shorter'; the longer one is then at most 5/3 of it, as in 1333 x 800. It acts here alone, not
+# in a config that inherits this one.
+edge = "longer"
 longest = dict(longer=3, shorter=5)[edge]  # thirds of the size
 scales = [(size * longest // 3, size) for size in range(1200, 2001, 200)]
 test_pipeline = [

@@ -12,6 +12,8 @@ from mmdet.registry import MODELS, TRANSFORMS
 from mmengine.registry import MODELS as ENGINE_MODELS
 from repository import REPOSITORY
 
+from seesaw.spec.config import _PARTS
+
 ROWS = [
     [cell.strip() for cell in line.strip("|\n").split(" | ")]
     for line in (REPOSITORY / "docs/ambiguities.md").read_text().splitlines()
@@ -86,6 +88,11 @@ def test_every_switch_exists():
     named = set().union(*(switches(row[3]) for row in ROWS[1:]))
     assert len(named) > 60
     assert unknown(named) == []
+
+
+def test_no_switch_is_a_variable_that_does_nothing_in_a_config_that_inherits():
+    spans = [span for row in ROWS[1:] for span in re.findall(r"`([^`]+)`", row[3])]
+    assert {span.partition(".")[0] for span in spans} & _PARTS == set()
 
 
 def test_a_switch_that_does_not_exist_is_found():
