@@ -105,6 +105,23 @@ def test_a_scale_shares_what_it_does_not_set_with_the_one_it_is_like(tmp_path, m
     assert Scale("own").overlay.dataset == "mini_lvis"
 
 
+def test_a_scale_that_changes_one_setting_keeps_the_others(tmp_path, monkeypatch):
+    """Without them it would train at the paper's sizes."""
+    mini = Scale("mini").overlay
+    shutil.copy(paths.SCALES / "mini.yaml", tmp_path)
+    monkeypatch.setattr(paths, "SCALES", tmp_path)
+    rows = "mask_rcnn_rfs_ce: {rois_per_image: 8}, a02_syncbn: {learning_rate: 0.01}"
+    (tmp_path / "own.yaml").write_text(
+        f"like: mini\nset: {{epochs: {{12: 1}}, channels: 16}}\nset_in: {{{rows}}}\n"
+    )
+    own = Scale("own").overlay
+    assert own.set == mini.set | {"channels": 16, "epochs": mini.set["epochs"] | {12: 1}}
+    assert own.set_in == mini.set_in | {
+        "mask_rcnn_rfs_ce": {"learning_rate": 0.01, "rois_per_image": 8},
+        "a02_syncbn": {"learning_rate": 0.01},
+    }
+
+
 @pytest.mark.parametrize("setting", ["norm_eval", "frozen_stages", "gamma", "score_thr", "lr"])
 @pytest.mark.parametrize("place", ["set:", "set_in:\n  mask_rcnn_rfs_ce:"])
 def test_a_forbidden_setting_is_refused(setting, place, tmp_path, monkeypatch):

@@ -100,7 +100,7 @@ class StandIn(Strict):
 class Overlay(Strict):
     """The changes that a scale makes to the paper's configs.
 
-    ``like`` names the scale whose other top-level keys it shares.
+    ``like`` names the scale with which it shares each key, and each setting, that it does not give.
     ``set`` gives some of the `SETTINGS` a value; ``set_in`` does so in one config only, given by
     its file's stem; ``backbones`` names the stand-in for each pre-trained checkpoint. ``only``
     names the trainings of the scale; by default it has all. With ``ask_before_retraining``, a
@@ -160,7 +160,15 @@ def _completed(path: Path, *users: Path) -> dict:
         given = like if isinstance(like, str) else ""
         what = "no scale whose settings it can share"
         raise UserError(f"{path}: like: {short(like)} is {what}; {instead(given, known)}")
-    return _completed(path.with_name(f"{like}.yaml"), path, *users) | raw
+    shared = _completed(path.with_name(f"{like}.yaml"), path, *users)
+    return shared | raw | {k: _joined(shared.get(k), raw[k]) for k in ("set", "set_in") if k in raw}
+
+
+def _joined(shared: Any, own: Any) -> Any:
+    """Return a scale's settings and those that it shares, where it has no other."""
+    if not (isinstance(shared, dict) and isinstance(own, dict)):
+        return own
+    return shared | {k: _joined(shared.get(k), v) for k, v in own.items()}
 
 
 def _fits(name: str, value: Any) -> bool:
