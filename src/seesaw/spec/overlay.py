@@ -150,6 +150,12 @@ def read(path: Path) -> Overlay:
     return read_model(path, Overlay, _completed(path))
 
 
+def files(path: Path) -> list[Path]:
+    """Return a scale's file and those of the scales that it is like, all of which can be read."""
+    like = read_yaml(path).get("like")
+    return [path, *(files(path.with_name(f"{like}.yaml")) if like else [])]
+
+
 def _completed(path: Path, *users: Path) -> dict:
     """Return a scale's content with that of the scale it is like; ``users`` are like it."""
     raw = read_yaml(path)

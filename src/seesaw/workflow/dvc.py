@@ -19,7 +19,7 @@ import yaml
 from seesaw.core import paths
 from seesaw.core.names import unique
 from seesaw.core.records import provenance_path
-from seesaw.spec import experiments, figures
+from seesaw.spec import experiments, figures, overlay
 from seesaw.spec.metrics import BRIEF
 from seesaw.spec.scales import Scale, snakemake_command
 from seesaw.training import run_log
@@ -190,7 +190,7 @@ class Stages:
         return sorted(path.as_posix() for path in [*read, *folders])
 
     def _params(self, stage: Stage) -> list[dict]:
-        """Return the rows of the experiment table that a stage's jobs depend on."""
+        """Return the settings and rows of the experiment table that a stage's jobs depend on."""
         trainings = sorted({job.training for job in stage.jobs if job.rule == "train"})
         keys = [f"trainings.{name}" for name in trainings]
         shown = {job.name for job in stage.jobs if job.rule in SHOWN}
@@ -198,7 +198,7 @@ class Stages:
         if keys:
             keys += ["evaluations", "cells"]
         rows = [{paths.EXPERIMENTS.as_posix(): keys}] if keys else []
-        return [{(paths.SCALES / f"{self.scale.name}.yaml").as_posix(): None}, *rows]
+        return [*({path.as_posix(): None} for path in overlay.files(self.scale.path)), *rows]
 
     def _targets(self) -> dict[str, list[str]]:
         """Return stage -> targets; a figure's numbers and its drawing are one target."""

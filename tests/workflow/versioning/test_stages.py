@@ -69,6 +69,12 @@ def test_a_stage_depends_on_every_config_code_and_row_that_its_jobs_use(made):
             assert all(file.parent in deps for file in config_files(used)), (name, used)
 
 
+def test_a_stage_depends_on_the_settings_of_the_scale_that_its_scale_is_like():
+    for stage in yaml.safe_load(Stages(Scale("demo")).text())["stages"].values():
+        files = [path for given in stage["params"] for path in given]
+        assert files[:2] == ["configs/scales/demo.yaml", "configs/scales/mini.yaml"]
+
+
 def test_measured_gpus_concern_the_table_that_shows_them(made):
     content = yaml.safe_load(made.text())["stages"]
     read = {name for name, stage in content.items() if "configs/costs" in stage["deps"]}
