@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from mmdet.models.roi_heads.bbox_heads import ConvFCBBoxHead, Shared2FCBBoxHead
+from mmdet.models.roi_heads.bbox_heads import ConvFCBBoxHead, Shared2FCBBoxHead, bbox_head
 from mmdet.registry import MODELS
 from mmengine.config import ConfigDict
 
@@ -32,15 +32,19 @@ def predict(head, rois, cfg, rescale):
     return head.predict_by_feat((rois,), (scores,), (deltas,), [META], cfg, rescale)[0]
 
 
+def boxes_in_an_image():
+    gen = torch.Generator().manual_seed(0)
+    corner = torch.rand(40, 2, generator=gen) * 60
+    return torch.cat([torch.zeros(40, 1), corner, corner + 10 + corner.flip(1) / 2], 1)
+
+
 @pytest.mark.parametrize("rescale", [False, True])
 @pytest.mark.parametrize("agnostic", [False, True])
 @pytest.mark.parametrize("base", [Shared2FCBBoxHead, ConvFCBBoxHead])
 def test_predictions_equal_those_of_the_base_head(base, agnostic, rescale):
     theirs, ours = heads(base, agnostic)
     assert isinstance(ours, LazyNMSMixin) and isinstance(ours, base)
-    gen = torch.Generator().manual_seed(0)
-    corner = torch.rand(40, 2, generator=gen) * 60
-    rois = torch.cat([torch.zeros(40, 1), corner, corner + 10 + corner.flip(1) / 2], 1)
+    rois = boxes_in_an_image()
     want, got = (predict(head, rois, TEST_CFG, rescale) for head in (theirs, ours))
     assert len(got) == 25 and sorted(got.keys()) == sorted(want.keys())
     assert all(torch.equal(got[key], want[key]) for key in want.keys())  # noqa: SIM118
@@ -48,3 +52,13 @@ def test_predictions_equal_those_of_the_base_head(base, agnostic, rescale):
         want, got = (predict(head, boxes, cfg, rescale) for head in (theirs, ours))
         assert sorted(got.keys()) == sorted(want.keys())
         assert all(torch.equal(got[key], want[key]) for key in want.keys())  # noqa: SIM118
+
+
+@pytest.mark.parametrize("base", [Shared2FCBBoxHead, ConvFCBBoxHead])
+def test_mmdets_nms_is_not_called(base, monkeypatch):
+    """Equal results do not tell whether mmdet still calls the private method that is replaced."""
+    monkeypatch.setattr(bbox_head, "multiclass_nms", None)
+    theirs, ours = heads(base, agnostic=True)
+    assert len(predict(ours, boxes_in_an_image(), TEST_CFG, False)) == 25
+    with pytest.raises(TypeError):
+        predict(theirs, boxes_in_an_image(), TEST_CFG, False)
