@@ -4,7 +4,9 @@ import re
 import tomllib
 from importlib import metadata
 
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from seesaw.core import paths
 
@@ -27,4 +29,17 @@ def test_every_locked_package_runs_on_debians_python():
         if (needs := metadata.metadata(name)["Requires-Python"])
         and not SpecifierSet(needs).contains("3.11.2")
     ]
+    assert refused == []
+
+
+def test_the_locked_versions_fit_each_other():
+    """pip installs the lock without resolving, so nothing else tells."""
+    locked = {canonicalize_name(name): version for name, version in LOCK.items()}
+    refused = []
+    for name in LOCK:
+        for wanted in map(Requirement, metadata.requires(name) or []):
+            version = locked.get(canonicalize_name(wanted.name))
+            applies = wanted.marker is None or wanted.marker.evaluate({"extra": ""})
+            if version and applies and not wanted.specifier.contains(version, prereleases=True):
+                refused.append(f"{name} needs {wanted}, not {version}")
     assert refused == []

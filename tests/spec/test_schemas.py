@@ -23,6 +23,7 @@ FILES = [f for f in FILES if f.name != "downloads.lock.yaml"]  # written by a ve
 def schema_of(file):
     first = file.read_text().splitlines()[0]
     named = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+    assert named, f"{file} must begin as its neighbours do: # yaml-language-server: $schema=..."
     return (file.parent / named[1]).resolve()
 
 
