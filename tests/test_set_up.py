@@ -78,6 +78,13 @@ class cuda:
     assert kind("13.0", [(9, 0)], TORCH_CUDA_ARCH_LIST="8.0") == "13.0 8.0\n"
 
 
+def test_packages_without_a_wheel_are_built_by_the_locked_setuptools():
+    """pip's other options, as -c, do not reach the environment in which it builds."""
+    script = (REPOSITORY / "tools/setup.sh").read_text()
+    (line,) = re.findall(r".* -r requirements\.lock.*", script)
+    assert "setuptools" in LOCK and "--build-constraint requirements.lock" in line
+
+
 @pytest.mark.parametrize("cuda", ["", "13.0 9.0", "13.0 7.5;9.0;12.0+PTX"])
 def test_pip_takes_the_folder_of_mmcvs_wheel(tmp_path, cuda):
     """The script's own line; pip splits a path at a semicolon, and looks before it installs."""

@@ -89,7 +89,8 @@ fi
 # pip would keep the same version that was compiled for another torch.
 "${pip[@]}" install -q --no-deps --force-reinstall "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >> "$log" 2>&1
 say "installing the other locked packages"
-"${pip[@]}" install -q --no-deps -r requirements.lock >> "$log" 2>&1
+# Four have no wheel: pip would build them with the newest setuptools, whatever it can still build.
+"${pip[@]}" install -q --no-deps --build-constraint requirements.lock -r requirements.lock >> "$log" 2>&1
 "${pip[@]}" install -q --no-deps --no-build-isolation -e . >> "$log" 2>&1
 echo "$wanted" > $stamp
 say "done in $(((SECONDS-started)/60)) min $(((SECONDS-started)%60)) s, .venv is $(du -sm .venv | cut -f1) MB"
