@@ -122,6 +122,20 @@ def test_the_set_up_removes_an_environment_that_cannot_run(tmp_path, folder, pyt
     assert (root / ".venv").exists() == kept
 
 
+@pytest.mark.parametrize("answer", [0, 1])
+def test_after_an_upgrade_of_python_the_environment_is_another(tmp_path, answer):
+    root = copied(tmp_path, "tools", "pyproject.toml")
+    (root / "requirements.lock").touch()  # pins nothing, so that it ends there
+    python = root / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\nexit {answer}\n")  # 1: of another version
+    python.chmod(0o755)
+    (root / ".venv/kept").touch()
+    env = os.environ | {"PYTHON": sys.executable, "CXX": "true"}
+    assert subprocess.run(["tools/setup.sh"], cwd=root, env=env).returncode
+    assert (root / ".venv/kept").exists() == (answer == 0)
+
+
 def test_the_set_up_is_called_from_any_folder(tmp_path):
     root = copied(tmp_path, "tools", "requirements.lock", "pyproject.toml")
     names = ("requirements.lock", "pyproject.toml", "tools/setup.sh")

@@ -24,6 +24,12 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 stamp=.venv/.lock
 wanted=$(cat requirements.lock pyproject.toml tools/setup.sh | sha256sum | cut -d' ' -f1)
 if [ "$(cat $stamp 2>/dev/null)" = "$wanted" ]; then exit 0; fi
+# The wheels that this script compiles and looks for are those of $version.
+if [ ! -L .venv ] && [ -x .venv/bin/python ] &&
+  ! .venv/bin/python -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$version')"; then
+  say "removing .venv, which has another Python"
+  rm -rf .venv
+fi
 
 command -v "${CXX:-g++}" >/dev/null || die "${CXX:-g++} is missing; install a C++ compiler (apt install g++)."
 "$python" -c 'import venv, ensurepip' 2>/dev/null || die "$python has no venv; apt install python3.11-venv."
