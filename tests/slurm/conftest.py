@@ -1,6 +1,7 @@
 """A Slurm of its own for these tests, stopped at the end, and a folder for stand-ins."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -71,12 +72,20 @@ class Cluster:
         return subprocess.check_output(command, env=self.environment, text=True)
 
 
+def version(said: str) -> tuple[int, ...]:
+    """Year and month of a release, in what Slurm's -V prints."""
+    return tuple(map(int, re.search(r"(\d+)\.(\d+)", said).groups()))
+
+
 @contextmanager
 def running_cluster(tracking: str, select: str = "cons_tres") -> Iterator[Cluster]:
     """A cluster, or a skipped test where Slurm is not installed."""
-    if not shutil.which("slurmctld", path=f"/usr/sbin:{os.environ['PATH']}"):
+    controller = shutil.which("slurmctld", path=f"/usr/sbin:{os.environ['PATH']}")
+    if not controller:
         missing = f"no Slurm here; {INSTALL}"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    if version(subprocess.check_output([controller, "-V"], text=True)) >= (23, 11):
+        select = "cons_tres"  # the only one of these that is left
     # Open to all, as munge wants it; pytest's own folders are not.
     folder = Path(tempfile.mkdtemp(prefix="slurm"))
     running = Cluster(folder, tracking, select)
@@ -100,7 +109,7 @@ def cluster():
 def frail_cluster():
     """A second one, whose daemons may die; the processes of a dead node live on.
 
-    Its scheduler is the older one, which refuses --gpus.
+    Its scheduler is the older one, which refuses --gpus, where Slurm still has it.
     """
     with running_cluster("linuxproc", "cons_res") as running:
         yield running
