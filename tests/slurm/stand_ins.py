@@ -31,9 +31,13 @@ class Resources(dict):
     __getattr__ = dict.get
 
 
-def job(fingerprint: str = "x") -> SimpleNamespace:
+class Job(SimpleNamespace):
+    __hash__ = object.__hash__  # executors keep jobs in dictionaries
+
+
+def job(fingerprint: str = "x") -> Job:
     """A training, as Snakemake hands it to an executor."""
-    return SimpleNamespace(
+    return Job(
         name="train",
         jobid=1,
         rule=SimpleNamespace(name="train"),

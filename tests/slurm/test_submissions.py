@@ -1,5 +1,6 @@
 """Jobs are submitted once, wait for the controller and avoid bad nodes, against stand-ins."""
 
+import logging
 import re
 import shutil
 import time
@@ -16,6 +17,23 @@ import snakemake_executor_plugin_seesaw_slurm_jobstep as jobstep
 from seesaw.workflow.slurm import efficiency, ledger, queue
 from seesaw.workflow.slurm.ledger import Submission
 from snakemake_executor_plugin_seesaw_slurm import no_cluster
+
+
+class Step(jobstep.Executor):
+    """The executor of a job's step without a workflow."""
+
+    def __init__(self):
+        settings = jobstep.ExecutorSettings()
+        self.workflow = SimpleNamespace(executor_settings=settings)
+        self.logger = logging.getLogger("step")
+        self.__post_init__()
+
+    def format_job_exec(self, job) -> str:
+        return "true"
+
+    def report_job_submission(self, job_info) -> None: ...
+
+    def report_job_success(self, job_info) -> None: ...
 
 
 @pytest.fixture(autouse=True)
@@ -199,11 +217,14 @@ def test_gpus_are_asked_for_as_each_of_slurms_schedulers_knows_them(place):
     training.resources |= {"gpu": 2, "gpu_model": "a100", "nodes": 1}
     Alone().run_job(training)
     assert " --gres=gpu:a100:2 " in (said := Path("calls").read_text()) and "--gpus" not in said
-    assert official.get_gpu_setting(training) == " --gres=gpu:a100:2"  # of the job's step
     (noted,) = ledger.submitted()
     assert efficiency.gpus(noted.asked) == 2
+    command(place, "srun", 'echo "$@" > calls')  # of the job's step
+    Step().run_job(training)
+    assert " --gres=gpu:a100:2 " in (said := Path("calls").read_text()) and "--gpus" not in said
     training.resources["gres"] = "lscratch:9"  # a site's own
-    assert official.get_gpu_setting(training) == " --gres=lscratch:9,gpu:a100:2"
+    Step().run_job(training)
+    assert " --gres=lscratch:9,gpu:a100:2 " in Path("calls").read_text()
 
 
 def test_a_site_without_job_arrays_is_as_good_and_arrays_are_refused(place):
