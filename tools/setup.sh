@@ -19,7 +19,7 @@ fi
 python=${PYTHON:-python3}
 command -v "$python" >/dev/null || die "$python is missing; install Python 3.11 or set PYTHON."
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-[ "$version" = 3.11 ] || die "$python is Python $version; install 3.11 and set PYTHON=python3.11."
+[ "$version" = 3.11 ] || die "$python is Python $version; install 3.11 (conda: environment.yml) and set PYTHON to it."
 
 stamp=.venv/.lock
 wanted=$(cat requirements.lock pyproject.toml tools/setup.sh | sha256sum | cut -d' ' -f1)
