@@ -15,6 +15,8 @@ import yaml
 from packaging.specifiers import SpecifierSet
 from repository import REPOSITORY, copied
 
+from seesaw.cli.checks import software
+
 LOCK = dict(re.findall(r"^([\w.-]+)==(\S+)", (REPOSITORY / "requirements.lock").read_text(), re.M))
 
 
@@ -122,18 +124,31 @@ def test_the_set_up_removes_an_environment_that_cannot_run(tmp_path, folder, pyt
     assert (root / ".venv").exists() == kept
 
 
-@pytest.mark.parametrize("answer", [0, 1])
-def test_after_an_upgrade_of_python_the_environment_is_another(tmp_path, answer):
-    root = copied(tmp_path, "tools", "pyproject.toml")
-    (root / "requirements.lock").touch()  # pins nothing, so that it ends there
-    python = root / ".venv/bin/python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f"#!/bin/sh\nexit {answer}\n")  # 1: of another version
-    python.chmod(0o755)
-    (root / ".venv/kept").touch()
-    env = os.environ | {"PYTHON": sys.executable, "CXX": "true"}
-    assert subprocess.run(["tools/setup.sh"], cwd=root, env=env).returncode
-    assert (root / ".venv/kept").exists() == (answer == 0)
+def test_the_set_up_and_doctor_take_the_same_pythons(tmp_path):
+    """And an environment keeps its Python, unless PYTHON is set to another."""
+    root = copied(tmp_path, "tools")
+    (root / ".venv/bin").mkdir(parents=True)
+
+    def said(version, python=""):
+        """The fake is asked for its version, and then whether it has venv, which it denies."""
+        fake = tmp_path / f"python{version}"
+        fake.write_text(f"#!/bin/sh\ncase $2 in *version*) echo {version};; *) exit 1;; esac\n")
+        fake.chmod(0o755)
+        (root / ".venv/bin").mkdir(parents=True, exist_ok=True)
+        (root / ".venv/bin/python").unlink(missing_ok=True)
+        (root / ".venv/bin/python").symlink_to(fake)
+        env = os.environ | {"PYTHON": python and str(tmp_path / f"python{python}"), "CXX": "true"}
+        for name in ("requirements.lock", "pyproject.toml"):
+            (root / name).touch()
+        done = subprocess.run(["tools/setup.sh"], cwd=root, env=env, capture_output=True, text=True)
+        assert done.returncode == 2
+        return done.stderr
+
+    taken = [f"3.{n}" for n in range(9, 16) if "no venv" in said(f"3.{n}")]
+    assert tuple(taken) == software.PYTHONS
+    assert "Python 3.14" in said("3.14") and (root / ".venv").exists()
+    assert "python3.12 has no venv" in said("3.13", python="3.12")
+    assert not (root / ".venv").exists()
 
 
 def test_the_set_up_is_called_from_any_folder(tmp_path):

@@ -17,22 +17,27 @@ if [ ! -L .venv ] && [ -e .venv/bin/activate ]; then
 fi
 
 python=${PYTHON:-python3}
-command -v "$python" >/dev/null || die "$python is missing; install Python 3.11 or set PYTHON."
-version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-[ "$version" = 3.11 ] || die "$python is Python $version; install 3.11 (conda: environment.yml) and set PYTHON to it."
+# An environment that is there keeps its Python, unless PYTHON asks for another.
+if [ -z "${PYTHON:-}" ] && [ -x .venv/bin/python ]; then python=.venv/bin/python; fi
+command -v "$python" >/dev/null || die "$python is missing; install Python 3.11, 3.12 or 3.13, or set PYTHON."
+version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; }
+version=$(version_of "$python")
+case $version in
+  3.11 | 3.12 | 3.13) ;;
+  *) die "$python is Python $version; install 3.11, 3.12 or 3.13 (conda: environment.yml) and set PYTHON to it." ;;
+esac
+# The wheels that this script compiles and looks for are those of $version.
+if [ -x .venv/bin/python ] && [ "$(version_of .venv/bin/python)" != "$version" ]; then
+  say "removing .venv, whose Python is another than $version"
+  rm -rf .venv
+fi
 
 stamp=.venv/.lock
 wanted=$(cat requirements.lock pyproject.toml tools/setup.sh | sha256sum | cut -d' ' -f1)
 if [ "$(cat $stamp 2>/dev/null)" = "$wanted" ]; then exit 0; fi
-# The wheels that this script compiles and looks for are those of $version.
-if [ ! -L .venv ] && [ -x .venv/bin/python ] &&
-  ! .venv/bin/python -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$version')"; then
-  say "removing .venv, which has another Python"
-  rm -rf .venv
-fi
 
 command -v "${CXX:-g++}" >/dev/null || die "${CXX:-g++} is missing; install a C++ compiler (apt install g++)."
-"$python" -c 'import venv, ensurepip' 2>/dev/null || die "$python has no venv; apt install python3.11-venv."
+"$python" -c 'import venv, ensurepip' 2>/dev/null || die "$python has no venv; apt install python$version-venv."
 pinned() { grep -E "^$1==" requirements.lock || die "requirements.lock does not pin $1; restore it."; }
 
 rm -f $stamp  # until all of it is installed
@@ -64,7 +69,7 @@ if torch.version.cuda and (seen or os.environ.get("FORCE_CUDA") == "1"):
 END
 )
 wheels=$wheels/torch-${torch#*==}${cuda:+/cuda-${cuda//[ ;]/_}}  # pip takes what follows a ; for a marker
-if ! ls "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >/dev/null 2>&1; then
+if ! ls "$wheels"/onedl_mmcv-"${mmcv#*==}"-"cp${version/./}"-*_"$(uname -m)".whl >/dev/null 2>&1; then
   say "compiling $mmcv with its operators, once (kept in $wheels)"
   if [ -n "$cuda" ]; then export TORCH_CUDA_ARCH_LIST=${cuda#* }; fi
   build=$(mktemp -d)
@@ -93,7 +98,7 @@ if ! ls "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >/dev/null 
   rm -r "$build"
 fi
 # pip would keep the same version that was compiled for another torch.
-"${pip[@]}" install -q --no-deps --force-reinstall "$wheels"/onedl_mmcv-"${mmcv#*==}"-cp311-*_"$(uname -m)".whl >> "$log" 2>&1
+"${pip[@]}" install -q --no-deps --force-reinstall "$wheels"/onedl_mmcv-"${mmcv#*==}"-"cp${version/./}"-*_"$(uname -m)".whl >> "$log" 2>&1
 say "installing the other locked packages"
 # Four have no wheel: pip would build them with the newest setuptools, whatever it can still build.
 "${pip[@]}" install -q --no-deps --build-constraint requirements.lock -r requirements.lock >> "$log" 2>&1

@@ -85,6 +85,20 @@ def test_comments_docstrings_and_layout_are_no_code(tmp_path):
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+def test_every_python_gives_the_same_hash(tmp_path):
+    """The value was computed by Python 3.10 to 3.13; `ast.unparse` quotes these f-strings in two
+    ways."""
+    text = """
+def f(x, *, key=None, **more) -> "int":
+    match x:
+        case {"a": [int(y), *_]} if (z := y) > 1:
+            return [*map(str, more), f"{x['a']!r:>{z}} {key=} \\n" 'é' f'{{"{y}"}}']
+    return lambda v, /: {**more, None: 1e-3, "b": -1j, "c": b"d", "e": ...}[v, ::2]
+"""
+    put(tmp_path / "toy", "a.py", text)
+    assert fp.code_hash(["toy.a"], tmp_path / "toy")[:16] == "d36284ba3e4c0919"
+
+
 def test_imports_are_followed_per_module_file(toy):
     """In functions, relative, through a cycle; never through a parent's or imported __init__."""
     assert names(toy, "toy.training.train") == ["data/lvis", "data/sampler", "training/train"]

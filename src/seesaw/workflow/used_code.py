@@ -1,6 +1,7 @@
 """Fingerprints: hashes of everything that a training depends on, including the code that it uses.
 
-Code counts without comments and docstrings. Only the modules that a config uses count: those that
+Code counts as its syntax tree without docstrings, which is alike in Python 3.10 to 3.13, unlike
+what `ast.unparse` prints. Only the modules that a config uses count: those that
 register its types and those that they import, found by static analysis of each module file. A
 package's ``__init__`` counts only where a name defined in it is imported, not as a mere parent.
 
@@ -49,7 +50,7 @@ TYPE_KEYS = frozenset({"type", "constructor", "runner_type"})
 
 
 class _Source(NamedTuple):
-    normalised: str
+    tree: str  # sha256
     imports: frozenset[tuple[str, str]]  # (module, name or "")
     strings: frozenset[str]
     registered: frozenset[str]
@@ -88,9 +89,9 @@ def code_modules(roots: Iterable[str], package_dir: Path = PACKAGE) -> dict[str,
 
 
 def code_hash(roots: Iterable[str], package_dir: Path = PACKAGE) -> str:
-    """Return the sha256 over the names and normalised sources of all reachable modules."""
+    """Return the sha256 over the names and syntax trees of all reachable modules."""
     modules = code_modules(roots, package_dir)
-    return digest([[name, _read(path, name).normalised] for name, path in modules.items()])
+    return digest([[name, _read(path, name).tree] for name, path in modules.items()])
 
 
 def code_hashes() -> dict[str, str]:
@@ -147,7 +148,7 @@ def training_parts(
 
     Returns:
         ``config`` (without `MACHINE_KEYS`), ``dataset``, ``seed``, ``parent``, and ``code``:
-        module -> hash of its normalised source.
+        module -> hash of its syntax tree.
     """
     files = _files(package_dir)
     config = of_any_machine(config)
@@ -163,9 +164,9 @@ def training_parts(
 
 @cache
 def _code(roots: frozenset[str], package_dir: Path) -> dict[str, str]:
-    """Return module -> hash of its normalised source, for all modules reachable from the roots."""
+    """Return module -> hash of its syntax tree, for all modules reachable from the roots."""
     modules = code_modules(roots, package_dir)
-    return {name: digest(_read(path, name).normalised)[:16] for name, path in modules.items()}
+    return {name: _read(path, name).tree[:16] for name, path in modules.items()}
 
 
 @cache
@@ -202,6 +203,8 @@ def _parse(source: bytes, package: str) -> _Source:
         if isinstance(body := getattr(node, "body", None), list):  # a lambda's body is not a list
             kept = [s for s in body if not _is_docstring(s)] or [ast.Pass()]
             node.body = kept  # type: ignore[attr-defined]
+        if isinstance(node, ast.JoinedStr):  # to a nested format, Python 3.12 adds an empty string
+            node.values = [v for v in node.values if getattr(v, "value", None) != ""]
     for node in ast.walk(tree):
         match node:
             case ast.Import():
@@ -220,7 +223,19 @@ def _parse(source: bytes, package: str) -> _Source:
                 for keyword in (k for k in node.keywords if k.arg == "module"):
                     name = ast.unparse(keyword.value).rpartition(".")[2]
                     registered |= _registered(node, name)
-    return _Source(ast.unparse(tree), frozenset(imports), frozenset(strings), frozenset(registered))
+    return _Source(
+        digest(_plain(tree)), frozenset(imports), frozenset(strings), frozenset(registered)
+    )
+
+
+def _plain(node: Any) -> Any:
+    """Return a syntax tree as nested lists, without empty fields: new Pythons add such fields."""
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return ascii(node)
+    fields = [[k, _plain(v)] for k, v in ast.iter_fields(node) if v is not None and v != []]
+    return [type(node).__name__, *fields]
 
 
 def _is_docstring(statement: ast.stmt) -> bool:

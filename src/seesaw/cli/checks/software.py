@@ -16,12 +16,18 @@ from seesaw.spec.scales import Scale
 REBUILD = "with CUDA's compiler (environment.yml): rm -rf .venv && FORCE_CUDA=1 tools/setup.sh"
 
 
+PYTHONS = ("3.11", "3.12", "3.13")  # tools/setup.sh has them, too
+
+
 def python() -> Finding:
-    """Check Python's version against the one that the lock file is for."""
+    """Check Python's version against those that the lock file is for."""
     found = f"{platform.python_version()} ({sys.executable})"
-    if sys.version_info[:2] == (3, 11):
+    if found.startswith(PYTHONS):
         return Finding("ok", found)
-    fix = "install Python 3.11 (conda: environment.yml), set PYTHON to it and run tools/setup.sh"
+    fix = (
+        f"install Python {', '.join(PYTHONS)} (conda: environment.yml), set PYTHON to it and run "
+        "tools/setup.sh"
+    )
     return Finding("missing", found, fix)
 
 
