@@ -4,13 +4,16 @@ import errno
 import os
 import resource
 import time
+from types import SimpleNamespace
 
 import pytest
+from mmengine.hooks import LoggerHook
+from mmengine.runner import Runner
 from toy_training import HEADER, ITERATIONS, attempt, fault
 from waiting import wait_until
 from wandb_runs import history, records
 
-from seesaw.training import run_log
+from seesaw.training import hook, run_log
 from seesaw.workflow.used_code import code_modules
 
 MEASURED = ("at", "time", "data_time", "memory")
@@ -55,6 +58,22 @@ def test_each_logged_iteration_has_loss_rate_time_memory_and_accuracy(whole):
     # a linear warm-up from 1e-3 times the rate of 0.05, then the rate
     assert log.steps[0]["lr"] == pytest.approx(0.05 * 1e-3)
     assert log.steps[5]["lr"] == pytest.approx(0.05)
+
+
+def test_the_memory_is_the_peak_though_mmengines_log_resets_it(tmp_path, monkeypatch):
+    peaks = [300.0]
+    monkeypatch.setattr(hook, "_peak_memory", lambda: peaks[-1])
+    monkeypatch.setattr(LoggerHook, "after_train_iter", lambda *_, **__: peaks.append(100.0))
+    runner = SimpleNamespace(
+        _hooks=[], iter=0, max_iters=2, message_hub=SimpleNamespace(log_scalars={})
+    )
+    with hook.RunLogHook(tmp_path / "log.jsonl", HEADER) as log:
+        for one in (LoggerHook(), log):  # as mmengine's runner registers them
+            Runner.register_hook(runner, one)
+        log.before_train(runner)
+        for runner.iter in range(2):
+            Runner.call_hook(runner, "after_train_iter", batch_idx=runner.iter)
+    assert [line["memory"] for line in run_log.read(tmp_path / "log.jsonl").steps] == [300, 300]
 
 
 def test_the_log_changes_nothing_of_the_training(whole, tmp_path):

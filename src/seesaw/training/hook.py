@@ -28,13 +28,16 @@ class RunLogHook(Hook):
     W&B's: off, offline or online.
     """
 
-    priority = "BELOW_NORMAL"  # after hooks that measure, before checkpoints and the deadline
+    # After hooks that measure (50), before mmengine's log (60), which resets the GPU's peak memory,
+    # checkpoints and the deadline.
+    priority = 55
 
     def __init__(self, path: Path, header: dict, mode: str = "off", **facts: Any):
         self.path, self._header, self._facts = path, header, facts
         self._mirror = Mirror(path, mode)
         self._file: IO[str] | None = None
         self._last = 0
+        self._memory = 0.0
 
     def __enter__(self) -> RunLogHook:
         return self
@@ -79,7 +82,7 @@ class RunLogHook(Hook):
             for key, buffer in runner.message_hub.log_scalars.items()
             if key.startswith("train/")
         }
-        values["memory"] = _peak_memory()
+        values["memory"] = self._memory = max(self._memory, _peak_memory())
         try:
             self._file.write(run_log.dumped(run_log.step(done, values)))
             self._file.flush()
