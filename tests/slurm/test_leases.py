@@ -159,6 +159,16 @@ def test_a_finished_command_counts_where_its_segment_cannot_be_noted(place, monk
     assert segment("true") == 0
 
 
+def test_the_process_that_failed_first_counts_and_not_what_srun_killed_for_it(place, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    command(place, "squeue", "exit 0")
+    nodes = "for first in '1790000005 134' '1790000000 2'; do echo $first >> $SEESAW_FAILURES; done"
+    assert segment("sh", "-c", f"{nodes}; exit 137") == 2
+    assert segment("sh", "-c", "exit 137") == 137  # not by what the one before has left
+    noted = [(one["status"], one["out_of_memory"]) for one in segments.records(place / "work")]
+    assert noted == [(2, False), (137, True)]
+
+
 def line(status: int, done: int | None, out_of_memory: bool = False, job: str = "1") -> str:
     record = dict(job=job, status=status, done=done, out_of_memory=out_of_memory)
     return json.dumps(record) + "\n"

@@ -44,10 +44,12 @@ def test_a_step_of_which_slurm_signals_only_the_first_process(place, begun):
     assert step.wait() == 75 and (place / "saved0").exists()
 
 
-def test_torchrun_waits_for_workers_that_save(place, begun):
+def test_torchrun_waits_for_workers_that_save(place, begun, monkeypatch):
+    monkeypatch.setenv("SEESAW_FAILURES", "failures")
     running = begun(2, "torchrun", "2", "saves.py")
     for _ in range(2):  # SLURM's own signal, and the one that `segments` passes on
         running.terminate()
         time.sleep(0.2)
     assert running.wait() == 75
     assert all((place / f"saved{rank}").exists() for rank in range(2))
+    assert (place / "failures").read_text().split()[1:] == ["75"]

@@ -29,6 +29,7 @@ from seesaw.training.run_log import parsed
 from seesaw.workflow.slurm import ledger, queue
 from seesaw.workflow.slurm.lease import Lease, holder_of
 from seesaw.workflow.slurm.step import pass_on
+from seesaw.workflow.slurm.torchrun import FAILURES
 
 CUT_OFF = os.EX_TEMPFAIL
 MISTAKE = 2
@@ -125,7 +126,10 @@ def _since_1970(text: str) -> float:
 def _run(work: Path, job: str, command: list[str], lease: Lease) -> tuple[int, bool]:
     """Return the command's exit code, and whether a signal was forwarded to it."""
     (work / Interrupted.RECORD).unlink(missing_ok=True)
-    environment = dict(os.environ)
+    failures = work / "failures"  # made here, so that this node sees what others add on NFS
+    with suppress(OSError):
+        failures.write_text("")
+    environment = os.environ | {FAILURES: str(failures.absolute())}
     if (until := deadline(job)) is not None:
         environment["SEESAW_DEADLINE"] = f"{until:.0f}"
     else:
@@ -158,6 +162,8 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> tuple[int, b
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if status and (work / Interrupted.RECORD).exists():
         status = CUT_OFF
+    elif status:
+        status = _first(failures, status)
     status = status if status >= 0 else 128 - status
     line = dict(
         job=job,
@@ -175,6 +181,20 @@ def _run(work: Path, job: str, command: list[str], lease: Lease) -> tuple[int, b
     except OSError as error:  # on a full disk the command's own result still counts
         print(f"seesaw: {error.filename or work}: {error.strerror}; this segment is not recorded.")
     return status, bool(signals)
+
+
+def _first(failures: Path, status: int) -> int:
+    """Return the exit code of the process that failed first on any node, or ``status``.
+
+    srun ends with 137 where a node's processes wait for those that have failed on another one,
+    because it has to kill them.
+    """
+    found = []
+    for line in ledger.text_lines(failures):
+        with suppress(ValueError):
+            when, code = line.split()
+            found.append((int(when), int(code)))
+    return min(found)[1] if found else status
 
 
 def _kill(child: subprocess.Popen) -> None:

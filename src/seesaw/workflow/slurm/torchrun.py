@@ -10,9 +10,14 @@ import re
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 
+from seesaw.core.files import append_line
 from seesaw.workflow.slurm import queue
 from seesaw.workflow.slurm.step import pass_on
+
+FAILURES = "SEESAW_FAILURES"  # names a file, to which each node adds its first worker's failure
 
 
 def main(argv: list[str]) -> int:
@@ -31,8 +36,12 @@ def main(argv: list[str]) -> int:
     except SignalException as error:
         return 128 + error.sigval
     except ChildFailedError as error:
-        status = error.get_first_failure()[1].exitcode
-        return status if status >= 0 else 128 - status
+        first = error.get_first_failure()[1]
+        status = first.exitcode if first.exitcode >= 0 else 128 - first.exitcode
+        if file := os.environ.get(FAILURES):
+            with suppress(OSError):
+                append_line(Path(file), f"{first.timestamp} {status}")
+        return status
     return 0
 
 
