@@ -9,6 +9,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from facts import lacks
@@ -90,6 +91,19 @@ def test_record_holds_what_was_used(repo, artefact, monkeypatch):
     assert pv.fault(artefact) is None
     artefact.write_text("damaged")
     assert not lacks(pv.fault(artefact), artefact, "`seesaw train a01`")
+
+
+@pytest.mark.parametrize(("processes", "used"), [({}, 1), ({"WORLD_SIZE": "16"}, 16)])
+def test_the_device_is_the_gpus_that_the_job_uses(repo, artefact, monkeypatch, processes, used):
+    visible = dict(
+        is_available=lambda: True, device_count=lambda: 8, get_device_name=lambda: "NVIDIA H200"
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=SimpleNamespace(**visible)))
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    for name, value in processes.items():
+        monkeypatch.setenv(name, value)
+    provenance.record(artefact, root=repo)
+    assert read(artefact)["device"] == f"{used} x NVIDIA H200"
 
 
 def test_several_artefacts_and_plain_record(repo, artefact):

@@ -173,11 +173,12 @@ def _command() -> list[str]:
 
 
 def _processor() -> tuple[str, int]:
-    """Return the GPU's model and the number of visible GPUs, or the CPU's model and 0.
+    """Return the GPU's model and how many the job uses, or the CPU's model and 0.
 
+    Each process uses one, however many it sees; torchrun's other processes may be on other nodes.
     torch is queried only if the job has imported it.
     """
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        return torch.cuda.get_device_name(), torch.cuda.device_count()
+        return torch.cuda.get_device_name(), int(os.environ.get("WORLD_SIZE", 1))
     return processor(), 0
