@@ -82,6 +82,13 @@ def test_more_gpus_than_a_node_has_span_nodes(here):
     )
 
 
+@pytest.mark.parametrize("model", ["nvidia_a100-sxm4-80gb", "nvidia_a100_1g.10gb+me"])
+def test_a_model_may_have_the_name_that_slurm_detects(here, model):
+    ours = Site(gpu_model=model, gpus={"paper": 16})
+    assert f" --gres=gpu:{model}:8 " in resources.trainer(ours, 16, "w", here)
+    assert resources.gres_option(asked(ours, mem_mb=1, runtime="1h", gpus=2)).endswith(f"{model}:2")
+
+
 def test_jobs_without_gpu_have_their_own_partition():
     ours = Site(partition="gpu", cpu_partition="cpu")
     assert asked(ours, mem_mb=500, runtime="1h") == {

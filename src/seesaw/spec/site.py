@@ -23,7 +23,7 @@ class Site(Strict):
     partition: str = ""
     cpu_partition: str = ""
     account: str = ""
-    gpu_model: str = Field(default="", pattern=r"^[\w.]*$")
+    gpu_model: str = Field(default="", pattern=r"^[\w.+-]*$")
     gpus: dict[str, int] = Field(
         default={},
         validate_default=True,
