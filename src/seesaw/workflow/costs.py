@@ -123,7 +123,7 @@ class Costs:
 
     def _share(self, device: str) -> float | None:
         """Return a device's GPU-hours for an hour on the reference GPU; None if unknown."""
-        if self.gpu in device.lower() and self._measured_share:
+        if rates.plain(self.gpu) in rates.plain(device) and self._measured_share:
             return self._measured_share
         return self.assumed.gpus.get(self._kind(device) or "")
 

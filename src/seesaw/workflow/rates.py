@@ -6,6 +6,7 @@ A plan uses the seconds per image in it, for training and detection.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,7 +88,7 @@ def measured(gpu: str, scale: Scale) -> Measured:
     for path in sorted(FOLDER.glob("*.yaml")):
         content = read_yaml(path)
         device = str(content.get("device", ""))
-        if content.get("scale") == scale.name and gpu.lower() in device.lower():
+        if content.get("scale") == scale.name and plain(gpu) in plain(device):
             found = read_model(path, _File, content)
             training, detection = map(_seconds, (found.training, found.detection))
             for loader in (found.loader or {}).values():
@@ -96,6 +97,11 @@ def measured(gpu: str, scale: Scale) -> Measured:
                         training[name] = max(training[name], 1 / rate)
             return Measured(training, detection)
     return Measured()
+
+
+def plain(gpu: str) -> str:
+    """Return a GPU's name in one spelling: SLURM's `nvidia_h200` is PyTorch's `NVIDIA H200`."""
+    return re.sub(r"[^a-z0-9]", "", gpu.lower())
 
 
 def repeats(config: Path) -> bool:

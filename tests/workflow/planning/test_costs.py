@@ -116,10 +116,11 @@ def test_a_measurement_that_is_none_is_one_sentence(cost, section, row):
         cost(A01, gpu="h100")
 
 
-def test_what_was_not_measured_is_scaled_by_what_was(cost):
+@pytest.mark.parametrize("name", ["H100", "nvidia_h100"])  # SLURM's name of an "NVIDIA H100"
+def test_what_was_not_measured_is_scaled_by_what_was(cost, name):
     measurement()
     for job, hours in (("train/a05_tsd/seed0", 384), ("train/a10_seesaw/seed0", 3230)):
-        found = cost(job, gpu="H100")
+        found = cost(job, gpu=name)
         assert (found.gpu_hours, found.basis) == (pytest.approx(hours / 5), "estimate")
     assert cost(A01).gpu_hours == 139  # of another GPU
 
