@@ -1,8 +1,11 @@
-"""The official executor of what runs inside a SLURM job, with three additions.
+"""The official executor of what runs inside a SLURM job, with four additions.
 
 - The step waits while SLURM's controller does not answer: `srun` would fail at once, and with it
   the attempt. The official executor (snakemake-executor-plugin-slurm-jobstep 0.6.1) calls it once;
   about the same of sbatch is snakemake-executor-plugin-slurm issue 313.
+- The step keeps SLURM_CONF, without which srun and what the step asks SLURM do not work where the
+  site's configuration has another place than SLURM's default. The official executor removes it with
+  the job's settings; about the same in a submission is snakemake-executor-plugin-slurm issue 164.
 - The step's first process passes signals on, as snakemake issue 3241 and
   snakemake-executor-plugin-slurm issues 242 and 243 ask: see `seesaw.workflow.slurm.step`.
 - A finished job writes Snakemake's record of its outputs (parameters, inputs) itself. Snakemake's
@@ -16,9 +19,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import snakemake_executor_plugin_slurm_jobstep as official
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
@@ -32,6 +38,14 @@ ExecutorSettings, common_settings = official.ExecutorSettings, official.common_s
 
 # As in the job's own submission; the official executor asks by `--gpus`: see `gres_option`.
 official.get_gpu_setting = lambda job: gres_option(job.resources)
+
+
+def _start(command: str, env: dict[str, str], **options) -> subprocess.Popen:
+    kept = {name: value for name, value in os.environ.items() if name == "SLURM_CONF"}
+    return subprocess.Popen(command, env=env | kept, **options)
+
+
+official.subprocess = SimpleNamespace(Popen=_start, PIPE=subprocess.PIPE)
 
 
 class Executor(official.Executor):
