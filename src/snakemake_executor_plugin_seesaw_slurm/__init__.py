@@ -46,6 +46,16 @@ official.get_max_array_size = lambda: 1000
 # Not by `--gpus`, which not every site's scheduler knows: see `gres_option`.
 official.set_gres_string = lambda job: gres_option(job.resources)
 
+
+def _leave_job() -> None:
+    """Forget the SLURM job in which Snakemake runs, but not where SLURM's configuration is."""
+    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+        if name != "SLURM_CONF":  # which the official function forgets, too
+            del os.environ[name]
+
+
+official.delete_slurm_environment = _leave_job
+
 # How much a job asks for, as the ledger names it, and Snakemake's resource that sets it.
 ASKED = {"-t": "runtime", "--mem": "mem_mb", "--gpus": "gpu", "--gres": "gres", "--nodes": "nodes"}
 # In what sbatch calls each limit of jobs in the queue, of a user or an account.

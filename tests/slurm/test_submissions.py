@@ -1,6 +1,7 @@
 """Jobs are submitted once, wait for the controller and avoid bad nodes, against stand-ins."""
 
 import logging
+import os
 import re
 import shutil
 import time
@@ -11,12 +12,13 @@ import pytest
 import snakemake_executor_plugin_slurm_jobstep as official
 from facts import lacks
 from snakemake.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 from stand_ins import Alone, command, end, job, listed
 
 import snakemake_executor_plugin_seesaw_slurm_jobstep as jobstep
 from seesaw.workflow.slurm import efficiency, ledger, queue
 from seesaw.workflow.slurm.ledger import Submission
-from snakemake_executor_plugin_seesaw_slurm import no_cluster
+from snakemake_executor_plugin_seesaw_slurm import Executor, no_cluster
 
 
 class Step(jobstep.Executor):
@@ -125,6 +127,14 @@ def test_a_step_finds_slurms_configuration_in_its_own_place(place, monkeypatch):
     vars(one).update(vars(job()))
     official.Executor.run_job(executor, one)
     assert ended == ["success"] and (place / "asked").read_text() == "/opt/slurm.conf \n"
+
+
+def test_snakemake_in_a_job_finds_slurms_configuration_in_its_own_place(monkeypatch):
+    monkeypatch.setenv("SLURM_CONF", "/opt/slurm.conf")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setattr(RemoteExecutor, "__init__", lambda *_: None)
+    Executor(None, logging.getLogger())
+    assert os.environ["SLURM_CONF"] == "/opt/slurm.conf" and "SLURM_JOB_ID" not in os.environ
 
 
 @pytest.mark.parametrize(
