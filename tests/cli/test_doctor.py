@@ -45,6 +45,14 @@ def test_an_operator_that_fails_or_lies_is_named(monkeypatch):
     assert not lacks(found["nms"], " 2,", " 1")
 
 
+@pytest.mark.parametrize(("scale", "state"), [("mini", "ok"), ("paper", "missing")])
+def test_a_laptop_with_torchs_cuda_build_needs_no_cuda_operators(monkeypatch, scale, state):
+    monkeypatch.setattr(software, "_cuda", lambda: "CUDA 13.0")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("mmcv.ops.get_compiling_cuda_version", lambda: "not available")
+    assert software.operators(Scale(scale)).state == state
+
+
 def test_a_clone_is_told_what_the_paper_scale_lacks(clone):
     paper = Scale("paper")
     lost = surroundings.dataset(paper)
@@ -147,10 +155,11 @@ def test_a_check_that_breaks_is_missing_and_the_page_says_what_to_do(capsys):
 
 def test_a_mistake_in_site_yaml_is_told_once_with_its_own_fix(clone, printed):
     Path("site.yaml").write_text("partitoin: gpu\n")
-    said = printed("doctor", code=1)
-    (line,) = [line for line in said.splitlines() if "partitoin" in line]
-    assert "site.yaml" in line.partition(":")[0] and "setup.sh" not in said
-    assert "missing: site.yaml" in said
+    lines = printed("doctor", code=1).splitlines()
+    (at,) = [n for n, line in enumerate(lines) if "partitoin" in line]
+    assert "site.yaml" in lines[at].partition(":")[0]
+    assert not lines[at + 1].startswith(" ")  # no line with another fix follows
+    assert lines[-1] == "missing: site.yaml"
 
 
 def test_the_exit_code(clone, printed):

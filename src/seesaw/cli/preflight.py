@@ -49,7 +49,7 @@ def doctor(args: Namespace) -> int:
         "compiler": software.compiler,
         "packages": software.lock,
         "GPU": partial(software.gpu, scale),
-        "operators": software.operators,
+        "operators": partial(software.operators, scale),
         "NCCL": partial(software.nccl, scale),
         "site.yaml": surroundings.settings,
         "SLURM": partial(surroundings.slurm, scale),

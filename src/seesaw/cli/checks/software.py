@@ -92,8 +92,11 @@ def runs_on(major: int, minor: int, archs: list[str]) -> bool:
     )
 
 
-def operators() -> Finding:
-    """Check mmcv's operators, and our replacements of those that mmcv has for GPUs only."""
+def operators(scale: Scale) -> Finding:
+    """Check mmcv's operators, and our replacements of those that mmcv has for GPUs only.
+
+    PyPI's torch is built for CUDA, and laptops without a GPU have it, too.
+    """
     import torch
     from mmcv.ops import get_compiling_cuda_version
 
@@ -102,7 +105,8 @@ def operators() -> Finding:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     faults = operators.broken(device)
     names = ", ".join(operators.operators(device))
-    if _cuda() and "not available" in get_compiling_cuda_version():
+    needed = device == "cuda" or not scale.overlay.backbones
+    if needed and _cuda() and "not available" in get_compiling_cuda_version():
         return Finding("missing", "mmcv has no CUDA operators", REBUILD)
     if not faults:
         return Finding("ok", f"on {device}: {names}")
