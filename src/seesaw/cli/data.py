@@ -7,7 +7,6 @@ import re
 import shutil
 from argparse import Namespace
 from contextlib import suppress
-from pathlib import Path
 
 from seesaw.cli.common import scale_of
 from seesaw.core.borders import console, listing
@@ -49,12 +48,13 @@ def download(args: Namespace) -> None:
     if not remotes:
         print(f"scale {scale.name} on {scale.dataset} needs nothing from the network")
         return None
-    coco = site.load().coco
-    folder = Path(os.path.expanduser(coco)) if coco else None  # keeps the ~ of an unknown user
-    if folder and not folder.is_dir():
-        raise UserError(f"{site.FILE}: coco is {coco!r}, which is no folder; correct or remove it.")
-    obtain.check_space(remotes, site.FILE, args.keep)
-    facts = {r.name: obtain.obtain(r, folder, args.keep) for r in remotes}
+    settings = site.load()
+    coco = settings.coco_folder
+    if coco and not coco.is_dir():
+        what = f"coco is {settings.coco!r}, which is no folder"
+        raise UserError(f"{site.FILE}: {what}; correct or remove it.")
+    obtain.check_space(remotes, site.FILE, coco, args.keep)
+    facts = {r.name: obtain.obtain(r, coco, args.keep) for r in remotes}
     for group, members in files.sets.items():
         if members.keys() <= facts.keys():
             path = downloads.record_path(group)

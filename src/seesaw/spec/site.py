@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -38,6 +39,12 @@ class Site(Strict):
     setup: str = ""
     coco: str = ""
     wandb: Literal["off", "offline", "online"] = "off"
+
+    @property
+    def coco_folder(self) -> Path | None:
+        """The folder of COCO that the file names, which may not exist."""
+        # keeps the ~ of an unknown user
+        return Path(os.path.expanduser(self.coco)) if self.coco else None
 
     @field_validator("wandb", mode="before")
     @classmethod

@@ -200,6 +200,19 @@ def test_room_is_reckoned_before_anything_is_asked_of_the_network(
     assert not lacks(said, "data needs", f"{need / 1e9:.1f} GB", "0.0 GB")
 
 
+def test_what_is_in_the_coco_folder_or_unpacked_already_needs_no_room(small, tmp_path):
+    rows = downloads.load().find("lvis_v1")
+    archive, images = (len(FILES[name]) for name in ("lvis_v1_train.json.zip", "train2017.zip"))
+    assert obtain.space(rows, None) == 4 * archive + 2 * images
+    for i in range(3):
+        put_file(f"data/lvis_v1/.train2017.part/{i}.jpg", bytes(2000))
+    assert obtain.space(rows, None) == 4 * archive + 2 * images - 6000
+    put_file("coco/train2017.zip", FILES["train2017.zip"])
+    assert obtain.space(rows, tmp_path / "coco") == 4 * archive + images - 6000
+    put_file("coco/train2017/1.jpg", b"1")
+    assert obtain.space(rows, tmp_path / "coco") == 5 * archive
+
+
 def test_the_list_says_what_is_there(small, capsys):
     run("pretrained")
     put_file("data/downloads/train2017.zip.part", bytes(2_000_000))

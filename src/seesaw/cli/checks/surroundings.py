@@ -84,7 +84,7 @@ def folders(scale: Scale) -> Finding:
 def disk(scale: Scale) -> Finding:
     """Check the disk space for everything that is still to be downloaded and unpacked."""
     files = [f for name in scale.downloads for f in downloads.load().find(name)]
-    need = space(files) + (50e9 if not scale.overlay.backbones else 3e9)
+    need = space(files, site.load().coco_folder) + (50e9 if not scale.overlay.backbones else 3e9)
     free = shutil.disk_usage(paths.ROOT).free
     found = f"{free / 1e9:.0f} GB free, about {need / 1e9:.0f} GB needed to begin"
     fix = "make room; `seesaw plan` adds up what results take"

@@ -11,7 +11,7 @@ from seesaw.core import paths
 from seesaw.core.files import lock, replacing
 from seesaw.data.download.fetch import fetch, verify
 from seesaw.data.download.progress import progress
-from seesaw.data.download.unpack import Held, holds, need_room, unpack, words
+from seesaw.data.download.unpack import Held, holds, need_room, unpack, unpacked_bytes, words
 from seesaw.errors import UserError
 from seesaw.spec.downloads import DIGITS, LOCKED, Remote, keep_hash
 
@@ -63,7 +63,9 @@ def obtain(remote: Remote, coco: Path | None, keep: bool = False) -> dict:
     return facts
 
 
-def check_space(remotes: Iterable[Remote], settings: Path, keep: bool = False) -> None:
+def check_space(
+    remotes: Iterable[Remote], settings: Path, coco: Path | None, keep: bool = False
+) -> None:
     """Refuse downloads for which, with what is unpacked from them, the disk has no room.
 
     ``settings`` is the file in which a COCO folder can be named.
@@ -71,21 +73,28 @@ def check_space(remotes: Iterable[Remote], settings: Path, keep: bool = False) -
     folder = paths.ROOT / "data"
     folder.mkdir(parents=True, exist_ok=True)
     fix = f"make room, link it to a larger disk, or name your COCO folder as `coco` in {settings}"
-    need_room(folder, space(remotes, keep), fix)
+    need_room(folder, space(remotes, coco, keep), fix)
 
 
-def space(remotes: Iterable[Remote], keep: bool = False) -> float:
-    """Return the bytes that are still needed at most while files are downloaded and unpacked."""
+def space(remotes: Iterable[Remote], coco: Path | None, keep: bool = False) -> float:
+    """Return the bytes that are still needed at most while files are downloaded and unpacked.
+
+    What is used in the folder ``coco``, and what an interrupted call has left, needs none again.
+    """
     lasting = worst = 0.0
     for remote in remotes:
-        here = remote.path if remote.path.exists() else remote.path.with_name(f"{remote.name}.part")
-        if remote.made.exists() or remote.bytes is None:
+        linked = remote.of_images and _folder(remote, coco)
+        if remote.made.exists() or linked or remote.bytes is None:
             continue
-        left = remote.bytes - (here.stat().st_size if here.exists() else 0)
+        here = remote.path if remote.path.exists() else remote.path.with_name(f"{remote.name}.part")
+        there = not remote.path.exists() and any(p.is_file() for p in _archives(remote, coco))
+        size = 0 if there else remote.bytes
+        left = max(size - (here.stat().st_size if here.exists() else 0), 0)
         unpacked = remote.bytes * _GROWTH[remote.of_images] if remote.makes else 0
+        unpacked = max(unpacked - unpacked_bytes(remote), 0)
         worst = max(worst, lasting + left + unpacked)
-        stays = remote.bytes if keep or not remote.makes else 0
-        lasting += unpacked + stays - (remote.bytes - left)
+        stays = size if keep or not remote.makes else 0
+        lasting += unpacked + stays - (size - left)
     return worst
 
 
@@ -97,12 +106,17 @@ def _folder(remote: Remote, coco: Path | None) -> Path | None:
     return next((p for p in places if p.is_dir()), None)
 
 
+def _archives(remote: Remote, coco: Path | None) -> list[Path]:
+    """Return where the user's own copy of an archive may be."""
+    if coco is None or remote.makes is None:
+        return []
+    return [coco / remote.name, coco / "zips" / remote.name, coco.parent / remote.name]
+
+
 def _file(remote: Remote, coco: Path | None) -> tuple[Path, str]:
     """Return the verified file itself, and a phrase that says how it was obtained and checked."""
     cache = Path(os.environ.get("TORCH_HOME", "~/.cache/torch")).expanduser() / "hub/checkpoints"
-    elsewhere = [cache / remote.name]
-    if coco is not None and remote.makes:
-        elsewhere = [coco / remote.name, coco / "zips" / remote.name, coco.parent / remote.name]
+    elsewhere = _archives(remote, coco) or [cache / remote.name]
     if remote.path.exists():
         elsewhere = [remote.path]
     for path in elsewhere:

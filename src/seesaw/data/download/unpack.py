@@ -34,8 +34,7 @@ def unpack(archive: Path, remote: Remote, report: Report = lambda _: None) -> He
     Raises:
         UserError: the archive is damaged or has other content, or the disk is full.
     """
-    target = remote.made
-    part = target.with_name(f".{target.name}.part")
+    target, part = remote.made, _part(remote)
     try:
         with zipfile.ZipFile(archive) as file:
             members = _members(file, remote, archive)
@@ -66,6 +65,16 @@ def unpack(archive: Path, remote: Remote, report: Report = lambda _: None) -> He
         )
     os.replace(part, target)  # not by `replacing`, as a part stays for the next attempt
     return found
+
+
+def unpacked_bytes(remote: Remote) -> int:
+    """Return the bytes of images that an interrupted unpacking has left."""
+    part = _part(remote)
+    return sum(entry.stat().st_size for entry in os.scandir(part)) if part.is_dir() else 0
+
+
+def _part(remote: Remote) -> Path:
+    return remote.made.with_name(f".{remote.made.name}.part")
 
 
 def holds(path: Path, remote: Remote) -> Held:
