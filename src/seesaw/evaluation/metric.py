@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 from mmdet.registry import METRICS
 from mmdet.structures.mask import encode_mask_results
 from mmengine.evaluator import BaseMetric
 
+from seesaw.errors import UserError
 from seesaw.evaluation.detections import DetectionWriter
 from seesaw.evaluation.lvis_eval import evaluate
+from seesaw.spec.annotations import load_annotations
 
 
 @METRICS.register_module()
@@ -24,7 +28,7 @@ class StreamedLVISMetric(BaseMetric):
     lvis-api#37).
 
     Args:
-        ann_file: annotations in LVIS format.
+        ann_file: annotations in LVIS format, with categories in the order of the model's labels.
         options: those of mmengine's `BaseMetric`.
     """
 
@@ -46,12 +50,24 @@ class StreamedLVISMetric(BaseMetric):
             self.results.append((sample["img_id"], *sample["ori_shape"][:2], *arrays, masks, own))
 
     def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
-        """Return the metrics of boxes and masks, as fractions; -1 where one is undefined."""
+        """Return the metrics of boxes and masks, as fractions; -1 where one is undefined.
+
+        Raises:
+            UserError: the annotations are missing or malformed, or have fewer categories.
+        """
+        categories = load_annotations(Path(self._annotations))["categories"]
+        ids = np.array([category["id"] for category in categories])
         with TemporaryDirectory() as folder:
             path = Path(folder) / "detections.jsonl"
             with DetectionWriter(path) as writer:
-                for found in sorted(results, key=lambda found: found[0]):
-                    writer.write(*found)
+                for *image, boxes, scores, labels, masks, own in sorted(results, key=itemgetter(0)):
+                    if (most := labels.max(initial=-1)) >= len(ids):
+                        raise UserError(
+                            f"{self._annotations} has {len(ids)} categories, and the model found "
+                            f"label {most}: name the annotations of the model's categories."
+                        )
+                    # the writer adds 1; in other data than ours a label need not be an id less 1
+                    writer.write(*image, boxes, scores, ids[labels] - 1, masks, own)
             scored = evaluate(path, self._annotations)
         return {
             f"{kind}_{name}": -1.0 if value is None else value
