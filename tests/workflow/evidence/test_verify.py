@@ -1,14 +1,16 @@
 """Every damaged, missing or outdated file is named, with the command that repairs it."""
 
+import json
 import os
 import subprocess
 
 import pytest
 from facts import lacks
 from finished_run import evaluated, flip, write
-from repository import replace
+from repository import REPOSITORY, replace
 
 from seesaw.core import paths
+from seesaw.core.files import sha256_file
 from seesaw.core.provenance import record
 from seesaw.core.records import provenance_path
 from seesaw.results.tables.collect import collect
@@ -32,6 +34,13 @@ def test_a_whole_run_has_no_fault(scale, run, tables, printed):
     files = len(run) + len(tables)
     assert verify(Evidence(scale)) == ([], files)
     assert not lacks(printed("verify"), "results/mini", f"{files} files", "0 faults")
+
+
+def test_the_committed_results_are_those_of_their_records():
+    """`seesaw publish` and `verify` refuse one that was written again without its record."""
+    kept = [p for p in (REPOSITORY / "reference").rglob("*") if provenance_path(p).is_file()]
+    recorded = {p: json.loads(provenance_path(p).read_text())["artefact"]["sha256"] for p in kept}
+    assert len(kept) > 100 and {p: sha256_file(p) for p in kept} == recorded
 
 
 @pytest.mark.parametrize("name", ["weights", "detections", "metrics", "matches"])
