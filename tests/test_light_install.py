@@ -109,6 +109,17 @@ def test_a_verb_that_needs_more_names_the_package_and_the_fix(missing):
     assert not lacks(done.stderr, "seesaw crate: ", "rocrate", "setup.sh", "[workflow]")
 
 
+def test_mmdets_own_word_for_a_missing_package_is_one_sentence(monkeypatch, printed):
+    """mmdet's LVIS datasets raise an ImportError without a name when they are loaded."""
+
+    def fails(*_):
+        raise ImportError("Package lvis is not installed.")
+
+    monkeypatch.setattr("seesaw.cli.planning.scale_of", fails)
+    said = printed("plan", "--scale", "smoke", code=2)
+    assert "(Package lvis is not installed);" in said and len(said.splitlines()) == 1
+
+
 def test_so_does_one_whose_separate_process_needs_it(monkeypatch, tmp_path, printed):
     (tmp_path / "needs_more.py").write_text("import no_such_package.part")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")

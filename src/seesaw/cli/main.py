@@ -127,12 +127,15 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"seesaw {args.verb}: {one_line(masked(error))}", file=sys.stderr)
         return 2
-    except ModuleNotFoundError as error:
-        package = (error.name or "seesaw").partition(".")[0]
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
         if package == "seesaw":
             raise
+        what = f"needs the Python package {package}"
+        if not isinstance(error, ModuleNotFoundError):  # a library of the system, or mmdet's own
+            what = f"cannot import what it needs ({one_line(masked(error)).rstrip('.')})"
         fix = "`tools/setup.sh` installs all, pip install 'PATH_OF_THE_REPOSITORY[workflow]' too"
-        print(f"seesaw {args.verb}: needs the Python package {package}; {fix}.", file=sys.stderr)
+        print(f"seesaw {args.verb}: {what}; {fix}.", file=sys.stderr)
         return 2
     except BrokenPipeError:
         if not _reader_left():
