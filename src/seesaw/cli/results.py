@@ -168,11 +168,13 @@ def compare(args: Namespace) -> None:
 
     kind = "bbox" if args.boxes else "segm"
     comparison = categories.compare(a, b, scale, kind)
-    render.terminal(comparison, args.top, scale.name)
+    render.terminal(comparison, args.top, scale.full_name)
     folder = scale.results / "compare" / f"{a.id}_vs_{b.id}"
     write_atomic(folder / f"{kind}.csv", render.as_csv(comparison))
     print(folder / f"{kind}.csv")
-    made, missing = pictures.draw(comparison, args.top, scale, folder)
+    made, missing = pictures.draw(comparison, args.top, scale, folder / kind)
+    for old in () if missing else {*(folder / kind).glob("*.png")} - made.keys():
+        old.unlink()  # of an earlier comparison, with other numbers
     for line in (*made, *filter(None, [missing])):
         print(line)
 

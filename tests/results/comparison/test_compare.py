@@ -51,7 +51,7 @@ def root(evaluated, tmp_path, monkeypatch):
 def test_categories_are_sorted_with_errors_and_examples(root, printed):
     said = printed("compare", "a09", "a10", "--scale", "mini")
     folder = Path(f"results/mini/compare/{A}_vs_{B}")
-    names = ["segm.csv", "1_apple.png", "2_pear___green.png"]
+    names = ["segm.csv", "segm/1_apple.png", "segm/2_pear___green.png"]
     assert said.splitlines()[-3:] == [str(folder / name) for name in names]
     apple, pear = csv.DictReader((folder / "segm.csv").open())
     assert (apple["name"], apple["frequency"], apple["images"], apple["objects"]) == (
@@ -77,15 +77,26 @@ def test_the_same_comparison_gives_the_same_bytes(root):
     for _ in range(2):
         assert main(["compare", A, B, "--boxes", "--top", "1", "--scale", "mini"]) == 0
         folder = Path(f"results/mini/compare/{A}_vs_{B}")
-        made.append({path.name: path.read_bytes() for path in folder.iterdir()})
+        made.append({path.name: path.read_bytes() for path in folder.rglob("*.*")})
         shutil.rmtree(folder)
     assert made[0] == made[1]
     assert sorted(made[0]) == ["1_apple.png", "2_pear___green.png", "bbox.csv"]
 
 
+def test_pictures_of_boxes_and_of_older_results_are_not_taken_for_those_of_masks(root):
+    folder = Path(f"results/mini/compare/{A}_vs_{B}")
+    assert main(["compare", A, B, "--scale", "mini"]) == 0
+    masks = {path: path.read_bytes() for path in folder.glob("segm/*.png")}
+    (folder / "segm" / "3_old.png").write_bytes(b"")
+    assert main(["compare", A, B, "--boxes", "--scale", "mini"]) == 0
+    assert all(path.read_bytes() == picture for path, picture in masks.items())
+    assert main(["compare", A, B, "--scale", "mini"]) == 0
+    assert {*folder.glob("segm/*.png")} == masks.keys()
+
+
 def test_pictures_show_the_objects_in_colour_and_the_rest_in_grey(root):
     assert main(["compare", A, B, "--scale", "mini"]) == 0
-    path = Path(f"results/mini/compare/{A}_vs_{B}/1_apple.png")
+    path = Path(f"results/mini/compare/{A}_vs_{B}/segm/1_apple.png")
     pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)
     coloured = pixels.max(2) - pixels.min(2) > 60
     third = pixels.shape[1] // 3

@@ -117,7 +117,7 @@ def test_the_verbs_take_what_reads_as_markup_everywhere(scale, capsys):
     assert main(["compare", A, B, "--scale", "mini"]) == 0
     assert main(["report", "--scale", "mini", "--partial"]) == 0
     folder = Path(f"results/mini/compare/{A}_vs_{B}")
-    assert {p.stem.partition("_")[2] for p in folder.glob("*.png")} == {file_name(name)}
+    assert {p.stem.partition("_")[2] for p in folder.rglob("*.png")} == {file_name(name)}
     report = Page(Path("results/mini/report/partial.html").read_text(encoding="utf-8"))
     assert any(plain(name) in text for text in report.texts)
 

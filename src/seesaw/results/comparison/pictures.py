@@ -65,7 +65,8 @@ def draw(
         rows = [(paths[i], [column[c.id, i] for column in columns]) for i in wanted[c.id]]
         path.parent.mkdir(parents=True, exist_ok=True)
         with drawing():
-            figure = _picture(f"{c.shown} ({c.group}): {c.a:.1f} to {c.b:.1f} AP", titles, rows)
+            ap = "box AP" if comparison.kind == "bbox" else "AP"
+            figure = _picture(f"{c.shown} ({c.group}): {c.a:.1f} to {c.b:.1f} {ap}", titles, rows)
             figure.savefig(path, dpi=110, metadata={"Software": None})
     return made, ""
 

@@ -46,7 +46,8 @@ def terminal(comparison: Comparison, top: int, scale: str) -> None:
     for line in (_runs(seeds), *_groups(comparison.categories)):
         console.print(Text(line, style="dim"))
     console.print()
-    numbers = ("group", "images", "objects", "AP of a", "of b", "difference")
+    ap = "box AP" if comparison.kind == "bbox" else "AP"
+    numbers = ("group", "images", "objects", f"{ap} of a", "of b", "difference")
     body = borders.listing("category", *numbers, numbers=numbers)
     for c in comparison.largest(top):
         counts = c.group, str(c.images), str(c.objects)
