@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from small_table import error, small
 
 from seesaw.results.tables.formats import as_json
-from seesaw.results.tables.layout import heading, increment, number, remarks
+from seesaw.results.tables.layout import columns, heading, increment, number, remarks
 from seesaw.results.tables.tables import Number, Row, Table, missing
 from seesaw.results.tables.verdicts import Spread
 
@@ -110,6 +110,25 @@ def test_increments_on_another_dataset_are_shown_and_not_judged():
     _, step = made.cells[1]["AP"]
     assert (step.ours, step.paper, step.verdict, made.spreads) == (8.0, 0.2, None, {})
     assert any("paper Δ" in line and "not judged" in line for line in remarks(made))
+
+
+def test_a_table_without_numbers_of_the_paper_says_nothing_of_verdicts_and_claims():
+    errors = {"errors": {"AP": error(0.1)}, "steps": {"AP": error(0.1, 8.0)}}
+    own = [row("a", 1.0, **errors), row("b", 9.0, **errors)]
+    known = [own[0], dataclasses.replace(own[1], paper=PAPER)]
+    for rows, shown in ((own, False), (known, True)):
+        made = table(rows)
+        assert made.cells[1]["AP"][1].ours == 8.0
+        assert any(column.key == "delta" for column in columns(made)) is shown
+        for word in ("paper Δ", "✓", "docs/claims.md"):
+            assert any(word in line for line in remarks(made)) is shown
+
+
+def test_the_number_of_seeds_is_that_of_each_row():
+    for others, said in ((3, "and 3 seeds a row."), (5, "a 3, b 5)."), (1, "(a 3; the others 1).")):
+        seeds = {"a": 3, "b": others}
+        rows = [row(name, 1.0, errors={"AP": error(0.1, seeds=n)}) for name, n in seeds.items()]
+        assert any(line.endswith(said) for line in remarks(table(rows)))
 
 
 def test_undefined_is_not_missing_and_unmeasured_is_not_run():

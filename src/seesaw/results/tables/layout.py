@@ -46,7 +46,7 @@ def columns(table: Table) -> list[Column]:
     result = [Column("label")]
     for key in table.columns:
         result.append(Column(key, None if key == "schedule" else key))
-        if key in table.increments and not table.levels_comparable:
+        if key in table.deltas:
             result.append(Column("delta", key))
     return result
 
@@ -90,7 +90,7 @@ def remarks(table: Table) -> list[str]:
     judged = table.scale in ASSUMED and table.dataset is None
     if any(row.errors for row in table.rows):
         lines.append(f"±: standard error by resampling images{_seeds(table)}.")
-    if table.increments and not table.levels_comparable:
+    if table.deltas:
         lines.append(f"paper Δ: the paper's increment{'' if judged else ', not judged'}.")
     lines += _legend(table)
     if table.test_dev is not None:
@@ -133,11 +133,13 @@ def _seeds(table: Table) -> str:
     if len(set(seeds.values())) == 1:
         return f" and {max(seeds.values())} seeds a row"
     several = ", ".join(f"{label} {n}" for label, n in seeds.items() if n > 1)
-    return f" and seeds ({several}; the others 1)"
+    return f" and seeds ({several}{'; the others 1' if min(seeds.values()) == 1 else ''})"
 
 
 def _legend(table: Table) -> list[str]:
-    if not (spreads := table.spreads):
+    pairs = [pair for row in table.cells for pair in row.values()]
+    compared = any(cell.paper is not None for pair in pairs for cell in pair)
+    if not compared or not (spreads := table.spreads):  # rows of one's own, which it does not have
         return []
     signs = "" if table.levels_comparable else "; only the sign counts"
     prior = SOURCES.get(table.scale, "assumed")
@@ -149,7 +151,6 @@ def _legend(table: Table) -> list[str]:
     single = all(e.seeds == 1 for row in table.rows for e in row.errors.values())
     added = ", which verdicts add to ±" if single else ""  # the ± of several seeds has it
     lines = [f"{marks}{signs} (docs/verdicts.md). Run-to-run spread{added}: {known}."]
-    pairs = [pair for row in table.cells for pair in row.values()]
     for kind, judged in zip(("Levels", "Increments"), zip(*pairs, strict=True), strict=True):
         counts = Counter(cell.verdict for cell in judged if cell.verdict in MARKS)
         if counts:

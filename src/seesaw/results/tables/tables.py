@@ -105,6 +105,12 @@ class Table:
         return self.scale == "paper" and self.dataset is None
 
     @property
+    def deltas(self) -> list[str]:
+        """The columns of which the paper has an increment, shown beside ours at other scales."""
+        printed = {c for row in self.rows for c in (row.paper or {}).get("increments", ())}
+        return [c for c in self.increments if c in printed and not self.levels_comparable]
+
+    @property
     def spreads(self) -> dict[str, Spread]:
         """The run-to-run spread used for each column's verdicts; empty where nothing is judged."""
         if self.dataset is not None:  # the paper's signs and the assumed spreads are of LVIS
