@@ -95,6 +95,16 @@ def test_a_table_pools_the_spread_of_its_rows():
     assert table(rows, "smoke").spreads == {}
 
 
+def test_a_training_that_a_table_shows_twice_counts_once():
+    known = {"errors": {"AP": error(0.1, seeds=3, spread=0.1)}}
+    rows = [
+        row(name, 1.0, **known, evidence={0: f"{training}/seed0/{name}/metrics.json"})
+        for name, training in (("a", "a"), ("b", "b"), ("a_again", "a"))
+    ]
+    assert table(rows, "paper").spreads["AP"] == Spread(0.1, assumed=False)  # 2 + 2 degrees
+    assert table([rows[0], rows[2]], "paper").spreads["AP"] == Spread(0.3, assumed=True)
+
+
 def test_another_dataset_at_paper_scale_is_not_compared_with_the_paper():
     made = table([row("a", 20.0, paper=PAPER)], "paper", dataset="own")
     assert made.cells[0]["AP"][0].paper is None

@@ -136,9 +136,12 @@ class Table:
         ]
 
     def _repeated(self, column: str) -> list[tuple[int, float]]:
-        rows = [row for row in self.rows if row.trainings]  # not the same models again
-        errors = [row.errors[column] for row in rows if column in row.errors]
-        return [(e.seeds, e.spread) for e in errors if e.spread is not None]
+        errors: dict[str, Estimate] = {}
+        for row in self.rows:
+            if row.trainings and column in row.errors:  # not the same models again
+                training = next(iter(row.evidence.values()), row.id).partition("/")[0]
+                errors.setdefault(training, row.errors[column])
+        return [(e.seeds, e.spread) for e in errors.values() if e.spread is not None]
 
 
 def _pair(
