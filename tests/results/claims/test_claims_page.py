@@ -46,6 +46,13 @@ def test_under_another_design_verdicts_are_exploratory(complete):
     assert "✓ supported (exploratory): 1\n" in page.brief(other)
 
 
+def test_the_readme_tells_of_claims_without_a_verdict(complete):
+    (judged,) = report(*complete, FROZEN).claims
+    begun = judged.model_copy(update={"verdict": None, "state": "incomplete"})
+    made = report(*complete, FROZEN).model_copy(update={"claims": [begun, judged]})
+    assert page.brief(made) == f"- ✓ supported: 1\n- incomplete: 1 ({begun.claim.says})\n"
+
+
 @pytest.mark.parametrize(
     ("unit", "ends", "shown"),
     [

@@ -145,13 +145,12 @@ def judged(scale: Scale, claims: Claims) -> Report | None:
 
 
 def brief(made: Report) -> str:
-    """Return the number of claims by verdict, and which are not supported, for the README."""
-    decided: dict[str, list[str]] = {}
-    for f in made.claims:
-        if f.verdict:
-            decided.setdefault(_verdict(f, made), []).append(f.claim.says)
+    """Return the number of claims by verdict or state, and which are not supported, as a list."""
+    found: dict[str, list[str]] = {}
+    for f in sorted(made.claims, key=lambda f: f.verdict is None):
+        found.setdefault(_verdict(f, made), []).append(f.claim.says)
     lines = []
-    for verdict, says in decided.items():
+    for verdict, says in found.items():
         which = "" if verdict.startswith(MARKS["supported"]) else f" ({'; '.join(says)})"
         lines.append(f"- {verdict}: {len(says)}{which}\n")
     return "".join(lines)
