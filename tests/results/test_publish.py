@@ -17,8 +17,9 @@ from seesaw.cli.main import main
 from seesaw.core.files import sha256_file
 from seesaw.core.records import provenance_path
 from seesaw.errors import UserError
-from seesaw.results.publish import published, row_and_claims
+from seesaw.results.publish import CARD, published, row_and_claims
 from seesaw.spec import claims as claim_table
+from seesaw.spec.experiments import Evaluation
 from seesaw.spec.scales import Scale
 
 TRAINING = "b03_htc_lite"
@@ -99,7 +100,12 @@ def test_a_card_has_the_rows_and_the_claims_of_its_model():
         assert not lacks(text, *(cell.label for cell in table.cells if cell.evaluation == name))
         shown = [c.id for c in claims if f"| {c.says} |" in text]
         assert shown == [c.id for c in claims if name in c.pair] != []
-    assert row_and_claims(table.evaluations["a10_seesaw"], Scale("smoke")).count("\n") == 1
+    shown = row_and_claims(table.evaluations["a10_seesaw"], Scale("smoke"))
+    alone = row_and_claims(Evaluation(id="own", training="own"), scale)
+    assert len(shown.splitlines()) == 2 and alone == ""
+    for part in (text, shown, alone):
+        card = CARD.replace("{claims}", part)
+        assert "\n\n\n" not in card and "\n\n## Use\n" in card
 
 
 @pytest.mark.slow

@@ -52,8 +52,7 @@ Instance Segmentation* (CVPR 2021, arXiv:2008.10032).
 |---|{rules}|
 | percent, val | {values} |
 
-{claims}
-## Use
+{claims}## Use
 
 With mmdet, in an environment with the workflow's package, `seesaw`:
 
@@ -152,14 +151,14 @@ def row_and_claims(evaluation: Evaluation, scale: Scale) -> str:
     """
     at = [cell for cell in scale.table.cells if cell.evaluation == evaluation.id]
     rows = ", ".join(f"*{c.label}* ({c.place.replace('_', ' ').title()})" for c in at)
-    said = f"Shown as {rows}.\n" if rows else ""
+    said = f"Shown as {rows}.\n\n" if rows else ""
     claims = claim_table.of(scale)
     if claims and (made := page.judged(scale, claims)):
         kept = [page.HEADS.index(name) for name in CLAIMED]
         found = zip(made.claims, page.each(made), strict=True)
         own = [[row[i] for i in kept] for f, row in found if evaluation.id in f.claim.pair]
         if own:
-            said += f"\n{ABOUT_CLAIMS}\n\n{page.table(list(CLAIMED), own)}\n"
+            said += f"{ABOUT_CLAIMS}\n\n{page.table(list(CLAIMED), own)}\n\n"
     return said
 
 
