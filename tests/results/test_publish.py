@@ -109,6 +109,16 @@ def test_a_card_has_the_rows_and_the_claims_of_its_model():
 
 
 @pytest.mark.slow
+def test_scores_are_not_published_with_a_config_that_was_edited_since(root, folder):
+    config = Path(f"configs/table_a2/{TRAINING}.py")
+    before = config.read_text()
+    config.write_text(f"{before}model.test_cfg.rcnn.score_thr = 0.3\n")
+    done = seesaw(root, "publish", "b03", "--out", "edited", code=2)
+    config.write_text(before)
+    assert config.name in done.stderr and not Path("edited").exists()
+
+
+@pytest.mark.slow
 def test_half_precision_halves_the_file(root, folder):
     seesaw(root, "publish", "b03", "--half", "--out", "halves")
     (half,) = Path("halves").iterdir()

@@ -17,7 +17,9 @@ from seesaw.cli.common import (
     scale_of,
 )
 from seesaw.core.integrity import refuse
+from seesaw.core.records import is_current, record_of
 from seesaw.errors import UserError
+from seesaw.workflow import dependencies
 
 
 def add(verb) -> None:
@@ -112,5 +114,12 @@ def publish(args: Namespace) -> None:
     if "tta_model" not in cfg:  # test-time augmentation is refused below
         metrics = scale.metrics(evaluation, args.seed)
         need_output(metrics, f"evaluate {evaluation.id}", scale, args.seed)
+        found = scale.detections(evaluation, args.seed)
+        code = dependencies.cached(scale).get(f"detect/{evaluation.id}")
+        if not args.half and not is_current(record_of(found), code):  # half is measured anew
+            raise UserError(
+                f"{found} is of another {config}, or of other code, than there is now; restore "
+                "that, or detect and evaluate again."
+            )
     names = names_of(scale.entry)
     print(publishing.publish(cfg, evaluation, scale, args.seed, names, args.out, args.half))
