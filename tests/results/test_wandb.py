@@ -1,6 +1,7 @@
 """What W&B is sent beside the curves of a training, read back from an offline run."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -71,6 +72,18 @@ def test_precision_and_recall_of_all_apples_and_no_pear(sent):
         "AP_r": {0},
         "AP_f": {1},
     }
+
+
+def test_a_training_that_has_begun_anew_is_sent_beside_the_one_before(bare, monkeypatch, printed):
+    monkeypatch.setattr(wandb, "send", lambda *_: True)
+    scale = Scale("mini")
+    before = scale.model(B, 0).with_name(run_log.NAME)
+    now, older = (scale.working(B, 0) / name / run_log.NAME for name in ("new", "old"))
+    for seconds, log in ((2, before), (3, now), (1, older)):
+        run_log.begin(log, {"id": f"b-{seconds}", "seed": 0}, 0)
+        os.utime(log, (seconds, seconds))
+    sent = printed("wandb-sync", B, "--scale", "mini").splitlines()
+    assert sent == [f"{before}: sent as b-2", f"{now}: sent as b-3"]
 
 
 def _rows(table):

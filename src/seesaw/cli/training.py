@@ -253,9 +253,10 @@ def wandb_sync(args: Namespace) -> int:
     if args.training is not None:  # an empty one is a script's variable that is not set
         only = experiments.load().training(args.training).id
     logs = sorted(scale.results.glob(f"{only}/seed*/{run_log.NAME}"))
-    finished = {path.parent.relative_to(scale.results) for path in logs}
+    finished = {path.parent.relative_to(scale.results): path.stat().st_mtime for path in logs}
     for path in sorted(scale.work.glob(f"{only}/seed*/*/{run_log.NAME}")):
-        if path.parents[1].relative_to(scale.work) not in finished:
+        # a training that has begun anew leaves the log of the one before in results/
+        if path.stat().st_mtime > finished.get(path.parents[1].relative_to(scale.work), 0.0):
             logs.append(path)
     if not logs:
         raise UserError(
