@@ -104,7 +104,8 @@ def test_levels_of_generated_data_are_no_verdict(tmp_path, monkeypatch):
     scale = Scale("smoke")
     monkeypatch.chdir(tmp_path)
     scored(scale, 0.25)
-    assert check(FIRST, scale, ZOO.tolerance).verdict == "not comparable"
+    found = check(FIRST, scale, ZOO.tolerance)
+    assert found.verdict == "not comparable" and "other data" in markdown([found], ZOO)
 
 
 def test_weights_without_counters_are_converted_whole(tmp_path):

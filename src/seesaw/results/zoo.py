@@ -57,4 +57,6 @@ def markdown(verdicts: list[Checked], zoo: Zoo) -> str:
         cells = [f"{m} / {v.expected[c]:.1f}" for m, c in zip(measured, COLUMNS, strict=True)]
         rows.append([v.label, *cells, v.verdict])
     said = f"mmdet's released Seesaw models on LVIS v1 val: measured / published, ± {zoo.tolerance}"
+    if any(v.verdict == "not comparable" for v in verdicts):
+        said += " (measured at another scale than the paper's, or on other data)"
     return f"{said}\n\n{table(['model', *COLUMNS, 'verdict'], rows)}\n"
