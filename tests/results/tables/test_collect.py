@@ -94,6 +94,22 @@ def test_errors_and_steps_come_from_images_and_seeds(root):
     assert base.steps == {}  # the row above was not run
 
 
+def test_a_row_of_earlier_weights_says_so(root):
+    scale = Scale("mini")
+    ladder(scale)
+    evaluation = scale.table.evaluations[LADDER[0]]
+    weights, found = scale.model(LADDER[0], 1), scale.detections(evaluation, 1)
+    for now, note in (("aa", ""), ("bb", weights.as_posix())):
+        of = {"path": weights.as_posix(), "sha256": now}
+        provenance_path(weights).write_text(json.dumps({"artefact": of}))
+        used = {"weights": of | {"sha256": "aa"}}
+        provenance_path(found).write_text(json.dumps({"inputs": used}))
+        row = rows_of(scale)[LADDER[0]]
+        assert row.state == "done" and note in row.note and bool(row.note) is bool(note)
+    shutil.copytree(scale.results, scale.reference)
+    assert rows_of(scale.frozen())[LADDER[0]].note == ""  # of what is here it knows nothing
+
+
 def test_a_step_knows_how_many_trainings_lie_between(root):
     scale = Scale("mini")
     ladder(scale)

@@ -8,9 +8,17 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from seesaw.core import paths
 from seesaw.core.integrity import corrupted
 from seesaw.core.json import read_json
-from seesaw.core.records import failure_of, provenance_path, record_of, remake
+from seesaw.core.records import (
+    changed_inputs,
+    failure_of,
+    provenance_path,
+    record_of,
+    recorded_hashes,
+    remake,
+)
 from seesaw.errors import UserError
 from seesaw.evaluation import replicates, uncertainty
 from seesaw.evaluation.submission import receipt
@@ -101,8 +109,8 @@ def _row(cell: Cell, above: str | None, scale: Scale, values: paper.PaperValues,
         numbers["fps"] = fps[cell.evaluation]
     records = {seed: provenance_path(scale.metrics(evaluation, seed)) for seed in training.seeds}
     evidence = {seed: p.relative_to(scale.results).as_posix() for seed, p in records.items()}
-    remarks = _remarks(evaluation, training, scale)
-    return dataclasses.replace(row, metrics=numbers, remarks=remarks, evidence=evidence)
+    remarks, note = _remarks(evaluation, training, scale), _outdated(evaluation, scale)
+    return dataclasses.replace(row, metrics=numbers, remarks=remarks, note=note, evidence=evidence)
 
 
 def means(seeds: Sequence[Mapping]) -> dict[str, float | None]:
@@ -135,6 +143,21 @@ def _remarks(evaluation: Evaluation, training: Training, scale: Scale) -> list[s
             record = record_of(artefact) or {}
             found |= dict.fromkeys(map(str, record.get("remarks") or []))
     return list(found)
+
+
+def _outdated(evaluation: Evaluation, scale: Scale) -> str:
+    """Return which file of a row is of other weights, detections or data than are here; or "".
+
+    A reference has none of these.
+    """
+    live = scale.results == paths.ROOT / "results" / scale.full_name
+    for seed in scale.table.seeds(evaluation.id) if live else ():
+        for path in scale.chain(evaluation, seed):
+            record = record_of(path) or {}
+            for name in changed_inputs(record, recorded_hashes(record)):
+                other = f"{path.name} was made from another {record['inputs'][name]['path']}"
+                return f"seed {seed}: {other} than is here; run the workflow again"
+    return ""
 
 
 def _runs(row: Row, scale: Scale) -> dict[int, replicates.Replicates]:
