@@ -3,7 +3,7 @@
 import platform
 
 from seesaw.core.provenance import Provenance, record
-from seesaw.core.records import record_of
+from seesaw.core.records import record_of, recorded_seconds
 from seesaw.training import run_log, runs
 
 TRAINED = {"host": "n1", "versions": {"torch": "1"}, "seconds_per_iteration": 2.0}
@@ -14,6 +14,9 @@ def test_weights_written_again_keep_the_record_of_their_training(tmp_path):
     model.touch()
     data.write_text("old")
     run_log.begin(log, {"versions": {"torch": "0"}}, 0)
+    with log.open("a") as file:
+        for iteration, seconds in ((20, 1.0), (40, 3.0), (45, 7.0)):
+            file.write(run_log.dumped(run_log.step(iteration, {"time": seconds})))
     inputs = {"manifest": data}
 
     def written_again(fingerprint):
@@ -31,4 +34,8 @@ def test_weights_written_again_keep_the_record_of_their_training(tmp_path):
     data.write_text("new")  # the record is of other weights than the checkpoint
     other = written_again("f")
     assert other["versions"] == {"torch": "0"} and other["host"] == platform.node()
-    assert written_again("g")["versions"] == {"torch": "0"}
+    # its own process wrote the weights in no time
+    assert other["seconds_per_iteration"] == round((20 * 1 + 20 * 3 + 5 * 7) / 45, 4)
+    assert recorded_seconds(other | {"iterations": 45}) > 100
+    log.unlink()
+    assert recorded_seconds(written_again("g") | {"iterations": 45}) is None

@@ -152,4 +152,5 @@ def recorded_seconds(record: dict) -> float | None:
     """Return the seconds that an artefact took, over all attempts of a resumed training."""
     if record.get("seconds_per_iteration") and record.get("iterations"):
         return record["seconds_per_iteration"] * record["iterations"]
-    return record.get("duration")
+    # of weights that were only written again, that of the writing
+    return None if record.get("rewritten") else record.get("duration")

@@ -60,6 +60,16 @@ def is_step(line: dict) -> bool:
     return known and "attempt" not in line and "evaluation" not in line
 
 
+def pace(steps: list[dict]) -> float | None:
+    """Return the mean of the logged seconds per iteration, over all steps; None without any."""
+    begins = [0, *(line["iter"] for line in steps)]
+    windows = [
+        (s["iter"] - n, s["time"]) for n, s in zip(begins, steps, strict=False) if s.get("time")
+    ]
+    seconds = sum(count * each for count, each in windows)
+    return round(seconds / sum(count for count, _ in windows), 4) if windows else None
+
+
 def begin(path: Path, header: dict, iteration: int, **facts: Any) -> None:
     """Start a log, or continue one without its lines after ``iteration`` and its evaluations.
 

@@ -107,8 +107,10 @@ def trained_before(output: Path, log: Path, provenance: Provenance) -> dict[str,
     if old.get("fingerprint") and is_current(old, provenance.facts["fingerprint"], inputs):
         before = {name: fact for name, fact in old.items() if name not in ("artefact", "inputs")}
     else:
-        header = run_log.read(log).header
+        header, _, steps, _ = run_log.read(log)
         before = {name: header[name] for name in ("git", "lock", "versions") if name in header}
+        # else the seconds of this process would pass for those of the training
+        before["seconds_per_iteration"] = run_log.pace(steps)
     wrote = ("command", "git", "lock", "versions", "host", "start")
     return before | {"rewritten": {name: now[name] for name in wrote}}
 
