@@ -10,6 +10,7 @@ import pytest
 from facts import lacks
 from repository import seesaw
 
+from seesaw.core.records import record_of, recorded_seconds
 from seesaw.evaluation import replicates, resample
 
 pytestmark = pytest.mark.slow
@@ -68,6 +69,10 @@ def test_killed_in_the_middle_and_started_again(root):
     assert again.returncode == 0, again.stderr[-2000:]
     assert int(again.stdout.splitlines()[-1]) == len(images) - THIRD  # written again: the others
     assert path.read_bytes() == whole
+    made = record_of(path)  # its duration is of the last attempt
+    assert (made["images_before"], made["images"]) == (THIRD, len(images))
+    share = (len(images) - THIRD) / len(images)
+    assert recorded_seconds(made) == pytest.approx(made["duration"] / share)
 
 
 def test_stopped_at_each_deadline_and_by_a_signal_to_all_its_processes(root):

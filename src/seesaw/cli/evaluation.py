@@ -74,6 +74,10 @@ def detect(args: Namespace) -> None:
     config = cfg.to_dict()
     key = hashing.fingerprint(code=code, config=config, **hashes)
     facts = dict(fingerprint=code, config_hash=hashing.fingerprint(config=config), seed=args.seed)
+    part = output.with_name(f".{output.name}.{key}.part")
+    if part.is_file():
+        with part.open("rb") as file:
+            facts["images_before"] = sum(1 for _ in file)  # of earlier attempts
     with Provenance(output, inputs=inputs, **facts) as provenance:
         provenance.facts |= run(cfg, weights, output, key, work, ends, args.workers)
     print(f"{output}: {provenance.facts['detections']} detections")

@@ -54,6 +54,8 @@ class Record(TypedDict):
     processor: NotRequired[str | None]
     start: NotRequired[Annotated[str, AfterValidator(_dated)] | None]
     duration: NotRequired[float | None]
+    images: NotRequired[int | None]
+    images_before: NotRequired[int | None]
     iterations: NotRequired[int | None]
     seconds_per_iteration: NotRequired[float | None]
     seed: NotRequired[int | None]
@@ -149,8 +151,11 @@ def dump(content: dict) -> str:
 
 
 def recorded_seconds(record: dict) -> float | None:
-    """Return the seconds that an artefact took, over all attempts of a resumed training."""
+    """Return the seconds of an artefact, over all attempts of a resumed training or detection."""
     if record.get("seconds_per_iteration") and record.get("iterations"):
         return record["seconds_per_iteration"] * record["iterations"]
+    images, before = (record.get(name) or 0 for name in ("images", "images_before"))
+    if record.get("duration") and images > before > 0:  # the last attempt's, and its share
+        return record["duration"] * images / (images - before)
     # of weights that were only written again, that of the writing
     return None if record.get("rewritten") else record.get("duration")
