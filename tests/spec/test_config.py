@@ -1,6 +1,7 @@
 """Configs that inherit the same files are read independently of each other."""
 
 import pytest
+from facts import lacks, refusal
 from mmengine.config import Config
 
 from seesaw.core import paths
@@ -37,10 +38,47 @@ def test_a_config_that_cannot_be_read_is_named(tmp_path, text):
         load(path)
 
 
-def test_annotations_that_no_scale_can_replace_are_named(tmp_path):
+def own(tmp_path, text):
+    """A config that inherits the first rung."""
     path = tmp_path / "own.py"
     base = (paths.CONFIGS / "table_a1/a01_mask_rcnn.py").resolve()
-    text = "train_dataloader = dict(dataset=dict(ann_file='annotations/own.json'))\n"
-    path.write_text(f"_base_ = {str(base)!r}\n{text}")
+    path.write_text(f"_base_ = {str(base)!r}\n{text}\n")
+    return path
+
+
+@pytest.mark.parametrize("of", ["", "_delete_=True, data_root='', ", "_delete_=True, "])
+def test_annotations_that_no_scale_can_replace_are_named(tmp_path, of):
+    text = f"train_dataloader = dict(dataset=dict({of}ann_file='annotations/own.json'))"
+    path = own(tmp_path, text)
     with pytest.raises(UserError, match=r"own\.py: ann_file is 'annotations/own\.json'"):
         resolve(path, Scale("mini"), register=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("load_from = 'https://x.org/coco.pth'", ["load_from", "init_from"]),
+        ("param_scheduler = [dict(type='CosineAnnealingLR')]", ["param_scheduler", "schedule"]),
+        ("train_cfg = dict(max_epochs=6)", ["train_cfg", "schedule"]),
+        ("train_dataloader = dict(batch_size=4)", ["train_dataloader.batch_size"]),
+        ("optim_wrapper = dict(accumulative_counts=4)", ["accumulative_counts", "batch_size"]),
+        (
+            "train_dataloader = dict(sampler=dict(type='ClassAwareSampler'))",
+            ["train_dataloader.sampler", "ClassBalancedDataset"],
+        ),
+        (
+            "train_dataloader = dict(batch_sampler=dict(type='BatchSampler'))",
+            ["train_dataloader.batch_sampler"],
+        ),
+        ("custom_hooks = [dict(type='EMAHook')]", ["EMAHook"]),
+    ],
+)
+def test_what_a_training_would_pass_over_is_refused(tmp_path, text, facts):
+    """mmengine would take it, and the results would be those of another config than they say."""
+    path = own(tmp_path, text)
+    assert not lacks(refusal(resolve, path, Scale("mini"), register=False), path, *facts)
+
+
+def test_what_a_training_does_anyway_may_be_said(tmp_path):
+    text = "load_from = None\noptim_wrapper = dict(accumulative_counts=1)"
+    resolve(own(tmp_path, text), Scale("mini"), register=False)

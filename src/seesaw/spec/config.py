@@ -22,6 +22,23 @@ utils.load = cache(utils.load)
 _read, _read_base = Config._file2dict, cache(Config._file2dict)
 Config._file2dict = staticmethod(lambda *file, **base: _read(*file) if file else _read_base(**base))
 
+# What mmengine reads and a training here sets itself: dotted path -> values that say what it does,
+# and what to use instead.
+_SET_HERE: dict[str, tuple[tuple, str]] = {
+    "load_from": ((None,), "init_from of the config's row names the training that it starts from"),
+    "param_scheduler": ((), "schedule has the warm-up and the milestones"),
+    "train_cfg": ((), "schedule has the epochs"),
+    "optim_wrapper.accumulative_counts": ((1,), "batch_size is that of an update"),
+    "train_dataloader.batch_size": ((), "batch_size is that of an update, over all GPUs"),
+    "train_dataloader.sampler.type": (
+        ("InfiniteSampler", "DefaultSampler"),
+        "images are drawn at random; a dataset, as ClassBalancedDataset, repeats some",
+    ),
+    "train_dataloader.batch_sampler.type": (
+        ("AspectRatioBatchSampler",),
+        "a batch has images of one aspect ratio",
+    ),
+}
 # Helper variables of the config files, which act through the keys that use them.
 _PARTS = {"classifier", "context_encoder", "data_root", "norm_cfg", "stages"} | {
     "test_pipeline",
@@ -38,9 +55,10 @@ def resolve(path: Path, scale: Scale, register: bool = True) -> Config:
 
     Raises:
         UserError: the file is no config or names other annotations than LVIS's, or the overlay has
-            no stand-in for its backbone.
+            no stand-in for its backbone, or a key of it would have no effect.
     """
     raw = copy.deepcopy({k: v for k, v in load(path).items() if k not in _PARTS})
+    _refuse_without_effect(raw, path)
     if register:
         import_modules_from_strings(**raw.get("custom_imports", {"imports": None}))
     if scale.overlay.backbones:
@@ -109,6 +127,19 @@ def _holds_dict(node: Any) -> bool:
     )
 
 
+def _refuse_without_effect(raw: dict, path: Path) -> None:
+    """Refuse what a training of ours would pass over, as if the config did not have it."""
+    flat = flatten({k: v for k, v in raw.items() if k != "model"})
+    for key, value in flat.items():
+        named = next((n for n in _SET_HERE if f"{key}.".startswith(f"{n}.")), None)
+        if named and value not in _SET_HERE[named][0]:
+            raise UserError(
+                f"{path}: a training sets {key} itself; remove it, as {_SET_HERE[named][1]}."
+            )
+        if key.startswith("custom_hooks.") and key.endswith(".type") and value == "EMAHook":
+            raise UserError(f"{path}: EMAHook has no effect, as the last weights are kept.")
+
+
 def _swap_backbone(model: dict, path: Path, scale: Scale) -> None:
     checkpoint = backbone_checkpoint(path)
     stand_in = scale.overlay.backbones.get(checkpoint)
@@ -131,7 +162,7 @@ def _with_dataset(raw: dict, path: Path, scale: Scale) -> dict:
     def visit(node: Any) -> Any:
         if isinstance(node, dict):
             node = {k: visit(v) for k, v in node.items()}
-            if "ann_file" in node and "data_root" in node:
+            if "ann_file" in node:
                 if (named := node["ann_file"]) not in files:
                     known = " or ".join(files)
                     raise UserError(
@@ -139,7 +170,7 @@ def _with_dataset(raw: dict, path: Path, scale: Scale) -> dict:
                         "puts its own dataset's."
                     )
                 node["ann_file"] = files[named]
-            if "data_root" in node:
+            if {"ann_file", "data_root"} & node.keys():
                 node["data_root"] = f"{entry.root}/"
             if "category_counts" in node:
                 node["category_counts"] = str(entry.category_counts)
