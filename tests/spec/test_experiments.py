@@ -89,6 +89,11 @@ A01 = "trainings.a01_mask_rcnn"
             ["evaluation a02_syncbn"],
         ),
         ("columns: [schedule, AP,", "columns: [schedule, APP,", ["places.table_a1.columns.1"]),
+        (
+            "AP_f, AP_box]\n    increments",
+            "AP_f]\n    increments",
+            ["places.table_a1", "AP_box", "columns"],
+        ),
         (ROW, ROW + ROW, [f"line {TWICE}", "a01_mask_rcnn", "twice"]),
         ("trainings:\n", "trainings: [\n", ["line "]),
         ("trainings:\n", "training:\n", ["trainings", "missing"]),

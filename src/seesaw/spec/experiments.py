@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from seesaw.core import paths
 from seesaw.core.names import instead, unique
@@ -37,6 +37,12 @@ class Place(Strict):
     heading: str
     columns: list[Column]
     increments: list[Overall] = []
+
+    @model_validator(mode="after")
+    def _increments_are_shown(self) -> Place:
+        if hidden := [name for name in self.increments if name not in self.columns]:
+            raise ValueError(f"increments has {hidden[0]}, which is not among columns")
+        return self
 
 
 class Training(Strict):
