@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from config_cases import BUILT, TABLE, resolved
+from facts import lacks, refusal
 
 from seesaw.core import paths
 from seesaw.errors import UserError
@@ -122,7 +123,34 @@ def test_a_scale_that_changes_one_setting_keeps_the_others(tmp_path, monkeypatch
     }
 
 
-@pytest.mark.parametrize("setting", ["norm_eval", "frozen_stages", "gamma", "score_thr", "lr"])
+@pytest.mark.parametrize("scale", ["mini", "single_gpu"])
+def test_a_training_without_crops_shows_images_as_large_as_tests(tmp_path, scale):
+    """The setting for crops reduces a step of the same name, and more than tests are."""
+    path = tmp_path / "own.py"
+    base = str((paths.CONFIGS / "figure_a2/mask_rcnn_random_ce.py").resolve())
+    step = "dict(type='Resize', scale=(1333, 800), keep_ratio=True)"
+    path.write_text(
+        f"_base_ = {base!r}\ntrain_dataloader = dict(dataset=dict(pipeline=[{step}]))\n"
+    )
+    made = resolve(path, Scale(scale), register=False)
+    (train,) = made.train_dataloader.dataset.pipeline
+    assert train == next(s for s in made.test_dataloader.dataset.pipeline if s.type == "Resize")
+
+
+def test_two_stand_ins_of_one_name_are_refused(tmp_path, monkeypatch):
+    """Both would be one file, which fits the backbone of one of them."""
+    monkeypatch.setattr(paths, "SCALES", tmp_path)
+    rows = "".join(
+        f"  {of}: {{name: resnet18, set: {{depth: {depth}}}, out_channels: [8]}}\n"
+        for of, depth in (("torchvision://resnet50", 18), ("torchvision://resnet101", 34))
+    )
+    (tmp_path / "own.yaml").write_text(f"dataset: mini_lvis\nbackbones:\n{rows}")
+    assert not lacks(refusal(Scale, "own"), "own.yaml", "backbones", "resnet18")
+
+
+@pytest.mark.parametrize(
+    "setting", ["norm_eval", "frozen_stages", "gamma", "score_thr", "lr", "num_classes"]
+)
 @pytest.mark.parametrize("place", ["set:", "set_in:\n  mask_rcnn_rfs_ce:"])
 def test_a_forbidden_setting_is_refused(setting, place, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "SCALES", tmp_path)
@@ -235,12 +263,13 @@ def test_a_setting_for_one_training_acts_there_alone():
     assert resolved("cascade_rfs_bags", "mini").batch_size == 6
 
 
-def test_a_setting_for_an_unknown_training_is_one_sentence(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["mask_rcnn_bags", "mask_rcnn"])  # the latter is in _base_
+def test_a_setting_for_an_unknown_training_is_one_sentence(name, tmp_path, monkeypatch):
     shutil.copytree(paths.SCALES, tmp_path / "scales")
     with (tmp_path / "scales" / "smoke.yaml").open("a") as file:
-        file.write("set_in:\n  mask_rcnn_bags: {learning_rate: 0.005}\n")
+        file.write(f"set_in:\n  {name}: {{learning_rate: 0.005}}\n")
     monkeypatch.setattr(paths, "SCALES", tmp_path / "scales")
-    with pytest.raises(UserError, match=r"smoke.yaml: set_in: 'mask_rcnn_bags' is no config"):
+    with pytest.raises(UserError, match=f"smoke.yaml: set_in: '{name}' is no config"):
         Scale("smoke").table  # noqa: B018
 
 

@@ -63,8 +63,9 @@ SETTINGS: dict[str, list[str]] = {
     "oversample_threshold": ["train_dataloader.dataset.oversample_thr"],
     "eql_threshold": ["model.roi_head.bbox_head.*loss_cls.lambda_"],
     "bags_edges": ["model.roi_head.bbox_head.*loss_cls.edges"],
-    "num_classes": ["model.roi_head.*num_classes"],
 }
+# The dataset gives this one, and no scale can.
+_OF_DATASET = {"num_classes": ["model.roi_head.*num_classes"]}
 # A setting in px stands for this size of the paper; all sizes that it replaces are reduced alike.
 REFERENCE_PX = {"image_short_edge": 800, "crop_edge": 1280, "tta_short_edge": 1200}
 _KINDS = {name: "it is a number of pixels" for name in REFERENCE_PX} | {
@@ -133,6 +134,15 @@ class Overlay(Strict):
                 raise ValueError(f"{name} is {short(value)}, but {kind}")
         return settings
 
+    @field_validator("backbones")
+    @classmethod
+    def _one_file_each(cls, backbones: dict[str, StandIn]) -> dict[str, StandIn]:
+        known: dict[str, StandIn] = {}
+        for stand_in in backbones.values():
+            if known.setdefault(stand_in.name, stand_in) != stand_in:
+                raise ValueError(f"{stand_in.name} names two different stand-ins; rename one")
+        return backbones
+
     @field_validator("set_in")
     @classmethod
     def _known_in(cls, configs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -167,14 +177,14 @@ def _completed(path: Path, *users: Path) -> dict:
         what = "no scale whose settings it can share"
         raise UserError(f"{path}: like: {short(like)} is {what}; {instead(given, known)}")
     shared = _completed(path.with_name(f"{like}.yaml"), path, *users)
-    return shared | raw | {k: _joined(shared.get(k), raw[k]) for k in ("set", "set_in") if k in raw}
+    return shared | raw | {k: joined(shared.get(k), raw[k]) for k in ("set", "set_in") if k in raw}
 
 
-def _joined(shared: Any, own: Any) -> Any:
-    """Return a scale's settings and those that it shares, where it has no other."""
+def joined(shared: Any, own: Any) -> Any:
+    """Return own settings and, where they have no other, those that are shared."""
     if not (isinstance(shared, dict) and isinstance(own, dict)):
         return own
-    return shared | {k: _joined(shared.get(k), v) for k, v in own.items()}
+    return shared | {k: joined(shared.get(k), v) for k, v in own.items()}
 
 
 def _fits(name: str, value: Any) -> bool:
@@ -197,7 +207,7 @@ def _above_0(value: Any) -> bool:
 @cache
 def _setting_of_path() -> re.Pattern:
     """Return the pattern whose groups are the settings; later settings are more specific."""
-    named = reversed(SETTINGS.items())
+    named = reversed((SETTINGS | _OF_DATASET).items())
     return re.compile("|".join(f"(?P<{n}>{'|'.join(map(translate, p))})" for n, p in named))
 
 
@@ -214,8 +224,18 @@ def lay_over(node: Any, settings: dict[str, Any], path: str = "") -> Any:
     if isinstance(node, dict):
         return {k: lay_over(v, settings, f"{prefix}{k}") for k, v in node.items()}
     if isinstance(node, (list, tuple)):
+        if path.endswith(".pipeline") and not any("crop_size" in step for step in node):
+            settings = _uncropped(settings)
         return type(node)(lay_over(v, settings, f"{prefix}{i}") for i, v in enumerate(node))
     return node
+
+
+def _uncropped(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings for a pipeline without a crop, whose images are as large as in tests."""
+    others = {k: v for k, v in settings.items() if k != "crop_edge"}
+    if edge := settings.get("image_short_edge"):
+        others["crop_edge"] = edge / REFERENCE_PX["image_short_edge"] * REFERENCE_PX["crop_edge"]
+    return others
 
 
 def _set(old: Any, name: str, settings: dict[str, Any]) -> Any:

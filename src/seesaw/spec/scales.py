@@ -71,7 +71,7 @@ class Scale:
     def table(self) -> experiments.Experiments:
         """The experiments of this scale."""
         every = experiments.load()
-        configs = {path.stem for path in paths.CONFIGS.glob("*/*.py")}
+        configs = {path.stem for path in paths.CONFIGS.glob("[!_]*/*.py")}
         if unknown := sorted(self.overlay.set_in.keys() - configs):
             raise UserError(
                 f"{self.path}: set_in: {unknown[0]!r} is no config of configs/*/; correct it."
