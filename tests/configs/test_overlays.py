@@ -16,6 +16,7 @@ from seesaw.spec.config import difference, flatten, resolve
 from seesaw.spec.overlay import SETTINGS
 from seesaw.spec.scales import Scale
 from seesaw.training.schedule import iterations
+from seesaw.workflow import dependencies
 
 SCALES = ("mini", "smoke")
 ALIASES = "".join(f", &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("abcdefghij"))
@@ -121,6 +122,24 @@ def test_a_scale_that_changes_one_setting_keeps_the_others(tmp_path, monkeypatch
         "mask_rcnn_rfs_ce": {"learning_rate": 0.01, "rois_per_image": 8},
         "a02_syncbn": {"learning_rate": 0.01},
     }
+
+
+def test_an_epoch_set_for_one_training_keeps_the_others(tmp_path, monkeypatch):
+    """A training of another length would be as long as the paper's."""
+    shutil.copy(paths.SCALES / "mini.yaml", tmp_path)
+    monkeypatch.setattr(paths, "SCALES", tmp_path)
+    (tmp_path / "own.yaml").write_text("like: mini\nset_in: {a11_dual_head: {epochs: {24: 3}}}\n")
+    a11 = TABLE.evaluations["a11_dual_head"].config_path
+    assert resolve(a11, Scale("own"), register=False).schedule.epochs == 2.5
+
+
+def test_a_schedule_of_another_length_needs_one_at_the_scale(tmp_path, monkeypatch):
+    """Three times 1x would train for 36 epochs where 2x has 5."""
+    monkeypatch.setattr(paths, "SCALES", tmp_path)
+    (tmp_path / "own.yaml").write_text(
+        "dataset: mini_lvis\nonly: [a01_mask_rcnn]\nset: {epochs: {12: 2.5}}\n"
+    )
+    assert not lacks(refusal(dependencies.compute, Scale("own")), "own.yaml", "24", "a01_mask_rcnn")
 
 
 @pytest.mark.parametrize("scale", ["mini", "single_gpu"])

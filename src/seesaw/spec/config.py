@@ -12,7 +12,7 @@ from mmengine.config import Config, utils
 from mmengine.utils import import_modules_from_strings
 
 from seesaw.errors import UserError
-from seesaw.spec.overlay import lay_over
+from seesaw.spec.overlay import joined, lay_over
 from seesaw.spec.scales import Scale
 
 # For each `mmdet::` base, mmengine parses mmdet's 102 metafiles (0.5 s a config); cache the result.
@@ -63,7 +63,7 @@ def resolve(path: Path, scale: Scale, register: bool = True) -> Config:
         import_modules_from_strings(**raw.get("custom_imports", {"imports": None}))
     if scale.overlay.backbones:
         _swap_backbone(raw["model"], path, scale)
-    settings = scale.overlay.set | scale.overlay.set_in.get(path.stem, {})
+    settings = joined(scale.overlay.set, scale.overlay.set_in.get(path.stem, {}))
     settings["num_classes"] = scale.entry.classes
     return Config(_with_dataset(lay_over(raw, settings), path, scale), filename=str(path))
 

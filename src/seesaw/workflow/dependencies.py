@@ -22,6 +22,7 @@ from seesaw.errors import UserError
 from seesaw.results.report import TEMPLATE
 from seesaw.spec import claims as claim_table
 from seesaw.spec import experiments, figures, zoo
+from seesaw.spec.overlay import joined
 from seesaw.spec.scales import Scale
 from seesaw.workflow import acceptances, design, used_code
 
@@ -163,6 +164,7 @@ def _trainings(scale: Scale, resolved: Resolved, known: Mapping[str, Any]) -> di
     for t in sorted(table.trainings.values(), key=lambda t: t.init_from is not None):
         if t.config is None or (t.init_from and table.trainings[t.init_from].config is None):
             continue
+        _refuse_full_length(t.config, scale)
         for seed in seeds[t.id]:
             parent = None
             if t.init_from:  # it was hashed before
@@ -179,6 +181,16 @@ def _trainings(scale: Scale, resolved: Resolved, known: Mapping[str, Any]) -> di
             if result[key] != made:
                 result["accepted"][key] = made
     return result
+
+
+def _refuse_full_length(config: Path, scale: Scale) -> None:
+    """Refuse a training of the paper's length at a scale that shortens the others."""
+    from seesaw.spec.config import load
+
+    settings = joined(scale.overlay.set, scale.overlay.set_in.get(config.stem, {}))
+    epochs = load(config)["schedule"]["epochs"]
+    if epochs not in settings.get("epochs", [epochs]):
+        raise UserError(f"{scale.path}: epochs lacks {epochs}, the length of {config}; add it.")
 
 
 def _evaluations(scale: Scale, resolved: Resolved) -> dict[str, str]:
