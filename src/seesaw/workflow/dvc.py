@@ -162,12 +162,18 @@ class Stages:
         made: dict[str, Any] = {"cmd": [*(["seesaw unlock"] if local else []), *commands]}
         if self.file.parent != paths.ROOT:
             made["wdir"] = ".."
-        made["deps"] = [*CODE, *self._configs(stage)]
+        made["deps"] = [*CODE, *self._configs(stage), *self._annotations(stage)]
         above = list(SHARED)[: list(SHARED).index(stage.name)] if stage.name in SHARED else SHARED
         shared = [self.hashes(name).as_posix() for name in above if name in self.all]
         made["params"] = [*self._params(stage), *({path: None} for path in shared)]
         made["outs"] = [{path: {"persist": True}} for path in self.outputs(stage.name)]
         return made
+
+    def _annotations(self, stage: Stage) -> list[str]:
+        """Return a user's own annotation files for the stage that checks them."""
+        if not any(job.rule == "data" for job in stage.owned):
+            return []
+        return [path.as_posix() for path in self.scale.own_annotations.values()]
 
     def _configs(self, stage: Stage) -> list[str]:
         """Return the config files and folders that a stage's jobs depend on."""

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import small_folder
 import yaml
 from clones import run
 from repository import REPOSITORY
@@ -73,6 +74,14 @@ def test_a_stage_depends_on_the_settings_of_the_scale_that_its_scale_is_like():
     for stage in yaml.safe_load(Stages(Scale("demo")).text())["stages"].values():
         files = [path for given in stage["params"] for path in given]
         assert files[:2] == ["configs/scales/demo.yaml", "configs/scales/mini.yaml"]
+
+
+def test_ones_own_data_are_made_again_after_an_edit_of_their_annotations(tmp_path):
+    """The other stages depend on what this one makes of them."""
+    content = yaml.safe_load(Stages(Scale("mini", str(small_folder.make(tmp_path / "d")))).text())
+    assert {f"{tmp_path}/d/annotations/{split}.json" for split in small_folder.SPLITS} < {
+        *content["stages"]["data"]["deps"]
+    }
 
 
 def test_measured_gpus_concern_the_table_that_shows_them(made):
