@@ -16,6 +16,7 @@ from seesaw.errors import UserError
 from seesaw.spec import datasets
 from seesaw.spec.scales import Scale, snakemake_command
 from seesaw.training import run_log, runs
+from seesaw.workflow import dependencies
 
 NAME = "it's my $(touch X) `touch X`;touch X & data"
 
@@ -114,6 +115,23 @@ def test_a_correction_makes_the_data_and_the_training_again(clone, printed):
     after = keys()
     trained = {key for key in before if key.startswith("train/")}
     assert trained and all(before[key] != after[key] for key in trained)
+
+
+def test_other_weights_in_a_file_of_ones_own_make_the_training_again(bare, monkeypatch):
+    """The config names the file alone, and its name stays."""
+    (bare / "configs/scales/own.yaml").write_text(
+        "dataset: mini_lvis\nonly: [a01_mask_rcnn]\nset: {backbone_checkpoint: own.pth}\n"
+    )
+    scale, key = Scale("own"), "train/a01_mask_rcnn/seed0"
+    monkeypatch.setattr(dependencies, "answer", lambda *_: dependencies.compute(scale))
+    found = []
+    for weights in (None, b"one", b"other", b"other"):
+        if weights:
+            (bare / "own.pth").write_bytes(weights)
+        found.append(dependencies.cached(scale)[key])
+    assert len(set(found)) == 3 and found[2] == found[3]
+    dependencies.cached(scale)
+    assert dependencies.known(scale)
 
 
 def test_a_stand_in_of_other_data_starts_no_training(bare, printed):

@@ -16,8 +16,11 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from seesaw.core import hashing, paths
 from seesaw.core.integrity import sha256_of
+from seesaw.core.json import json_or_none
 from seesaw.errors import UserError
 from seesaw.results.report import TEMPLATE
 from seesaw.spec import claims as claim_table
@@ -49,13 +52,27 @@ def sources(scale: Scale) -> list[Path]:
     files += [*used_code.PACKAGE.rglob("*.py"), *paths.NOTEBOOKS.glob("*.py"), TEMPLATE]
     files = [file for file in files if file != paths.PAPER_VALUES]
     # The manifest contains the number of categories; configs inherit from the locked mmdet's.
-    own = scale.own_annotations.values()
+    own = [*scale.own_annotations.values(), *_known_weights(scale)]
     return [*files, *own, scale.entry.manifest, paths.ACCEPTED, paths.LOCK]
 
 
 def cache(scale: Scale) -> Path:
     """Return the file in which `cached` stores the fingerprints."""
     return paths.CACHE / "fingerprints" / f"{scale.full_name}.json"
+
+
+class _Value(TypedDict):
+    weights: dict[str, str | None]
+
+
+class _Kept(TypedDict):
+    value: _Value
+
+
+def _known_weights(scale: Scale) -> list[Path]:
+    """Return the local weights that the cached fingerprints contain, without reading configs."""
+    kept = json_or_none(cache(scale), _Kept)
+    return [Path(path) for path in (kept["value"]["weights"] if kept else ())]
 
 
 class Keys(dict):
@@ -90,9 +107,10 @@ def compute(scale: Scale) -> dict[str, Any]:
     """Compute ``train/<id>/seed<k>``, ``detect/<evaluation>``, ``pretrain/<backbone>`` ... -> hash.
 
     ``code/<module>`` is used by every rule that depends on the code of one module and its imports.
-    There are two further entries: ``backbones``, training -> name of the stand-in that it starts
-    from, and ``accepted``, key of a finished training whose own fingerprint is given here ->
-    fingerprint of the current state.
+    There are three further entries: ``backbones``, training -> name of the stand-in that it starts
+    from; ``accepted``, key of a finished training whose own fingerprint is given here ->
+    fingerprint of the current state; and ``weights``, local file that a backbone starts from -> its
+    hash.
     """
     from seesaw.spec.config import resolve
 
@@ -159,7 +177,7 @@ def _trainings(scale: Scale, resolved: Resolved, known: Mapping[str, Any]) -> di
     from seesaw.spec.config import flatten
 
     table, seeds = scale.table, claim_table.training_seeds(scale)
-    result: dict[str, Any] = {"accepted": {}}
+    result: dict[str, Any] = {"accepted": {}, "weights": {}}
     stands_for = acceptances.stands_for(scale.full_name)
     for t in sorted(table.trainings.values(), key=lambda t: t.init_from is not None):
         if t.config is None or (t.init_from and table.trainings[t.init_from].config is None):
@@ -171,6 +189,9 @@ def _trainings(scale: Scale, resolved: Resolved, known: Mapping[str, Any]) -> di
                 parent = result[f"train/{t.init_from}/seed{seed}"]
             elif stand_in := known["backbones"].get(t.id):
                 parent = known[f"pretrain/{stand_in}"]
+            elif own := _own_weights(resolved(t.config)):
+                parent = sha256_of(own) if own.is_file() else None
+                result["weights"][str(own)] = parent
             parts = used_code.training_parts(
                 resolved(t.config), dataset_hash=known["data"], seed=seed, parent=parent
             )
@@ -181,6 +202,13 @@ def _trainings(scale: Scale, resolved: Resolved, known: Mapping[str, Any]) -> di
             if result[key] != made:
                 result["accepted"][key] = made
     return result
+
+
+def _own_weights(config: dict[str, Any]) -> Path | None:
+    """Return the local file that a config's backbone starts from, or None if it is downloaded."""
+    start = config["model"].get("backbone", {}).get("init_cfg") or {}
+    checkpoint = start.get("checkpoint", "://")
+    return None if "://" in checkpoint else Path(checkpoint)
 
 
 def _refuse_full_length(config: Path, scale: Scale) -> None:

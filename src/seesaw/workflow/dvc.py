@@ -23,7 +23,7 @@ from seesaw.spec import experiments, figures, overlay
 from seesaw.spec.metrics import BRIEF
 from seesaw.spec.scales import Scale, snakemake_command
 from seesaw.training import run_log
-from seesaw.workflow import jobs
+from seesaw.workflow import dependencies, jobs
 from seesaw.workflow.jobs import Job
 
 # stage -> the rules whose jobs it owns.
@@ -162,18 +162,21 @@ class Stages:
         made: dict[str, Any] = {"cmd": [*(["seesaw unlock"] if local else []), *commands]}
         if self.file.parent != paths.ROOT:
             made["wdir"] = ".."
-        made["deps"] = [*CODE, *self._configs(stage), *self._annotations(stage)]
+        made["deps"] = [*CODE, *self._configs(stage), *self._own_files(stage)]
         above = list(SHARED)[: list(SHARED).index(stage.name)] if stage.name in SHARED else SHARED
         shared = [self.hashes(name).as_posix() for name in above if name in self.all]
         made["params"] = [*self._params(stage), *({path: None} for path in shared)]
         made["outs"] = [{path: {"persist": True}} for path in self.outputs(stage.name)]
         return made
 
-    def _annotations(self, stage: Stage) -> list[str]:
-        """Return a user's own annotation files for the stage that checks them."""
-        if not any(job.rule == "data" for job in stage.owned):
-            return []
-        return [path.as_posix() for path in self.scale.own_annotations.values()]
+    def _own_files(self, stage: Stage) -> list[str]:
+        """Return a user's annotation files, for the stage that checks them, and local weights."""
+        found: list[str] = []
+        if any(job.rule == "data" for job in stage.owned):
+            found += [path.as_posix() for path in self.scale.own_annotations.values()]
+        if any(job.rule == "train" for job in stage.jobs):
+            found += dependencies.cached(self.scale)["weights"]
+        return found
 
     def _configs(self, stage: Stage) -> list[str]:
         """Return the config files and folders that a stage's jobs depend on."""
