@@ -151,6 +151,7 @@ def of(scale: Scale) -> Claims | None:
     if not path.is_file() or (claims := load()).scale != scale.full_name:
         return None
     seen: set[str] = set()
+    timed = {cell.evaluation for cell in table.place_cells("table_a2")}
     for claim in claims.claims:
         if claim.id in seen:
             raise UserError(f"{path}: the claim {claim.id} stands there twice; rename one.")
@@ -161,6 +162,11 @@ def of(scale: Scale) -> Claims | None:
                 raise UserError(
                     f"{path}: the claim {claim.id} names {name!r}, which is no evaluation on val; "
                     f"use one of {known}."
+                )
+            if claim.kind == "faster" and name not in timed:
+                raise UserError(
+                    f"{path}: the claim {claim.id} is about the speed of {name}, but the models of "
+                    f"Table A2 are timed; {instead(name, timed)}"
                 )
     if odd := next((curve.claim for curve in claims.curves if curve.claim not in seen), None):
         raise UserError(f"{path}: curves: {odd!r} is no claim; {instead(odd, seen)}")

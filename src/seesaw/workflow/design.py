@@ -12,6 +12,8 @@ from seesaw.spec.claims import Claims, files, load
 from seesaw.spec.scales import Scale
 from seesaw.workflow import used_code
 
+COUNTER = "GradientRatioHook"
+
 
 def fingerprint(claims: Claims, scale: Scale, data: str) -> str:
     """Return 16 hex digits of a hash over everything that is chosen before the seeds run.
@@ -20,6 +22,9 @@ def fingerprint(claims: Claims, scale: Scale, data: str) -> str:
     generator's code, pre-training, and the claims' kinds, pairs, metrics, margins and seeds. The
     code of models and training is not covered: a correction there retrains, without a new design.
     ``data`` is the fingerprint of the data.
+
+    Raises:
+        UserError: a claim is about gradients that a training does not count.
     """
     from seesaw.spec.config import resolve
 
@@ -32,6 +37,15 @@ def fingerprint(claims: Claims, scale: Scale, data: str) -> str:
             config = resolve(path, scale, register=False).to_dict()
             config = used_code.of_any_machine(config)
             configs[path.stem] = config
+    for claim in claims.claims:
+        for name in claim.pair if claim.kind == "gradient_ratio" else ():
+            path = table.trainings[table.evaluations[name].training].config
+            hooks = configs[path.stem].get("custom_hooks", []) if path else [COUNTER]
+            if COUNTER not in str(hooks):
+                raise UserError(
+                    f"{paths.CLAIMS}: the claim {claim.id} is about the gradients of {name}, which "
+                    f"counts none; let {path} inherit configs/_base_/gradient_ratio.py."
+                )
     return hashing.fingerprint(
         data=data,
         configs=configs,

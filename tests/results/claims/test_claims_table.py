@@ -8,7 +8,7 @@ from facts import lacks, refusal
 from seesaw.errors import UserError
 from seesaw.spec import claims as table
 from seesaw.spec.scales import Scale
-from seesaw.workflow import jobs
+from seesaw.workflow import design, jobs
 
 GAIN = dict(kind="gain", pair=["a09_stronger_backbone", "a10_seesaw"], metric="AP_r")
 PAIRS = {"a09_stronger_backbone", "a10_seesaw"} | {
@@ -37,6 +37,23 @@ PAIRS = {"a09_stronger_backbone", "a10_seesaw"} | {
 def test_a_mistake_is_one_sentence(claim, change, facts):
     said = refusal(claim, **GAIN | change)
     assert not lacks(said, "configs/claims.yaml", *facts)
+
+
+def test_a_speed_that_is_not_timed_is_one_sentence(claim):
+    """It would stay without a run for ever, and so would the next one's."""
+    row = dict(kind="faster", pair=["a01_mask_rcnn", "b03_htc_lite"], mode="ours")
+    said = refusal(claim, **row)
+    assert not lacks(said, "configs/claims.yaml", "claim c", "a01_mask_rcnn", "Table A2")
+
+
+def test_gradients_that_are_not_counted_are_one_sentence(claim):
+    row = dict(kind="gradient_ratio", bands=["r", "r"], expect="above")
+    scale, claims = claim(pair=["mask_rcnn_rfs_ce", "a01_mask_rcnn"], **row)
+    said = refusal(design.fingerprint, claims, scale, "data")
+    facts = ("claim c", "table_a1/a01_mask_rcnn.py", "gradient_ratio.py")
+    assert not lacks(said, "configs/claims.yaml", *facts)
+    scale, claims = claim(pair=["mask_rcnn_rfs_ce", "mask_rcnn_rfs_seesaw"], **row)
+    assert design.fingerprint(claims, scale, "data")
 
 
 @pytest.mark.parametrize(
