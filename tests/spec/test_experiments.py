@@ -90,6 +90,11 @@ A01 = "trainings.a01_mask_rcnn"
         ),
         ("columns: [schedule, AP,", "columns: [schedule, APP,", ["places.table_a1.columns.1"]),
         (
+            "columns: [schedule, AP, AP_r, AP_c, AP_f,",
+            "columns: [fps, AP,",
+            ["cell 'Mask R-CNN'", "table_a1", "fps", "table_a2"],
+        ),
+        (
             "AP_f, AP_box]\n    increments",
             "AP_f]\n    increments",
             ["places.table_a1", "AP_box", "columns"],

@@ -153,6 +153,13 @@ class Experiments:
                     f"{self.path}: the cell {c.label!r} names {c.evaluation}, but test_dev has no "
                     "annotations to score it; name an evaluation on val."
                 )
+        timed = {c.evaluation for c in self.place_cells("table_a2")}
+        for c in self.cells:
+            if "fps" in self.places[c.place].columns and c.evaluation not in timed:
+                raise UserError(
+                    f"{self.path}: the cell {c.label!r} of {c.place} has no fps, for which rows "
+                    "of table_a2 are timed; add it there or leave fps out of the columns."
+                )
 
     def only(self, trainings: Collection[str], path: Path) -> Experiments:
         """Return the part of the table for some trainings; ``path`` is the file that names them.
