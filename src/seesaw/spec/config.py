@@ -121,6 +121,12 @@ def difference(a: Config, b: Config) -> list[tuple[str, Any, Any]]:
     return [(k, old.get(k), new.get(k)) for k in keys if x.get(k) != y.get(k)]
 
 
+def paper_difference(a: Path, b: Path) -> list[str]:
+    """Return the dotted paths at which two config files differ at paper scale."""
+    plain = ({k: v for k, v in load(path).items() if k not in _PARTS} for path in (a, b))
+    return [key for key, *_ in difference(*map(Config, plain))]
+
+
 def _holds_dict(node: Any) -> bool:
     return isinstance(node, dict) or (
         isinstance(node, (list, tuple)) and any(_holds_dict(item) for item in node)

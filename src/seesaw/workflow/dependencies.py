@@ -179,6 +179,7 @@ def _trainings(scale: Scale, resolved: Resolved, known: Mapping[str, Any]) -> di
     table, seeds = scale.table, claim_table.training_seeds(scale)
     result: dict[str, Any] = {"accepted": {}, "weights": {}}
     stands_for = acceptances.stands_for(scale.full_name)
+    made_by: dict[str, Path] = {}
     for t in sorted(table.trainings.values(), key=lambda t: t.init_from is not None):
         if t.config is None or (t.init_from and table.trainings[t.init_from].config is None):
             continue
@@ -196,12 +197,24 @@ def _trainings(scale: Scale, resolved: Resolved, known: Mapping[str, Any]) -> di
                 resolved(t.config), dataset_hash=known["data"], seed=seed, parent=parent
             )
             key, made = f"train/{t.id}/seed{seed}", hashing.fingerprint(**parts)
+            _refuse_levelled(t.config, made_by.setdefault(made, t.config), scale)
             if scale.overlay.ask_before_retraining:
                 acceptances.remember(made, parts | {"config": flatten(parts["config"])})
             result[key] = stands_for.get((key, made), made)
             if result[key] != made:
                 result["accepted"][key] = made
     return result
+
+
+def _refuse_levelled(config: Path, other: Path, scale: Scale) -> None:
+    """Refuse two configs that do the same at a scale because it replaces what they differ in."""
+    from seesaw.spec.config import paper_difference
+
+    if config != other and (keys := paper_difference(config, other)):
+        raise UserError(
+            f"{scale.path}: {config} does what {other} does, as this scale sets "
+            f"{', '.join(keys[:3])}; set other values for {config.stem} under set_in."
+        )
 
 
 def _own_weights(config: dict[str, Any]) -> Path | None:
@@ -224,6 +237,7 @@ def _refuse_full_length(config: Path, scale: Scale) -> None:
 def _evaluations(scale: Scale, resolved: Resolved) -> dict[str, str]:
     """Hash the detections of each evaluation, and the conversion of each released model."""
     result = {}
+    made_by: dict[tuple[str, str], Path] = {}
     built = [e for e in scale.table.evaluations.values() if scale.table.built(e.id)]
     for released in zoo.load().models.values():
         built.append(released.evaluation)
@@ -242,6 +256,8 @@ def _evaluations(scale: Scale, resolved: Resolved) -> dict[str, str]:
             split=e.split,
             code=used_code.code_hash(types | {"seesaw.evaluation.detect"}),
         )
+        made = (e.training, result[f"detect/{e.id}"])
+        _refuse_levelled(e.config_path, made_by.setdefault(made, e.config_path), scale)
     return result
 
 
