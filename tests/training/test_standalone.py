@@ -13,6 +13,7 @@ from seesaw.cli.main import main
 from seesaw.core import paths
 from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale
+from seesaw.training.standalone import standalone
 
 TOOLS = Path(mmdet.__file__).parent / ".mim/tools"
 
@@ -70,6 +71,14 @@ def test_a_training_of_the_paper_on_eight_gpus(tmp_path):
     asked = resolve(scale.table.evaluations["a10_seesaw"].config_path, scale)
     assert made.model.to_dict() == asked.model.to_dict()
     assert made.optim_wrapper.to_dict() == asked.optim_wrapper.to_dict()
+
+
+def test_a_hook_of_ones_own_is_kept_and_the_count_of_gradients_is_not():
+    scale = Scale("paper")
+    cfg = resolve(scale.table.evaluations["mask_rcnn_random_ce"].config_path, scale, register=False)
+    cfg.custom_hooks.append(dict(type="SyncNormHook"))
+    hooks = [hook.type for hook in standalone(cfg, scale, gpus=8).custom_hooks]
+    assert hooks == ["CheckInvalidLossHook", "SyncNormHook"]
 
 
 def test_what_starts_from_or_wraps_another_model(tmp_path):

@@ -61,6 +61,8 @@ def standalone(cfg: Config, scale: Scale, gpus: int, load_from: str | None = Non
 
 def _training(cfg: Config, scale: Scale, gpus: int) -> dict:
     """Return what a training needs: loader, loop, schedule and hooks."""
+    # the gradients that this hook counts are for files of `seesaw train`
+    hooks = [h for h in cfg.get("custom_hooks", []) if not h["type"].endswith("GradientRatioHook")]
     loader = cfg.train_dataloader.to_dict() | dict(batch_size=cfg.batch_size // gpus)
     schedule = cfg.schedule
     whole = all(float(n).is_integer() for n in (schedule.epochs, *schedule.milestones))
@@ -84,7 +86,7 @@ def _training(cfg: Config, scale: Scale, gpus: int) -> dict:
             sampler_seed=dict(type="DistSamplerSeedHook"),
             visualization=dict(type="DetVisualizationHook"),
         ),
-        custom_hooks=[dict(type="CheckInvalidLossHook", interval=10)],
+        custom_hooks=[dict(type="CheckInvalidLossHook", interval=10), *hooks],
         log_processor=dict(type="LogProcessor", window_size=50, by_epoch=whole),
     )
 
