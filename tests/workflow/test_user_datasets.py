@@ -61,6 +61,15 @@ def test_a_number_names_a_folder_for_snakemake_too(bare, name):
     assert str(parse_config([f"dataset={name}"])["dataset"]) == name
 
 
+def test_a_folder_here_has_no_slash_at_its_end_unless_an_entry_has_its_name(bare):
+    """A shell completes it so; in another spelling all jobs would run again."""
+    for name in ("mine", "mini_lvis"):
+        small_folder.make(bare / name)
+    assert Scale("smoke", "mine/").options == Scale("smoke", "mine").options
+    assert Scale("smoke", "mini_lvis/").entry.root == Path("mini_lvis")
+    assert Scale("smoke", "mini_lvis").entry.generate
+
+
 def test_hidden_files_of_a_mac_are_no_annotations(tmp_path):
     folder = small_folder.make(tmp_path / "mac")
     (folder / "annotations/._train.json").write_bytes(b"\0\5\x16\7")

@@ -80,6 +80,13 @@ class DatasetEntry(Strict):
         return self.root.parent / f"{self.root.name}_test_dev_truth"
 
 
+def table() -> dict[str, Any]:
+    """Return name -> row, unchecked."""
+    rows = read_yaml(paths.DATASETS).get("datasets")
+    # YAML reads a name such as 2024 as a number
+    return {str(key): row for key, row in rows.items()} if isinstance(rows, dict) else {}
+
+
 def load(name: str) -> DatasetEntry:
     """Return an entry of the table by its name, or a folder in LVIS format by its path.
 
@@ -90,11 +97,9 @@ def load(name: str) -> DatasetEntry:
         UserError: there is no such entry or folder, it cannot be named in a workflow, its files are
             not found, or the user's own file stands where `seesaw data` would write.
     """
-    rows = read_yaml(paths.DATASETS).get("datasets")
-    # YAML reads a name such as 2024 as a number
-    table = {str(key): row for key, row in rows.items()} if isinstance(rows, dict) else {}
-    if name in table:
-        row = table[name] if isinstance(table[name], dict) else {}
+    rows = table()
+    if name in rows:
+        row = rows[name] if isinstance(rows[name], dict) else {}
         row = keyed(paths.DATASETS, "datasets", "name", {name: row})[name]
         entry = read_model(paths.DATASETS, DatasetEntry, row, f"datasets.{name}")
         _refuse_unnamable(entry, name, f"{name} {entry.root}")
@@ -106,7 +111,7 @@ def load(name: str) -> DatasetEntry:
     if not folder.is_dir():
         raise UserError(
             f"{paths.DATASETS}: the dataset {name!r} is neither an entry nor a folder; "
-            f"{instead(name, table)}"
+            f"{instead(name, rows)}"
         )
     files: dict[str, str | None] = {}
     for split, word in (("train", "train"), ("val", "val"), ("test_dev", "test")):

@@ -42,8 +42,9 @@ class Scale:
         self.name = name
         self.path = path
         # A shell ends a folder with a slash; in another spelling all jobs would run again.
-        folder = (dataset or "").rstrip("/")
-        self.dataset = (folder if "/" in folder else dataset) or self.overlay.dataset
+        folder = (dataset or "").rstrip("/") or dataset
+        entry = folder != dataset and folder in datasets.table()  # with a slash it is a folder
+        self.dataset = (dataset if entry else folder) or self.overlay.dataset
         self.entry = datasets.load(self.dataset)
         own = self.dataset == self.overlay.dataset
         self.full_name = name if own else f"{name}@{self.entry.name}"
