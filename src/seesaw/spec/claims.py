@@ -12,6 +12,7 @@ from seesaw.core import paths
 from seesaw.core.names import instead
 from seesaw.core.yaml import Strict, read_model
 from seesaw.errors import UserError
+from seesaw.spec import experiments
 from seesaw.spec.experiments import Experiments, Seeds
 from seesaw.spec.metrics import Metric
 from seesaw.spec.scales import Scale
@@ -151,7 +152,7 @@ def of(scale: Scale) -> Claims | None:
     if not path.is_file() or (claims := load()).scale != scale.full_name:
         return None
     seen: set[str] = set()
-    timed = {cell.evaluation for cell in table.place_cells("table_a2")}
+    timed = {cell.evaluation for cell in experiments.load().place_cells("table_a2")}
     for claim in claims.claims:
         if claim.id in seen:
             raise UserError(f"{path}: the claim {claim.id} stands there twice; rename one.")
