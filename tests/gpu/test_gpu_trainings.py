@@ -39,8 +39,8 @@ def ok(done):
     return done
 
 
-def weights(root):
-    path = root / "results/smoke/mask_rcnn_random_seesaw/seed0/model.pth"
+def weights(root, training="mask_rcnn_random_seesaw"):
+    path = root / f"results/smoke/{training}/seed0/model.pth"
     return torch.load(path, weights_only=True)["state_dict"]
 
 
@@ -92,22 +92,24 @@ def test_predict(smoke_root, whole):
     assert (smoke_root / "out/photo.json").is_file()
 
 
+two_gpus = pytest.mark.skipif(
+    torch.cuda.device_count() < 2, reason="one GPU is visible; two ranks need two"
+)
+
+
 @pytest.mark.parametrize(
-    "ranks",
+    ("training", "ranks"),
     [
-        1,
-        pytest.param(
-            2,
-            marks=pytest.mark.skipif(
-                torch.cuda.device_count() < 2, reason="one GPU is visible; two ranks need two"
-            ),
-        ),
+        (TRAIN[4], 1),
+        pytest.param(TRAIN[4], 2, marks=two_gpus),
+        # SyncBN, TSD and HTC-Lite
+        pytest.param("a06_mask_scoring", 2, marks=two_gpus),
     ],
 )
-def test_torchrun(smoke_root, ranks):
+def test_torchrun(smoke_root, training, ranks):
     # without a network a host's name may have no address
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    launcher += ["--local-addr", "127.0.0.1"]
-    rest = [*TRAIN[2:], "--fingerprint", f"ranks{ranks}"]
-    ok(run(*launcher, f"--nproc-per-node={ranks}", "-m", *rest, cwd=smoke_root))
-    assert all(torch.isfinite(v).all() for v in weights(smoke_root).values())
+    launcher += ["--local-addr", "127.0.0.1", f"--nproc-per-node={ranks}"]
+    verb = ["-m", "seesaw.cli", "train", training, *TRAIN[5:]]
+    ok(run(*launcher, *verb, "--fingerprint", f"ranks{ranks}", cwd=smoke_root))
+    assert all(torch.isfinite(v).all() for v in weights(smoke_root, training).values())
