@@ -29,6 +29,7 @@ def test_a_config_that_is_changed_leaves_those_that_inherit_it():
         "_base_ = []\nmodel = int('a')\n",
         "_base_ = []\nassert False\n",
         '_base_ = ["./odd.py"]\n',
+        "model = {}\n",  # without a schedule
     ],
 )
 def test_a_config_that_cannot_be_read_is_named(tmp_path, text):

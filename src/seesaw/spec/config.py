@@ -78,8 +78,8 @@ def load(path: Path) -> dict:
     except Exception as error:  # a config is code, which can raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path} cannot be read as a config ({reason}); correct it.") from None
-    if "model" not in raw:
-        raise UserError(f"{path} has no model; inherit one by _base_ or write it.")
+    if lacking := next((key for key in ("model", "schedule") if key not in raw), None):
+        raise UserError(f"{path} has no {lacking}; inherit one by _base_ or write it.")
     return raw
 
 
