@@ -83,3 +83,16 @@ def test_what_a_training_would_pass_over_is_refused(tmp_path, text, facts):
 def test_what_a_training_does_anyway_may_be_said(tmp_path):
     text = "load_from = None\noptim_wrapper = dict(accumulative_counts=1)"
     resolve(own(tmp_path, text), Scale("mini"), register=False)
+
+
+def test_a_config_may_inherit_one_of_mmdets_own_and_drop_what_a_training_sets(tmp_path):
+    """It cannot remove what it inherits, and mmdet's evaluator names a path from the root."""
+    path = tmp_path / "own.py"
+    path.write_text(
+        "_base_ = 'mmdet::lvis/mask-rcnn_r50_fpn_sample1e-3_ms-1x_lvis-v1.py'\n"
+        "batch_size, train_dataloader = 16, dict(batch_size=None)\n"
+        "train_cfg = param_scheduler = None\n"
+        "schedule = dict(epochs=12, milestones=[8, 11], gamma=0.1, warmup_iters=500)\n"
+    )
+    made = resolve(path, Scale("mini"), register=False)
+    assert made.train_dataloader.dataset.dataset.ann_file == "annotations/train.json"

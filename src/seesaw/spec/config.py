@@ -23,9 +23,9 @@ _read, _read_base = Config._file2dict, cache(Config._file2dict)
 Config._file2dict = staticmethod(lambda *file, **base: _read(*file) if file else _read_base(**base))
 
 # What mmengine reads and a training here sets itself: dotted path -> values that say what it does,
-# and what to use instead.
+# besides None, and what to use instead.
 _SET_HERE: dict[str, tuple[tuple, str]] = {
-    "load_from": ((None,), "init_from of the config's row names the training that it starts from"),
+    "load_from": ((), "init_from of the config's row names the training that it starts from"),
     "param_scheduler": ((), "schedule has the warm-up and the milestones"),
     "train_cfg": ((), "schedule has the epochs"),
     "optim_wrapper.accumulative_counts": ((1,), "batch_size is that of an update"),
@@ -134,13 +134,17 @@ def _holds_dict(node: Any) -> bool:
 
 
 def _refuse_without_effect(raw: dict, path: Path) -> None:
-    """Refuse what a training of ours would pass over, as if the config did not have it."""
+    """Refuse what a training of ours would pass over, as if the config did not have it.
+
+    None is no value: with it a config drops what it inherits from one of mmdet's own.
+    """
     flat = flatten({k: v for k, v in raw.items() if k != "model"})
     for key, value in flat.items():
         named = next((n for n in _SET_HERE if f"{key}.".startswith(f"{n}.")), None)
-        if named and value not in _SET_HERE[named][0]:
+        if named and value is not None and value not in _SET_HERE[named][0]:
             raise UserError(
-                f"{path}: a training sets {key} itself; remove it, as {_SET_HERE[named][1]}."
+                f"{path}: a training sets {named} itself; remove it, or set it to None if it is "
+                f"inherited, as {_SET_HERE[named][1]}."
             )
         if key.startswith("custom_hooks.") and key.endswith(".type") and value == "EMAHook":
             raise UserError(f"{path}: EMAHook has no effect, as the last weights are kept.")
@@ -185,4 +189,5 @@ def _with_dataset(raw: dict, path: Path, scale: Scale) -> dict:
             return type(node)(visit(item) for item in node)
         return node
 
-    return visit(raw)
+    # mmdet's own configs have evaluators, with paths from the root, which no evaluation here reads.
+    return {k: v if k.endswith("_evaluator") else visit(v) for k, v in raw.items()}
