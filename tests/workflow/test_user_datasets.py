@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import small_folder
 from facts import lacks
-from repository import planned, python
+from repository import planned, python, replace
 
 from seesaw.core.provenance import record
 from seesaw.errors import UserError
@@ -141,6 +141,17 @@ def test_other_weights_in_a_file_of_ones_own_make_the_training_again(bare, monke
     assert len(set(found)) == 3 and found[2] == found[3]
     dependencies.cached(scale)
     assert dependencies.known(scale)
+
+
+def test_weights_in_a_file_of_ones_own_may_be_one_of_several_initialisations(bare):
+    """mmengine takes a list of them."""
+    row = "trainings:\n  listed: {schedule: 2x}\n"
+    replace(bare / "configs/experiments.yaml", "trainings:\n", row, 1)
+    init = "[dict(type='Kaiming', layer='Conv2d'), dict(type='Pretrained', checkpoint='own.pth')]"
+    change = f"model = dict(backbone=dict(init_cfg={init}))"
+    (bare / "configs/table_a1/listed.py").write_text(f"_base_ = './a01_mask_rcnn.py'\n{change}\n")
+    (bare / "configs/scales/own.yaml").write_text("dataset: mini_lvis\nonly: [listed]\n")
+    assert dependencies.compute(Scale("own"))["weights"] == {"own.pth": None}
 
 
 def test_a_stand_in_of_other_data_starts_no_training(bare, printed):

@@ -220,8 +220,9 @@ def _refuse_levelled(config: Path, other: Path, scale: Scale) -> None:
 def _own_weights(config: dict[str, Any]) -> Path | None:
     """Return the local file that a config's backbone starts from, or None if it is downloaded."""
     start = config["model"].get("backbone", {}).get("init_cfg") or {}
-    checkpoint = start.get("checkpoint", "://")
-    return None if "://" in checkpoint else Path(checkpoint)
+    every = start if isinstance(start, (list, tuple)) else [start]
+    named = (one["checkpoint"] for one in every if "checkpoint" in one)
+    return next((Path(found) for found in named if "://" not in found), None)
 
 
 def _refuse_full_length(config: Path, scale: Scale) -> None:
