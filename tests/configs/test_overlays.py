@@ -156,6 +156,29 @@ def test_a_rung_that_a_scale_levels_is_refused(bare):
     assert made["train/wide/seed0"] != made["train/a01_mask_rcnn/seed0"]
 
 
+def test_a_rung_with_another_backbone_needs_a_stand_in_of_its_own(bare):
+    """Nothing under set_in would part it from the rung above."""
+    row = "  r50:\n    schedule: 2x\n"
+    replace(paths.EXPERIMENTS, "\nevaluations:\n", f"\n{row}\nevaluations:\n", 1)
+    start = "dict(depth=50, init_cfg=dict(checkpoint='torchvision://resnet50'))"
+    (bare / "configs/table_a1/r50.py").write_text(
+        f"_base_ = '../figure_a2/mask_rcnn_rfs_ce.py'\nmodel = dict(backbone={start})\n"
+    )
+    said = refusal(dependencies.compute, Scale("smoke"))
+    assert not lacks(said, "smoke.yaml", "r50.py", "torchvision://resnet50", "backbones")
+    replace(paths.SCALES / "smoke.yaml", "name: resnet18", "name: resnet18_of_r50", 1)
+    made = dependencies.compute(Scale("smoke"))
+    assert made["train/r50/seed0"] != made["train/mask_rcnn_rfs_ce/seed0"]
+
+
+def test_a_rung_that_differs_in_what_a_machine_does_is_no_levelled_one(bare):
+    row = "  big:\n    schedule: 1x\n"
+    replace(paths.EXPERIMENTS, "\nevaluations:\n", f"\n{row}\nevaluations:\n", 1)
+    change = "train_dataloader = dict(num_workers=8)"
+    (bare / "configs/table_a1/big.py").write_text(f"_base_ = './a01_mask_rcnn.py'\n{change}\n")
+    dependencies.compute(Scale("paper"))
+
+
 @pytest.mark.parametrize("scale", ["mini", "single_gpu"])
 def test_a_training_without_crops_shows_images_as_large_as_tests(tmp_path, scale):
     """The setting for crops reduces a step of the same name, and more than tests are."""

@@ -208,12 +208,17 @@ def _trainings(scale: Scale, resolved: Resolved, known: Mapping[str, Any]) -> di
 
 def _refuse_levelled(config: Path, other: Path, scale: Scale) -> None:
     """Refuse two configs that do the same at a scale because it replaces what they differ in."""
-    from seesaw.spec.config import paper_difference
+    from seesaw.spec.config import backbone_checkpoint, paper_difference
 
-    if config != other and (keys := paper_difference(config, other)):
+    different = paper_difference(config, other) if config != other else []
+    if keys := [k for k in different if k.rpartition(".")[2] not in used_code.MACHINE_KEYS]:
+        fix = f"set other values for {config.stem} under set_in"
+        if scale.overlay.backbones and "model.backbone.init_cfg.checkpoint" in keys:
+            own = backbone_checkpoint(config)
+            fix = f"give {own} a stand-in of its own, with another name, under backbones"
         raise UserError(
             f"{scale.path}: {config} does what {other} does, as this scale sets "
-            f"{', '.join(keys[:3])}; set other values for {config.stem} under set_in."
+            f"{', '.join(keys[:3])}; {fix}."
         )
 
 
