@@ -111,22 +111,8 @@ def test_a_step_finds_slurms_configuration_in_its_own_place(place, monkeypatch):
     command(place, "srun", 'echo "$SLURM_CONF ${SLURM_NTASKS-}" > asked')
     monkeypatch.setenv("SLURM_CONF", "/opt/slurm.conf")
     monkeypatch.setenv("SLURM_NTASKS", "7")
-    settings = SimpleNamespace(pass_command_as_script=False)
-    ended: list[str] = []
-    executor = SimpleNamespace(
-        gpu_job=None,
-        job_array_task=False,
-        workflow=SimpleNamespace(executor_settings=settings),
-        logger=SimpleNamespace(debug=lambda text: None),
-        format_job_exec=lambda job: "true",
-        report_job_submission=lambda info: None,
-        report_job_error=lambda info: ended.append("error"),
-        report_job_success=lambda info: ended.append("success"),
-    )
-    one = type("Job", (), {})()  # has a hash, in contrast to a SimpleNamespace
-    vars(one).update(vars(job()))
-    official.Executor.run_job(executor, one)
-    assert ended == ["success"] and (place / "asked").read_text() == "/opt/slurm.conf \n"
+    Step().run_job(job())
+    assert (place / "asked").read_text() == "/opt/slurm.conf \n"
 
 
 def test_snakemake_in_a_job_finds_slurms_configuration_in_its_own_place(monkeypatch):
