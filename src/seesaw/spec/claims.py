@@ -152,6 +152,7 @@ def of(scale: Scale) -> Claims | None:
     if not path.is_file() or (claims := load()).scale != scale.full_name:
         return None
     seen: set[str] = set()
+    # a table of the reference lacks the rows that were added after it
     timed = {cell.evaluation for cell in experiments.load().place_cells("table_a2")}
     for claim in claims.claims:
         if claim.id in seen:

@@ -46,6 +46,17 @@ def test_a_speed_that_is_not_timed_is_one_sentence(claim):
     assert not lacks(said, "configs/claims.yaml", "claim c", "a01_mask_rcnn", "Table A2")
 
 
+def test_a_speed_may_be_of_a_row_that_the_reference_lacks(claim):
+    """The report of the reference would be refused, on the docs' site."""
+    scale, claims = claim(
+        kind="faster", pair=["b01_cascade_mask_rcnn", "b03_htc_lite"], mode="ours"
+    )
+    (scale.reference / "b01_cascade_mask_rcnn").mkdir(parents=True)
+    kept = scale.frozen()
+    assert "b03_htc_lite" not in {c.evaluation for c in kept.table.cells}
+    assert table.of(kept) == claims
+
+
 def test_gradients_that_are_not_counted_are_one_sentence(claim):
     row = dict(kind="gradient_ratio", bands=["r", "r"], expect="above")
     scale, claims = claim(pair=["mask_rcnn_rfs_ce", "a01_mask_rcnn"], **row)
