@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seesaw.core import paths
 from seesaw.core.yaml import Strict, read_model
+from seesaw.spec.site import one_spelling
 
 FILE = paths.CONFIGS / "preflight.yaml"
 
@@ -31,7 +32,7 @@ class Memory(Strict):
 
     def of(self, gpu: str) -> float | None:
         """Return a GPU's memory by the longest known name that ``gpu`` contains (a100, not a10)."""
-        known = sorted((n for n in self.gpus if n in gpu.lower().replace(" ", "")), key=len)
+        known = sorted((n for n in self.gpus if n in one_spelling(gpu)), key=len)
         return self.gpus[known[-1]] if known else None
 
 

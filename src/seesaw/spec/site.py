@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -88,3 +89,8 @@ def load(path: Path = FILE) -> Site:
     if not path.is_file():
         return Site()
     return read_model(path, Site, read_yaml(path, empty=True))
+
+
+def one_spelling(gpu: str) -> str:
+    """Return a GPU's name in one spelling: SLURM's `nvidia_h200` is PyTorch's `NVIDIA H200`."""
+    return re.sub(r"[^a-z0-9]", "", gpu.lower())

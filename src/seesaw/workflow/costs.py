@@ -12,6 +12,7 @@ from seesaw.errors import UserError
 from seesaw.spec import downloads, paper
 from seesaw.spec.experiments import Experiments
 from seesaw.spec.scales import Scale
+from seesaw.spec.site import one_spelling
 from seesaw.workflow import rates
 from seesaw.workflow.jobs import Job
 from seesaw.workflow.progress import read_progress
@@ -123,7 +124,7 @@ class Costs:
 
     def _share(self, device: str) -> float | None:
         """Return a device's GPU-hours for an hour on the reference GPU; None if unknown."""
-        if rates.plain(self.gpu) in rates.plain(device) and self._measured_share:
+        if one_spelling(self.gpu) in one_spelling(device) and self._measured_share:
             return self._measured_share
         return self.assumed.gpus.get(self._kind(device) or "")
 

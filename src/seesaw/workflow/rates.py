@@ -6,7 +6,6 @@ A plan uses the seconds per image in it, for training and detection.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from seesaw.core import paths
 from seesaw.core.yaml import Strict, read_model, read_yaml
 from seesaw.spec import experiments
 from seesaw.spec.scales import Scale
+from seesaw.spec.site import one_spelling
 
 FILE = paths.CONFIGS / "costs.yaml"
 FOLDER = paths.CONFIGS / "costs"
@@ -88,7 +88,7 @@ def measured(gpu: str, scale: Scale) -> Measured:
     for path in sorted(FOLDER.glob("*.yaml")):
         content = read_yaml(path)
         device = str(content.get("device", ""))
-        if content.get("scale") == scale.name and plain(gpu) in plain(device):
+        if content.get("scale") == scale.name and one_spelling(gpu) in one_spelling(device):
             found = read_model(path, _File, content)
             training, detection = map(_seconds, (found.training, found.detection))
             for loader in (found.loader or {}).values():
@@ -97,11 +97,6 @@ def measured(gpu: str, scale: Scale) -> Measured:
                         training[name] = max(training[name], 1 / rate)
             return Measured(training, detection)
     return Measured()
-
-
-def plain(gpu: str) -> str:
-    """Return a GPU's name in one spelling: SLURM's `nvidia_h200` is PyTorch's `NVIDIA H200`."""
-    return re.sub(r"[^a-z0-9]", "", gpu.lower())
 
 
 def repeats(config: Path) -> bool:

@@ -118,9 +118,8 @@ def test_a_wrong_parameter_count_and_a_broken_config_are_red(tmp_path, monkeypat
 
 def test_memory_of_a_gpu_by_name():
     of = EXPECTED.memory.of
-    assert [of(n) for n in ("a100", "NVIDIA A100-SXM4-80GB", "a10", "V100", "", "other")] == [
-        40, 40, 24, 16, None, None,
-    ]  # fmt: skip
+    names = ("a100", "NVIDIA A100-SXM4-80GB", "a10", "V100", "nvidia_geforce_rtx_3090", "", "other")
+    assert [of(n) for n in names] == [40, 40, 24, 16, 24, None, None]
 
 
 @pytest.fixture
