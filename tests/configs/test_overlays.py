@@ -125,6 +125,14 @@ def test_a_scale_that_changes_one_setting_keeps_the_others(tmp_path, monkeypatch
     }
 
 
+def test_a_scale_that_changes_one_number_of_pretraining_keeps_the_others(tmp_path, monkeypatch):
+    """Each has to be there: pre-training has no sizes of its own."""
+    shutil.copy(paths.SCALES / "mini.yaml", tmp_path)
+    monkeypatch.setattr(paths, "SCALES", tmp_path)
+    (tmp_path / "own.yaml").write_text("like: mini\npretrain: {iterations: 100}\n")
+    assert Scale("own").overlay.pretrain == Scale("mini").overlay.pretrain | {"iterations": 100}
+
+
 def test_an_epoch_set_for_one_training_keeps_the_others(tmp_path, monkeypatch):
     """A training of another length would be as long as the paper's."""
     shutil.copy(paths.SCALES / "mini.yaml", tmp_path)

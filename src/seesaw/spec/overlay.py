@@ -177,7 +177,8 @@ def _completed(path: Path, *users: Path) -> dict:
         what = "no scale whose settings it can share"
         raise UserError(f"{path}: like: {short(like)} is {what}; {instead(given, known)}")
     shared = _completed(path.with_name(f"{like}.yaml"), path, *users)
-    return shared | raw | {k: joined(shared.get(k), raw[k]) for k in ("set", "set_in") if k in raw}
+    parts = raw.keys() & {"set", "set_in", "pretrain"}
+    return shared | raw | {k: joined(shared.get(k), raw[k]) for k in parts}
 
 
 def joined(shared: Any, own: Any) -> Any:
