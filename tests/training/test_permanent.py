@@ -51,3 +51,11 @@ def test_a_diverged_loss_is_permanent(tmp_path):
     said = (tmp_path / "log.0").read_text().splitlines()[-1]
     assert not lacks(said, "PermanentError: ", "optimizer.lr", "optim_wrapper.clip_grad")
     assert not (tmp_path / "model.pth").exists()
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    # mmdet looks at the loss of every tenth iteration; here are two, and the last one diverges
+    assert attempt(tmp_path, lr=1e30, batch=24) == 2
+    said = (tmp_path / "log.0").read_text().splitlines()[-1]
+    assert not lacks(said, "PermanentError: ", "optimizer.lr", "optim_wrapper.clip_grad")
+    assert not [*tmp_path.rglob("*.pth")]

@@ -15,7 +15,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 
-from seesaw.errors import UserError
+from seesaw.errors import PermanentError, UserError
 
 
 @contextmanager
@@ -115,6 +115,10 @@ class DurableCheckpointHook(CheckpointHook):
     Older checkpoints are deleted only when ``keep`` newer ones are on the disk; others that are
     ahead stay until they are reached. One is saved every ``interval`` iterations and after the last
     one.
+
+    Raises:
+        PermanentError: the weights are not finite. mmdet's hook sees the loss of every tenth
+            iteration only, so a training could end with such weights, and its AP would be 0.
     """
 
     def __init__(self, interval: int, keep: int = 2):
@@ -141,6 +145,12 @@ class DurableCheckpointHook(CheckpointHook):
         path = Path(self.out_dir) / self.filename_tmpl.format(step)
         if path in self._whole:
             return
+        if not all(bool(w.isfinite().all()) for w in runner.model.parameters()):
+            raise PermanentError(
+                f"the weights are not finite after iteration {step}; lower "
+                "optim_wrapper.optimizer.lr or clip gradients (optim_wrapper.clip_grad) in "
+                f"{runner.cfg.filename or 'its config'}."
+            )
         start = time.monotonic()
         if is_main_process():
             with durable(path) as part:
