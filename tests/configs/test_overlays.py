@@ -231,6 +231,7 @@ def test_a_forbidden_setting_is_refused(setting, place, tmp_path, monkeypatch):
         ("channels", "null"), ("channels", ".inf"), ("channels", "true"), ("channels", "false"),
         ("epochs", "12"), ("epochs", "{12: few}"), ("epochs", "{twelve: 1}"), ("bags_edges", "10"),
         ("bags_edges", "[ten]"), ("backbone_checkpoint", "5"), ("learning_rate", "1e-3"),
+        ("warmup_iterations", "0"), ("warmup_iterations", "1"), ("warmup_iterations", "2.5"),
         ("channels", f"[&a [x]{ALIASES}]"),  # in full it is a sentence of gigabytes
     ],
 )  # fmt: skip

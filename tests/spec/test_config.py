@@ -80,8 +80,16 @@ def test_what_a_training_would_pass_over_is_refused(tmp_path, text, facts):
     assert not lacks(refusal(resolve, path, Scale("mini"), register=False), path, *facts)
 
 
+@pytest.mark.parametrize("length", [0, 1, 2.5])
+def test_a_warm_up_that_mmengine_never_ends_is_refused(tmp_path, length):
+    path = own(tmp_path, f"schedule = dict(warmup_iters={length})")
+    said = refusal(resolve, path, Scale("mini"), register=False)
+    assert not lacks(said, path, "warmup_iters", "warmup_start=1.0")
+
+
 def test_what_a_training_does_anyway_may_be_said(tmp_path):
     text = "load_from = None\noptim_wrapper = dict(accumulative_counts=1)"
+    text += "\nschedule = dict(warmup_iters=2)"
     resolve(own(tmp_path, text), Scale("mini"), register=False)
 
 

@@ -148,6 +148,12 @@ def _refuse_without_effect(raw: dict, path: Path) -> None:
             )
         if key.startswith("custom_hooks.") and key.endswith(".type") and value == "EMAHook":
             raise UserError(f"{path}: EMAHook has no effect, as the last weights are kept.")
+    length = flat.get("schedule.warmup_iters", 2)
+    if type(length) is not int or length < 2:  # mmengine's of 1 never ends, of 2.5 overshoots
+        raise UserError(
+            f"{path}: schedule.warmup_iters is {length}; it is a whole number of at least 2, and "
+            "with warmup_start=1.0 there is no warm-up."
+        )
 
 
 def _swap_backbone(model: dict, path: Path, scale: Scale) -> None:

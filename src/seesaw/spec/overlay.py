@@ -69,6 +69,7 @@ _OF_DATASET = {"num_classes": ["model.roi_head.*num_classes"]}
 # A setting in px stands for this size of the paper; all sizes that it replaces are reduced alike.
 REFERENCE_PX = {"image_short_edge": 800, "crop_edge": 1280, "tta_short_edge": 1200}
 _KINDS = {name: "it is a number of pixels" for name in REFERENCE_PX} | {
+    "warmup_iterations": "it is a whole number of at least 2",
     "backbone_checkpoint": "it is a text",
     "epochs": "it gives each of the paper's numbers of epochs, as 12, another",
     "bags_edges": "it is a list of numbers",
@@ -193,6 +194,8 @@ def _fits(name: str, value: Any) -> bool:
     match name:
         case "backbone_checkpoint":
             return isinstance(value, str)
+        case "warmup_iterations":  # of less, mmengine's warm-up never ends, or the rate overshoots
+            return type(value) is int and value > 1
         case "epochs":
             return isinstance(value, dict) and all(map(_above_0, [*value, *value.values()]))
         case "bags_edges":
