@@ -47,17 +47,20 @@ _PARTS = {"classifier", "context_encoder", "data_root", "norm_cfg", "stages"} | 
 }
 
 
-def resolve(path: Path, scale: Scale, register: bool = True) -> Config:
+def resolve(path: Path, scale: Scale, register: bool = True, model_alone: bool = False) -> Config:
     """Return the config that a training or evaluation uses at ``scale``.
 
     With ``register`` the modules that the config names are imported, and with them torch and mmdet;
-    only callers that build models or datasets need this.
+    only callers that build models or datasets need this. ``model_alone`` is for mmdet's own
+    configs, whose other keys are not for a training here.
 
     Raises:
         UserError: the file is no config or names other annotations than LVIS's, or the overlay has
             no stand-in for its backbone, or a key of it would have no effect.
     """
     raw = copy.deepcopy({k: v for k, v in load(path).items() if k not in _PARTS})
+    if model_alone:
+        raw = {"model": raw["model"]}
     _refuse_without_effect(raw, path)
     if register:
         import_modules_from_strings(**raw.get("custom_imports", {"imports": None}))

@@ -55,7 +55,7 @@ def stand_in(released: Released, scale: Scale, path: Path) -> Path:
     tested.
     """
     set_random_seed(0)
-    cfg = resolve(RELEASED / f"{released.released}.py", scale)
+    cfg = resolve(RELEASED / f"{released.released}.py", scale, model_alone=True)
     model = build(cfg)
     model.init_weights()
     path.parent.mkdir(parents=True, exist_ok=True)
