@@ -64,8 +64,16 @@ def test_the_memory_is_the_peak_though_mmengines_log_resets_it(tmp_path, monkeyp
     peaks = [300.0]
     monkeypatch.setattr(hook, "_peak_memory", lambda: peaks[-1])
     monkeypatch.setattr(LoggerHook, "after_train_iter", lambda *_, **__: peaks.append(100.0))
+    monkeypatch.setattr(hook, "_remarks", lambda *_: [])
+    loader = SimpleNamespace(batch_sampler=SimpleNamespace(batch_size=2))
     runner = SimpleNamespace(
-        _hooks=[], iter=0, max_iters=2, message_hub=SimpleNamespace(log_scalars={})
+        _hooks=[],
+        iter=0,
+        max_iters=2,
+        message_hub=SimpleNamespace(log_scalars={}),
+        train_dataloader=loader,
+        model=None,
+        cfg=SimpleNamespace(batch_size=2),
     )
     with hook.RunLogHook(tmp_path / "log.jsonl", HEADER) as log:
         for one in (LoggerHook(), log):  # as mmengine's runner registers them
@@ -160,3 +168,10 @@ def test_an_evaluation_ends_well_where_the_log_cannot_be_written(tmp_path, capsy
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert os.strerror(errno.EFBIG) in capsys.readouterr().out
+
+
+def test_an_attempt_names_its_own_batch_statistics(tmp_path):
+    assert attempt(tmp_path, log="off", images_per_gpu=1, hooks=fault(3, "term")) == 75
+    assert attempt(tmp_path, log="off") == 0
+    few, all_ = (a["remarks"] for a in run_log.read(tmp_path / "work/log.jsonl").attempts)
+    assert few == ["batch statistics differ: BN over 1 of 2 images"] and all_ == []

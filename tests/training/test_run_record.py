@@ -1,4 +1,4 @@
-"""What is recorded of weights that a later process only wrote again."""
+"""What is recorded of weights that more than one process made, or that a later one wrote again."""
 
 import platform
 
@@ -39,3 +39,28 @@ def test_weights_written_again_keep_the_record_of_their_training(tmp_path):
     assert recorded_seconds(other | {"iterations": 45}) > 100
     log.unlink()
     assert recorded_seconds(written_again("g") | {"iterations": 45}) is None
+
+
+def test_a_resumed_training_is_recorded_over_all_attempts(tmp_path):
+    log, few = tmp_path / "log.jsonl", "batch statistics differ: SyncBN over 2 of 16 images"
+    made = {"iterations": 45, "remarks": [], "seconds_per_iteration": 9.0}
+    made["gpu_switches"] = {"precision": "tf32", "fused": False}
+
+    def attempt(iteration, remarks, precision):
+        switches = {"precision": precision, "fused": False}
+        run_log.begin(log, {}, iteration, remarks=remarks, gpu_switches=switches)
+
+    attempt(0, [few], "bf16")
+    assert runs.over_attempts(log, made) == {}
+    with log.open("a") as file:
+        for iteration in (20, 40):
+            file.write(run_log.dumped(run_log.step(iteration, {"time": 1.0})))
+    attempt(44, ["lost"], "fp32")  # was killed, and the next one begins at an earlier checkpoint
+    attempt(40, [], "tf32")
+    with log.open("a") as file:
+        file.write(run_log.dumped(run_log.step(45, {"time": 9.0})))
+    found = runs.over_attempts(log, made)
+    assert found["remarks"] == [few, "iterations 1 to 40: precision bf16"]
+    assert found["seconds_per_iteration"] == round((40 * 1 + 5 * 9) / 45, 4)
+    log.unlink()
+    assert runs.over_attempts(log, made) == {}

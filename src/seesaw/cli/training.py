@@ -158,10 +158,11 @@ def train(args: Namespace) -> None:
         header = runs.header(scale, scale.table, training, config, provenance)
         runs.set_aside(work, header["dataset"]["manifest"])
         provenance.facts["wandb_run"] = None if mirror == "off" else header["id"]
-        with RunLogHook(work / run_log.NAME, header, mirror, git=header["git"]) as log:
-            switches = Switches(
-                args.precision, args.channels_last, args.fused_optimizer, args.deterministic
-            )
+        switches = Switches(
+            args.precision, args.channels_last, args.fused_optimizer, args.deterministic
+        )
+        attempt = {"git": header["git"], **switches.facts()}
+        with RunLogHook(work / run_log.NAME, header, mirror, **attempt) as log:
             made = run(
                 cfg,
                 args.seed,
@@ -177,7 +178,7 @@ def train(args: Namespace) -> None:
             )
             log.copy(output.with_name(run_log.NAME))
         provenance.artefacts += made.pop("artefacts")
-        provenance.facts |= made
+        provenance.facts |= made | runs.over_attempts(work / run_log.NAME, made)
         if made["seconds_per_iteration"] is None:  # all iterations had been done before
             provenance.facts |= runs.trained_before(output, work / run_log.NAME, provenance)
     seconds = provenance.facts["seconds_per_iteration"]

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import torch
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 
 from seesaw.core.files import write_atomic
 from seesaw.training import run_log
 from seesaw.training.mirror import Mirror
+from seesaw.training.train import _remarks
 
 INTERVAL = 20
 LEAST_LINES = 20
@@ -62,7 +63,9 @@ class RunLogHook(Hook):
         if not is_main_process():
             return
         try:
-            facts = {"iterations": runner.max_iters, **self._facts}
+            images = runner.train_dataloader.batch_sampler.batch_size
+            remarks = _remarks(runner.model, images, get_world_size(), runner.cfg.batch_size)
+            facts = {"iterations": runner.max_iters, "remarks": remarks, **self._facts}
             run_log.begin(self.path, self._header, runner.iter, **facts)
             self._file = self.path.open("a", encoding="utf-8")
             self._mirror.start()

@@ -2,8 +2,8 @@
 
 The first line is the header, ``{"run": {...}}``, which identifies the training. It is followed by
 
-- ``{"attempt": n, "iter": k, "at": s, "host", "iterations", "git", ...}`` whenever the training
-  (re)starts; ``iterations`` is the length of the whole training;
+- ``{"attempt": n, "iter": k, "at": s, "host", "iterations", "git", "remarks", ...}`` whenever the
+  training (re)starts; ``iterations`` is the length of the whole training;
 - ``{"iter": i, "at": s, "lr", "time", "memory", "loss", ...}``, ascending in ``iter``, with means
   over the iterations since the previous line; ``at`` is in s since 1970, ``time`` in s per
   iteration, ``lr`` the current rate, ``memory`` the peak so far in MiB (of the GPU or, without

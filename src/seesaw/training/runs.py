@@ -96,6 +96,30 @@ def set_aside(work: Path, manifest: str) -> None:
         write_atomic(noted, json.dumps({"sha256": manifest}) + "\n")
 
 
+def over_attempts(log: Path, made: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts of a resumed training that those of its last process, ``made``, are not.
+
+    The seconds are those of all iterations: a last process of a few spends most of its time on its
+    start. The remarks name what affects the numbers in any iteration, by the run log ``log``.
+    """
+    _, attempts, steps, _ = run_log.read(log)
+    if len(attempts) < 2:
+        return {}
+    now, remarks = made.get("gpu_switches") or {}, list(made["remarks"])
+    for number, attempt in enumerate(attempts):
+        end = min((a["iter"] for a in attempts[number + 1 :]), default=made["iterations"])
+        if attempt["iter"] < end:  # else none of its iterations is in the weights
+            remarks += attempt.get("remarks") or []
+            switches = attempt.get("gpu_switches") or {}
+            if other := [f"{k} {v}" for k, v in switches.items() if v != now.get(k, v)]:
+                remarks.append(f"iterations {attempt['iter'] + 1} to {end}: {', '.join(other)}")
+    seconds = made["seconds_per_iteration"] and run_log.pace(steps)
+    return {
+        "remarks": list(dict.fromkeys(remarks)),
+        "seconds_per_iteration": seconds or made["seconds_per_iteration"],
+    }
+
+
 def trained_before(output: Path, log: Path, provenance: Provenance) -> dict[str, Any]:
     """Return the facts of weights that a process only wrote again, from their last checkpoint.
 
