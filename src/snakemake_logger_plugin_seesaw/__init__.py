@@ -2,9 +2,10 @@
 
 The handler of snakemake-logger-plugin-rich, with the jobs by name, what each is at, and the time
 left. It counts as running only what runs, shows the end of a failed job's log, no logs of jobs that
-the user has stopped, in a dry run what would run, and why, and with -p the commands. As read in its
-version 0.5.1, the rich handler begins its count at one and counts jobs in SLURM's queue, prints
-whole logs, and names jobs and shows commands with --verbose only.
+the user has stopped, in a dry run what would run, and why, with -p the commands, and less with
+--quiet. As read in its version 0.5.1, the rich handler begins its count at one and counts jobs in
+SLURM's queue, prints whole logs, names jobs and shows commands with --verbose only, and knows no
+--quiet.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from rich.console import Group
 from rich.panel import Panel
 from rich.text import Text
+from snakemake.settings.enums import Quietness
 from snakemake_logger_plugin_rich import LogHandler as RichHandler
 from snakemake_logger_plugin_rich import events
 from snakemake_logger_plugin_rich.event_handler import EventHandler
@@ -106,6 +108,7 @@ class Events(EventHandler):
         self.seconds: dict[str, list[float]] = {}
         self.failed: dict[int, str] = {}  # the rule of each job that has not begun again since
         self.stopping = False
+        self.quiet: set[Quietness] = set()
         self.begun = time.monotonic()
         self.ended = threading.Event()
         self.record: LogRecord | None = None
@@ -119,7 +122,9 @@ class Events(EventHandler):
         """Show the counts; then report the running jobs where no display is redrawn."""
         super().handle_run_info(event_data, **kwargs)
         self._count()
-        if not self.dryrun and not self.console.is_terminal:
+        if Quietness.PROGRESS in self.quiet:  # Snakemake does not say then what has finished
+            self.progress_display.live_display.stop()
+        elif not self.dryrun and not self.console.is_terminal:
             threading.Thread(target=self._report, daemon=True).start()
 
     def handle_job_info(self, event_data: events.JobInfo, **kwargs) -> None:
@@ -140,7 +145,7 @@ class Events(EventHandler):
         )
         self.running[number] = job
         self.failed.pop(number, None)
-        if log:  # the others are targets, which run nothing
+        if log and not self.quiet:  # without one are targets, which run nothing
             what = "submitted" if job.waits else "begun"
             self._say(f"{time.strftime('%H:%M')} {what}: {name}{command}")
         self._count()
@@ -151,7 +156,7 @@ class Events(EventHandler):
         if job := self.running.pop(event_data.job_id, None):
             took = job.took(time.monotonic())
             self.seconds.setdefault(job.rule, []).append(took)
-            if job.log:
+            if job.log and not self.quiet:
                 done = f"{job.name} in {duration(took / 3600)}"
                 self._say(f"{time.strftime('%H:%M')} done: {done}; {self.standing()}")
         self._count()
@@ -296,5 +301,8 @@ class LogHandler(RichHandler):
             show_failed_logs=old.show_failed_logs,
             verbose=old.verbose,
         )
+        quiet = set(self.common_settings.quiet or ())
+        self.event_handler.quiet = quiet & {Quietness.RULES, Quietness.PROGRESS}
+        old.console.quiet = Quietness.ALL in quiet and not old.dryrun
         content = Group(self.progress, self.event_handler)
         self.live_display.update(Panel(content, border_style="dim", padding=(0, 1)))

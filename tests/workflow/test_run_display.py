@@ -42,11 +42,11 @@ onerror:
 """
 
 
-def start(folder, command):
+def start(folder, command, *options):
     (folder / "Snakefile").write_text(SNAKEFILE.replace("COMMAND", command))
     words = [str(Path(sys.executable).with_name("snakemake")), "--cores", "2"]
     return subprocess.Popen(
-        [*words, "--logger", "seesaw", "--show-failed-logs", "--keep-going"],
+        [*words, "--logger", "seesaw", "--show-failed-logs", "--keep-going", *options],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY / "src"), "COLUMNS": "200"},
         stdout=subprocess.PIPE,
@@ -76,6 +76,15 @@ def test_of_a_failed_job_the_end_of_its_log_is_shown(tmp_path):
     assert "done: Make 1" in said and "failed: Make 2" in said
     assert said.count("| line ") == TAIL and "| line 500" in said
     assert "2.log" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "failure"), [(["-q"], True), (["-q", "all"], False)])
+def test_a_quiet_run_tells_of_failures_or_nothing(tmp_path, options, failure):
+    process = start(tmp_path, "[ {wildcards.n} = 1 ] && touch {output}", *options)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode != 0 and "begun: " not in said and "done: " not in said
+    assert ("failed: Make 2" in said) == failure and (failure or not said.strip())
 
 
 @pytest.fixture
