@@ -106,6 +106,15 @@ def test_the_device_is_the_gpus_that_the_job_uses(repo, artefact, monkeypatch, p
     assert read(artefact)["device"] == f"{used} x NVIDIA H200"
 
 
+@pytest.mark.parametrize(
+    ("before", "seconds"), [(0, 90.0), (500, 180.0), (900, 900.0), (990, None), (1000, None)]
+)
+def test_a_resumed_detections_time_is_no_multiple_of_its_start(before, seconds):
+    """A minute to load the model, for the last few of 20,000 images, would become days."""
+    record = {"duration": 90.0, "images": 1000, "images_before": before}
+    assert pv.recorded_seconds(record) == pytest.approx(seconds)
+
+
 def test_several_artefacts_and_plain_record(repo, artefact):
     other = artefact.with_name("table.md")
     other.write_text("abc")

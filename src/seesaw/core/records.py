@@ -151,11 +151,16 @@ def dump(content: dict) -> str:
 
 
 def recorded_seconds(record: dict) -> float | None:
-    """Return the seconds of an artefact, over all attempts of a resumed training or detection."""
+    """Return the seconds of an artefact, over all attempts of a resumed training or detection.
+
+    None if they are unknown, as where the last attempt detected on less than a tenth of the images:
+    most of its time was that of starting.
+    """
     if record.get("seconds_per_iteration") and record.get("iterations"):
         return record["seconds_per_iteration"] * record["iterations"]
     images, before = (record.get(name) or 0 for name in ("images", "images_before"))
-    if record.get("duration") and images > before > 0:  # the last attempt's, and its share
-        return record["duration"] * images / (images - before)
+    if record.get("duration") and images >= before > 0:  # the last attempt's, and its share
+        share = (images - before) / images
+        return record["duration"] / share if share >= 0.1 else None
     # of weights that were only written again, that of the writing
     return None if record.get("rewritten") else record.get("duration")
