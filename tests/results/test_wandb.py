@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -80,7 +81,12 @@ def test_a_training_that_has_begun_anew_is_sent_beside_the_one_before(bare, monk
     before = scale.model(B, 0).with_name(run_log.NAME)
     now, older = (scale.working(B, 0) / name / run_log.NAME for name in ("new", "old"))
     for seconds, log in ((2, before), (3, now), (1, older)):
+        monkeypatch.setattr(run_log, "_now", lambda at=seconds: at)
         run_log.begin(log, {"id": f"b-{seconds}", "seed": 0}, 0)
+    copied = scale.working(B, 0) / "of before" / run_log.NAME  # and all times are those of a copy
+    copied.parent.mkdir()
+    shutil.copy(before, copied)
+    for seconds, log in enumerate((before, now, older, copied)):
         os.utime(log, (seconds, seconds))
     sent = printed("wandb-sync", B, "--scale", "mini").splitlines()
     assert sent == [f"{before}: sent as b-2", f"{now}: sent as b-3"]

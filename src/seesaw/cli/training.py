@@ -254,10 +254,11 @@ def wandb_sync(args: Namespace) -> int:
     if args.training is not None:  # an empty one is a script's variable that is not set
         only = experiments.load().training(args.training).id
     logs = sorted(scale.results.glob(f"{only}/seed*/{run_log.NAME}"))
-    finished = {path.parent.relative_to(scale.results): path.stat().st_mtime for path in logs}
+    finished = {path.parent.relative_to(scale.results): _written(path) for path in logs}
     for path in sorted(scale.work.glob(f"{only}/seed*/*/{run_log.NAME}")):
         # a training that has begun anew leaves the log of the one before in results/
-        if path.stat().st_mtime > finished.get(path.parents[1].relative_to(scale.work), 0.0):
+        before = finished.get(path.parents[1].relative_to(scale.work), -1.0)
+        if _written(path) > before:  # of a copied folder, the files' times say nothing
             logs.append(path)
     if not logs:
         raise UserError(
@@ -273,3 +274,9 @@ def wandb_sync(args: Namespace) -> int:
     if failed:
         print(f"{failed} of {len(logs)} runs could not be sent.", file=sys.stderr)
     return int(failed > 0)
+
+
+def _written(path: Path) -> float:
+    """Return when a run log's last attempt or iteration was written, s since 1970."""
+    log = run_log.read(path)
+    return max((line.get("at") or 0.0 for line in (*log.attempts, *log.steps)), default=0.0)
