@@ -151,13 +151,15 @@ def test_a_schedule_of_another_length_needs_one_at_the_scale(tmp_path, monkeypat
     assert not lacks(refusal(dependencies.compute, Scale("own")), "own.yaml", "24", "a01_mask_rcnn")
 
 
-def test_a_rung_that_a_scale_levels_is_refused(bare):
+@pytest.mark.parametrize("after", ["trainings:\n", "  a01_mask_rcnn:\n    schedule: 2x\n"])
+def test_a_rung_that_a_scale_levels_is_refused(bare, after):
     """Its only change is a value that the scale replaces: it would be the rung above once more."""
-    replace(paths.EXPERIMENTS, "trainings:\n", "trainings:\n  wide:\n    schedule: 2x\n", 1)
+    replace(paths.EXPERIMENTS, after, f"{after}  wide:\n    schedule: 2x\n", 1)
     change = "model = dict(roi_head=dict(bbox_head=dict(fc_out_channels=2048)))"
     (bare / "configs/table_a1/wide.py").write_text(f"_base_ = './a01_mask_rcnn.py'\n{change}\n")
     said = refusal(dependencies.compute, Scale("smoke"))
-    assert not lacks(said, "smoke.yaml", "wide.py", "a01_mask_rcnn.py", "fc_out_channels", "set_in")
+    facts = ("smoke.yaml", "wide.py does what", "a01_mask_rcnn.py", "fc_out_channels", "for wide")
+    assert not lacks(said, *facts, "set_in", "only")
     with (bare / "configs/scales/smoke.yaml").open("a") as file:
         file.write("set_in: {wide: {fc_channels: 64}}\n")
     made = dependencies.compute(Scale("smoke"))

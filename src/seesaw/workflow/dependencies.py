@@ -212,13 +212,15 @@ def _refuse_levelled(config: Path, other: Path, scale: Scale) -> None:
 
     different = paper_difference(config, other) if config != other else []
     if keys := [k for k in different if k.rpartition(".")[2] not in used_code.MACHINE_KEYS]:
+        if config in experiments.config_files(other):  # the rung above stays as it is
+            config, other = other, config
         fix = f"set other values for {config.stem} under set_in"
         if scale.overlay.backbones and "model.backbone.init_cfg.checkpoint" in keys:
             own = backbone_checkpoint(config)
             fix = f"give {own} a stand-in of its own, with another name, under backbones"
         raise UserError(
             f"{scale.path}: {config} does what {other} does, as this scale sets "
-            f"{', '.join(keys[:3])}; {fix}."
+            f"{', '.join(keys[:3])}; {fix}, or leave it out of the trainings under only."
         )
 
 
