@@ -25,9 +25,8 @@ from seesaw.errors import UserError
 from seesaw.results.report import TEMPLATE
 from seesaw.spec import claims as claim_table
 from seesaw.spec import experiments, figures, zoo
-from seesaw.spec.overlay import joined
 from seesaw.spec.scales import Scale
-from seesaw.workflow import acceptances, design, used_code
+from seesaw.workflow import acceptances, design, levelled, used_code
 
 Resolved = Callable[[Path], dict[str, Any]]  # a config -> its resolved settings
 
@@ -183,7 +182,7 @@ def _trainings(scale: Scale, resolved: Resolved, known: Mapping[str, Any]) -> di
     for t in sorted(table.trainings.values(), key=lambda t: t.init_from is not None):
         if t.config is None or (t.init_from and table.trainings[t.init_from].config is None):
             continue
-        _refuse_full_length(t.config, scale)
+        levelled.refuse_full_length(t.config, scale)
         for seed in seeds[t.id]:
             parent = None
             if t.init_from:  # it was hashed before
@@ -197,7 +196,7 @@ def _trainings(scale: Scale, resolved: Resolved, known: Mapping[str, Any]) -> di
                 resolved(t.config), dataset_hash=known["data"], seed=seed, parent=parent
             )
             key, made = f"train/{t.id}/seed{seed}", hashing.fingerprint(**parts)
-            _refuse_levelled(t.config, made_by.setdefault(made, t.config), scale)
+            levelled.refuse(t.config, made_by.setdefault(made, t.config), scale)
             if scale.overlay.ask_before_retraining:
                 acceptances.remember(made, parts | {"config": flatten(parts["config"])})
             result[key] = stands_for.get((key, made), made)
@@ -206,40 +205,12 @@ def _trainings(scale: Scale, resolved: Resolved, known: Mapping[str, Any]) -> di
     return result
 
 
-def _refuse_levelled(config: Path, other: Path, scale: Scale) -> None:
-    """Refuse two configs that do the same at a scale because it replaces what they differ in."""
-    from seesaw.spec.config import backbone_checkpoint, paper_difference
-
-    different = paper_difference(config, other) if config != other else []
-    if keys := [k for k in different if k.rpartition(".")[2] not in used_code.MACHINE_KEYS]:
-        if config in experiments.config_files(other):  # the rung above stays as it is
-            config, other = other, config
-        fix = f"set other values for {config.stem} under set_in"
-        if scale.overlay.backbones and "model.backbone.init_cfg.checkpoint" in keys:
-            own = backbone_checkpoint(config)
-            fix = f"give {own} a stand-in of its own, with another name, under backbones"
-        raise UserError(
-            f"{scale.path}: {config} does what {other} does, as this scale sets "
-            f"{', '.join(keys[:3])}; {fix}, or leave it out of the trainings under only."
-        )
-
-
 def _own_weights(config: dict[str, Any]) -> Path | None:
     """Return the local file that a config's backbone starts from, or None if it is downloaded."""
     start = config["model"].get("backbone", {}).get("init_cfg") or {}
     every = start if isinstance(start, (list, tuple)) else [start]
     named = (one["checkpoint"] for one in every if "checkpoint" in one)
     return next((Path(found) for found in named if "://" not in found), None)
-
-
-def _refuse_full_length(config: Path, scale: Scale) -> None:
-    """Refuse a training of the paper's length at a scale that shortens the others."""
-    from seesaw.spec.config import load
-
-    settings = joined(scale.overlay.set, scale.overlay.set_in.get(config.stem, {}))
-    epochs = load(config)["schedule"]["epochs"]
-    if epochs not in settings.get("epochs", [epochs]):
-        raise UserError(f"{scale.path}: epochs lacks {epochs}, the length of {config}; add it.")
 
 
 def _evaluations(scale: Scale, resolved: Resolved) -> dict[str, str]:
@@ -265,7 +236,7 @@ def _evaluations(scale: Scale, resolved: Resolved) -> dict[str, str]:
             code=used_code.code_hash(types | {"seesaw.evaluation.detect"}),
         )
         made = (e.training, result[f"detect/{e.id}"])
-        _refuse_levelled(e.config_path, made_by.setdefault(made, e.config_path), scale)
+        levelled.refuse(e.config_path, made_by.setdefault(made, e.config_path), scale)
     return result
 
 
