@@ -343,7 +343,8 @@ def test_a_setting_for_an_unknown_training_is_one_sentence(name, tmp_path, monke
 @pytest.mark.parametrize("backbone", ["dict(init_cfg=None)", "dict(depth=50)"])
 def test_a_backbone_without_weights_is_one_sentence(tmp_path, backbone):
     path = tmp_path / "own.py"
-    path.write_text(f"model, schedule = dict(backbone={backbone}), {{}}\n")
+    base = (paths.CONFIGS / "_base_/schedule_1x.py").resolve()
+    path.write_text(f"_base_ = {str(base)!r}\nmodel = dict(backbone={backbone})\n")
     with pytest.raises(UserError, match=r"own\.py: model\.backbone\.init_cfg names no checkpoint"):
         resolve(path, Scale("smoke"), register=False)
 

@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from seesaw.core import paths
 from seesaw.errors import UserError
-from seesaw.spec.config import load, resolve
+from seesaw.spec.config import load, resolve, schedule_of
 from seesaw.spec.scales import Scale
 
 RUNG, ABOVE = (paths.CONFIGS / f"table_a1/{n}.py" for n in ("a02_syncbn", "a03_carafe"))
@@ -29,7 +29,6 @@ def test_a_config_that_is_changed_leaves_those_that_inherit_it():
         "_base_ = []\nmodel = int('a')\n",
         "_base_ = []\nassert False\n",
         '_base_ = ["./odd.py"]\n',
-        "model = {}\n",  # without a schedule
     ],
 )
 def test_a_config_that_cannot_be_read_is_named(tmp_path, text):
@@ -37,6 +36,15 @@ def test_a_config_that_cannot_be_read_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(UserError, match=r"odd\.py"):
         load(path)
+
+
+@pytest.mark.parametrize("text", ["", "schedule = dict(epochs=12)\n"])
+def test_a_config_without_a_schedule_is_named(tmp_path, text):
+    path = tmp_path / "odd.py"
+    path.write_text(f"model = {{}}\n{text}")
+    for read in (schedule_of, lambda path: resolve(path, Scale("mini"), register=False)):
+        with pytest.raises(UserError, match=r"odd\.py has no schedule\."):
+            read(path)
 
 
 def own(tmp_path, text):
@@ -100,7 +108,7 @@ def test_a_config_may_inherit_one_of_mmdets_own_and_drop_what_a_training_sets(tm
         "_base_ = 'mmdet::lvis/mask-rcnn_r50_fpn_sample1e-3_ms-1x_lvis-v1.py'\n"
         "batch_size, train_dataloader = 16, dict(batch_size=None)\n"
         "train_cfg = param_scheduler = None\n"
-        "schedule = dict(epochs=12, milestones=[8, 11], gamma=0.1, warmup_iters=500)\n"
+        f"schedule = {schedule_of(RUNG)}\n"
     )
     made = resolve(path, Scale("mini"), register=False)
     assert made.train_dataloader.dataset.dataset.ann_file == "annotations/train.json"

@@ -56,12 +56,13 @@ def resolve(path: Path, scale: Scale, register: bool = True, model_alone: bool =
 
     Raises:
         UserError: the file is no config or names other annotations than LVIS's, or the overlay has
-            no stand-in for its backbone, or a key of it would have no effect.
+            no stand-in for its backbone, or a key of it is missing or would have no effect.
     """
     raw = copy.deepcopy({k: v for k, v in load(path).items() if k not in _PARTS})
     if model_alone:
         raw = {"model": raw["model"]}
-    _refuse_without_effect(raw, path)
+    else:
+        _refuse_without_effect(raw, path)
     if register:
         import_modules_from_strings(**raw.get("custom_imports", {"imports": None}))
     if scale.overlay.backbones:
@@ -81,9 +82,22 @@ def load(path: Path) -> dict:
     except Exception as error:  # a config is code, which can raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path} cannot be read as a config ({reason}); correct it.") from None
-    if lacking := next((key for key in ("model", "schedule") if key not in raw), None):
-        raise UserError(f"{path} has no {lacking}; inherit one by _base_ or write it.")
+    if "model" not in raw:
+        raise UserError(f"{path} has no model; inherit one by _base_ or write it.")
     return raw
+
+
+def schedule_of(path: Path) -> dict:
+    """Return the schedule of a training's config at paper scale.
+
+    Raises:
+        UserError: the file is no config, or its schedule lacks a number.
+    """
+    schedule = load(path).get("schedule") or {}
+    needed = ("epochs", "milestones", "gamma", "warmup_iters", "warmup_start")
+    if lacking := next((key for key in needed if key not in schedule), None):
+        raise UserError(f"{path} has no schedule.{lacking}; inherit it by _base_ or write it.")
+    return schedule
 
 
 def backbone_checkpoint(path: Path) -> str:
@@ -150,8 +164,10 @@ def _refuse_without_effect(raw: dict, path: Path) -> None:
                 f"inherited, as {_SET_HERE[named][1]}."
             )
         if key.startswith("custom_hooks.") and key.endswith(".type") and value == "EMAHook":
-            raise UserError(f"{path}: EMAHook has no effect, as the last weights are kept.")
-    length = flat.get("schedule.warmup_iters", 2)
+            raise UserError(
+                f"{path}: EMAHook has no effect, as the last weights are kept; remove it."
+            )
+    length = schedule_of(path)["warmup_iters"]
     if type(length) is not int or length < 2:  # mmengine's of 1 never ends, of 2.5 overshoots
         raise UserError(
             f"{path}: schedule.warmup_iters is {length}; it is a whole number of at least 2, and "

@@ -31,9 +31,9 @@ def refuse(config: Path, other: Path, scale: Scale) -> None:
 
 def refuse_full_length(config: Path, scale: Scale) -> None:
     """Refuse a training of the paper's length at a scale that shortens the others."""
-    from seesaw.spec.config import load
+    from seesaw.spec.config import schedule_of
 
     settings = joined(scale.overlay.set, scale.overlay.set_in.get(config.stem, {}))
-    epochs = load(config)["schedule"]["epochs"]
+    epochs = schedule_of(config)["epochs"]
     if epochs not in settings.get("epochs", [epochs]):
         raise UserError(f"{scale.path}: epochs lacks {epochs}, the length of {config}; add it.")
