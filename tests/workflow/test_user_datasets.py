@@ -11,9 +11,11 @@ import small_folder
 from facts import lacks
 from repository import planned, python, replace
 
+from seesaw.cli import training
 from seesaw.core.provenance import record
 from seesaw.errors import UserError
 from seesaw.spec import datasets
+from seesaw.spec.config import resolve
 from seesaw.spec.scales import Scale, snakemake_command
 from seesaw.training import run_log, runs
 from seesaw.workflow import dependencies
@@ -151,7 +153,12 @@ def test_weights_in_a_file_of_ones_own_may_be_one_of_several_initialisations(bar
     change = f"model = dict(backbone=dict(init_cfg={init}))"
     (bare / "configs/table_a1/listed.py").write_text(f"_base_ = './a01_mask_rcnn.py'\n{change}\n")
     (bare / "configs/scales/own.yaml").write_text("dataset: mini_lvis\nonly: [listed]\n")
-    assert dependencies.compute(Scale("own"))["weights"] == {"own.pth": None}
+    scale = Scale("own")
+    assert dependencies.compute(scale)["weights"] == {"own.pth": None}
+    listed = scale.table.training("listed")
+    cfg = resolve(listed.config, scale, register=False)
+    with pytest.raises(UserError, match=r"listed\.py: model\.backbone\.init_cfg"):
+        training._starting_weights(listed, cfg, scale, 0)  # which `seesaw train` cannot replace
 
 
 def test_a_stand_in_of_other_data_starts_no_training(bare, printed):

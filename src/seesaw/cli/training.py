@@ -210,6 +210,10 @@ def _starting_weights(
 
     Besides, for what other verbs make: the file, the verb's words, and the seed.
     """
+    from seesaw.spec.config import backbone_checkpoint
+
+    assert training.config
+    backbone_checkpoint(training.config)  # refuses one that names none, or gives a list
     weights, made_by = {}, []
     if training.init_from:
         weights["init_from"] = scale.model(training.init_from, seed)
