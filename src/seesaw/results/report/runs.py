@@ -66,7 +66,7 @@ def runs(scale: Scale) -> list[Run]:
             files = [path for path in (provenance_path(weights), log, *records) if path.is_file()]
             name = f"{t.id} seed {seed}" if len(t.seeds) > 1 else t.id
             record = record_of(weights) or {}
-            total = sum(filter(None, times)) or None
+            total = None if None in times else sum(filter(None, times)) or None
             found.append(Run(name, label, record, steps, total, files))
     return found
 
