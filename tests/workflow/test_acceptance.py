@@ -53,9 +53,9 @@ def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
     before = fingerprints(root)
     assert planned(dry(root, *MODELS)) == {}
 
-    edit(root, "del head\n", "del head\nschedule = dict(epochs=44)\n")
+    edit(root, "del head\n", "del head\nschedule = dict(milestones=[30, 41])\n")
     said = dry(root, *MODELS, code=1)
-    change = "schedule.epochs 45 -> 44"
+    change = "schedule.milestones [30, 40] -> [30, 41]"
     why = f"a10_seesaw seed0 ({change})", "a11_dual_head seed0 ("
     accept = "seesaw accept a10_seesaw a11_dual_head --scale paper --because '...'"
     again = f"rm {' '.join(MODELS[1:])}"
@@ -92,12 +92,12 @@ def test_a_finished_training_is_asked_for_and_stays_when_accepted(root):
     assert "a10_seesaw" in accepted and "a11_dual_head" not in accepted
 
     # a further change asks again, and going back is no question
-    edit(root, "epochs=44", "epochs=43")
-    assert not lacks(dry(root, *MODELS, code=1), "epochs 45 -> 43")
-    edit(root, "epochs=43", "epochs=44")
+    edit(root, "30, 41", "30, 42")
+    assert not lacks(dry(root, *MODELS, code=1), "[30, 40] -> [30, 42]")
+    edit(root, "30, 42", "30, 41")
     dry(root, *MODELS)
     # the command that the sentence names trains again
-    edit(root, "epochs=44", "epochs=43")
+    edit(root, "30, 41", "30, 42")
     for model in MODELS[1:]:
         (root / model).unlink()
     assert planned(dry(root, *MODELS))["train"] == 2
