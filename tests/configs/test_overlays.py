@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from config_cases import BUILT, TABLE, resolved
 from facts import lacks, refusal
-from repository import replace
 
 from seesaw.core import paths
 from seesaw.errors import UserError
@@ -17,7 +16,6 @@ from seesaw.spec.config import difference, flatten, resolve
 from seesaw.spec.overlay import SETTINGS
 from seesaw.spec.scales import Scale
 from seesaw.training.schedule import iterations
-from seesaw.workflow import dependencies
 
 SCALES = ("mini", "smoke")
 ALIASES = "".join(f", &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("abcdefghij"))
@@ -93,102 +91,6 @@ def test_changes_only_what_is_listed(scale, experiment):
     assert set(strays(resolved(experiment), resolved(experiment, scale))) == own
 
 
-def test_a_scale_shares_what_it_does_not_set_with_the_one_it_is_like(tmp_path, monkeypatch):
-    mini, demo = Scale("mini").overlay, Scale("demo").overlay
-    assert demo.set == mini.set and demo.dataset == mini.dataset
-    assert demo.only and mini.only is None
-    assert demo.backbones.keys() < mini.backbones.keys()
-    monkeypatch.setattr(paths, "SCALES", tmp_path)
-    (tmp_path / "mini.yaml").write_text("dataset: mini_lvis\n")
-    (tmp_path / "own.yaml").write_text("like: mni\n")
-    with pytest.raises(UserError, match=r"own\.yaml: like: 'mni' is no scale.*mini"):
-        Scale("own")
-    (tmp_path / "own.yaml").write_text("like: like_mini\n")
-    (tmp_path / "like_mini.yaml").write_text("like: mini\n")
-    assert Scale("own").overlay.dataset == "mini_lvis"
-
-
-def test_a_scale_that_changes_one_setting_keeps_the_others(tmp_path, monkeypatch):
-    """Without them it would train at the paper's sizes."""
-    mini = Scale("mini").overlay
-    shutil.copy(paths.SCALES / "mini.yaml", tmp_path)
-    monkeypatch.setattr(paths, "SCALES", tmp_path)
-    rows = "mask_rcnn_rfs_ce: {rois_per_image: 8}, a02_syncbn: {learning_rate: 0.01}"
-    (tmp_path / "own.yaml").write_text(
-        f"like: mini\nset: {{epochs: {{12: 1}}, channels: 16}}\nset_in: {{{rows}}}\n"
-    )
-    own = Scale("own").overlay
-    assert own.set == mini.set | {"channels": 16, "epochs": mini.set["epochs"] | {12: 1}}
-    assert own.set_in == mini.set_in | {
-        "mask_rcnn_rfs_ce": {"learning_rate": 0.01, "rois_per_image": 8},
-        "a02_syncbn": {"learning_rate": 0.01},
-    }
-
-
-def test_a_scale_that_changes_one_number_of_pretraining_keeps_the_others(tmp_path, monkeypatch):
-    """Each has to be there: pre-training has no sizes of its own."""
-    shutil.copy(paths.SCALES / "mini.yaml", tmp_path)
-    monkeypatch.setattr(paths, "SCALES", tmp_path)
-    (tmp_path / "own.yaml").write_text("like: mini\npretrain: {iterations: 100}\n")
-    assert Scale("own").overlay.pretrain == Scale("mini").overlay.pretrain | {"iterations": 100}
-
-
-def test_an_epoch_set_for_one_training_keeps_the_others(tmp_path, monkeypatch):
-    """A training of another length would be as long as the paper's."""
-    shutil.copy(paths.SCALES / "mini.yaml", tmp_path)
-    monkeypatch.setattr(paths, "SCALES", tmp_path)
-    (tmp_path / "own.yaml").write_text("like: mini\nset_in: {a11_dual_head: {epochs: {24: 3}}}\n")
-    a11 = TABLE.evaluations["a11_dual_head"].config_path
-    assert resolve(a11, Scale("own"), register=False).schedule.epochs == 2.5
-
-
-def test_a_schedule_of_another_length_needs_one_at_the_scale(tmp_path, monkeypatch):
-    """Three times 1x would train for 36 epochs where 2x has 5."""
-    monkeypatch.setattr(paths, "SCALES", tmp_path)
-    (tmp_path / "own.yaml").write_text(
-        "dataset: mini_lvis\nonly: [a01_mask_rcnn]\nset: {epochs: {12: 2.5}}\n"
-    )
-    assert not lacks(refusal(dependencies.compute, Scale("own")), "own.yaml", "24", "a01_mask_rcnn")
-
-
-@pytest.mark.parametrize("after", ["trainings:\n", "  a01_mask_rcnn:\n    schedule: 2x\n"])
-def test_a_rung_that_a_scale_levels_is_refused(bare, after):
-    """Its only change is a value that the scale replaces: it would be the rung above once more."""
-    replace(paths.EXPERIMENTS, after, f"{after}  wide:\n    schedule: 2x\n", 1)
-    change = "model = dict(roi_head=dict(bbox_head=dict(fc_out_channels=2048)))"
-    (bare / "configs/table_a1/wide.py").write_text(f"_base_ = './a01_mask_rcnn.py'\n{change}\n")
-    said = refusal(dependencies.compute, Scale("smoke"))
-    facts = ("smoke.yaml", "wide.py does what", "a01_mask_rcnn.py", "fc_out_channels", "for wide")
-    assert not lacks(said, *facts, "set_in", "only")
-    with (bare / "configs/scales/smoke.yaml").open("a") as file:
-        file.write("set_in: {wide: {fc_channels: 64}}\n")
-    made = dependencies.compute(Scale("smoke"))
-    assert made["train/wide/seed0"] != made["train/a01_mask_rcnn/seed0"]
-
-
-def test_a_rung_with_another_backbone_needs_a_stand_in_of_its_own(bare):
-    """Nothing under set_in would part it from the rung above."""
-    row = "  r50:\n    schedule: 2x\n"
-    replace(paths.EXPERIMENTS, "\nevaluations:\n", f"\n{row}\nevaluations:\n", 1)
-    start = "dict(depth=50, init_cfg=dict(checkpoint='torchvision://resnet50'))"
-    (bare / "configs/table_a1/r50.py").write_text(
-        f"_base_ = '../figure_a2/mask_rcnn_rfs_ce.py'\nmodel = dict(backbone={start})\n"
-    )
-    said = refusal(dependencies.compute, Scale("smoke"))
-    assert not lacks(said, "smoke.yaml", "r50.py", "torchvision://resnet50", "backbones")
-    replace(paths.SCALES / "smoke.yaml", "name: resnet18", "name: resnet18_of_r50", 1)
-    made = dependencies.compute(Scale("smoke"))
-    assert made["train/r50/seed0"] != made["train/mask_rcnn_rfs_ce/seed0"]
-
-
-def test_a_rung_that_differs_in_what_a_machine_does_is_no_levelled_one(bare):
-    row = "  big:\n    schedule: 1x\n"
-    replace(paths.EXPERIMENTS, "\nevaluations:\n", f"\n{row}\nevaluations:\n", 1)
-    change = "train_dataloader = dict(num_workers=8)"
-    (bare / "configs/table_a1/big.py").write_text(f"_base_ = './a01_mask_rcnn.py'\n{change}\n")
-    dependencies.compute(Scale("paper"))
-
-
 @pytest.mark.parametrize("scale", ["mini", "single_gpu"])
 def test_a_training_without_crops_shows_images_as_large_as_tests(tmp_path, scale):
     """The setting for crops reduces a step of the same name, and more than tests are."""
@@ -253,15 +155,6 @@ def test_a_pre_training_has_three_whole_numbers(given, tmp_path, monkeypatch):
     (tmp_path / "mini.yaml").write_text(f"dataset: mini_lvis\npretrain: {given}\n")
     with pytest.raises(UserError, match=r"mini\.yaml: pretrain: .* whole numbers"):
         Scale("mini")
-
-
-@pytest.mark.parametrize("name", ["../mini", "a/b", "[1]", "5", "''", "loop"])
-def test_a_scale_is_like_another_by_its_name(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "SCALES", tmp_path)
-    (tmp_path / "own.yaml").write_text(f"like: {name}\n")
-    (tmp_path / "loop.yaml").write_text("like: own\n")
-    with pytest.raises(UserError, match=r"(own|loop)\.yaml: like: .* is no scale"):
-        Scale("own")
 
 
 def test_a_rate_for_all_trainings_is_found_by_the_lint(tmp_path, monkeypatch):
